@@ -1,0 +1,29 @@
+//! An MCP server that lets an AI agent use secrets and never see them.
+//!
+//! The rooms, in the order in which data flows back from the edge; arrows point one way, and
+//! `tests/it/arrows.rs` holds the `use` lines against this list:
+//!
+//! - [`cli`], [`mcp`]: words in, words out. [`config`]: paths and client configurations.
+//! - [`broker`]: the one place where a request becomes an action.
+//! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
+//! - [`run`]: child processes. [`redact`]: needles, the streaming redactor, what may leave.
+//! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
+//! - [`name`], [`value`]: what is parsed once, at the edge, and what is never printed.
+//!
+//! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
+//! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and
+//! [`vault::Vault::reveal`] gives a value for no less than that.
+
+pub mod audit;
+pub mod broker;
+pub mod cli;
+pub mod config;
+pub mod mcp;
+pub mod name;
+pub mod policy;
+pub mod redact;
+pub mod run;
+pub mod store;
+pub mod token;
+pub mod value;
+pub mod vault;

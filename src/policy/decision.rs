@@ -1,0 +1,257 @@
+//! Requests, and what a policy makes of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::document::HomeMode;
+use crate::name::{EnvName, ScopeName, SecretName};
+
+/// What an agent asks to run. Every field is hostile.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The program and its arguments; never empty once it is here.
+    pub command: Vec<String>,
+    /// The secrets asked for; `None` where the call left them out.
+    pub secrets: Option<Vec<SecretName>>,
+    /// The working directory asked for, absolute and as written.
+    pub cwd: Option<PathBuf>,
+    /// Whether bytes for standard input came with it (for placeholders and for promises).
+    pub stdin: Option<String>,
+    /// Variables that the call sets.
+    pub env: BTreeMap<String, String>,
+    /// The timeout asked for; cut to the limit.
+    pub timeout: Option<Duration>,
+}
+
+/// An operator's wish to see a value.
+#[derive(Debug, Clone)]
+pub struct RevealRequest {
+    /// The one secret.
+    pub secret: SecretName,
+    /// A version other than the current one.
+    pub version: Option<u64>,
+}
+
+/// What the vault knows of a secret, value aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFacts {
+    /// Its name.
+    pub name: SecretName,
+    /// The variable that `admin set --env` gave it.
+    pub env: Option<EnvName>,
+    /// What the operator wrote of it.
+    pub description: Option<String>,
+}
+
+/// What a policy answers: permission with its terms, or a denial with its rule.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// No.
+    Deny(Denial),
+    /// Yes, on these terms.
+    Allow(Allowed),
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What kind of no.
+    pub code: DenyCode,
+    /// The rule that decided, unless saying so would tell that a secret exists.
+    pub rule: Option<String>,
+    /// What happened, in a sentence for the model; built from parsed, quoted names only.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+    /// Command patterns that would be allowed, as written.
+    pub allowed: Vec<Vec<String>>,
+}
+
+/// The kinds of no that a policy says (a subset of the codes of the MCP surface).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenyCode {
+    /// A secret outside the scope, or none of that name: the same words for both.
+    NotAvailable,
+    /// No rule allows this program with these arguments.
+    CommandNotAllowed,
+    /// The call must name its secrets.
+    SecretsRequired,
+    /// A secret's reference stands in argv where the delivery doesn't allow it.
+    SecretInArgv,
+    /// A variable that the call may not set.
+    EnvNotAllowed,
+    /// A directory where runs may not start.
+    CwdNotAllowed,
+    /// The program isn't there.
+    ProgramNotFound,
+    /// A person must approve, which this build can't ask.
+    ApprovalRequired,
+    /// The request itself is malformed.
+    BadArgument,
+}
+
+/// A permission *and* its terms: made by [`super::Policy::decide`] only, consumed by the audit.
+#[derive(Debug)]
+#[must_use]
+pub struct Allowed {
+    pub(super) scope: ScopeName,
+    pub(super) terms: Terms,
+}
+
+impl Allowed {
+    /// The scope that decided.
+    pub fn scope(&self) -> &ScopeName {
+        &self.scope
+    }
+
+    /// What it is allowed to.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The secrets that the permission covers.
+    pub fn secrets(&self) -> BTreeSet<SecretName> {
+        match &self.terms {
+            Terms::Run(run) => run.secrets.iter().map(|s| s.name.clone()).collect(),
+            Terms::Reveal(reveal) => BTreeSet::from([reveal.secret.clone()]),
+        }
+    }
+
+    /// Takes the terms out, for the witness that the audit makes of them.
+    pub(crate) fn into_parts(self) -> (ScopeName, Terms) {
+        (self.scope, self.terms)
+    }
+}
+
+/// What was allowed.
+#[derive(Debug, Clone)]
+pub enum Terms {
+    /// One run.
+    Run(Box<RunTerms>),
+    /// One look at a value, by the operator.
+    Reveal(RevealRequest),
+}
+
+/// How a run is to be done.
+#[derive(Debug, Clone)]
+pub struct RunTerms {
+    /// The rules that decided, by id or `#N`.
+    pub rules: Vec<String>,
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// The arguments after the program.
+    pub args: Vec<String>,
+    /// What is delivered, and how.
+    pub secrets: Vec<Delivered>,
+    /// Variables that the rules set; `{file:NAME}` not yet replaced.
+    pub set_env: BTreeMap<EnvName, String>,
+    /// Variables to take from the server's environment.
+    pub pass_env: BTreeSet<EnvName>,
+    /// Variables that the call set and may set.
+    pub agent_env: BTreeMap<EnvName, String>,
+    /// Directories before the system's in `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Which HOME the child has.
+    pub home: HomeMode,
+    /// Where it starts.
+    pub cwd: CwdTerm,
+    /// The longest it may take.
+    pub timeout: Duration,
+    /// Bytes a stream that are returned.
+    pub output_limit: usize,
+    /// What of the output is returned.
+    pub output: OutputMode,
+    /// What may be promised of this run.
+    pub promise: Promise,
+    /// SHA-256 of the program, where the rule pins it.
+    pub pin: Option<[u8; 32]>,
+    /// The sandbox that the policy asks for.
+    pub sandbox: SandboxMode,
+    /// Runs a minute, for the scope.
+    pub runs_per_minute: u32,
+    /// Runs at once, for the scope.
+    pub concurrent_runs: u32,
+}
+
+/// Where a run starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CwdTerm {
+    /// A private empty directory, gone after the run.
+    Private,
+    /// This directory, which must still lie in one of the roots once links are followed.
+    Within {
+        /// The directory.
+        dir: PathBuf,
+        /// The policy's directories.
+        roots: Vec<PathBuf>,
+    },
+}
+
+/// One secret of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Which.
+    pub name: SecretName,
+    /// The variable that carries the value, or the path for `file`.
+    pub env: EnvName,
+    /// How it gets there.
+    pub deliver: Deliver,
+}
+
+/// How a value reaches a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deliver {
+    /// In an environment variable.
+    Env,
+    /// In a private file, whose path is in an environment variable.
+    File,
+    /// As a placeholder that the egress proxy replaces.
+    Sealed,
+}
+
+/// What a rule's delivery and commands let one promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// None but best effort: redaction is a net, never a boundary.
+    BestEffort,
+    /// What the reviewed command does with the value; output is redacted on top.
+    Reviewed,
+    /// The child never has the value.
+    Sealed,
+}
+
+/// What of a run's output is returned. Ordered: later is stricter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputMode {
+    /// The output, with masks.
+    #[default]
+    Redacted,
+    /// Nothing if anything was redacted.
+    Withhold,
+    /// Success or failure only.
+    Status,
+}
+
+/// How much of the sandbox must stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxMode {
+    /// A run without it is refused.
+    #[default]
+    Required,
+    /// As much as the machine gives.
+    BestEffort,
+    /// None.
+    Off,
+}
