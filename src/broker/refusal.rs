@@ -1,0 +1,82 @@
+//! A no, for whoever asked: a code for programs, words for the model, a hint for what to do next.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The codes of the MCP surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// A secret outside the scope, or none of that name.
+    NotAvailable,
+    /// No rule allows this command.
+    CommandNotAllowed,
+    /// The call must name its secrets.
+    SecretsRequired,
+    /// A secret stands in argv where the delivery doesn't allow it.
+    SecretInArgv,
+    /// A variable that a call may not set.
+    EnvNotAllowed,
+    /// A directory where runs may not start.
+    CwdNotAllowed,
+    /// The program isn't there.
+    ProgramNotFound,
+    /// The program isn't what was pinned.
+    ProgramChanged,
+    /// Too many runs.
+    RateLimited,
+    /// A person must approve.
+    ApprovalRequired,
+    /// A person said no.
+    DeniedByPerson,
+    /// The vault is locked, or there is none.
+    VaultLocked,
+    /// The credential has expired.
+    TokenExpired,
+    /// The credential is worth nothing here.
+    TokenInvalid,
+    /// What the policy asks of the sandbox can't be had.
+    SandboxUnavailable,
+    /// Nothing is revealed while the audit can't be written.
+    AuditUnavailable,
+    /// Another process holds the vault.
+    Busy,
+    /// The vault or the audit is damaged.
+    Damaged,
+    /// An argument is malformed.
+    BadArgument,
+}
+
+/// A refusal. Built from parsed, quoted names only; never from a value or a child's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// What kind of no.
+    pub code: Code,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+    /// The rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Command patterns that are allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<Vec<String>>,
+    /// What the operator can type to change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_command: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with a code, a message and a hint.
+    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+            rule: None,
+            allowed: Vec::new(),
+            operator_command: None,
+        }
+    }
+}
