@@ -4,6 +4,7 @@
 //! leaves is an answer with the needles of the scope beside it, so that the edge can mask every byte
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
+pub mod admin;
 pub mod api;
 pub mod refusal;
 

@@ -61,3 +61,40 @@ impl Policy {
         todo!()
     }
 }
+
+/// A change that a document makes (being written).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Whether it lets anybody do more.
+    pub widens: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// Why a policy answers as it does (being written).
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Explanation {
+    /// Whether it would run.
+    pub allowed: bool,
+    /// In plain words, a line each.
+    pub steps: Vec<String>,
+}
+
+/// A rule from the command line (being written).
+#[derive(Debug, Clone, Default)]
+pub struct NewRule {
+    /// Its id.
+    pub id: Option<String>,
+    /// Patterns over secret names.
+    pub secrets: Vec<String>,
+    /// `env`, `file` or `sealed`.
+    pub deliver: String,
+    /// One argv pattern; `any` where empty.
+    pub command: Vec<String>,
+    /// Hosts, for sealed delivery.
+    pub hosts: Vec<String>,
+    /// `redacted`, `withhold`, `status`.
+    pub output: Option<String>,
+    /// Directories where runs may start.
+    pub cwd: Vec<String>,
+}
