@@ -1,10 +1,23 @@
 //! Redaction: needles, the streaming redactor, and [`Redacted`], what may leave.
 //!
-//! Pure. What enters: values, as needles, and the bytes that a child wrote. A net, never a boundary.
+//! Pure. What enters: values, as needles, and the bytes that a child wrote. What leaves has every known
+//! needle masked as `[redacted:NAME]`. A net, never a boundary: a program that wants to carry a value
+//! out can always transform it into something that no net knows.
+
+mod automaton;
+mod capture;
+mod forms;
+mod stream;
+mod weak;
 
 use std::collections::BTreeMap;
 
-use crate::{name::SecretName, value::SecretValue};
+use serde_json::{Map, Value};
+
+pub use automaton::{NeedleSet, Needles};
+pub use capture::{Capture, Captured};
+pub use stream::Redactor;
+pub use weak::{Weakness, weakness};
 
 /// Something in which every known needle has been masked. Only this room makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +28,7 @@ impl<T> Redacted<T> {
     pub fn get(&self) -> &T {
         &self.0
     }
+
     /// What may be shown, taken out.
     pub fn into_inner(self) -> T {
         self.0
@@ -30,68 +44,65 @@ impl Counts {
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
+
     /// Adds another stream's counts.
-    pub fn add(&mut self, _other: &Counts) {
-        todo!()
+    pub fn add(&mut self, other: &Counts) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
     }
 }
-
-/// The byte forms of one version of one secret. Cheap to clone, wiped when the last is dropped.
-#[derive(Clone)]
-pub struct Needles {}
-
-impl Needles {
-    /// Works out the forms of a value.
-    pub fn of(_name: &SecretName, _value: &SecretValue) -> Self {
-        todo!()
-    }
-}
-
-/// An automaton over the needles of any number of secrets. Cheap to clone.
-#[derive(Clone)]
-pub struct NeedleSet {}
 
 impl NeedleSet {
-    /// Builds the automaton.
-    pub fn new<'a>(_needles: impl IntoIterator<Item = &'a Needles>) -> Self {
-        todo!()
-    }
-    /// A set with nothing in it.
-    pub fn empty() -> Self {
-        todo!()
-    }
-    /// A redactor for one stream.
-    pub fn redactor(&self) -> Redactor {
-        todo!()
-    }
     /// Masks a whole text.
-    pub fn text(&self, _text: &str) -> Redacted<String> {
-        todo!()
+    pub fn text(&self, text: &str) -> Redacted<String> {
+        Redacted(self.mask(text))
     }
-    /// Masks every key and every string of a JSON document.
-    pub fn json(&self, _json: serde_json::Value) -> Redacted<serde_json::Value> {
-        todo!()
+
+    /// Masks every key and every string of a JSON document, and every number that is a secret.
+    pub fn json(&self, json: Value) -> Redacted<Value> {
+        Redacted(self.mask_json(json))
+    }
+
+    fn mask(&self, text: &str) -> String {
+        let mut out = Vec::with_capacity(text.len());
+        let mut redactor = self.redactor();
+        redactor.push(text.as_bytes(), &mut out);
+        redactor.finish(&mut out);
+        String::from_utf8(out)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+    }
+
+    fn mask_json(&self, json: Value) -> Value {
+        match json {
+            Value::String(text) => Value::String(self.mask(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),
+            Value::Object(fields) => Value::Object(self.mask_fields(fields)),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let masked = self.mask(&text);
+                if masked == text { Value::Number(number) } else { Value::String(masked) }
+            }
+            plain @ (Value::Null | Value::Bool(_)) => plain,
+        }
+    }
+
+    /// Two keys may become one by masking: the later gets a number, so that nothing is lost.
+    fn mask_fields(&self, fields: Map<String, Value>) -> Map<String, Value> {
+        let mut masked = Map::new();
+        for (key, value) in fields {
+            let key = self.mask(&key);
+            let mut free = key.clone();
+            let mut number = 2;
+            while masked.contains_key(&free) {
+                free = format!("{key}#{number}");
+                number += 1;
+            }
+            masked.insert(free, self.mask_json(value));
+        }
+        masked
     }
 }
 
-/// Masks one stream as it comes. Holds back no more than the longest needle.
-pub struct Redactor {}
-
-impl Redactor {
-    /// Takes a chunk in and appends what is safe to show.
-    pub fn push(&mut self, _chunk: &[u8], _out: &mut Vec<u8>) {
-        todo!()
-    }
-    /// Gives out what is held back at a pause: everything but a tail that could still become a match.
-    pub fn flush_idle(&mut self, _out: &mut Vec<u8>) {
-        todo!()
-    }
-    /// Ends the stream.
-    pub fn finish(&mut self, _out: &mut Vec<u8>) {
-        todo!()
-    }
-    /// What was masked so far.
-    pub fn counts(&self) -> &Counts {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;
