@@ -3,15 +3,29 @@
 //! JSON lines with a sequence number, the hash of the line before, a MAC each, and Ed25519-signed
 //! checkpoints. An intent is durable before a value is revealed, an outcome is recorded after. What
 //! enters: names, digests, counts. Never a value or a part of one.
+//!
+//! ```text
+//! audit/log.jsonl   {"seq":1,"time":…,"event":…,…,"prev":SHA-256 of the line before,"mac":HMAC of the line}
+//! audit/head.json   the last line's number, hash, place and length, with a MAC: replaced after each line
+//! audit/lock        held for each append
+//! ```
+//! The vault anchors the head, so that a log that was cut together with its head is noticed.
 
-use std::path::Path;
+mod event;
+mod log;
+mod verify;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::{
     name::{RunId, ScopeName, SecretName},
-    policy::{Allowed, Terms},
+    policy::Terms,
 };
+
+pub use event::{IntentFacts, Note, OutcomeFacts};
+pub use log::AuditLog;
+pub use verify::{Filter, LastDenial, Report, events, last_denial, restart, verify};
 
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.
 ///
@@ -30,17 +44,23 @@ impl Intent {
     pub fn run_id(&self) -> &RunId {
         &self.run_id
     }
+
     /// The scope that decided.
     pub fn scope(&self) -> &ScopeName {
         &self.scope
     }
+
     /// What was allowed.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
+
     /// Whether a secret is among those that were allowed.
-    pub fn covers(&self, _name: &SecretName) -> bool {
-        todo!()
+    pub fn covers(&self, name: &SecretName) -> bool {
+        match &self.terms {
+            Terms::Run(run) => run.secrets.iter().any(|secret| secret.name == *name),
+            Terms::Reveal(reveal) => reveal.secret == *name,
+        }
     }
 }
 
@@ -57,71 +77,9 @@ pub struct Head {
 /// The keys of the audit, derived from the vault identity.
 pub struct AuditKeys {
     /// HMAC-SHA-256 of each event.
-    pub mac: zeroize::Zeroizing<[u8; 32]>,
+    pub mac: Zeroizing<[u8; 32]>,
     /// Ed25519 seed for checkpoints.
-    pub sign: zeroize::Zeroizing<[u8; 32]>,
-}
-
-/// What is known of a run before it starts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct IntentFacts {
-    /// Who: `token:SUBJECT`, `local:UID`, `operator:UID`.
-    pub principal: String,
-    /// The token's `jti`, where there is one.
-    pub token: Option<String>,
-    /// SHA-256 of the program, in hex.
-    pub program_sha256: Option<String>,
-    /// SHA-256 over the arguments, each followed by a NUL, in hex.
-    pub argv_sha256: Option<String>,
-    /// Where it starts.
-    pub cwd: Option<String>,
-    /// The sandbox layers that are active.
-    pub sandbox: Vec<String>,
-}
-
-/// How a run, or a look at a value, ended.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OutcomeFacts {
-    /// `exited`, `signaled`, `timed_out`, `cancelled`, `failed_to_start`, `revealed`, …
-    pub outcome: String,
-    /// The program's exit code.
-    pub exit_code: Option<i32>,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-    /// Redactions by kind (`raw`, `base64`, …).
-    pub redactions: std::collections::BTreeMap<String, u64>,
-}
-
-/// An event that is neither intent nor outcome.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Note {
-    /// A call was refused.
-    Denied {
-        /// Who.
-        principal: String,
-        /// Under which scope, if it got that far.
-        scope: Option<String>,
-        /// The refusal's code.
-        code: String,
-        /// The rule that decided.
-        rule: Option<String>,
-        /// The command as asked for, redacted and bounded, for `admin allow --last`.
-        argv: Vec<String>,
-        /// The secrets asked for.
-        secrets: Vec<String>,
-    },
-    /// An operator changed something (`set`, `rm`, `rollback`, `policy_apply`, `token_issue`, …).
-    Admin {
-        /// Who.
-        principal: String,
-        /// What was done.
-        action: String,
-        /// To what.
-        target: String,
-        /// A version, a digest, a lifetime.
-        detail: Option<String>,
-    },
+    pub sign: Zeroizing<[u8; 32]>,
 }
 
 /// What can go wrong with the log. No variant carries a value.
@@ -149,47 +107,15 @@ pub enum AuditError {
     Busy,
 }
 
-/// The log of one home. Several processes may hold one each: every append takes the file's lock,
-/// reads the tail it has not seen and goes on from there.
-pub struct AuditLog {}
+impl AuditError {
+    fn io(what: &str, source: std::io::Error) -> Self {
+        Self::Io { what: what.to_owned(), source }
+    }
 
-impl AuditLog {
-    /// Opens or makes the log in a directory (0700), and reconciles it with the head that the vault
-    /// has anchored: a log that ends before it was cut.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn open(_dir: &Path, _keys: AuditKeys, _anchor: Option<Head>) -> Result<Self, AuditError> {
-        todo!()
-    }
-    /// Puts an intent on record and returns the witness, once it is on the disk.
-    ///
-    /// # Errors
-    /// [`AuditError`]: then nothing is revealed.
-    pub fn record_intent(
-        &self,
-        _allowed: Allowed,
-        _run_id: RunId,
-        _facts: IntentFacts,
-    ) -> Result<Intent, AuditError> {
-        todo!()
-    }
-    /// Puts an outcome on record.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn record_outcome(&self, _intent: Intent, _facts: OutcomeFacts) -> Result<(), AuditError> {
-        todo!()
-    }
-    /// Puts anything else on record.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn record(&self, _note: Note) -> Result<(), AuditError> {
-        todo!()
-    }
-    /// The end of the chain as this process last saw or wrote it.
-    pub fn head(&self) -> Head {
-        todo!()
+    fn damaged(seq: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { seq, what: what.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

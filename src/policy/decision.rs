@@ -27,6 +27,9 @@ pub struct Request {
     pub env: BTreeMap<String, String>,
     /// The timeout asked for; cut to the limit.
     pub timeout: Option<Duration>,
+    /// Where the program lies on this machine, looked up along the policy's search path: used by
+    /// rules that allow any command.
+    pub resolved_program: Option<PathBuf>,
 }
 
 /// An operator's wish to see a value.
@@ -94,6 +97,8 @@ pub enum DenyCode {
     ProgramNotFound,
     /// A person must approve, which this build can't ask.
     ApprovalRequired,
+    /// The policy asks for what this build can't enforce.
+    SandboxUnavailable,
     /// The request itself is malformed.
     BadArgument,
 }
@@ -216,6 +221,17 @@ pub enum Deliver {
     File,
     /// As a placeholder that the egress proxy replaces.
     Sealed,
+}
+
+impl Deliver {
+    /// The word that a policy uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::File => "file",
+            Self::Sealed => "sealed",
+        }
+    }
 }
 
 /// What a rule's delivery and commands let one promise.

@@ -3,6 +3,13 @@
 //! What enters is ciphertext and MACs. A batch is all or nothing, and on the disk when
 //! [`Store::apply`] returns. Nothing here decrypts, and nothing panics on a damaged file.
 
+pub mod files;
+mod memory;
+mod sled_store;
+
+pub use memory::MemoryStore;
+pub use sled_store::SledStore;
+
 /// What the vault asks of an engine.
 pub trait Store: Send + Sync {
     /// One value.

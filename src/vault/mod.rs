@@ -4,19 +4,31 @@
 //! with an epoch say which records there are. [`Vault::reveal`] is the only way to a value and asks
 //! for an [`Intent`].
 
-use std::{path::Path, path::PathBuf, time::Duration};
+mod backup;
+mod envelope;
+mod home;
+mod index;
+mod key;
+mod keyring;
+mod open;
+mod unlock;
+
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::{
-    audit::{Head, Intent},
     name::{EnvName, SecretName},
-    policy::SecretFacts,
-    value::SecretValue,
+    store::StoreError,
 };
+
+pub use backup::restore;
+pub use home::home_info;
+pub use key::VaultKey;
+pub use open::Vault;
+pub use unlock::{init, unlock};
 
 /// How the vault's identity is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,44 +65,6 @@ pub struct HomeInfo {
     pub unlock: UnlockKind,
     /// Where the identity lies, in identity-file mode.
     pub identity_file: Option<PathBuf>,
-}
-
-/// The unlocked identity, and every key that is derived from it.
-pub struct VaultKey {}
-
-impl VaultKey {
-    /// Derives a 32-byte key (HKDF-SHA-256, RFC 5869) for one purpose.
-    pub fn derive(&self, _purpose: &str) -> Zeroizing<[u8; 32]> {
-        todo!()
-    }
-    /// The vault's fingerprint.
-    pub fn fingerprint(&self) -> &str {
-        todo!()
-    }
-}
-
-/// Reads the description of a home.
-///
-/// # Errors
-/// [`VaultError::NoVault`] where there is none, [`VaultError::Damaged`].
-pub fn home_info(_home: &Path) -> Result<HomeInfo, VaultError> {
-    todo!()
-}
-
-/// Makes a home and an empty vault in it. Refuses a home that has one.
-///
-/// # Errors
-/// [`VaultError`].
-pub fn init(_home: &Path, _kind: UnlockKind, _opener: &Opener) -> Result<VaultKey, VaultError> {
-    todo!()
-}
-
-/// Opens the identity of a home.
-///
-/// # Errors
-/// [`VaultError::WrongKey`], [`VaultError::NoKeyring`], …
-pub fn unlock(_home: &Path, _opener: &Opener) -> Result<VaultKey, VaultError> {
-    todo!()
 }
 
 /// What the operator says of a secret.
@@ -203,156 +177,25 @@ pub struct VerifyReport {
     pub damage: Vec<String>,
 }
 
-/// An open vault: the database is ours until this is dropped.
-pub struct Vault {}
+impl VaultError {
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
 
-impl Vault {
-    /// Opens the vault of a home, waiting for another process up to `wait`, and compares root and
-    /// epoch.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn open(_home: &Path, _key: &VaultKey, _wait: Duration) -> Result<Self, VaultError> {
-        todo!()
-    }
-    /// Sets secrets, all or none; each gets a new version. Metadata that is `None` keeps what was there.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn set_secrets(
-        &mut self,
-        _changes: Vec<(SecretName, SecretValue, SecretMeta)>,
-        _now: Timestamp,
-    ) -> Result<Vec<SecretInfo>, VaultError> {
-        todo!()
-    }
-    /// All secrets, by name, values aside: reads the buckets, decrypts no record.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn list_secrets(&self) -> Result<Vec<SecretInfo>, VaultError> {
-        todo!()
-    }
-    /// One secret, value aside.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn secret(&self, _name: &SecretName) -> Result<Option<SecretInfo>, VaultError> {
-        todo!()
-    }
-    /// What a decision needs of those names that exist. Costs the same for each name, there or not.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn facts(&self, _names: &[SecretName]) -> Result<Vec<SecretFacts>, VaultError> {
-        todo!()
-    }
-    /// Removes a secret and its versions.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn remove_secret(&mut self, _name: &SecretName) -> Result<(), VaultError> {
-        todo!()
-    }
-    /// The versions that are kept (the last ten), oldest first.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn history(&self, _name: &SecretName) -> Result<Vec<VersionInfo>, VaultError> {
-        todo!()
-    }
-    /// Makes an older version's value the newest version.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn rollback(
-        &mut self,
-        _name: &SecretName,
-        _version: u64,
-        _now: Timestamp,
-    ) -> Result<SecretInfo, VaultError> {
-        todo!()
-    }
-    /// The value of a secret, for an intent that is on record and covers it: the only way to one.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn reveal(&self, _name: &SecretName, _intent: &Intent) -> Result<SecretValue, VaultError> {
-        todo!()
-    }
-    /// A document's bytes.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn document(
-        &self,
-        _kind: DocumentKind,
-        _name: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
-        todo!()
-    }
-    /// The names of the documents of a kind.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn documents(&self, _kind: DocumentKind) -> Result<Vec<String>, VaultError> {
-        todo!()
-    }
-    /// Writes a document.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn put_document(
-        &mut self,
-        _kind: DocumentKind,
-        _name: &str,
-        _bytes: &[u8],
-        _now: Timestamp,
-    ) -> Result<(), VaultError> {
-        todo!()
-    }
-    /// Removes a document.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn remove_document(&mut self, _kind: DocumentKind, _name: &str) -> Result<(), VaultError> {
-        todo!()
-    }
-    /// The audit head that was last anchored.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn audit_anchor(&self) -> Result<Option<Head>, VaultError> {
-        todo!()
-    }
-    /// Anchors the audit's head.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn anchor_audit(&mut self, _head: Head) -> Result<(), VaultError> {
-        todo!()
-    }
-    /// Reads and compares everything.
-    ///
-    /// # Errors
-    /// [`VaultError`] where it can't even be started.
-    pub fn verify(&self) -> Result<VerifyReport, VaultError> {
-        todo!()
-    }
-    /// Writes the identity files and one `.age` file a record into an empty directory; returns how
-    /// many records.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn backup(&self, _dir: &Path) -> Result<u64, VaultError> {
-        todo!()
+    pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { what: what.into(), source }
     }
 }
 
-/// Rebuilds a home from what [`Vault::backup`] wrote; a vault that is there is kept aside, whole.
-///
-/// # Errors
-/// [`VaultError`].
-pub fn restore(_home: &Path, _backup: &Path, _opener: &Opener) -> Result<u64, VaultError> {
-    todo!()
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Damaged { what } => Self::Damaged { what: format!("vault/: {what}") },
+            StoreError::Io { what, source } => Self::Io { what, source },
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Events, and the line that each becomes.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hmac::{Hmac, Mac};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{AuditKeys, Head};
+use crate::{
+    name::{RunId, ScopeName},
+    policy::Terms,
+};
+
+/// What is known of a run before it starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IntentFacts {
+    /// Who: `token:SUBJECT`, `local:UID#INSTANCE`, `operator:UID`.
+    pub principal: String,
+    /// The token's `jti`, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// SHA-256 of the program, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_sha256: Option<String>,
+    /// SHA-256 over the arguments, each followed by a NUL, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv_sha256: Option<String>,
+    /// Where it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// The sandbox layers that are active.
+    pub sandbox: Vec<String>,
+}
+
+/// How a run, or a look at a value, ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutcomeFacts {
+    /// `exited`, `signaled`, `timed_out`, `cancelled`, `failed_to_start`, `revealed`, …
+    pub outcome: String,
+    /// The program's exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Redactions by kind (`raw`, `base64`, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redactions: BTreeMap<String, u64>,
+}
+
+/// An event that is neither intent nor outcome.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Note {
+    /// A call was refused.
+    Denied {
+        /// Who.
+        principal: String,
+        /// Under which scope, if it got that far.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+        /// The refusal's code.
+        code: String,
+        /// The rule that decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+        /// The command as asked for, redacted and bounded, for `admin allow --last`.
+        argv: Vec<String>,
+        /// The secrets asked for.
+        secrets: Vec<String>,
+    },
+    /// An operator changed something (`set`, `rm`, `rollback`, `policy_apply`, `token_issue`, …).
+    Admin {
+        /// Who.
+        principal: String,
+        /// What was done.
+        action: String,
+        /// To what.
+        target: String,
+        /// A version, a digest, a lifetime.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+}
+
+/// Everything that a line can say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Event {
+    Own(Own),
+    Note(Note),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Own {
+    Intent {
+        run: RunId,
+        scope: ScopeName,
+        #[serde(flatten)]
+        facts: IntentFacts,
+        #[serde(flatten)]
+        what: Allowance,
+    },
+    Outcome {
+        run: RunId,
+        scope: ScopeName,
+        #[serde(flatten)]
+        facts: OutcomeFacts,
+    },
+    /// Signed with a key that is derived from the identity: whoever has the public key can check it.
+    Checkpoint { covers: u64, hash: String, key: String, signature: String },
+    /// A line that was never finished, and so never acknowledged, was dropped.
+    Recovered { dropped_bytes: u64 },
+    /// A damaged log was kept aside, and a new one begun.
+    Restarted { kept: String, sha256: String, bytes: u64 },
+}
+
+/// What was allowed, as the log has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub(super) enum Allowance {
+    Run {
+        rules: Vec<String>,
+        program: String,
+        /// `name:delivery:VARIABLE`.
+        secrets: Vec<String>,
+        promise: crate::policy::Promise,
+        output: crate::policy::OutputMode,
+    },
+    Reveal {
+        secrets: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+    },
+}
+
+impl Allowance {
+    pub(super) fn of(terms: &Terms) -> Self {
+        match terms {
+            Terms::Reveal(reveal) => {
+                Self::Reveal { secrets: vec![reveal.secret.to_string()], version: reveal.version }
+            }
+            Terms::Run(run) => Self::Run {
+                rules: run.rules.clone(),
+                program: run.program.display().to_string(),
+                secrets: run
+                    .secrets
+                    .iter()
+                    .map(|s| format!("{}:{}:{}", s.name, s.deliver.word(), s.env))
+                    .collect(),
+                promise: run.promise,
+                output: run.output,
+            },
+        }
+    }
+}
+
+/// One line less its MAC.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Body {
+    pub seq: u64,
+    /// RFC 3339, UTC.
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+    pub prev: String,
+}
+
+/// Writes the line of an event that comes after a head, without its line feed.
+pub(super) fn line(keys: &AuditKeys, after: Head, event: Event, time: Timestamp) -> Vec<u8> {
+    let body = Body { seq: after.seq + 1, time, event, prev: hex::encode(after.hash) };
+    let mut line = serde_json::to_vec(&body).expect("events have string keys only");
+    let mac = hex::encode(mac(keys, &line));
+    line.truncate(line.len() - 1);
+    line.extend_from_slice(format!(",\"mac\":\"{mac}\"}}").as_bytes());
+    line
+}
+
+/// Reads a line back: its body if the MAC holds, or what is wrong.
+pub(super) fn read(keys: &AuditKeys, line: &[u8]) -> Result<Body, &'static str> {
+    const TAIL: usize = ",\"mac\":\"\"}".len() + 64;
+    let cut = line.len().checked_sub(TAIL).ok_or("the line is cut")?;
+    let (front, tail) = line.split_at(cut);
+    let tag = tail
+        .strip_prefix(b",\"mac\":\"")
+        .and_then(|t| t.strip_suffix(b"\"}"))
+        .ok_or("the line has no MAC")?;
+    let body = [front, b"}"].concat();
+    if !bool::from(tag.ct_eq(hex::encode(mac(keys, &body)).as_bytes())) {
+        return Err("the line was changed: its MAC does not hold");
+    }
+    serde_json::from_slice(&body).map_err(|_| "the line can't be read by this version")
+}
+
+pub(super) fn hash(line: &[u8]) -> [u8; 32] {
+    Sha256::digest(line).into()
+}
+
+pub(super) fn checkpoint(keys: &AuditKeys, head: Head) -> Event {
+    let key = SigningKey::from_bytes(&keys.sign);
+    let signature = key.sign(&checkpoint_message(head));
+    Event::Own(Own::Checkpoint {
+        covers: head.seq,
+        hash: hex::encode(head.hash),
+        key: hex::encode(key.verifying_key().as_bytes()),
+        signature: hex::encode(signature.to_bytes()),
+    })
+}
+
+/// Whether a checkpoint's signature is by our key and covers this head.
+pub(super) fn checkpoint_holds(keys: &AuditKeys, head: Head, key: &str, signature: &str) -> bool {
+    let ours: VerifyingKey = SigningKey::from_bytes(&keys.sign).verifying_key();
+    let parsed = hex::decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+    key == hex::encode(ours.as_bytes())
+        && parsed.is_some_and(|signature| ours.verify_strict(&checkpoint_message(head), &signature).is_ok())
+}
+
+fn checkpoint_message(head: Head) -> Vec<u8> {
+    format!("authy-mcp audit checkpoint v1\n{}\n{}\n", head.seq, hex::encode(head.hash)).into_bytes()
+}
+
+pub(super) fn mac(keys: &AuditKeys, bytes: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.mac).expect("HMAC takes keys of any length");
+    mac.update(bytes);
+    mac.finalize().into_bytes().into()
+}

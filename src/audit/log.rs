@@ -1,0 +1,296 @@
+//! The log's file: appended to under a lock, by any number of processes.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::{
+    AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OutcomeFacts,
+    event::{self, Allowance, Event, Own},
+};
+use crate::{name::RunId, policy::Allowed};
+
+/// A signed checkpoint stands at least after so many events.
+const CHECKPOINT_EVERY: u64 = 256;
+/// How long an append waits for another process.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The log of one home. Several processes may hold one each: every append takes the file's lock,
+/// reads the tail it has not seen and goes on from there.
+pub struct AuditLog {
+    dir: PathBuf,
+    keys: AuditKeys,
+    place: Mutex<Place>,
+}
+
+/// Where the chain ends.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    head: Head,
+    /// Offset behind the last line, its line feed included.
+    offset: u64,
+    /// Length of the last line, its line feed included.
+    length: u64,
+    /// Whether the last line is a checkpoint.
+    checkpoint: bool,
+}
+
+/// `head.json`.
+#[derive(Serialize, Deserialize)]
+struct HeadFile {
+    head: Head,
+    offset: u64,
+    length: u64,
+    mac: String,
+}
+
+impl AuditLog {
+    /// Opens or makes the log in a directory (0700), and reconciles it with the head that the vault
+    /// has anchored: a log that ends before it was cut.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn open(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Self, AuditError> {
+        crate::store::files::create_private_dir(dir).map_err(|e| AuditError::io("make its directory", e))?;
+        let log = Self { dir: dir.to_owned(), keys, place: Mutex::default() };
+        let _lock = log.lock()?;
+        let (place, _) = log.catch_up(log.trusted_place()?)?;
+        check_anchor(place.head, anchor)?;
+        *log.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        Ok(log)
+    }
+
+    /// Puts an intent on record and returns the witness, once it is on the disk.
+    ///
+    /// # Errors
+    /// [`AuditError`]: then nothing is revealed.
+    pub fn record_intent(
+        &self,
+        allowed: Allowed,
+        run_id: RunId,
+        facts: IntentFacts,
+    ) -> Result<Intent, AuditError> {
+        let (scope, terms) = allowed.into_parts();
+        let what = Allowance::of(&terms);
+        self.append(Event::Own(Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what }))?;
+        Ok(Intent { run_id, scope, terms })
+    }
+
+    /// Puts an outcome on record.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn record_outcome(&self, intent: Intent, facts: OutcomeFacts) -> Result<(), AuditError> {
+        self.append(Event::Own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts }))
+    }
+
+    /// Puts anything else on record.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn record(&self, note: Note) -> Result<(), AuditError> {
+        self.append(Event::Note(note))
+    }
+
+    /// Signs the end of the chain, unless it is signed already.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn checkpoint(&self) -> Result<(), AuditError> {
+        let _lock = self.lock()?;
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, torn) = self.catch_up(*place)?;
+        *place = now;
+        if now.head.seq == 0 || now.checkpoint {
+            return Ok(());
+        }
+        let event = event::checkpoint(&self.keys, now.head);
+        self.write(&mut place, torn, event)
+    }
+
+    /// The end of the chain as this process last saw or wrote it.
+    pub fn head(&self) -> Head {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).head
+    }
+
+    pub(super) fn begin(&self, event: Own) -> Result<(), AuditError> {
+        self.append(Event::Own(event))
+    }
+
+    fn append(&self, event: Event) -> Result<(), AuditError> {
+        let _lock = self.lock()?;
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, torn) = self.catch_up(*place)?;
+        *place = now;
+        self.write(&mut place, torn, event)
+    }
+
+    /// Writes an event's line, those that belong before and behind it, and then the head.
+    fn write(&self, place: &mut Place, torn: u64, event: Event) -> Result<(), AuditError> {
+        let mut next = *place;
+        let mut bytes = Vec::new();
+        if torn > 0 {
+            self.add(&mut next, &mut bytes, Event::Own(Own::Recovered { dropped_bytes: torn }));
+        }
+        self.add(&mut next, &mut bytes, event);
+        if next.head.seq % CHECKPOINT_EVERY == 0 {
+            let event = event::checkpoint(&self.keys, next.head);
+            self.add(&mut next, &mut bytes, event);
+        }
+        let written = self.write_log(place.offset, &bytes);
+        written.map_err(|error| AuditError::io("write it", error))?;
+        self.write_head(&next).map_err(|error| AuditError::io("write its head", error))?;
+        *place = next;
+        Ok(())
+    }
+
+    fn add(&self, place: &mut Place, bytes: &mut Vec<u8>, event: Event) {
+        let checkpoint = matches!(event, Event::Own(Own::Checkpoint { .. }));
+        let mut line = event::line(&self.keys, place.head, event, Timestamp::now());
+        let hash = event::hash(&line);
+        line.push(b'\n');
+        let length = line.len() as u64;
+        *place = Place {
+            head: Head { seq: place.head.seq + 1, hash },
+            offset: place.offset + length,
+            length,
+            checkpoint,
+        };
+        bytes.extend(line);
+    }
+
+    /// Writes behind the last whole line; what stood there was never acknowledged. A write that fails
+    /// half way is taken back, so that the log ends in a whole line whatever happens.
+    fn write_log(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(self.log_path())?;
+        file.set_len(offset)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        if written.is_err() {
+            file.set_len(offset)?;
+        }
+        written
+    }
+
+    fn write_head(&self, place: &Place) -> io::Result<()> {
+        let mut file =
+            HeadFile { head: place.head, offset: place.offset, length: place.length, mac: String::new() };
+        file.mac = hex::encode(self.head_mac(&file));
+        let text = serde_json::to_vec(&file).expect("string keys only");
+        crate::store::files::write_private(&self.dir.join("head.json"), &text)
+    }
+
+    fn head_mac(&self, file: &HeadFile) -> [u8; 32] {
+        let text = format!(
+            "head\n{}\n{}\n{}\n{}",
+            file.head.seq,
+            hex::encode(file.head.hash),
+            file.offset,
+            file.length
+        );
+        event::mac(&self.keys, text.as_bytes())
+    }
+
+    /// The place that `head.json` vouches for; the beginning where there is no such file.
+    fn trusted_place(&self) -> Result<Place, AuditError> {
+        let bytes = match fs::read(self.dir.join("head.json")) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::default()),
+            Err(error) => return Err(AuditError::io("read its head", error)),
+        };
+        let file: HeadFile = serde_json::from_slice(&bytes)
+            .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
+        if !bool::from(file.mac.as_bytes().ct_eq(hex::encode(self.head_mac(&file)).as_bytes())) {
+            return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
+        }
+        Ok(Place { head: file.head, offset: file.offset, length: file.length, checkpoint: false })
+    }
+
+    /// Reads what was appended since: the line that the place ends with must still be there, and every
+    /// line behind it must go on from it. Returns the new place, and how many bytes of an unfinished
+    /// line stand behind it.
+    fn catch_up(&self, from: Place) -> Result<(Place, u64), AuditError> {
+        let mut place = from;
+        let cut = || AuditError::damaged(from.head.seq, "the log ends before it: it was cut");
+        let mut file = match File::open(self.log_path()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && place.offset == 0 => {
+                return Ok((place, 0));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(cut()),
+            Err(error) => return Err(AuditError::io("open it", error)),
+        };
+        let mut tail = Vec::new();
+        let read =
+            file.seek(SeekFrom::Start(from.offset - from.length)).and_then(|_| file.read_to_end(&mut tail));
+        read.map_err(|error| AuditError::io("read it", error))?;
+        let known = usize::try_from(from.length).unwrap_or(usize::MAX);
+        if tail.len() < known {
+            return Err(cut());
+        }
+        let (last, mut rest) = tail.split_at(known);
+        if known > 0 && last.strip_suffix(b"\n").map(event::hash) != Some(from.head.hash) {
+            return Err(AuditError::damaged(from.head.seq, "the line was changed"));
+        }
+        if let Ok(body) = event::read(&self.keys, last.strip_suffix(b"\n").unwrap_or_default()) {
+            place.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
+        }
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            place = self.step(place, &rest[..end])?;
+            rest = &rest[end + 1..];
+        }
+        Ok((place, rest.len() as u64))
+    }
+
+    fn step(&self, place: Place, line: &[u8]) -> Result<Place, AuditError> {
+        let seq = place.head.seq + 1;
+        let body = event::read(&self.keys, line).map_err(|what| AuditError::damaged(seq, what))?;
+        if body.seq != seq || body.prev != hex::encode(place.head.hash) {
+            return Err(AuditError::damaged(seq, "the line does not go on from the one before"));
+        }
+        let length = line.len() as u64 + 1;
+        Ok(Place {
+            head: Head { seq, hash: event::hash(line) },
+            offset: place.offset + length,
+            length,
+            checkpoint: matches!(body.event, Event::Own(Own::Checkpoint { .. })),
+        })
+    }
+
+    fn lock(&self) -> Result<File, AuditError> {
+        crate::store::files::lock(&self.dir.join("lock"), WAIT).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => AuditError::Busy,
+            _ => AuditError::io("lock it", error),
+        })
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("log.jsonl")
+    }
+}
+
+fn check_anchor(head: Head, anchor: Option<Head>) -> Result<(), AuditError> {
+    match anchor {
+        Some(anchor) if head.seq < anchor.seq => Err(AuditError::damaged(
+            head.seq + 1,
+            format!(
+                "the log ends there, and the vault knows of event {}: it was cut or put back",
+                anchor.seq
+            ),
+        )),
+        Some(anchor) if head.seq == anchor.seq && head.hash != anchor.hash => {
+            Err(AuditError::damaged(head.seq, "it is not the event that the vault knows"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Private files: 0600 in 0700, whatever the umask; whole or not at all.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Makes a directory that only its owner can enter, and the ones above it.
+///
+/// # Errors
+/// Of the operating system.
+pub fn create_private_dir(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700))
+}
+
+/// Writes a file that only its owner can read, durably: readers see the old content or the new.
+///
+/// # Errors
+/// Of the operating system.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    create_missing(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Writes a private file that must not be there yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`], or of the operating system.
+pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        create_missing(dir)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Whether others than the owner can read or write a file.
+///
+/// # Errors
+/// Of the operating system.
+pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// Takes a lock file's lock, waiting for another holder up to `wait`.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] when the wait is over, or of the operating system.
+pub fn lock(path: &Path, wait: Duration) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let until = Instant::now() + wait;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+/// Copies a directory with all that is in it, privately.
+///
+/// # Errors
+/// Of the operating system.
+pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
+    create_private_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
+        if path.is_dir() {
+            copy_dir(&path, &target)?;
+        } else {
+            create_private(&target, &fs::read(&path)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file below a directory.
+///
+/// # Errors
+/// Of the operating system.
+pub fn files_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_dir() { dirs.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A directory that is there keeps its permissions: it may be the operator's own.
+fn create_missing(dir: &Path) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() { Ok(()) } else { create_private_dir(dir) }
+}
