@@ -1,11 +1,25 @@
 //! The policy document: TOML in, checked types out, with the line of what is wrong.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::ScopeName;
+use super::{
+    argv::ArgvPattern,
+    decision::{Deliver, OutputMode, Promise, SandboxMode},
+    env_names, promise,
+    raw::{Approval, At, Network, RawCommands, RawDocument, RawRule},
+};
+use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
+
+/// The scope that is built in, for the operator's own look at a value.
+pub(super) const OPERATOR: &str = "operator";
 
 /// A policy as it was written, parsed.
 #[derive(Debug, Clone)]
@@ -14,9 +28,62 @@ pub struct Document {
     pub scope: ScopeName,
     /// What the operator wrote of it.
     pub description: Option<String>,
+    /// Whether `request_token` may answer with a bearer token.
+    pub delegate: bool,
     /// Limits, defaults filled in.
     pub limits: Limits,
-    // … the policy room fills in the rest (env, sandbox, allow, deny), with spans for messages.
+    /// The child's environment.
+    pub env: EnvPart,
+    /// The sandbox that is asked for.
+    pub sandbox: SandboxMode,
+    /// Directories where runs may start, `~` not yet replaced.
+    pub cwd: Vec<String>,
+    /// What is allowed, in file order.
+    pub allow: Vec<Rule>,
+    /// What is denied.
+    pub deny: Vec<SecretPattern>,
+    /// What this version can't enforce, found while parsing.
+    pub(super) unenforceable: Vec<Finding>,
+}
+
+/// `[env]`.
+#[derive(Debug, Clone, Default)]
+pub struct EnvPart {
+    /// Directories before the system's, `~` not yet replaced.
+    pub path: Vec<String>,
+    /// From the server's environment.
+    pub pass: BTreeSet<EnvName>,
+    /// That a call may set.
+    pub agent: BTreeSet<EnvName>,
+    /// Which HOME.
+    pub home: HomeMode,
+}
+
+/// `[[allow]]`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its id, or `#N`.
+    pub id: String,
+    /// Which secrets.
+    pub secrets: Vec<SecretPattern>,
+    /// How.
+    pub deliver: Deliver,
+    /// Which commands; `None` for any.
+    pub commands: Option<Vec<ArgvPattern>>,
+    /// Secret → variable.
+    pub env: BTreeMap<SecretName, EnvName>,
+    /// Variables that the rule sets.
+    pub set_env: BTreeMap<EnvName, String>,
+    /// Whether the program's digest is held.
+    pub pin: bool,
+    /// What of the output is returned.
+    pub output: OutputMode,
+    /// A shorter timeout than the scope's.
+    pub timeout: Option<Duration>,
+    /// Line of the rule.
+    pub(super) line: usize,
+    /// Line and column of its commands.
+    pub(super) commands_at: (usize, usize),
 }
 
 /// Limits of a scope.
@@ -32,6 +99,18 @@ pub struct Limits {
     pub concurrent_runs: u32,
     /// The longest that a token may live.
     pub token_ttl: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(120),
+            output: 64 << 10,
+            runs_per_minute: 60,
+            concurrent_runs: 8,
+            token_ttl: Duration::from_secs(90 * 24 * 3600),
+        }
+    }
 }
 
 /// Which HOME a child has.
@@ -88,12 +167,508 @@ pub struct Finding {
 #[error("the policy has {} error(s), the first at line {}", .0.len(), .0.first().map_or(0, |f| f.line))]
 pub struct DocumentError(pub Vec<Finding>);
 
+/// A program that a document names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramRef {
+    /// As written.
+    pub name: String,
+    /// Whether its digest is held.
+    pub pin: bool,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
 impl Document {
     /// Parses a document.
     ///
     /// # Errors
     /// All the findings of severity error, each with line and column.
-    pub fn parse(_text: &str) -> Result<Self, DocumentError> {
-        todo!()
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        let raw: RawDocument = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+        let mut reader = Reader { text, errors: Vec::new(), unenforceable: Vec::new() };
+        let document = reader.document(&raw);
+        match document {
+            Some(document) if reader.errors.is_empty() => {
+                Ok(Self { unenforceable: reader.unenforceable, ..document })
+            }
+            _ => Err(DocumentError(reader.errors)),
+        }
     }
+
+    /// What the document asks for and this version can't enforce, each with its line and the way out.
+    pub fn unenforceable(&self) -> Vec<Finding> {
+        self.unenforceable.clone()
+    }
+
+    /// The programs that its patterns name, each once.
+    pub fn programs(&self) -> Vec<ProgramRef> {
+        let mut programs: BTreeMap<&str, ProgramRef> = BTreeMap::new();
+        for rule in &self.allow {
+            for pattern in rule.commands.iter().flatten() {
+                let (line, column) = rule.commands_at;
+                let known = programs.entry(&pattern.program).or_insert_with(|| ProgramRef {
+                    name: pattern.program.clone(),
+                    pin: false,
+                    line,
+                    column,
+                });
+                known.pin |= rule.pin;
+            }
+        }
+        programs.into_values().collect()
+    }
+
+    /// The directories of `[env] path`.
+    pub fn path_dirs(&self, home: &Path) -> Vec<PathBuf> {
+        self.env.path.iter().map(|dir| expand(dir, home)).collect()
+    }
+
+    /// The directories where runs may start.
+    pub fn cwd_dirs(&self, home: &Path) -> Vec<PathBuf> {
+        self.cwd.iter().map(|dir| expand(dir, home)).collect()
+    }
+
+    /// What may be promised of a rule.
+    pub(super) fn promise(&self, rule: &Rule) -> Promise {
+        promise::promise(rule.deliver, rule.commands.as_deref(), self.cwd.is_empty())
+    }
+
+    /// What is weak in the document, and applied all the same.
+    pub fn warnings(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let mut warn = |line, message: String, hint: &str| {
+            found.push(Finding {
+                severity: Severity::Warning,
+                line,
+                column: 1,
+                message,
+                hint: hint.to_owned(),
+            });
+        };
+        for rule in &self.allow {
+            let id = &rule.id;
+            match &rule.commands {
+                None => warn(
+                    rule.line,
+                    format!("rule {id} lets any command have its secrets"),
+                    "name the commands; redaction is a net, not a boundary",
+                ),
+                Some(patterns) => {
+                    for pattern in patterns {
+                        if let Some(why) = promise::escape(&pattern.program).filter(|_| !pattern.is_literal())
+                        {
+                            let program = &pattern.program;
+                            warn(
+                                rule.line,
+                                format!(
+                                    "rule {id}: {program} runs code that its arguments or files give it ({why})"
+                                ),
+                                "write its arguments out, or count on best effort only",
+                            );
+                        }
+                    }
+                }
+            }
+            if rule.secrets.iter().any(|pattern| pattern.as_str() == "**") {
+                warn(
+                    rule.line,
+                    format!("rule {id} covers every secret, also those that are set later"),
+                    "name the secrets, or a prefix of theirs",
+                );
+            }
+        }
+        if self.sandbox == SandboxMode::Off {
+            warn(
+                1,
+                "the sandbox is off: a child can read what you can read, and reach the network".to_owned(),
+                "allow commands that you would run yourself",
+            );
+        }
+        if self.env.home == HomeMode::User {
+            warn(
+                1,
+                "children have your HOME, with every credential and start-up file in it".to_owned(),
+                "leave [env] home private",
+            );
+        }
+        found
+    }
+}
+
+/// `~` at the beginning is the operator's home.
+fn expand(dir: &str, home: &Path) -> PathBuf {
+    match dir.strip_prefix('~') {
+        Some("") => home.to_owned(),
+        Some(rest) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        _ => PathBuf::from(dir),
+    }
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> DocumentError {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message().lines().next().unwrap_or_default().to_owned();
+    DocumentError(vec![finding(
+        text,
+        span,
+        message,
+        "the keys and their values are in schemas/policy.schema.json; authy-mcp admin policy --help has an example",
+    )])
+}
+
+fn finding(text: &str, span: Range<usize>, message: impl Into<String>, hint: &str) -> Finding {
+    let (line, column) = place(text, span.start);
+    Finding { severity: Severity::Error, line, column, message: message.into(), hint: hint.to_owned() }
+}
+
+/// Line and column of a byte, both from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// Reads a document, and goes on after an error to find the next.
+struct Reader<'a> {
+    text: &'a str,
+    errors: Vec<Finding>,
+    unenforceable: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
+        self.errors.push(finding(self.text, span, message, hint));
+    }
+
+    fn refuse(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
+        self.unenforceable.push(finding(self.text, span, message, hint));
+    }
+
+    fn document(&mut self, raw: &RawDocument) -> Option<Document> {
+        let scope = self.name(&raw.scope, ScopeName::parse);
+        if raw.scope.get() == OPERATOR {
+            self.error(raw.scope.span(), "the scope operator is built in", "choose another name");
+        }
+        let limits = self.limits(raw);
+        let env = self.env(raw);
+        let sandbox = self.sandbox(raw);
+        let cwd = raw.sandbox.cwd.iter().filter_map(|dir| self.dir(dir)).collect();
+        let mut ids = BTreeSet::new();
+        let mut allow = Vec::new();
+        for (index, rule) in raw.allow.iter().enumerate() {
+            if let Some(rule) = self.rule(index, rule) {
+                if !ids.insert(rule.id.clone()) {
+                    self.error(
+                        raw.allow[index].span(),
+                        format!("two rules are called {}", rule.id),
+                        "give each its own id",
+                    );
+                }
+                allow.push(rule);
+            }
+        }
+        let deny = raw.deny.iter().flat_map(|rule| &rule.secrets);
+        let deny = deny.filter_map(|pattern| self.name(pattern, SecretPattern::parse)).collect();
+        Some(Document {
+            scope: scope?,
+            description: raw.description.clone(),
+            delegate: raw.delegate,
+            limits,
+            env,
+            sandbox,
+            cwd,
+            allow,
+            deny,
+            unenforceable: Vec::new(),
+        })
+    }
+
+    fn limits(&mut self, raw: &RawDocument) -> Limits {
+        let default = Limits::default();
+        let limits = &raw.limits;
+        Limits {
+            timeout: self.duration(limits.timeout.as_ref()).unwrap_or(default.timeout),
+            output: self.size(limits.output.as_ref()).unwrap_or(default.output),
+            runs_per_minute: limits.runs_per_minute.unwrap_or(default.runs_per_minute),
+            concurrent_runs: limits.concurrent_runs.unwrap_or(default.concurrent_runs),
+            token_ttl: self.duration(limits.token_ttl.as_ref()).unwrap_or(default.token_ttl),
+        }
+    }
+
+    fn env(&mut self, raw: &RawDocument) -> EnvPart {
+        let mut part = EnvPart { home: raw.env.home, ..EnvPart::default() };
+        part.path = raw.env.path.iter().filter_map(|dir| self.dir(dir)).collect();
+        for name in &raw.env.pass {
+            if env_names::never_passed(name.get()) {
+                self.error(name.span(), format!("{} is never passed to a child", name.get()), "leave it out");
+            } else if let Some(name) = self.name(name, EnvName::parse) {
+                part.pass.insert(name);
+            }
+        }
+        for name in &raw.env.agent {
+            if env_names::hijacks(name.get()) {
+                let message = format!(
+                    "{} can turn an approved command into another, so no call may set it",
+                    name.get()
+                );
+                self.error(name.span(), message, "leave it out; a rule can set it with set_env");
+            } else if let Some(name) = self.name(name, EnvName::parse) {
+                part.agent.insert(name);
+            }
+        }
+        part
+    }
+
+    fn sandbox(&mut self, raw: &RawDocument) -> SandboxMode {
+        const WAY_OUT: &str = "write mode = \"off\" under [sandbox]: this version has no sandbox yet, and never runs without one that is asked for";
+        let sandbox = &raw.sandbox;
+        let mode = sandbox.mode.as_ref().map_or(SandboxMode::Required, |mode| *mode.get());
+        if mode != SandboxMode::Off {
+            let span = sandbox.mode.as_ref().map_or(raw.scope.span(), At::span);
+            let message = match &sandbox.mode {
+                None => "the policy asks for a sandbox (required is what it means where nothing is said)",
+                Some(_) => "the policy asks for a sandbox",
+            };
+            self.refuse(span, message, WAY_OUT);
+        }
+        if let Some(network) = sandbox.network.as_ref().filter(|network| *network.get() != Network::Open) {
+            self.refuse(
+                network.span(),
+                "this version can't keep a child from the network",
+                "write network = \"open\", or leave it out",
+            );
+        }
+        for paths in [&sandbox.read, &sandbox.write].into_iter().flatten() {
+            self.refuse(
+                paths.span(),
+                "this version can't keep a child from other files",
+                "leave read and write out",
+            );
+        }
+        mode
+    }
+
+    fn rule(&mut self, index: usize, at: &At<RawRule>) -> Option<Rule> {
+        let raw = at.get();
+        self.rule_unenforceable(raw);
+        let id = raw.id.as_ref().map_or_else(|| format!("#{}", index + 1), |id| id.get().clone());
+        if let Some(given) = raw.id.as_ref().filter(|id| ScopeName::parse(id.get()).is_err()) {
+            self.error(given.span(), "a rule's id is made of A-Z a-z 0-9 _ . -", "choose a short word");
+        }
+        let secrets =
+            raw.secrets.iter().filter_map(|pattern| self.name(pattern, SecretPattern::parse)).collect();
+        let commands = self.commands(&raw.commands)?;
+        if raw.pin && commands.is_none() {
+            self.error(
+                raw.commands.span(),
+                "pin holds the digests of programs, and any command names none",
+                "name the commands, or leave pin out",
+            );
+        }
+        let env = self.rule_env(raw);
+        let set_env = self.set_env(raw);
+        for (secret, variable) in &env {
+            if set_env.contains_key(variable) {
+                self.error(
+                    at.span(),
+                    format!("{variable} is set by set_env and carries {secret}, too"),
+                    "name another variable",
+                );
+            }
+        }
+        Some(Rule {
+            id,
+            secrets,
+            deliver: *raw.deliver.get(),
+            commands,
+            env,
+            set_env,
+            pin: raw.pin,
+            output: raw.output,
+            timeout: self.duration(raw.timeout.as_ref()),
+            line: place(self.text, at.span().start).0,
+            commands_at: place(self.text, raw.commands.span().start),
+        })
+    }
+
+    fn rule_unenforceable(&mut self, raw: &RawRule) {
+        const SEALED: &str = "write deliver = \"env\" or \"file\": this version has no egress proxy yet";
+        if *raw.deliver.get() == Deliver::Sealed {
+            self.refuse(raw.deliver.span(), "this version can't deliver sealed secrets", SEALED);
+        }
+        let spans = [
+            raw.hosts.as_ref().map(At::span),
+            raw.inject.as_ref().map(At::span),
+            raw.substitute.as_ref().map(At::span),
+            raw.methods.as_ref().map(At::span),
+            raw.paths.as_ref().map(At::span),
+        ];
+        for span in spans.into_iter().flatten() {
+            self.refuse(
+                span,
+                "this belongs to sealed delivery, which this version does not have",
+                "leave it out",
+            );
+        }
+        if let Some(approval) = raw.approval.as_ref().filter(|approval| *approval.get() != Approval::Never) {
+            self.refuse(
+                approval.span(),
+                "this version can't ask a person for approval",
+                "write approval = \"never\", or leave it out",
+            );
+        }
+    }
+
+    fn commands(&mut self, raw: &At<RawCommands>) -> Option<Option<Vec<ArgvPattern>>> {
+        const FORM: &str = "write a list of lists, one element an argument: commands = [[\"npm\", \"test\"]]; or commands = \"any\"";
+        match raw.get() {
+            RawCommands::Word(word) if word == "any" => Some(None),
+            RawCommands::Word(_) => {
+                self.error(raw.span(), "commands is neither a list of argv patterns nor \"any\"", FORM);
+                None
+            }
+            RawCommands::Patterns(patterns) if patterns.is_empty() => {
+                self.error(raw.span(), "commands is empty", FORM);
+                None
+            }
+            RawCommands::Patterns(patterns) => {
+                let mut parsed = Vec::new();
+                for pattern in patterns {
+                    match ArgvPattern::parse(pattern) {
+                        Ok(pattern) => parsed.push(pattern),
+                        Err(error) => self.error(raw.span(), format!("the command pattern {error}"), FORM),
+                    }
+                }
+                Some(Some(parsed))
+            }
+        }
+    }
+
+    fn rule_env(&mut self, raw: &RawRule) -> BTreeMap<SecretName, EnvName> {
+        let mut env: BTreeMap<SecretName, EnvName> = BTreeMap::new();
+        for (secret, variable) in &raw.env {
+            let name = self.name(secret, SecretName::parse);
+            let parsed = self.name(variable, EnvName::parse);
+            if env_names::set_by_us(variable.get()) {
+                self.error(
+                    variable.span(),
+                    format!("{} is not for secrets", variable.get()),
+                    "name another variable",
+                );
+            }
+            if let (Some(name), Some(parsed)) = (name, parsed) {
+                if env.values().any(|known| *known == parsed) {
+                    self.error(
+                        variable.span(),
+                        format!("two secrets go by {parsed}"),
+                        "give each its own variable",
+                    );
+                }
+                env.insert(name, parsed);
+            }
+        }
+        env
+    }
+
+    fn set_env(&mut self, raw: &RawRule) -> BTreeMap<EnvName, String> {
+        let mut set = BTreeMap::new();
+        for (name, text) in &raw.set_env {
+            if env_names::set_by_us(name.get()) {
+                self.error(
+                    name.span(),
+                    format!("{} is set by authy-mcp", name.get()),
+                    "use [env] path or [env] home",
+                );
+            } else if text.contains('\0') {
+                self.error(name.span(), format!("the text of {} has a NUL byte", name.get()), "leave it out");
+            } else if let Some(parsed) = self.name(name, EnvName::parse) {
+                set.insert(parsed, text.clone());
+            }
+        }
+        set
+    }
+
+    fn dir(&mut self, dir: &At<String>) -> Option<String> {
+        let text = dir.get();
+        let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
+        let plain = !Path::new(text).components().any(|c| c == std::path::Component::ParentDir)
+            && !text.contains('\0');
+        if rooted && plain {
+            return Some(text.clone());
+        }
+        self.error(
+            dir.span(),
+            "a directory is absolute, or begins with ~/, and has no ..",
+            "write its whole path",
+        );
+        None
+    }
+
+    fn name<T>(&mut self, at: &At<String>, parse: fn(&str) -> Result<T, NameError>) -> Option<T> {
+        match parse(at.get()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.error(at.span(), error.to_string(), "mend the name");
+                None
+            }
+        }
+    }
+
+    fn duration(&mut self, at: Option<&At<String>>) -> Option<Duration> {
+        let at = at?;
+        let parsed = parse_duration(at.get());
+        if parsed.is_none() {
+            self.error(at.span(), format!("{:?} is no length of time", at.get()), "write 30s, 2m, 8h or 90d");
+        }
+        parsed
+    }
+
+    fn size(&mut self, at: Option<&At<String>>) -> Option<usize> {
+        let at = at?;
+        let parsed = parse_size(at.get());
+        if parsed.is_none() {
+            self.error(at.span(), format!("{:?} is no size", at.get()), "write 64KiB or 1MiB, at most 16MiB");
+        }
+        parsed
+    }
+}
+
+/// `90d`, `8h`, `2m`, `30s`, and sums of them, as `1h30m`; more than nothing, at most ten years.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut seconds: u64 = 0;
+    let mut number = String::new();
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 24 * 3600,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    let whole = number.is_empty() && (1..=10 * 366 * 24 * 3600).contains(&seconds);
+    whole.then(|| Duration::from_secs(seconds))
+}
+
+/// Bytes: `64KiB`, `1MiB`, `4096`; at most 16 MiB.
+fn parse_size(text: &str) -> Option<usize> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let unit = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit).filter(|size| *size <= 16 << 20)
 }

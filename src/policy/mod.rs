@@ -2,16 +2,33 @@
 //!
 //! A TOML document goes in once ([`Document::parse`]), is resolved against this machine when it is
 //! applied ([`Resolved`]), and from then on answers [`Request`]s. Pure: no I/O, no clock, no
-//! environment; what a decision needs is an argument. Only [`Policy::decide`] makes an [`Allowed`].
+//! environment; what a decision needs is an argument. Only [`Policy::decide`] and its narrow sibling
+//! for operators make an [`Allowed`].
 
+mod argv;
+mod decide;
 mod decision;
 mod document;
+mod edit;
+mod env_names;
+mod listing;
+mod promise;
+mod raw;
 
+pub use argv::{ArgvError, ArgvPattern};
 pub use decision::{
     Allowed, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, OutputMode, Promise, Request,
     RevealRequest, RunTerms, SandboxMode, SecretFacts, Terms,
 };
-pub use document::{Document, DocumentError, Finding, HomeMode, Limits, Resolved, Severity};
+pub use document::{
+    Document, DocumentError, EnvPart, Finding, HomeMode, Limits, ProgramRef, Resolved, Rule, Severity,
+    parse_duration,
+};
+pub use edit::{Change, NewRule, add_rule, changes};
+pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
+pub use raw::policy_schema;
+
+use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
 use crate::name::{ScopeName, SecretName};
 
@@ -20,18 +37,64 @@ use crate::name::{ScopeName, SecretName};
 pub struct Policy {
     document: Document,
     resolved: Resolved,
+    narrowings: Vec<Narrow>,
+    operator: Operator,
+}
+
+/// Whether this is the built-in policy of the person who can unlock the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Yes,
+    No,
+}
+
+/// Something that was given up: only what each of these covers, too, is allowed.
+#[derive(Debug, Clone)]
+struct Narrow {
+    secrets: Option<BTreeSet<SecretName>>,
+    commands: Option<Vec<ArgvPattern>>,
 }
 
 impl Policy {
     /// Joins a document and what its programs and paths were resolved to.
     pub fn new(document: Document, resolved: Resolved) -> Self {
-        Self { document, resolved }
+        Self { document, resolved, narrowings: Vec::new(), operator: Operator::No }
     }
 
     /// The built-in policy of the person who can unlock the vault: it allows to reveal one named
-    /// secret, and nothing else; `scope` is `operator`.
+    /// secret, and nothing else; its scope is `operator`, which no document can have.
     pub fn operator() -> Self {
-        todo!()
+        let document = Document {
+            scope: ScopeName::parse(document::OPERATOR).expect("a scope's name"),
+            description: None,
+            delegate: false,
+            limits: Limits::default(),
+            env: EnvPart::default(),
+            sandbox: SandboxMode::Required,
+            cwd: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            unenforceable: Vec::new(),
+        };
+        Self { operator: Operator::Yes, ..Self::new(document, Resolved::default()) }
+    }
+
+    /// The same policy with less: only these secrets, only these commands. It never allows more.
+    ///
+    /// # Errors
+    /// [`ArgvError`] for a command pattern that is none.
+    pub fn narrowed(
+        mut self,
+        secrets: Option<&[SecretName]>,
+        commands: Option<&[Vec<String>]>,
+    ) -> Result<Self, ArgvError> {
+        let commands =
+            commands.map(|list| list.iter().map(|c| ArgvPattern::parse(c)).collect()).transpose()?;
+        if secrets.is_some() || commands.is_some() {
+            self.narrowings
+                .push(Narrow { secrets: secrets.map(|names| names.iter().cloned().collect()), commands });
+        }
+        Ok(self)
     }
 
     /// The scope that this policy is for.
@@ -44,57 +107,25 @@ impl Policy {
         &self.document
     }
 
-    /// The secrets whose facts a decision on this request needs: those it names, or, where it names
-    /// none, those that the matching rule writes without a glob. A name outside the scope is among
-    /// them, so that it costs what a missing one costs.
-    pub fn names_in_question(&self, _request: &Request) -> Vec<SecretName> {
-        todo!()
+    /// What its programs and paths were resolved to.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
     }
 
-    /// Decides. `facts` has an entry for each of [`Policy::names_in_question`] that exists.
-    pub fn decide(&self, _request: &Request, _facts: &[SecretFacts]) -> Decision {
-        todo!()
+    /// Where a run starts when the call names no directory; `None` for a private empty one.
+    pub fn default_cwd(&self) -> Option<PathBuf> {
+        self.cwd_roots().into_iter().next()
     }
 
-    /// Decides on an operator's request to see a value; only [`Policy::operator`] allows it.
-    pub fn decide_reveal(&self, _request: &RevealRequest) -> Decision {
-        todo!()
+    /// Whether a run may start in a directory, as far as its text tells.
+    pub fn may_start_in(&self, dir: &Path) -> bool {
+        decide::lies_in(dir, &self.cwd_roots())
+    }
+
+    fn cwd_roots(&self) -> Vec<PathBuf> {
+        self.document.cwd_dirs(&self.resolved.home)
     }
 }
 
-/// A change that a document makes (being written).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Change {
-    /// Whether it lets anybody do more.
-    pub widens: bool,
-    /// In words.
-    pub text: String,
-}
-
-/// Why a policy answers as it does (being written).
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Explanation {
-    /// Whether it would run.
-    pub allowed: bool,
-    /// In plain words, a line each.
-    pub steps: Vec<String>,
-}
-
-/// A rule from the command line (being written).
-#[derive(Debug, Clone, Default)]
-pub struct NewRule {
-    /// Its id.
-    pub id: Option<String>,
-    /// Patterns over secret names.
-    pub secrets: Vec<String>,
-    /// `env`, `file` or `sealed`.
-    pub deliver: String,
-    /// One argv pattern; `any` where empty.
-    pub command: Vec<String>,
-    /// Hosts, for sealed delivery.
-    pub hosts: Vec<String>,
-    /// `redacted`, `withhold`, `status`.
-    pub output: Option<String>,
-    /// Directories where runs may start.
-    pub cwd: Vec<String>,
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Changes to documents: what one would change, and a rule made of a command line.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+
+use super::document::{Document, DocumentError, HomeMode, Rule};
+use crate::name::ScopeName;
+
+/// A change that a document makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Whether it lets anybody do more.
+    pub widens: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// A rule from the command line.
+#[derive(Debug, Clone, Default)]
+pub struct NewRule {
+    /// Its id.
+    pub id: Option<String>,
+    /// Patterns over secret names.
+    pub secrets: Vec<String>,
+    /// `env`, `file` or `sealed`.
+    pub deliver: String,
+    /// One argv pattern; `None` for any command.
+    pub command: Option<Vec<String>>,
+    /// Hosts, for sealed delivery.
+    pub hosts: Vec<String>,
+    /// Whether the proxy sets `Authorization: Bearer`.
+    pub bearer: bool,
+    /// `redacted`, `withhold`, `status`.
+    pub output: Option<String>,
+    /// Directories where runs of the scope may start.
+    pub cwd: Vec<String>,
+}
+
+/// What applying a document changes. Whatever isn't clearly less counts as more.
+pub fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
+    let before = old.map(Facets::of).unwrap_or_default();
+    let after = Facets::of(new);
+    let mut changes = Vec::new();
+    let mut note = |widens, text: String| changes.push(Change { widens, text });
+    for grant in after.grants.difference(&before.grants) {
+        note(true, format!("+ {grant}"));
+    }
+    for grant in before.grants.difference(&after.grants) {
+        note(false, format!("- {grant}"));
+    }
+    for barrier in after.barriers.difference(&before.barriers) {
+        note(false, format!("+ {barrier}"));
+    }
+    for barrier in before.barriers.difference(&after.barriers) {
+        note(true, format!("- {barrier}"));
+    }
+    for (now, then) in after.limits.iter().zip(before.limits.iter().chain(std::iter::repeat(&("", 0)))) {
+        if now.1 != then.1 && old.is_some() {
+            note(now.1 > then.1, format!("{}: {} → {}", now.0, then.1, now.1));
+        }
+    }
+    changes
+}
+
+/// A document taken apart: what it gives, what it holds back, and its numbers.
+#[derive(Default)]
+struct Facets {
+    grants: BTreeSet<String>,
+    barriers: BTreeSet<String>,
+    limits: Vec<(&'static str, u64)>,
+}
+
+impl Facets {
+    fn of(document: &Document) -> Self {
+        let mut grants = BTreeSet::new();
+        for rule in &document.allow {
+            grants.extend(rule_grants(rule));
+        }
+        grants.extend(document.env.path.iter().map(|dir| format!("programs from {dir}")));
+        grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
+        grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
+        grants.extend(document.cwd.iter().map(|dir| format!("runs may start in {dir}")));
+        if document.env.home == HomeMode::User {
+            grants.insert("the user's HOME".to_owned());
+        }
+        if document.delegate {
+            grants.insert("an agent may be handed bearer tokens".to_owned());
+        }
+        let limits = &document.limits;
+        Self {
+            grants,
+            barriers: document.deny.iter().map(|pattern| format!("deny {pattern}")).collect(),
+            limits: vec![
+                ("timeout (s)", limits.timeout.as_secs()),
+                ("output (bytes)", limits.output as u64),
+                ("runs a minute", u64::from(limits.runs_per_minute)),
+                ("runs at once", u64::from(limits.concurrent_runs)),
+                ("token lifetime (s)", limits.token_ttl.as_secs()),
+            ],
+        }
+    }
+}
+
+fn rule_grants(rule: &Rule) -> Vec<String> {
+    let commands: Vec<String> = match &rule.commands {
+        None => vec!["any command".to_owned()],
+        Some(patterns) => patterns
+            .iter()
+            .map(|p| shlex::try_join(p.elements().iter().map(String::as_str)).unwrap_or_default())
+            .collect(),
+    };
+    let mut terms = vec![rule.deliver.word().to_owned()];
+    let output = match rule.output {
+        super::OutputMode::Redacted => "output redacted",
+        super::OutputMode::Withhold => "output withheld",
+        super::OutputMode::Status => "status only",
+    };
+    terms.push(output.to_owned());
+    if rule.pin {
+        terms.push("pinned".to_owned());
+    }
+    terms.extend(rule.env.iter().map(|(secret, name)| format!("{secret} as {name}")));
+    terms.extend(rule.set_env.iter().map(|(name, text)| format!("{name}={text:?}")));
+    let secrets: Vec<&str> = rule.secrets.iter().map(crate::name::SecretPattern::as_str).collect();
+    let secrets = if secrets.is_empty() { "no secrets".to_owned() } else { secrets.join(", ") };
+    commands.iter().map(|command| format!("{command} may have {secrets} ({})", terms.join(", "))).collect()
+}
+
+/// The document that a new rule makes of a scope's: comments and order are kept. A new document says
+/// that the sandbox is off, as this version has none.
+///
+/// # Errors
+/// [`DocumentError`], should the text that is there not parse.
+pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result<String, DocumentError> {
+    let mut document = match text {
+        Some(text) => {
+            Document::parse(text)?;
+            text.parse::<DocumentMut>().expect("what parses as a policy is TOML")
+        }
+        None => fresh(scope),
+    };
+    add_cwd(&mut document, &rule.cwd);
+    let table = rule_table(rule);
+    let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    match allow {
+        Item::ArrayOfTables(tables) => tables.push(table),
+        other => {
+            let mut inline = table.into_inline_table();
+            inline.fmt();
+            if let Some(array) = other.as_array_mut() {
+                array.push(Value::InlineTable(inline));
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn fresh(scope: &ScopeName) -> DocumentMut {
+    let mut document = DocumentMut::new();
+    document["scope"] = value(scope.as_str());
+    let mut sandbox = Table::new();
+    sandbox["mode"] = value("off");
+    document["sandbox"] = Item::Table(sandbox);
+    document
+}
+
+fn add_cwd(document: &mut DocumentMut, dirs: &[String]) {
+    if dirs.is_empty() {
+        return;
+    }
+    let sandbox = document.entry("sandbox").or_insert(Item::Table(Table::new()));
+    let Some(sandbox) = sandbox.as_table_like_mut() else { return };
+    let list = sandbox.entry("cwd").or_insert(value(Array::new()));
+    if let Some(list) = list.as_array_mut() {
+        for dir in dirs {
+            if !list.iter().any(|known| known.as_str() == Some(dir)) {
+                list.push(dir.as_str());
+            }
+        }
+    }
+}
+
+fn rule_table(rule: &NewRule) -> Table {
+    let mut table = Table::new();
+    if let Some(id) = &rule.id {
+        table["id"] = value(id.as_str());
+    }
+    table["secrets"] = value(rule.secrets.iter().collect::<Array>());
+    table["deliver"] = value(rule.deliver.as_str());
+    if !rule.hosts.is_empty() {
+        table["hosts"] = value(rule.hosts.iter().collect::<Array>());
+    }
+    if rule.bearer {
+        table["inject"] = value("bearer");
+    }
+    table["commands"] = match &rule.command {
+        None => value("any"),
+        Some(argv) => {
+            let mut patterns = Array::new();
+            patterns.push(argv.iter().collect::<Array>());
+            value(patterns)
+        }
+    };
+    if let Some(output) = &rule.output {
+        table["output"] = value(output.as_str());
+    }
+    table
+}

@@ -1,0 +1,213 @@
+//! What a policy allows, put into words: for `list_allowed` and for `policy check`.
+
+use serde::Serialize;
+
+use super::{
+    Policy,
+    argv::ArgvPattern,
+    decide::env_of,
+    decision::{Decision, Deliver, OutputMode, Promise, Request, SecretFacts, Terms},
+    document::Rule,
+};
+use crate::name::{EnvName, SecretName};
+
+/// One rule, its globs as the names they stand for.
+#[derive(Debug, Clone)]
+pub struct RuleListing {
+    /// Its id.
+    pub id: String,
+    /// The secrets that it covers and that exist.
+    pub secrets: Vec<ListedSecret>,
+    /// Its patterns; `None` for any command.
+    pub commands: Option<Vec<Vec<String>>>,
+    /// How values are delivered.
+    pub deliver: Deliver,
+    /// What may be promised.
+    pub promise: Promise,
+    /// What of the output is returned.
+    pub output: OutputMode,
+    /// A call that is allowed as it stands.
+    pub example: Option<ListedExample>,
+}
+
+/// One secret of a rule.
+#[derive(Debug, Clone)]
+pub struct ListedSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// What the operator wrote of it.
+    pub description: Option<String>,
+    /// The variable that it goes by.
+    pub env: EnvName,
+}
+
+/// A call that is allowed.
+#[derive(Debug, Clone)]
+pub struct ListedExample {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Secrets.
+    pub secrets: Vec<SecretName>,
+}
+
+/// Why a policy answers as it does.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// Whether it would run.
+    pub allowed: bool,
+    /// The rules that decided.
+    pub rules: Vec<String>,
+    /// The refusal's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<super::DenyCode>,
+    /// In plain words, a line each.
+    pub steps: Vec<String>,
+}
+
+impl Policy {
+    /// What the session has, given all secrets that exist. A rule of which nothing is left is left out.
+    pub fn listing(&self, all: &[SecretFacts]) -> Vec<RuleListing> {
+        if !self.document.unenforceable.is_empty() {
+            return Vec::new();
+        }
+        self.document.allow.iter().filter_map(|rule| self.rule_listing(rule, all)).collect()
+    }
+
+    fn rule_listing(&self, rule: &Rule, all: &[SecretFacts]) -> Option<RuleListing> {
+        let covered = |fact: &&SecretFacts| {
+            rule.secrets.iter().any(|p| p.matches(&fact.name)) && self.in_scope(&fact.name)
+        };
+        let secrets: Vec<ListedSecret> = all
+            .iter()
+            .filter(covered)
+            .map(|fact| ListedSecret {
+                name: fact.name.clone(),
+                description: fact.description.clone(),
+                env: env_of(rule, &fact.name, all),
+            })
+            .collect();
+        if secrets.is_empty() && !rule.secrets.is_empty() {
+            return None;
+        }
+        let patterns = self.listed_patterns(rule);
+        if patterns.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let example = self.example(patterns.as_deref(), &secrets, all);
+        Some(RuleListing {
+            id: rule.id.clone(),
+            secrets,
+            commands: patterns.map(|patterns| patterns.iter().map(ArgvPattern::elements).collect()),
+            deliver: rule.deliver,
+            promise: self.document.promise(rule),
+            output: rule.output,
+            example,
+        })
+    }
+
+    /// The rule's patterns, as far as what was given up leaves them.
+    fn listed_patterns(&self, rule: &Rule) -> Option<Vec<ArgvPattern>> {
+        let mut patterns = rule.commands.clone();
+        for kept in self.narrowings.iter().filter_map(|narrow| narrow.commands.as_ref()) {
+            patterns = Some(match patterns {
+                None => kept.clone(),
+                Some(patterns) => patterns.iter().flat_map(|pattern| both(pattern, kept)).collect(),
+            });
+        }
+        patterns
+    }
+
+    /// The first call made of these patterns and secrets that is allowed; all secrets at once if possible.
+    fn example(
+        &self,
+        patterns: Option<&[ArgvPattern]>,
+        secrets: &[ListedSecret],
+        all: &[SecretFacts],
+    ) -> Option<ListedExample> {
+        let names: Vec<SecretName> = secrets.iter().map(|secret| secret.name.clone()).collect();
+        let one: Vec<SecretName> = names.iter().take(1).cloned().collect();
+        let commands: Vec<Vec<String>> = match patterns {
+            Some(patterns) => patterns.iter().map(ArgvPattern::example).collect(),
+            None => vec![vec!["printenv".to_owned(), secrets.first()?.env.to_string()]],
+        };
+        let calls = commands.iter().flat_map(|command| [(command, &names), (command, &one)]);
+        calls
+            .map(|(command, secrets)| ListedExample { command: command.clone(), secrets: secrets.clone() })
+            .find(|example| {
+                let request = Request {
+                    command: example.command.clone(),
+                    secrets: Some(example.secrets.clone()),
+                    resolved_program: patterns.is_none().then(|| "/usr/bin/printenv".into()),
+                    ..Request::default()
+                };
+                matches!(self.decide(&request, all), Decision::Allow(_))
+            })
+    }
+
+    /// Decides on a request and says why, for the operator.
+    pub fn explain(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
+        match self.decide(request, facts) {
+            Decision::Deny(denial) => {
+                let mut steps = vec![format!("refused: {}", denial.message), denial.hint.clone()];
+                steps.extend(self.reasons(request, facts));
+                let patterns = denial.allowed.iter().map(|pattern| format!("allowed: {}", quoted(pattern)));
+                steps.extend(patterns);
+                Explanation {
+                    allowed: false,
+                    rules: denial.rule.into_iter().collect(),
+                    code: Some(denial.code),
+                    steps,
+                }
+            }
+            Decision::Allow(allowed) => {
+                let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+                let mut steps = vec![format!("allowed by {}", terms.rules.join(", "))];
+                steps.push(format!("runs {}", terms.program.display()));
+                for secret in &terms.secrets {
+                    steps.push(format!("{} in {} ({})", secret.name, secret.env, secret.deliver.word()));
+                }
+                steps.push(format!("promise: {}", promise_text(terms.promise)));
+                Explanation { allowed: true, rules: terms.rules.clone(), code: None, steps }
+            }
+        }
+    }
+
+    /// What a refusal does not tell an agent: which of the reasons it was.
+    fn reasons(&self, request: &Request, facts: &[SecretFacts]) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for name in request.secrets.iter().flatten() {
+            if !facts.iter().any(|fact| fact.name == *name) {
+                reasons.push(format!("{name} does not exist"));
+            } else if self.document.deny.iter().any(|pattern| pattern.matches(name)) {
+                reasons.push(format!("{name} is denied by a [[deny]] rule"));
+            } else if !self.in_scope(name) {
+                reasons.push(format!("no rule covers {name}"));
+            }
+        }
+        reasons
+    }
+}
+
+fn both(pattern: &ArgvPattern, kept: &[ArgvPattern]) -> Vec<ArgvPattern> {
+    let mut found = Vec::new();
+    for narrow in kept {
+        if pattern.matches(&narrow.example(), None) {
+            found.push(narrow.clone());
+        } else if narrow.matches(&pattern.example(), None) {
+            found.push(pattern.clone());
+        }
+    }
+    found
+}
+
+fn promise_text(promise: Promise) -> &'static str {
+    match promise {
+        Promise::Sealed => "sealed: the child never has the value",
+        Promise::Reviewed => "reviewed: what this command does with the value; output is redacted on top",
+        Promise::BestEffort => "best effort: redaction is a net, not a boundary",
+    }
+}
+
+fn quoted(words: &[String]) -> String {
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}

@@ -1,0 +1,248 @@
+//! The document as TOML has it: shapes only, with places. The schema comes from here.
+
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::decision::{Deliver, OutputMode, SandboxMode};
+use super::document::HomeMode;
+
+/// Something and where it stands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct At<T>(pub Spanned<T>);
+
+impl<T> At<T> {
+    pub(super) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+}
+
+/// A scope's policy. What no rule allows is denied.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Policy")]
+pub(super) struct RawDocument {
+    /// The scope's name: what a session is bound to.
+    pub scope: At<String>,
+    /// What the scope is for, for people.
+    pub description: Option<String>,
+    /// Whether `request_token` may put a bearer token into its answer.
+    #[serde(default)]
+    pub delegate: bool,
+    #[serde(default)]
+    pub limits: RawLimits,
+    #[serde(default)]
+    pub env: RawEnv,
+    #[serde(default)]
+    pub sandbox: RawSandbox,
+    /// What is allowed; the first rule that fits decides.
+    #[serde(default)]
+    pub allow: Vec<At<RawRule>>,
+    /// What is denied, whatever is allowed.
+    #[serde(default)]
+    pub deny: Vec<RawDeny>,
+}
+
+/// Limits of the scope's runs and tokens.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Of one run, as `2m`: SIGTERM then, SIGKILL ten seconds later.
+    pub timeout: Option<At<String>>,
+    /// Of each stream, as `64KiB`: head and tail are kept.
+    pub output: Option<At<String>>,
+    /// Runs that begin within a minute.
+    pub runs_per_minute: Option<u32>,
+    /// Runs at once.
+    pub concurrent_runs: Option<u32>,
+    /// The longest that a token of the scope may live, as `90d`.
+    pub token_ttl: Option<At<String>>,
+}
+
+/// The child's environment, which starts empty.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEnv {
+    /// Directories before the system's in PATH.
+    #[serde(default)]
+    pub path: Vec<At<String>>,
+    /// Variables taken from the server's environment.
+    #[serde(default)]
+    pub pass: Vec<At<String>>,
+    /// Variables that a call may set.
+    #[serde(default)]
+    pub agent: Vec<At<String>>,
+    /// Which HOME.
+    #[serde(default)]
+    pub home: HomeMode,
+}
+
+/// What the child can reach.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSandbox {
+    /// `required` where nothing is said.
+    pub mode: Option<At<SandboxMode>>,
+    pub network: Option<At<Network>>,
+    /// Paths to read, beside the system's.
+    pub read: Option<At<Vec<String>>>,
+    /// Paths to write, beside a private temporary directory.
+    pub write: Option<At<Vec<String>>>,
+    /// Directories where runs may start; none: a private empty one.
+    #[serde(default)]
+    pub cwd: Vec<At<String>>,
+}
+
+/// Which network the child has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Network {
+    /// None.
+    None,
+    /// The egress proxy.
+    Proxy,
+    /// The host's.
+    Open,
+}
+
+/// Secrets, how they are delivered, and the commands that may have them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Rule")]
+pub(super) struct RawRule {
+    /// A name for messages.
+    pub id: Option<At<String>>,
+    /// Globs over secret names: `*` within a segment, `**` across.
+    #[serde(default)]
+    pub secrets: Vec<At<String>>,
+    /// How a value gets to the program.
+    pub deliver: At<Deliver>,
+    /// Where a sealed secret may go.
+    pub hosts: Option<At<Vec<String>>>,
+    /// What the proxy sets by itself.
+    pub inject: Option<At<Inject>>,
+    /// Where a placeholder is replaced.
+    pub substitute: Option<At<Vec<Place>>>,
+    /// HTTP methods that a sealed secret may go with.
+    pub methods: Option<At<Vec<String>>>,
+    /// Paths that a sealed secret may go to.
+    pub paths: Option<At<Vec<String>>>,
+    /// Argv patterns, one element an argument, or `"any"`.
+    pub commands: At<RawCommands>,
+    /// Whether a person is asked.
+    pub approval: Option<At<Approval>>,
+    /// Secret → the variable it goes by.
+    #[serde(default)]
+    pub env: BTreeMap<At<String>, At<String>>,
+    /// Variables that the rule sets; `{file:NAME}` is the path of a `file` delivery.
+    #[serde(default)]
+    pub set_env: BTreeMap<At<String>, String>,
+    /// Refuse if the program's digest has changed.
+    #[serde(default)]
+    pub pin: bool,
+    /// What of the output is returned.
+    #[serde(default)]
+    pub output: OutputMode,
+    /// Of a run under this rule, where shorter than the scope's.
+    pub timeout: Option<At<String>>,
+}
+
+impl<T: Ord> PartialEq for At<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Ord> Eq for At<T> {}
+
+impl<T: Ord> PartialOrd for At<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Ord> Ord for At<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.get().cmp(other.get())
+    }
+}
+
+/// Patterns, or the word `any`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawCommands {
+    /// The word `any`.
+    Word(String),
+    /// Argv patterns.
+    Patterns(Vec<Vec<String>>),
+}
+
+/// What the proxy sets by itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "parsed so that a document with it is read, and refused by name")]
+pub(super) enum Inject {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `Authorization: Basic`, with this user.
+    Basic(String),
+    /// A header of this name.
+    Header(String),
+}
+
+/// Where a placeholder is replaced.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    Header,
+    Query,
+    Path,
+    Body,
+    Websocket,
+}
+
+/// Whether a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Approval {
+    Never,
+    Once,
+    Always,
+}
+
+/// What is denied, whatever is allowed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Deny")]
+pub(super) struct RawDeny {
+    /// Globs over secret names.
+    pub secrets: Vec<At<String>>,
+}
+
+/// The JSON Schema of a policy document (draft 2020-12).
+pub fn policy_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(RawDocument);
+    schema.insert("$id".to_owned(), "policy.schema.json".into());
+    schema.to_value()
+}
