@@ -1,1 +1,10 @@
-fn main() {}
+//! The binary: a supervisor of one run where it is started as such, the command line otherwise.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == authy_mcp::run::SUPERVISE) {
+        return authy_mcp::run::supervise();
+    }
+    ExitCode::SUCCESS
+}

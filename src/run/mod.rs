@@ -5,16 +5,31 @@
 //! same binary, started for each run) is the subreaper of the run's tree: it ends the tree when it
 //! is told to, when the program ends, and when whoever started it is gone.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
+mod attached;
+mod digest;
+mod execute;
+mod stage;
+mod supervisor;
+mod tree;
+mod wire;
 
-use tokio_util::sync::CancellationToken;
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::{
     name::{EnvName, RunId, SecretName},
     policy::{CwdTerm, HomeMode},
-    redact::{Counts, NeedleSet, Redacted},
+    redact::{Counts, Redacted},
     value::SecretValue,
 };
+
+pub use attached::pass_through;
+pub use digest::digest_program;
+pub use execute::execute;
+pub use supervisor::supervise;
+pub use tree::{become_subreaper, signal_name};
+
+/// The argument with which this binary is started as a supervisor.
+pub const SUPERVISE: &str = "__supervise";
 
 /// Everything that one run needs.
 pub struct Launch {
@@ -46,6 +61,8 @@ pub struct Launch {
     pub stdin: Option<Vec<u8>>,
     /// Of the run; SIGTERM then, SIGKILL 10 s later.
     pub timeout: Duration,
+    /// Between SIGTERM and SIGKILL.
+    pub grace: Duration,
     /// Bytes a stream that are kept (head and tail).
     pub output_limit: usize,
 }
@@ -124,30 +141,8 @@ pub enum RunError {
     },
 }
 
-/// Runs a program to its end.
-///
-/// # Errors
-/// [`RunError`]: then nothing was started.
-pub async fn execute(
-    _launch: Launch,
-    _needles: NeedleSet,
-    _progress: Option<tokio::sync::mpsc::Sender<Piece>>,
-    _cancel: CancellationToken,
-) -> Result<RunOutput, RunError> {
-    todo!()
-}
-
-/// Runs a program on the caller's own standard streams, redacting both outputs as they come (held
-/// bytes are flushed at a line feed and after 20 ms of silence), without timeout or limit, passing
-/// signals on.
-///
-/// # Errors
-/// [`RunError`]: then nothing was started.
-pub async fn pass_through(_launch: Launch, _needles: NeedleSet) -> Result<(Ending, Counts), RunError> {
-    todo!()
-}
-
-/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise`.
-pub fn supervise() -> std::process::ExitCode {
-    todo!()
+impl RunError {
+    fn io(what: &str, source: std::io::Error) -> Self {
+        Self::Io { what: what.to_owned(), source }
+    }
 }

@@ -1,0 +1,250 @@
+//! A run with its output captured: started, read, and ended in time.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixStream, unix::pipe},
+    process::Child,
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Ending, Launch, Piece, RunError, RunOutput, SUPERVISE, Stream,
+    stage::Stage,
+    tree::{self, Registered},
+    wire::{self, Order, Report, Session},
+};
+use crate::redact::{Capture, Captured, Counts, NeedleSet};
+
+/// How long a stream is read after the whole tree has ended: what is in the pipe is there already, and
+/// whoever holds its other end then is none of ours.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long a supervisor may take to end a tree, once it is to be killed.
+const END_WITHIN: Duration = Duration::from_secs(30);
+const CHUNK: usize = 64 * 1024;
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// [`RunError`]: then nothing was started.
+pub async fn execute(
+    launch: Launch,
+    needles: NeedleSet,
+    progress: Option<mpsc::Sender<Piece>>,
+    cancel: CancellationToken,
+) -> Result<RunOutput, RunError> {
+    let started = Instant::now();
+    let stage = Stage::build(&launch, Session::Own)?;
+    let (stdin, feeder) = input(launch.stdin.clone()).map_err(setup)?;
+    let (stdout, out) = output().map_err(setup)?;
+    let (stderr, err) = output().map_err(setup)?;
+    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr]).await?;
+    let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
+    let out = Reader::start(out, 1, Capture::new(&needles, launch.output_limit), progress.clone());
+    let err = Reader::start(err, 2, Capture::new(&needles, launch.output_limit), progress);
+    let (report, forced) = supervised.finish(launch.timeout, launch.grace, cancel).await;
+    let (out, mut err) = (out.finish(&needles).await, err.finish(&needles).await);
+    if let Some(feeding) = feeding {
+        feeding.abort();
+    }
+    let ending = ending(report, forced);
+    if let Some(Report::Failed(errno)) = report {
+        let why = io::Error::from_raw_os_error(errno);
+        err.text = needles.text(&format!("the program could not be started: {why}"));
+    }
+    let mut counts = out.counts;
+    counts.add(&err.counts);
+    Ok(RunOutput {
+        ending,
+        stdout: Stream { text: out.text, truncated: out.truncated },
+        stderr: Stream { text: err.text, truncated: err.truncated },
+        counts,
+        duration: started.elapsed(),
+    })
+}
+
+/// What was done to a run before it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forced {
+    No,
+    TimedOut,
+    Cancelled,
+}
+
+pub(super) fn ending(report: Option<Report>, forced: Forced) -> Ending {
+    match (forced, report) {
+        (_, Some(Report::Failed(_))) => Ending::FailedToStart,
+        (Forced::TimedOut, _) => Ending::TimedOut,
+        (Forced::Cancelled, _) => Ending::Cancelled,
+        (Forced::No, Some(Report::Exited(code))) => Ending::Exited(code),
+        (Forced::No, Some(Report::Signaled(signal))) => Ending::Signaled(signal),
+        // The program killed its supervisor: it is taken to have killed itself.
+        (Forced::No, None) => Ending::Signaled(9),
+    }
+}
+
+pub(super) fn setup(error: io::Error) -> RunError {
+    RunError::io("connect its streams", error)
+}
+
+/// A supervisor at work.
+pub(super) struct Supervised {
+    socket: UnixStream,
+    child: Child,
+    _registered: Option<Registered>,
+}
+
+impl Supervised {
+    pub(super) async fn start(
+        launch: &Launch,
+        stage: &Stage,
+        streams: [OwnedFd; 3],
+    ) -> Result<Self, RunError> {
+        let (mut ours, theirs) = StdUnixStream::pair().map_err(setup)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the supervisor is started here; it starts what was decided"
+        )]
+        let mut command = tokio::process::Command::new(&launch.supervisor);
+        let child = command
+            .arg(SUPERVISE)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| RunError::io("start its supervisor", error))?;
+        let registered = child.id().map(Registered::new);
+        drop(command);
+        wire::send(&mut ours, streams, &stage.spec)
+            .map_err(|error| RunError::io("instruct its supervisor", error))?;
+        ours.set_nonblocking(true).map_err(setup)?;
+        let socket = UnixStream::from_std(ours).map_err(setup)?;
+        Ok(Self { socket, child, _registered: registered })
+    }
+
+    /// Waits for the end; ends the tree when the time is over or the caller wants it.
+    pub(super) async fn finish(
+        &mut self,
+        limit: Duration,
+        grace: Duration,
+        cancel: CancellationToken,
+    ) -> (Option<Report>, Forced) {
+        let forced = tokio::select! {
+            report = report(&mut self.socket) => return self.reap(report, Forced::No).await,
+            () = cancel.cancelled() => Forced::Cancelled,
+            () = sleep(limit) => Forced::TimedOut,
+        };
+        self.order(Order::Terminate).await;
+        if let Ok(report) = timeout(grace, report(&mut self.socket)).await {
+            return self.reap(report, forced).await;
+        }
+        self.order(Order::Kill).await;
+        let report = timeout(END_WITHIN, report(&mut self.socket)).await.unwrap_or_default();
+        self.reap(report, forced).await
+    }
+
+    pub(super) async fn order(&mut self, order: Order) {
+        // A supervisor that can't be told any more has ended, and its tree with it.
+        let _ = self.socket.write_all(&order.encode()).await;
+    }
+
+    pub(super) fn socket(&mut self) -> &mut UnixStream {
+        &mut self.socket
+    }
+
+    /// Waits for the supervisor itself. One that ended without a report was killed: what it watched over
+    /// has fallen to this process.
+    pub(super) async fn reap(&mut self, report: Option<Report>, forced: Forced) -> (Option<Report>, Forced) {
+        if timeout(END_WITHIN, self.child.wait()).await.is_err() {
+            let _ = self.child.start_kill();
+            let _ = self.child.wait().await;
+        }
+        if report.is_none() {
+            let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
+        }
+        (report, forced)
+    }
+}
+
+/// The supervisor's report; nothing where it was killed.
+pub(super) async fn report(socket: &mut UnixStream) -> Option<Report> {
+    let mut bytes = [0; 5];
+    socket.read_exact(&mut bytes).await.ok().map(|_| Report::decode(bytes))
+}
+
+/// The child's standard input: nothing, or a pipe that is fed.
+fn input(bytes: Option<Vec<u8>>) -> io::Result<(OwnedFd, Option<(pipe::Sender, Vec<u8>)>)> {
+    match bytes {
+        None => Ok((std::fs::File::open("/dev/null")?.into(), None)),
+        Some(bytes) => {
+            let (reader, writer) = io::pipe()?;
+            Ok((reader.into(), Some((pipe::Sender::from_owned_fd(writer.into())?, bytes))))
+        }
+    }
+}
+
+async fn feed(mut pipe: pipe::Sender, bytes: Vec<u8>) {
+    // A program that does not read all of it is free to.
+    let _ = pipe.write_all(&bytes).await;
+}
+
+/// A stream of the child: its end of the pipe, and ours.
+pub(super) fn output() -> io::Result<(OwnedFd, pipe::Receiver)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((writer.into(), pipe::Receiver::from_owned_fd(reader.into())?))
+}
+
+/// A task that reads one stream, whatever happens to whoever waits for it.
+struct Reader {
+    task: JoinHandle<()>,
+    capture: std::sync::Arc<std::sync::Mutex<Option<Capture>>>,
+}
+
+impl Reader {
+    fn start(
+        mut pipe: pipe::Receiver,
+        fd: u8,
+        capture: Capture,
+        progress: Option<mpsc::Sender<Piece>>,
+    ) -> Self {
+        let capture = std::sync::Arc::new(std::sync::Mutex::new(Some(capture)));
+        let shared = std::sync::Arc::clone(&capture);
+        let task = tokio::spawn(async move {
+            let mut chunk = vec![0; CHUNK];
+            while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
+                let piece = lock(&shared).as_mut().and_then(|capture| capture.push(&chunk[..length]));
+                if let (Some(text), Some(progress)) = (piece, &progress) {
+                    // A client that is too slow for its progress misses some; the result has it all.
+                    let _ = progress.try_send(Piece { fd, text });
+                }
+            }
+        });
+        Self { task, capture }
+    }
+
+    async fn finish(mut self, needles: &NeedleSet) -> Captured {
+        if timeout(DRAIN, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+        let capture = lock(&self.capture).take();
+        capture.map_or_else(
+            || Captured { text: needles.text(""), truncated: false, counts: Counts::default() },
+            Capture::finish,
+        )
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

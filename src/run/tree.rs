@@ -1,0 +1,134 @@
+//! Process trees: who descends from whom, and how all of them end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
+/// Passes over a tree that forks while it is being ended, before giving up.
+const PASSES: u32 = 2000;
+
+/// Every process below this one, children first.
+pub(super) fn descendants() -> Vec<Pid> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for (pid, parent) in processes() {
+        children.entry(parent).or_default().push(pid);
+    }
+    let mut found = Vec::new();
+    let mut waiting = vec![getpid().as_raw_nonzero().get()];
+    while let Some(parent) = waiting.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            waiting.push(child);
+            found.extend(Pid::from_raw(child));
+        }
+    }
+    found
+}
+
+/// Sends a signal to every process below this one.
+pub(super) fn signal_all(signal: Signal) {
+    for pid in descendants() {
+        // A process that has ended meanwhile is what was wanted.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Ends every process below this one and reaps it: stopped first, so that none forks on while the others
+/// are ended, then killed, until none is left. This process must be the subreaper of the tree.
+pub(super) fn end_all() {
+    for _ in 0..PASSES {
+        reap_all();
+        if descendants().is_empty() {
+            return;
+        }
+        signal_all(Signal::STOP);
+        signal_all(Signal::KILL);
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Reaps whatever has ended.
+pub(super) fn reap_all() {
+    while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+}
+
+/// Supervisors of this process that are alive.
+static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+static SUBREAPER: AtomicBool = AtomicBool::new(false);
+
+/// Makes this process the one to which orphans fall whose supervisor was killed. To be called by a
+/// process that starts nothing but supervisors: whatever else falls to it is ended.
+pub fn become_subreaper() {
+    #[cfg(target_os = "linux")]
+    if rustix::process::set_child_subreaper(Some(getpid())).is_ok() {
+        SUBREAPER.store(true, Ordering::Release);
+    }
+}
+
+/// A supervisor while it lives.
+pub(super) struct Registered(i32);
+
+impl Registered {
+    pub(super) fn new(pid: u32) -> Self {
+        let pid = i32::try_from(pid).unwrap_or_default();
+        SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        Self(pid)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Ends what a killed supervisor left behind: children of this process that are no supervisors.
+pub(super) fn end_orphans() {
+    if !SUBREAPER.load(Ordering::Acquire) {
+        return;
+    }
+    let own = getpid().as_raw_nonzero().get();
+    for _ in 0..PASSES {
+        let supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let orphans =
+            processes().into_iter().filter(|(pid, parent)| *parent == own && !supervisors.contains(pid));
+        let orphans: Vec<Pid> = orphans.filter_map(|(pid, _)| Pid::from_raw(pid)).collect();
+        if orphans.is_empty() {
+            return;
+        }
+        for pid in orphans {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Every process and its parent, as `/proc` has them (proc_pid_stat(5), fields 1 and 4).
+fn processes() -> Vec<(i32, i32)> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may have anything in it, also parentheses.
+    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
+    let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ');
+    std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()
+}
+
+/// A signal's name, as `SIGKILL`; its number where it has none.
+pub fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("SIG{number}"), |signal| signal.as_str().to_owned())
+}

@@ -1,0 +1,149 @@
+//! Between a run and its supervisor: one socket, over which the child's streams, what to start, orders
+//! and the report go.
+//!
+//! Values go this way only: a supervisor's arguments and environment can be read by every process of the
+//! same user.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::PathBuf,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What to start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub program: PathBuf,
+    pub argv: Vec<String>,
+    /// The whole environment; values in base64, as they are any bytes.
+    pub env: Vec<(String, Zeroizing<String>)>,
+    pub cwd: PathBuf,
+    /// Gone when the run is.
+    pub scratch: PathBuf,
+    pub session: Session,
+}
+
+/// Whose terminal and process group the child is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Session {
+    /// One of its own.
+    Own,
+    /// That of a person at a terminal.
+    Shared,
+}
+
+/// What a run tells its supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// SIGTERM to the whole tree.
+    Terminate,
+    /// SIGKILL to the whole tree.
+    Kill,
+    /// This signal to the program.
+    Signal(u8),
+}
+
+/// What a supervisor tells its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    Exited(i32),
+    Signaled(i32),
+    /// It never ran; with the number of the operating system's error.
+    Failed(i32),
+}
+
+impl Order {
+    pub(super) fn encode(self) -> [u8; 2] {
+        match self {
+            Self::Terminate => [b'T', 0],
+            Self::Kill => [b'K', 0],
+            Self::Signal(number) => [b'S', number],
+        }
+    }
+
+    pub(super) fn decode(bytes: [u8; 2]) -> Self {
+        match bytes {
+            [b'T', _] => Self::Terminate,
+            [b'S', number] => Self::Signal(number),
+            _ => Self::Kill,
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn encode(self) -> [u8; 5] {
+        let (tag, number) = match self {
+            Self::Exited(code) => (b'E', code),
+            Self::Signaled(signal) => (b'S', signal),
+            Self::Failed(errno) => (b'F', errno),
+        };
+        let [a, b, c, d] = number.to_be_bytes();
+        [tag, a, b, c, d]
+    }
+
+    pub(super) fn decode([tag, a, b, c, d]: [u8; 5]) -> Self {
+        let number = i32::from_be_bytes([a, b, c, d]);
+        match tag {
+            b'E' => Self::Exited(number),
+            b'S' => Self::Signaled(number),
+            _ => Self::Failed(number),
+        }
+    }
+}
+
+/// Hands a supervisor the child's three streams, and what to start.
+pub(super) fn send(socket: &mut UnixStream, streams: [OwnedFd; 3], spec: &Spec) -> io::Result<()> {
+    let json = Zeroizing::new(serde_json::to_vec(spec).map_err(io::Error::other)?);
+    let length = u32::try_from(json.len()).map_err(io::Error::other)?.to_be_bytes();
+    let borrowed = [streams[0].as_fd(), streams[1].as_fd(), streams[2].as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&borrowed));
+    rustix::net::sendmsg(&*socket, &[IoSlice::new(&length)], &mut control, SendFlags::empty())?;
+    socket.write_all(&json)
+}
+
+/// Takes what [`send`] sent.
+pub(super) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec)> {
+    let mut length = [0; 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let got = rustix::net::recvmsg(&*socket, &mut [IoSliceMut::new(&mut length)], &mut control, flags)?;
+    let streams: Vec<OwnedFd> = control
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let streams = <[OwnedFd; 3]>::try_from(streams).map_err(|_| io::ErrorKind::InvalidData)?;
+    if got.bytes != length.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut json =
+        Zeroizing::new(vec![0; usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?]);
+    socket.read_exact(&mut json)?;
+    Ok((streams, serde_json::from_slice(&json).map_err(io::Error::other)?))
+}
+
+pub(super) fn encode_value(value: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(value))
+}
+
+pub(super) fn decode_value(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    STANDARD.decode(text).map(Zeroizing::new).map_err(io::Error::other)
+}
