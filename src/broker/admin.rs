@@ -2,17 +2,36 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use secrecy::SecretString;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use super::{
+    Opened,
+    keys::Keys,
+    records::{self, RecordError, StoredPolicy, StoredToken},
+    refusal::{Code, Refusal},
+    resolve,
+};
 use crate::{
-    name::{ScopeName, SecretName, TokenId},
-    policy::{Change, Document, Explanation, Finding, NewRule, Request},
+    audit::{self, AuditError, IntentFacts, Note, OutcomeFacts},
+    name::{GrantId, RunId, ScopeName, SecretName, TokenId},
+    policy::{
+        self, Change, Decision, Document, Explanation, Finding, NewRule, Policy, Request, Resolved,
+        RevealRequest,
+    },
+    redact,
+    token::{self, Claims, Class},
     value::SecretValue,
-    vault::{Opener, SecretInfo, SecretMeta, UnlockKind, VerifyReport, VersionInfo},
+    vault::{
+        self, DocumentKind, Opener, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
+        VerifyReport, VersionInfo,
+    },
 };
 
 /// What went wrong, for an exit code and the next thing to type.
@@ -60,7 +79,11 @@ pub enum WeakValues {
 }
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
-pub struct Admin {}
+pub struct Admin {
+    home: PathBuf,
+    keys: Arc<Keys>,
+    principal: String,
+}
 
 /// A policy that was read, resolved and compared, and not yet applied.
 pub struct PolicyPlan {
@@ -72,7 +95,8 @@ pub struct PolicyPlan {
     pub changes: Vec<Change>,
     /// What is weak in it.
     pub warnings: Vec<Finding>,
-    pub(super) resolved: crate::policy::Resolved,
+    resolved: Resolved,
+    before: Option<String>,
 }
 
 /// What a token is to be.
@@ -109,45 +133,28 @@ pub struct TokenInfo {
     pub revoked: bool,
 }
 
-/// What the audit's check found.
-#[derive(Debug, Clone, Serialize)]
-pub struct AuditReport {
-    /// Events in the chain.
-    pub events: u64,
-    /// Checkpoints whose signature holds.
-    pub checkpoints: u64,
-    /// Runs with an intent and no outcome.
-    pub pending: Vec<String>,
-    /// Everything that is wrong.
-    pub damage: Vec<String>,
+pub use crate::audit::{Filter as AuditFilter, LastDenial, Report as AuditReport};
+
+impl Failure {
+    /// A failure of a kind, with what to do next.
+    pub fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: hint.into(), findings: Vec::new() }
+    }
 }
 
-/// Which events are asked for.
-#[derive(Debug, Clone, Default)]
-pub struct AuditFilter {
-    /// At most so many, the last ones.
-    pub last: Option<usize>,
-    /// Only this run.
-    pub run: Option<String>,
-    /// Only this scope.
-    pub scope: Option<String>,
-    /// Only this kind (`intent`, `outcome`, `denied`, `admin`, …).
-    pub kind: Option<String>,
-}
-
-/// A refused call, for `admin allow --last`.
-#[derive(Debug, Clone, Serialize)]
-pub struct LastDenial {
-    /// When (RFC 3339).
-    pub time: String,
-    /// The scope that refused.
-    pub scope: ScopeName,
-    /// The refusal's code.
-    pub code: String,
-    /// The command, redacted and bounded.
-    pub argv: Vec<String>,
-    /// The secrets asked for.
-    pub secrets: Vec<String>,
+impl TokenInfo {
+    pub(super) fn new(claims: &Claims, max_uses: Option<u32>) -> Self {
+        Self {
+            id: claims.jti.clone(),
+            scope: claims.scope.clone(),
+            subject: claims.sub.clone(),
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            max_uses,
+            uses: 0,
+            revoked: false,
+        }
+    }
 }
 
 impl Admin {
@@ -155,198 +162,557 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn init(_home: &Path, _kind: UnlockKind, _opener: &Opener) -> Result<Self, Failure> {
-        todo!()
+    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener) -> Result<Self, Failure> {
+        let key = vault::init(home, kind, opener).map_err(vault_failure)?;
+        let admin = Self::with_key(home, key);
+        admin.change("init", home.display().to_string(), None, |_| Ok(()))?;
+        Ok(admin)
     }
+
     /// Unlocks the vault of a home.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn unlock(_home: &Path, _opener: &Opener) -> Result<Self, Failure> {
-        todo!()
+    pub fn unlock(home: &Path, opener: &Opener) -> Result<Self, Failure> {
+        let key = vault::unlock(home, opener).map_err(vault_failure)?;
+        Ok(Self::with_key(home, key))
     }
+
+    fn with_key(home: &Path, key: VaultKey) -> Self {
+        let principal = format!("operator:{}", rustix::process::getuid().as_raw());
+        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal }
+    }
+
     /// The home.
     pub fn home(&self) -> &Path {
-        todo!()
+        &self.home
     }
+
     /// Sets secrets, all or none.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`]; of kind denied for a value that can't be kept out of output, unless that is allowed.
     pub fn set(
         &self,
-        _changes: Vec<(SecretName, SecretValue, SecretMeta)>,
-        _weak: WeakValues,
+        changes: Vec<(SecretName, SecretValue, SecretMeta)>,
+        weak: WeakValues,
     ) -> Result<Vec<SecretInfo>, Failure> {
-        todo!()
+        if weak == WeakValues::Refuse {
+            for (name, value, _) in &changes {
+                refuse_weak(name, value)?;
+            }
+        }
+        let names: Vec<String> = changes.iter().map(|(name, _, _)| name.to_string()).collect();
+        self.change("set", names.join(" "), None, |open| {
+            open.vault.set_secrets(changes, Timestamp::now()).map_err(vault_failure)
+        })
     }
+
     /// All secrets, values aside.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn list(&self) -> Result<Vec<SecretInfo>, Failure> {
-        todo!()
+        self.vault()?.list_secrets().map_err(vault_failure)
     }
+
     /// One secret, value aside.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn get(&self, _name: &SecretName) -> Result<SecretInfo, Failure> {
-        todo!()
+    pub fn get(&self, name: &SecretName) -> Result<SecretInfo, Failure> {
+        self.vault()?.secret(name).map_err(vault_failure)?.ok_or_else(|| no_secret(name))
     }
+
     /// A value, for the operator's own eyes: decided, recorded, then revealed.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn reveal(&self, _name: &SecretName, _version: Option<u64>) -> Result<SecretValue, Failure> {
-        todo!()
+    pub fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
+        let open = self.open()?;
+        if open.vault.secret(name).map_err(vault_failure)?.is_none() {
+            return Err(no_secret(name));
+        }
+        let request = RevealRequest { secret: name.clone(), version };
+        let allowed = match Policy::operator().decide_reveal(&request) {
+            Decision::Deny(denial) => {
+                return Err(Failure::new(FailureKind::Denied, denial.message, denial.hint));
+            }
+            Decision::Allow(allowed) => allowed,
+        };
+        let facts = IntentFacts {
+            principal: self.principal.clone(),
+            token: None,
+            program_sha256: None,
+            argv_sha256: None,
+            cwd: None,
+            sandbox: Vec::new(),
+        };
+        let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(audit_failure)?;
+        let value = open.vault.reveal(name, &intent).map_err(vault_failure);
+        let outcome = if value.is_ok() { "revealed" } else { "failed" };
+        let facts = OutcomeFacts {
+            outcome: outcome.to_owned(),
+            exit_code: None,
+            duration_ms: 0,
+            redactions: std::collections::BTreeMap::new(),
+        };
+        open.audit.record_outcome(intent, facts).map_err(audit_failure)?;
+        anchor(open)?;
+        value
     }
+
     /// Removes a secret and its versions.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn remove(&self, _name: &SecretName) -> Result<(), Failure> {
-        todo!()
+    pub fn remove(&self, name: &SecretName) -> Result<(), Failure> {
+        self.get(name)?;
+        self.change("rm", name.to_string(), None, |open| {
+            open.vault.remove_secret(name).map_err(vault_failure)
+        })
     }
+
     /// Its versions.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn history(&self, _name: &SecretName) -> Result<Vec<VersionInfo>, Failure> {
-        todo!()
+    pub fn history(&self, name: &SecretName) -> Result<Vec<VersionInfo>, Failure> {
+        self.vault()?.history(name).map_err(vault_failure)
     }
+
     /// Makes an older version the newest.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn rollback(&self, _name: &SecretName, _version: u64) -> Result<SecretInfo, Failure> {
-        todo!()
+    pub fn rollback(&self, name: &SecretName, version: u64) -> Result<SecretInfo, Failure> {
+        let kept = self.history(name)?;
+        if !kept.iter().any(|kept| kept.version == version) {
+            return Err(Failure::new(
+                FailureKind::NotFound,
+                format!("{name} has no version {version} that is kept"),
+                format!("authy-mcp admin history {name}"),
+            ));
+        }
+        self.change("rollback", name.to_string(), Some(format!("version {version}")), |open| {
+            open.vault.rollback(name, version, Timestamp::now()).map_err(vault_failure)
+        })
     }
+
     /// Scopes that have a policy.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn scopes(&self) -> Result<Vec<ScopeName>, Failure> {
-        todo!()
+        let names = self.vault()?.documents(DocumentKind::Policy).map_err(vault_failure)?;
+        Ok(names.iter().filter_map(|name| ScopeName::parse(name).ok()).collect())
     }
+
     /// A scope's policy as it was applied.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn policy_text(&self, _scope: &ScopeName) -> Result<String, Failure> {
-        todo!()
+    pub fn policy_text(&self, scope: &ScopeName) -> Result<String, Failure> {
+        Ok(self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.text)
     }
-    /// Reads a document, resolves its programs along `operator_path`, and compares it with what is
-    /// applied. Changes nothing.
+
+    fn stored_policy(&self, scope: &ScopeName) -> Result<Option<StoredPolicy>, Failure> {
+        records::policy(&self.vault()?, scope).map_err(record_failure)
+    }
+
+    /// Reads a document, resolves its programs on this machine, and compares it with what is applied.
+    /// Changes nothing.
     ///
     /// # Errors
     /// [`Failure`] with findings.
-    pub fn plan_policy(&self, _text: &str, _machine: &Machine) -> Result<PolicyPlan, Failure> {
-        todo!()
+    pub fn plan_policy(&self, text: &str, machine: &Machine) -> Result<PolicyPlan, Failure> {
+        let document = Document::parse(text).map_err(|error| with_findings(error.0))?;
+        let refused = document.unenforceable();
+        if !refused.is_empty() {
+            return Err(with_findings(refused));
+        }
+        let resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
+        let before = self.stored_policy(&document.scope)?;
+        let old = match &before {
+            Some(stored) => Some(Document::parse(&stored.text).map_err(|error| with_findings(error.0))?),
+            None => None,
+        };
+        Ok(PolicyPlan {
+            changes: policy::changes(old.as_ref(), &document),
+            warnings: document.warnings(),
+            document,
+            text: text.to_owned(),
+            resolved,
+            before: before.map(|stored| stored.text),
+        })
     }
+
     /// The document that a new rule makes of a scope's policy.
     ///
     /// # Errors
     /// [`Failure`] with findings.
     pub fn plan_rule(
         &self,
-        _scope: &ScopeName,
-        _rule: &NewRule,
-        _machine: &Machine,
+        scope: &ScopeName,
+        rule: &NewRule,
+        machine: &Machine,
     ) -> Result<PolicyPlan, Failure> {
-        todo!()
+        let before = self.stored_policy(scope)?.map(|stored| stored.text);
+        let text =
+            policy::add_rule(before.as_deref(), scope, rule).map_err(|error| with_findings(error.0))?;
+        self.plan_policy(&text, machine)
     }
+
     /// Applies what was planned; fails if another policy was applied in between.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn apply_policy(&self, _plan: PolicyPlan) -> Result<(), Failure> {
-        todo!()
+    pub fn apply_policy(&self, plan: PolicyPlan) -> Result<(), Failure> {
+        let scope = plan.document.scope.clone();
+        let digest = hex::encode(Sha256::digest(&plan.text));
+        self.change("policy_apply", scope.to_string(), Some(format!("sha256 {digest}")), move |open| {
+            let now = records::policy(&open.vault, &scope).map_err(record_failure)?;
+            if now.map(|stored| stored.text) != plan.before {
+                return Err(Failure::new(
+                    FailureKind::Failed,
+                    format!("the policy of {scope} was changed by somebody else in between"),
+                    "look at it again: authy-mcp admin policy apply FILE",
+                ));
+            }
+            let stored = StoredPolicy { text: plan.text, resolved: plan.resolved };
+            records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(record_failure)
+        })
     }
+
     /// Removes a scope's policy.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn remove_policy(&self, _scope: &ScopeName) -> Result<(), Failure> {
-        todo!()
+    pub fn remove_policy(&self, scope: &ScopeName) -> Result<(), Failure> {
+        self.policy_text(scope)?;
+        self.change("policy_rm", scope.to_string(), None, |open| {
+            open.vault.remove_document(DocumentKind::Policy, scope.as_str()).map_err(vault_failure)
+        })
     }
+
     /// Would this scope let one run this?
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn explain(&self, _scope: &ScopeName, _request: &Request) -> Result<Explanation, Failure> {
-        todo!()
+    pub fn explain(&self, scope: &ScopeName, request: &Request) -> Result<Explanation, Failure> {
+        let policy =
+            self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.compile().map_err(record_failure)?;
+        let mut request = request.clone();
+        request.resolved_program = resolve::program_of(&policy, &request);
+        let facts = self.vault()?.facts(&policy.names_in_question(&request)).map_err(vault_failure)?;
+        Ok(policy.explain(&request, &facts))
     }
+
     /// Issues a token.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn issue_token(&self, _order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
-        todo!()
+    pub fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
+        let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
+        let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
+        let ttl = order.ttl.unwrap_or(longest);
+        if ttl > longest || ttl.is_zero() {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("a token of {} lives between 1 s and {} s", order.scope, longest.as_secs()),
+                "ask for less, or raise [limits] token_ttl in its policy",
+            ));
+        }
+        let subject =
+            order.subject.clone().unwrap_or_else(|| GrantId::random().as_str().replace("g_", "agent-"));
+        let now = Timestamp::now();
+        let wanted = token::Order {
+            class: Class::Session,
+            sub: subject,
+            scope: order.scope.clone(),
+            secrets: None,
+            commands: None,
+            ttl,
+        };
+        let (token, claims) = self.keys.token.issue(wanted, now);
+        let info = TokenInfo::new(&claims, order.max_uses);
+        let stored = StoredToken { class: Class::Session, parent: None, info: info.clone() };
+        let target = format!("{} {}", order.scope, info.id);
+        self.change("token_issue", target, Some(format!("for {} s", ttl.as_secs())), |open| {
+            records::put_token(&mut open.vault, &stored, now).map_err(record_failure)
+        })?;
+        Ok((token, info))
     }
+
     /// Every token that was issued and has not ended.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn tokens(&self) -> Result<Vec<TokenInfo>, Failure> {
-        todo!()
+        let vault = self.vault()?;
+        let revoked = records::revocations(&vault).map_err(record_failure)?;
+        let now = Timestamp::now().as_second();
+        let mut tokens = Vec::new();
+        for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
+            let Ok(id) = TokenId::parse(&name) else { continue };
+            let Some(stored) = records::token(&vault, &id).map_err(record_failure)? else { continue };
+            if stored.info.expires_at > now {
+                let superseded = revoked
+                    .not_before
+                    .get(&stored.info.subject)
+                    .is_some_and(|first| stored.info.issued_at < *first);
+                tokens.push(TokenInfo {
+                    revoked: superseded || revoked.tokens.contains_key(&id),
+                    ..stored.info
+                });
+            }
+        }
+        tokens.sort_by_key(|token| token.issued_at);
+        Ok(tokens)
     }
-    /// Revokes a token.
+
+    /// Revokes a token, and with it all that were issued under it.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn revoke_token(&self, _id: &TokenId) -> Result<(), Failure> {
-        todo!()
+    pub fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
+        self.change("token_revoke", id.to_string(), None, |open| {
+            if records::token(&open.vault, id).map_err(record_failure)?.is_none() {
+                return Err(Failure::new(
+                    FailureKind::NotFound,
+                    format!("no token {id} was issued"),
+                    "authy-mcp admin token list",
+                ));
+            }
+            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
+            revoked.tokens.insert(id.clone(), Timestamp::now());
+            records::put_revocations(&mut open.vault, &revoked, Timestamp::now()).map_err(record_failure)
+        })
     }
+
+    /// Revokes every token of a subject that was issued before this moment.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
+        self.change("subject_revoke", subject.to_owned(), None, |open| {
+            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
+            revoked.not_before.insert(subject.to_owned(), Timestamp::now().as_second().saturating_add(1));
+            records::put_revocations(&mut open.vault, &revoked, Timestamp::now()).map_err(record_failure)
+        })
+    }
+
     /// Events of the audit, each as the JSON line that is in the log.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn audit_events(&self, _filter: &AuditFilter) -> Result<Vec<serde_json::Value>, Failure> {
-        todo!()
+    pub fn audit_events(&self, filter: &AuditFilter) -> Result<Vec<serde_json::Value>, Failure> {
+        audit::events(&self.audit_dir(), filter).map_err(audit_failure)
     }
+
     /// Walks the whole chain.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
-        todo!()
+        let anchor = self.vault()?.audit_anchor().map_err(vault_failure)?;
+        audit::verify(&self.audit_dir(), self.keys.audit(), anchor).map_err(audit_failure)
     }
+
     /// Keeps a damaged log aside, whole, and begins a new chain that says so.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
-        todo!()
+        let mut vault = self.vault()?;
+        let (kept, head) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
+        vault.anchor_audit(head).map_err(vault_failure)?;
+        Ok(kept)
     }
+
     /// The latest refusal.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn last_denial(&self) -> Result<LastDenial, Failure> {
-        todo!()
+        audit::last_denial(&self.audit_dir()).map_err(audit_failure)?.ok_or_else(|| {
+            Failure::new(
+                FailureKind::NotFound,
+                "no call was refused yet",
+                "authy-mcp admin allow SCOPE --secret NAME -- PROGRAM ARGUMENT",
+            )
+        })
     }
+
     /// Writes a backup that stock age opens.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn backup(&self, _dir: &Path) -> Result<u64, Failure> {
-        todo!()
+    pub fn backup(&self, dir: &Path) -> Result<u64, Failure> {
+        self.change("backup", dir.display().to_string(), None, |open| {
+            open.vault.backup(dir).map_err(vault_failure)
+        })
     }
+
     /// Rebuilds the home from a backup; what was there is kept aside.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn restore(_home: &Path, _backup: &Path, _opener: &Opener) -> Result<u64, Failure> {
-        todo!()
+    pub fn restore(home: &Path, backup: &Path, opener: &Opener) -> Result<u64, Failure> {
+        let records = vault::restore(home, backup, opener).map_err(vault_failure)?;
+        let admin = Self::unlock(home, opener)?;
+        admin.change("restore", backup.display().to_string(), None, |_| Ok(()))?;
+        Ok(records)
     }
+
     /// Reads and compares everything in the vault.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
-        todo!()
+        self.vault()?.verify().map_err(vault_failure)
     }
+
+    fn vault(&self) -> Result<Vault, Failure> {
+        Vault::open(&self.home, &self.keys.vault, super::WAIT).map_err(vault_failure)
+    }
+
+    fn open(&self) -> Result<Opened, Failure> {
+        super::open_with(&self.home, Arc::clone(&self.keys)).map_err(refused)
+    }
+
+    fn audit_dir(&self) -> PathBuf {
+        self.home.join("audit")
+    }
+
+    /// Puts a change on record, makes it, and anchors the record: what can't be recorded isn't done.
+    fn change<T>(
+        &self,
+        action: &str,
+        target: String,
+        detail: Option<String>,
+        make: impl FnOnce(&mut Opened) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut open = self.open()?;
+        let note = |action: &str, detail| Note::Admin {
+            principal: self.principal.clone(),
+            action: action.to_owned(),
+            target: target.clone(),
+            detail,
+        };
+        open.audit.record(note(action, detail)).map_err(audit_failure)?;
+        let made = make(&mut open);
+        if let Err(failure) = &made {
+            let failed = format!("{action}_failed");
+            open.audit.record(note(&failed, Some(failure.message.clone()))).map_err(audit_failure)?;
+        }
+        anchor(open)?;
+        made
+    }
+}
+
+fn anchor(mut open: Opened) -> Result<(), Failure> {
+    let head = open.audit.head();
+    open.vault.anchor_audit(head).map_err(vault_failure)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a value is judged before it is taken")]
+fn refuse_weak(name: &SecretName, value: &SecretValue) -> Result<(), Failure> {
+    let Some(weakness) = redact::weakness(value.expose_secret()) else { return Ok(()) };
+    Err(Failure::new(
+        FailureKind::Denied,
+        format!("the value of {name} {weakness}: it can't be kept out of output"),
+        "set a longer one (authy-mcp admin set KEY --generate), or insist with --allow-weak",
+    ))
+}
+
+fn with_findings(findings: Vec<Finding>) -> Failure {
+    let count = findings.len();
+    Failure {
+        findings,
+        ..Failure::new(
+            FailureKind::Usage,
+            format!("the policy has {count} error{}", if count == 1 { "" } else { "s" }),
+            "mend what is listed and apply it again; nothing was changed",
+        )
+    }
+}
+
+fn no_secret(name: &SecretName) -> Failure {
+    Failure::new(FailureKind::NotFound, format!("there is no secret called {name}"), "authy-mcp admin list")
+}
+
+fn no_policy(scope: &ScopeName) -> Failure {
+    Failure::new(
+        FailureKind::NotFound,
+        format!("the scope {scope} has no policy"),
+        format!("authy-mcp admin allow {scope} --secret NAME -- PROGRAM ARGUMENT"),
+    )
+}
+
+fn vault_failure(error: VaultError) -> Failure {
+    let message = error.to_string();
+    let (kind, hint) = match error {
+        VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
+        VaultError::AlreadyThere(_) => {
+            (FailureKind::Denied, "use it, or set AUTHY_MCP_HOME to another directory")
+        }
+        VaultError::WrongKey(_) => (FailureKind::Locked, "authy-mcp doctor shows how this vault is unlocked"),
+        VaultError::NoKeyring(_) => (
+            FailureKind::Locked,
+            "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",
+        ),
+        VaultError::Busy => (FailureKind::Busy, "wait for the other command to end, and type it again"),
+        VaultError::Damaged { .. } => (
+            FailureKind::Damaged,
+            "authy-mcp admin verify names all of it; authy-mcp admin restore DIR brings a backup back",
+        ),
+        VaultError::NotFound { .. } => (FailureKind::NotFound, "authy-mcp admin list"),
+        VaultError::TooLarge => {
+            (FailureKind::Usage, "keep large files encrypted elsewhere, and their key here")
+        }
+        _ => (FailureKind::Failed, "authy-mcp doctor"),
+    };
+    Failure::new(kind, message, hint)
+}
+
+fn record_failure(error: RecordError) -> Failure {
+    match error {
+        RecordError::Vault(error) => vault_failure(error),
+        unreadable @ RecordError::Unreadable { .. } => Failure::new(
+            FailureKind::Damaged,
+            unreadable.to_string(),
+            "authy-mcp admin policy apply FILE writes it anew",
+        ),
+    }
+}
+
+fn audit_failure(error: AuditError) -> Failure {
+    let message = error.to_string();
+    match error {
+        AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
+        AuditError::Io { .. } => Failure::new(
+            FailureKind::Failed,
+            message,
+            "free space, or mend the permissions of the home's audit directory; nothing was changed",
+        ),
+        AuditError::Damaged { .. } => Failure::new(
+            FailureKind::Damaged,
+            message,
+            "authy-mcp admin audit verify names all of it; authy-mcp admin audit restart keeps it aside and begins anew",
+        ),
+    }
+}
+
+/// What a refusal means to an operator.
+fn refused(refusal: Refusal) -> Failure {
+    let kind = match refusal.code {
+        Code::VaultLocked => FailureKind::Locked,
+        Code::Busy => FailureKind::Busy,
+        Code::Damaged | Code::AuditUnavailable => FailureKind::Damaged,
+        _ => FailureKind::Failed,
+    };
+    Failure::new(kind, refusal.message, refusal.hint)
 }
 
 /// What of this machine a policy is resolved against.

@@ -265,3 +265,20 @@ pub struct TokenAnswer {
     /// What to do now.
     pub next: String,
 }
+
+/// A code, as it stands in JSON.
+pub(super) fn code_text(code: super::refusal::Code) -> String {
+    word(&code)
+}
+
+/// An outcome, as it stands in JSON.
+pub(super) fn outcome_text(outcome: Outcome) -> String {
+    word(&outcome)
+}
+
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => unreachable!("a word of a fixed vocabulary"),
+    }
+}

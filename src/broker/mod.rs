@@ -6,16 +6,44 @@
 
 pub mod admin;
 pub mod api;
+mod grants;
+mod keys;
+mod limits;
+mod listing;
+mod needles;
+mod pipeline;
+mod records;
 pub mod refusal;
+mod refuse;
+mod resolve;
+mod session;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::SecretString;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{name::ScopeName, redact::NeedleSet, run::Piece, vault::Opener};
-use api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams};
+use crate::{
+    audit::AuditLog,
+    name::{GrantId, ScopeName},
+    redact::NeedleSet,
+    vault::{Opener, Vault},
+};
+use keys::{KeyRing, Keys};
 use refusal::Refusal;
+
+/// How long an operation waits for another process that has the vault.
+const WAIT: Duration = Duration::from_secs(5);
+/// How long an audit event that no intent followed may stay unanchored.
+const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who calls: rebuilt into a session at every request.
 #[derive(Clone)]
@@ -50,61 +78,163 @@ pub struct Settings {
     /// The user's home directory.
     pub user_home: PathBuf,
     /// The server's environment, from which a policy may pass variables.
-    pub environment: Vec<(String, String)>,
+    pub environment: BTreeMap<String, String>,
 }
 
 /// The broker of one home, in this process.
-pub struct Broker {}
+pub struct Broker {
+    settings: Place,
+    keyring: KeyRing,
+    needles: needles::ScopeNeedles,
+    limits: limits::Limiter,
+    digests: resolve::Digests,
+    local_principal: String,
+    unanchored: AtomicBool,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+/// The settings less the opener, which the key ring took.
+struct Place {
+    home: PathBuf,
+    supervisor: PathBuf,
+    user_home: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+/// Everything that an operation holds while it decides: the database is ours until this is dropped.
+struct Opened {
+    keys: Arc<Keys>,
+    vault: Vault,
+    audit: AuditLog,
+}
 
 impl Broker {
     /// Makes a broker; nothing is opened yet.
-    pub fn new(_settings: Settings) -> Arc<Self> {
-        todo!()
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            keyring: KeyRing::new(&settings.home, settings.opener),
+            settings: Place {
+                home: settings.home,
+                supervisor: settings.supervisor,
+                user_home: settings.user_home,
+                environment: settings.environment,
+            },
+            needles: needles::ScopeNeedles::default(),
+            limits: limits::Limiter::default(),
+            digests: resolve::Digests::default(),
+            local_principal: local_principal(),
+            unanchored: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        })
     }
-    /// What the session may use and run.
+
+    /// What must be masked in anything that goes to a caller outside an answer (protocol errors,
+    /// argument errors): everything that any scope was given.
+    pub fn needles_for_anyone(&self) -> NeedleSet {
+        self.needles.all()
+    }
+
+    /// Whether a credential is good at this moment, for the 401 of the HTTP door. A good credential
+    /// without a policy is good: its calls are refused one by one.
     ///
     /// # Errors
     /// A refusal.
-    pub async fn list_allowed(
-        self: &Arc<Self>,
-        _credential: &Credential,
-    ) -> Result<Answer<ListAllowed>, Refused> {
-        todo!()
+    pub async fn check_credential(self: &Arc<Self>, credential: &Credential) -> Result<(), Refused> {
+        let broker = Arc::clone(self);
+        let credential = credential.clone();
+        let checked = blocking(move || {
+            let open = broker.open()?;
+            session::check(
+                &open.vault,
+                &open.keys,
+                &credential,
+                &broker.local_principal,
+                jiff::Timestamp::now(),
+            )
+        });
+        checked.await.map_err(|refusal| self.refused(refusal))
     }
-    /// Runs a command with secrets. `progress` gets redacted output as it comes, `cancel` ends the run.
-    ///
-    /// # Errors
-    /// A refusal.
-    pub async fn run_with_secrets(
-        self: &Arc<Self>,
-        _credential: &Credential,
-        _params: RunParams,
-        _progress: Option<tokio::sync::mpsc::Sender<Piece>>,
-        _cancel: CancellationToken,
-    ) -> Result<Answer<RunResult>, Refused> {
-        todo!()
+
+    /// Ends every run, waits for their trees to be gone and their outcomes recorded, and anchors the
+    /// audit.
+    pub async fn close(self: &Arc<Self>) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let broker = Arc::clone(self);
+        blocking(move || broker.anchor_and_checkpoint()).await;
     }
-    /// Narrows the session, or asks for a credential.
-    ///
-    /// # Errors
-    /// A refusal.
-    pub async fn request_token(
-        self: &Arc<Self>,
-        _credential: &Credential,
-        _params: TokenParams,
-    ) -> Result<Answer<TokenAnswer>, Refused> {
-        todo!()
+
+    fn open(&self) -> Result<Opened, Refusal> {
+        let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
+        open_with(&self.settings.home, keys)
     }
-    /// What must be masked in anything that goes to this credential's holder outside an answer
-    /// (protocol errors, argument errors). Never fails: an unknown credential was given nothing.
-    pub fn needles_for(&self, _credential: &Credential) -> NeedleSet {
-        todo!()
+
+    fn refused(&self, refusal: Refusal) -> Refused {
+        Box::new(Answer { body: refusal, needles: self.needles.all() })
     }
-    /// Whether a bearer token is good at this moment, for the 401 of the HTTP door.
-    ///
-    /// # Errors
-    /// A refusal.
-    pub async fn check_credential(self: &Arc<Self>, _credential: &Credential) -> Result<(), Refused> {
-        todo!()
+
+    /// Anchors the audit's head a moment from now, unless somebody does before.
+    fn anchor_soon(self: &Arc<Self>) {
+        if self.unanchored.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let broker = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(ANCHOR_WITHIN) => {}
+                () = broker.closing.cancelled() => return,
+            }
+            blocking(move || broker.anchor_now()).await;
+        });
+    }
+
+    fn anchor_now(&self) {
+        if !self.unanchored.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let anchored = self.open().and_then(|mut open| {
+            let head = open.audit.head();
+            open.vault.anchor_audit(head).map_err(refuse::from_vault)
+        });
+        if let Err(refusal) = anchored {
+            self.unanchored.store(true, Ordering::Release);
+            tracing::warn!(code = ?refusal.code, "the audit's head could not be anchored yet");
+        }
+    }
+
+    fn anchor_and_checkpoint(&self) {
+        let Ok(mut open) = self.open() else { return };
+        let done = open.audit.checkpoint().map_err(refuse::from_audit).and_then(|()| {
+            let head = open.audit.head();
+            open.vault.anchor_audit(head).map_err(refuse::from_vault)
+        });
+        if let Err(refusal) = done {
+            tracing::warn!(code = ?refusal.code, "the audit could not be closed with a checkpoint");
+        }
+    }
+}
+
+fn open_with(home: &std::path::Path, keys: Arc<Keys>) -> Result<Opened, Refusal> {
+    let vault = Vault::open(home, &keys.vault, WAIT).map_err(refuse::from_vault)?;
+    let anchor = vault.audit_anchor().map_err(refuse::from_vault)?;
+    let audit = AuditLog::open(&home.join("audit"), keys.audit(), anchor).map_err(refuse::from_audit)?;
+    Ok(Opened { keys, vault, audit })
+}
+
+/// One process that opens the vault by itself is one session: what it gives up, it alone gives up.
+fn local_principal() -> String {
+    let instance = GrantId::random();
+    let instance = instance.as_str().trim_start_matches("g_");
+    format!("local:{}#{instance}", rustix::process::getuid().as_raw())
+}
+
+/// Runs what blocks (disk, key stretching) away from the tasks that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

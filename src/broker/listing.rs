@@ -1,0 +1,99 @@
+//! What a session may use and run, in the words of the policy's own listing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    Answer, Broker, Credential, Refused,
+    api::{AnyCommand, Commands, Example, LimitsEntry, ListAllowed, RuleEntry, SecretEntry},
+    blocking,
+    refusal::Refusal,
+    refuse,
+    session::Session,
+};
+use crate::{
+    policy::{Policy, RuleListing, SecretFacts},
+    vault::SecretInfo,
+};
+
+impl Broker {
+    /// What the session may use and run.
+    ///
+    /// # Errors
+    /// A refusal.
+    pub async fn list_allowed(
+        self: &Arc<Self>,
+        credential: &Credential,
+    ) -> Result<Answer<ListAllowed>, Refused> {
+        let broker = Arc::clone(self);
+        let credential = credential.clone();
+        let listed = blocking(move || broker.list_now(&credential)).await;
+        listed.map_err(|refusal| self.refused(refusal))
+    }
+
+    fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
+        let open = self.open()?;
+        let session = Session::authenticate(
+            &open.vault,
+            &open.keys,
+            credential,
+            &self.local_principal,
+            Timestamp::now(),
+        )?;
+        let all: Vec<SecretFacts> =
+            open.vault.list_secrets().map_err(refuse::from_vault)?.into_iter().map(facts_of).collect();
+        Ok(Answer { body: listing(&session, &all), needles: self.needles.of(&session.scope) })
+    }
+}
+
+pub(super) fn facts_of(info: SecretInfo) -> SecretFacts {
+    SecretFacts { name: info.name, env: info.meta.env, description: info.meta.description }
+}
+
+fn listing(session: &Session, all: &[SecretFacts]) -> ListAllowed {
+    let policy = &session.policy;
+    ListAllowed {
+        scope: session.scope.to_string(),
+        expires_at: session.ends.and_then(|end| Timestamp::from_second(end).ok()).map(|end| end.to_string()),
+        default_cwd: policy.default_cwd().map(|dir| dir.display().to_string()),
+        rules: policy.listing(all).into_iter().map(rule_entry).collect(),
+        limits: limits(policy),
+        sandbox: "off".to_owned(),
+    }
+}
+
+fn limits(policy: &Policy) -> LimitsEntry {
+    let limits = &policy.document().limits;
+    LimitsEntry {
+        timeout_seconds: limits.timeout.as_secs().max(1),
+        output_bytes: limits.output,
+        runs_per_minute: limits.runs_per_minute,
+        concurrent_runs: limits.concurrent_runs,
+    }
+}
+
+fn rule_entry(rule: RuleListing) -> RuleEntry {
+    RuleEntry {
+        id: rule.id,
+        secrets: rule
+            .secrets
+            .into_iter()
+            .map(|secret| SecretEntry {
+                name: secret.name.to_string(),
+                description: secret.description,
+                env: secret.env.to_string(),
+            })
+            .collect(),
+        commands: rule.commands.map_or(Commands::Any(AnyCommand::Any), Commands::Patterns),
+        hosts: Vec::new(),
+        deliver: rule.deliver,
+        promise: rule.promise,
+        output: rule.output,
+        approval: "never".to_owned(),
+        example: rule.example.map(|example| Example {
+            command: example.command,
+            secrets: example.secrets.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}

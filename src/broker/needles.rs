@@ -1,0 +1,72 @@
+//! What each scope was given since the broker was started: the needles of all its runs, so that one
+//! run can't launder what another wrote.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    name::{ScopeName, SecretName},
+    redact::{NeedleSet, Needles},
+    value::SecretValue,
+};
+
+/// The needles of every scope.
+#[derive(Default)]
+pub(super) struct ScopeNeedles {
+    scopes: Mutex<HashMap<ScopeName, Scope>>,
+}
+
+struct Scope {
+    known: HashMap<(SecretName, [u8; 32]), Needles>,
+    set: NeedleSet,
+}
+
+impl ScopeNeedles {
+    /// Adds values to what a scope was given, and returns all of its needles.
+    pub(super) fn add<'a>(
+        &self,
+        scope: &ScopeName,
+        values: impl IntoIterator<Item = (&'a SecretName, &'a SecretValue)>,
+    ) -> NeedleSet {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let scope = scopes
+            .entry(scope.clone())
+            .or_insert_with(|| Scope { known: HashMap::new(), set: NeedleSet::empty() });
+        let mut grew = false;
+        for (name, value) in values {
+            scope.known.entry((name.clone(), digest(value))).or_insert_with(|| {
+                grew = true;
+                Needles::of(name, value)
+            });
+        }
+        if grew {
+            scope.set = NeedleSet::new(scope.known.values());
+        }
+        scope.set.clone()
+    }
+
+    /// Everything that a scope was given so far.
+    pub(super) fn of(&self, scope: &ScopeName) -> NeedleSet {
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.get(scope).map_or_else(NeedleSet::empty, |scope| scope.set.clone())
+    }
+
+    /// Everything that any scope was given: for callers whose scope isn't known.
+    pub(super) fn all(&self) -> NeedleSet {
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        NeedleSet::new(scopes.values().flat_map(|scope| scope.known.values()))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a digest tells one version of a value from another, in memory only"
+)]
+fn digest(value: &SecretValue) -> [u8; 32] {
+    Sha256::digest(value.expose_secret()).into()
+}

@@ -1,0 +1,459 @@
+//! One run, from the credential to the redacted result. Read [`Broker::admit_in`] as the threat model.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Answer, Broker, Credential, Opened, Refused, api,
+    api::{RunParams, RunResult},
+    blocking, limits,
+    refusal::{Code, Refusal},
+    refuse,
+    session::Session,
+};
+use crate::{
+    audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
+    name::{EnvName, RunId, SecretName},
+    policy::{Allowed, Decision, Deliver, OutputMode, Request, RunTerms, Terms},
+    redact::{Counts, NeedleSet},
+    run::{self, Ending, Launch, Piece, RunError, RunOutput},
+    value::SecretValue,
+};
+
+/// Between SIGTERM and SIGKILL (the policy reference).
+const GRACE: Duration = Duration::from_secs(10);
+/// The longest command, in bytes of all its arguments, that the audit keeps of a refusal.
+const DENIED_ARGV_BYTES: usize = 2048;
+
+/// A run that may start: everything that it needs, and what it must be recorded under.
+struct Admitted {
+    intent: Intent,
+    launch: Launch,
+    needles: NeedleSet,
+    audit: AuditLog,
+    _place: limits::Place,
+}
+
+/// What is known of a caller when a refusal is recorded.
+#[derive(Default)]
+struct Who {
+    principal: Option<String>,
+    scope: Option<String>,
+}
+
+impl Broker {
+    /// Runs a command with secrets. `progress` gets redacted output as it comes; `cancel`, or dropping
+    /// the future, ends the run and its whole tree; either way its outcome is recorded.
+    ///
+    /// # Errors
+    /// A refusal.
+    pub async fn run_with_secrets(
+        self: &Arc<Self>,
+        credential: &Credential,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Result<Answer<RunResult>, Refused> {
+        let broker = Arc::clone(self);
+        let credential = credential.clone();
+        let ended = cancel.child_token();
+        let guard = ended.clone().drop_guard();
+        let task = self.tasks.spawn(async move { broker.run(credential, params, progress, ended).await });
+        let result = match task.await {
+            Ok(result) => result,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        drop(guard);
+        result
+    }
+
+    /// Runs a command on the caller's own standard streams, for people and in front of other servers.
+    /// It starts in the caller's directory `near`, where the policy lets runs start there.
+    ///
+    /// # Errors
+    /// A refusal.
+    pub async fn run_attached(
+        self: &Arc<Self>,
+        credential: &Credential,
+        params: RunParams,
+        near: PathBuf,
+    ) -> Result<Ending, Refused> {
+        let broker = Arc::clone(self);
+        let credential = credential.clone();
+        let admitted = blocking(move || broker.admit(&credential, &params, Some(near))).await?;
+        let Admitted { intent, launch, needles, audit, _place } = admitted;
+        let started = Instant::now();
+        let done = run::pass_through(launch, needles).await;
+        let (outcome, counts) = match &done {
+            Ok((ending, counts)) => (*ending, counts.clone()),
+            Err(_) => (Ending::FailedToStart, Counts::default()),
+        };
+        let facts = outcome_facts(outcome, started.elapsed(), &counts);
+        self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
+        done.map(|(ending, _)| ending).map_err(|error| self.refused(refuse::from_run(error)))
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        credential: Credential,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Result<Answer<RunResult>, Refused> {
+        let broker = Arc::clone(&self);
+        let admitted = blocking(move || broker.admit(&credential, &params, None)).await?;
+        let Admitted { intent, launch, needles, audit, _place } = admitted;
+        let terms = run_terms(&intent).clone();
+        let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
+        let ended = either(cancel, self.closing.clone());
+        let output = run::execute(launch, needles.clone(), progress, ended).await;
+        let run_id = intent.run_id().clone();
+        let facts = match &output {
+            Ok(output) => outcome_facts(output.ending, output.duration, &output.counts),
+            Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
+        };
+        self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
+        let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
+        Ok(Answer { body: result(output, &terms, &run_id), needles })
+    }
+
+    /// Puts the outcome on record; nothing of the run is returned where that fails.
+    async fn conclude(
+        self: &Arc<Self>,
+        audit: AuditLog,
+        intent: Intent,
+        facts: OutcomeFacts,
+    ) -> Result<(), Refusal> {
+        blocking(move || audit.record_outcome(intent, facts)).await.map_err(refuse::from_audit)?;
+        self.anchor_soon();
+        Ok(())
+    }
+
+    fn admit(
+        &self,
+        credential: &Credential,
+        params: &RunParams,
+        near: Option<PathBuf>,
+    ) -> Result<Admitted, Refused> {
+        let mut open = self.open().map_err(|refusal| self.refused(refusal))?;
+        let mut who = Who::default();
+        let admitted = self.admit_in(&mut open, &mut who, credential, params, near);
+        match admitted {
+            Ok((intent, launch, needles, place)) => {
+                Ok(Admitted { intent, launch, needles, audit: open.audit, _place: place })
+            }
+            Err(refusal) => Err(self.refused(self.record_denial(&mut open, who, params, refusal))),
+        }
+    }
+
+    fn admit_in(
+        &self,
+        open: &mut Opened,
+        who: &mut Who,
+        credential: &Credential,
+        params: &RunParams,
+        near: Option<PathBuf>,
+    ) -> Result<(Intent, Launch, NeedleSet, limits::Place), Refusal> {
+        let now = Timestamp::now();
+        let mut session =
+            Session::authenticate(&open.vault, &open.keys, credential, &self.local_principal, now)?;
+        who.principal = Some(session.principal.clone());
+        who.scope = Some(session.scope.to_string());
+
+        let request = self.request(params, &session, near)?;
+        let facts =
+            open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
+        let allowed = match session.policy.decide(&request, &facts) {
+            Decision::Deny(denial) => return Err(refuse::from_denial(denial)),
+            Decision::Allow(allowed) => allowed,
+        };
+
+        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        let place = self.limits.enter(&session.scope, terms, Instant::now())?;
+        session.spend(&mut open.vault, now)?;
+
+        let facts = self.intent_facts(&session, &allowed, &request)?;
+        let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
+        let prepared = self.prepare(open, &intent, params);
+        match prepared {
+            Ok((launch, needles)) => Ok((intent, launch, needles, place)),
+            Err(refusal) => {
+                let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
+                open.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Anchors the intent, reveals what it covers, and puts together what the child gets.
+    fn prepare(
+        &self,
+        open: &mut Opened,
+        intent: &Intent,
+        params: &RunParams,
+    ) -> Result<(Launch, NeedleSet), Refusal> {
+        let head = open.audit.head();
+        open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
+        let terms = run_terms(intent);
+        let mut env_secrets = Vec::new();
+        let mut file_secrets = Vec::new();
+        for secret in &terms.secrets {
+            let value = open.vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
+            let delivered = (secret.env.clone(), secret.name.clone(), value);
+            match secret.deliver {
+                Deliver::Env => env_secrets.push(delivered),
+                Deliver::File => file_secrets.push(delivered),
+                Deliver::Sealed => return Err(sealed_unavailable()),
+            }
+        }
+        let values = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
+        let needles = self.needles.add(intent.scope(), values);
+        let launch = self.launch(intent.run_id().clone(), terms, params, env_secrets, file_secrets);
+        Ok((launch, needles))
+    }
+
+    fn launch(
+        &self,
+        run_id: RunId,
+        terms: &RunTerms,
+        params: &RunParams,
+        env_secrets: Vec<(EnvName, SecretName, SecretValue)>,
+        file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
+    ) -> Launch {
+        let argv0 = params.command.first().cloned().unwrap_or_default();
+        Launch {
+            run_id,
+            supervisor: self.settings.supervisor.clone(),
+            program: terms.program.clone(),
+            pin: terms.pin,
+            argv: std::iter::once(argv0).chain(terms.args.iter().cloned()).collect(),
+            env: self.environment(terms),
+            env_secrets,
+            file_secrets,
+            path: terms.path.clone(),
+            home: terms.home,
+            user_home: self.settings.user_home.clone(),
+            cwd: terms.cwd.clone(),
+            stdin: params.stdin.clone().map(String::into_bytes),
+            timeout: terms.timeout,
+            grace: GRACE,
+            output_limit: terms.output_limit,
+        }
+    }
+
+    /// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
+    fn environment(&self, terms: &RunTerms) -> BTreeMap<EnvName, std::ffi::OsString> {
+        let passed = terms.pass_env.iter().filter_map(|name| {
+            let value = self.settings.environment.get(name.as_str())?;
+            Some((name.clone(), value.clone()))
+        });
+        let set =
+            terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
+        passed.chain(set).map(|(name, text)| (name, text.into())).collect()
+    }
+
+    fn request(
+        &self,
+        params: &RunParams,
+        session: &Session,
+        near: Option<PathBuf>,
+    ) -> Result<Request, Refusal> {
+        let secrets = params.secrets.as_ref().map(|names| parse_names(names)).transpose()?;
+        let near = near.filter(|dir| session.policy.may_start_in(dir));
+        let mut request = Request {
+            command: params.command.clone(),
+            secrets,
+            cwd: params.cwd.clone().map(PathBuf::from).or(near),
+            stdin: params.stdin.clone(),
+            env: params.env.clone().unwrap_or_default(),
+            timeout: params.timeout_seconds.map(Duration::from_secs),
+            ..Request::default()
+        };
+        request.resolved_program = super::resolve::program_of(&session.policy, &request);
+        Ok(request)
+    }
+
+    fn intent_facts(
+        &self,
+        session: &Session,
+        allowed: &Allowed,
+        request: &Request,
+    ) -> Result<IntentFacts, Refusal> {
+        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        let digest =
+            self.digests.of(&terms.program).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
+        Ok(IntentFacts {
+            principal: session.principal.clone(),
+            token: session.token_id().map(ToString::to_string),
+            program_sha256: Some(hex::encode(digest)),
+            argv_sha256: Some(argv_digest(&request.command)),
+            cwd: cwd_text(terms),
+            sandbox: Vec::new(),
+        })
+    }
+
+    /// Records a refusal, its command redacted and bounded. Where even that can't be recorded, the
+    /// caller is told so instead.
+    fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
+        let note = Note::Denied {
+            principal: who.principal.unwrap_or_else(|| "unknown".to_owned()),
+            scope: who.scope,
+            code: api::code_text(refusal.code),
+            rule: refusal.rule.clone(),
+            argv: denied_argv(&self.needles.all(), &params.command),
+            secrets: params
+                .secrets
+                .iter()
+                .flatten()
+                .filter_map(|name| SecretName::parse(name).ok())
+                .map(Into::into)
+                .collect(),
+        };
+        match open.audit.record(note) {
+            Ok(()) => refusal,
+            Err(error) => refuse::from_audit(error),
+        }
+    }
+}
+
+fn run_terms(intent: &Intent) -> &RunTerms {
+    match intent.terms() {
+        Terms::Run(terms) => terms,
+        Terms::Reveal(_) => unreachable!("a run was asked for"),
+    }
+}
+
+pub(super) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {
+    let mut seen = BTreeSet::new();
+    let mut parsed = Vec::new();
+    for name in names {
+        let name = SecretName::parse(name).map_err(|error| {
+            Refusal::new(Code::BadArgument, error.to_string(), "call list_allowed and copy a name from it")
+        })?;
+        if seen.insert(name.clone()) {
+            parsed.push(name);
+        }
+    }
+    Ok(parsed)
+}
+
+fn sealed_unavailable() -> Refusal {
+    Refusal::new(
+        Code::SandboxUnavailable,
+        "this version can't deliver sealed secrets",
+        "ask the operator to deliver it as env or file",
+    )
+}
+
+fn argv_digest(argv: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for argument in argv {
+        hash.update(argument);
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())
+}
+
+fn cwd_text(terms: &RunTerms) -> Option<String> {
+    match &terms.cwd {
+        crate::policy::CwdTerm::Private => None,
+        crate::policy::CwdTerm::Within { dir, .. } => Some(dir.display().to_string()),
+    }
+}
+
+/// An argument longer than what is left is dropped with everything behind it: half an argument would
+/// make another rule than the one that was asked for.
+fn denied_argv(needles: &NeedleSet, argv: &[String]) -> Vec<String> {
+    let mut left = DENIED_ARGV_BYTES;
+    let redacted = argv.iter().map(|argument| needles.text(argument).into_inner());
+    redacted
+        .take_while(|argument| {
+            let fits = argument.len() <= left;
+            left = left.saturating_sub(argument.len());
+            fits
+        })
+        .collect()
+}
+
+fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> OutcomeFacts {
+    let (outcome, _, _) = ending_parts(ending);
+    OutcomeFacts {
+        outcome: api::outcome_text(outcome),
+        exit_code: match ending {
+            Ending::Exited(code) => Some(code),
+            _ => None,
+        },
+        duration_ms: millis(duration),
+        redactions: counts.0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+    }
+}
+
+fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
+    match ending {
+        Ending::Exited(code) => (api::Outcome::Exited, Some(code), None),
+        Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(run::signal_name(signal))),
+        Ending::TimedOut => (api::Outcome::TimedOut, None, None),
+        Ending::Cancelled => (api::Outcome::Cancelled, None, None),
+        Ending::FailedToStart => (api::Outcome::FailedToStart, None, None),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What of a run's output is returned, as its output mode has it.
+fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId) -> RunResult {
+    let (outcome, exit_code, signal) = ending_parts(output.ending);
+    let masked = output.counts.total();
+    let mut result = RunResult {
+        outcome,
+        exit_code,
+        signal,
+        stdout: String::new(),
+        stderr: String::new(),
+        stdout_truncated: false,
+        stderr_truncated: false,
+        withheld: false,
+        redactions: None,
+        promise: terms.promise,
+        run_id: run_id.to_string(),
+        duration_ms: millis(output.duration),
+        timeout_seconds: terms.timeout.as_secs().max(1),
+        sandbox: "off".to_owned(),
+    };
+    match terms.output {
+        OutputMode::Status => result.exit_code = result.exit_code.map(|code| i32::from(code != 0)),
+        OutputMode::Withhold if masked > 0 => result.withheld = true,
+        OutputMode::Redacted | OutputMode::Withhold => {
+            result.stdout = output.stdout.text.into_inner();
+            result.stderr = output.stderr.text.into_inner();
+            result.stdout_truncated = output.stdout.truncated;
+            result.stderr_truncated = output.stderr.truncated;
+            result.redactions = Some(masked).filter(|count| *count > 0);
+        }
+    }
+    result
+}
+
+/// A token that is cancelled when either is.
+fn either(one: CancellationToken, other: CancellationToken) -> CancellationToken {
+    let both = one.child_token();
+    let watched = both.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = other.cancelled() => watched.cancel(),
+            () = watched.cancelled() => {}
+        }
+    });
+    both
+}

@@ -1,0 +1,140 @@
+//! What programs are on this machine: where a policy's programs lie, and what they are.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use super::admin::Machine;
+use crate::{
+    policy::{Document, Finding, Policy, Request, Resolved, Severity},
+    run::digest_program,
+};
+
+/// The directories that every child's PATH ends with.
+const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
+
+/// Digests of programs, kept for as long as the file stays the same (by inode, size and times).
+#[derive(Default)]
+pub(super) struct Digests {
+    known: Mutex<HashMap<(PathBuf, Stamp), [u8; 32]>>,
+}
+
+/// What tells one content of a file from another without reading it.
+#[derive(PartialEq, Eq, Hash)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Digests {
+    /// SHA-256 of a program's file.
+    pub(super) fn of(&self, program: &Path) -> io::Result<[u8; 32]> {
+        let file = std::fs::metadata(program)?;
+        let stamp = Stamp {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        };
+        let key = (program.to_owned(), stamp);
+        if let Some(digest) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(*digest);
+        }
+        let digest = digest_program(program)?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, digest);
+        Ok(digest)
+    }
+}
+
+/// Resolves a document's programs, and digests those that it pins.
+pub(super) fn resolve(document: &Document, machine: &Machine) -> Result<Resolved, Vec<Finding>> {
+    let mut resolved = Resolved {
+        home: machine.user_home.clone(),
+        search: search_path(document, machine),
+        ..Resolved::default()
+    };
+    let mut findings = Vec::new();
+    for program in document.programs() {
+        match find(&program.name, &resolved.search) {
+            Some(path) => {
+                if program.pin {
+                    match digest_program(&path) {
+                        Ok(digest) => drop(resolved.digests.insert(path.clone(), hex::encode(digest))),
+                        Err(_) => findings.push(not_found(&program, &resolved.search)),
+                    }
+                }
+                resolved.programs.insert(program.name.clone(), path);
+            }
+            None => findings.push(not_found(&program, &resolved.search)),
+        }
+    }
+    if findings.is_empty() { Ok(resolved) } else { Err(findings) }
+}
+
+/// Where a call's program lies under a policy that allows any; policies with patterns know already.
+pub(super) fn program_of(policy: &Policy, request: &Request) -> Option<PathBuf> {
+    let name = request.command.first()?;
+    find(name, &policy.resolved().search)
+}
+
+/// A directory counts only if it is absolute, not writable by everybody, and not below the working
+/// directory: what an agent can write to must not decide what a name means.
+fn search_path(document: &Document, machine: &Machine) -> Vec<PathBuf> {
+    let own = document.path_dirs(&machine.user_home);
+    let operators = machine
+        .path
+        .iter()
+        .filter(|dir| dir.is_absolute() && !dir.starts_with(&machine.cwd) && !world_writable(dir));
+    let system = SYSTEM_PATH.iter().map(PathBuf::from);
+    let mut search: Vec<PathBuf> = Vec::new();
+    for dir in own.into_iter().chain(operators.cloned()).chain(system) {
+        if !search.contains(&dir) {
+            search.push(dir);
+        }
+    }
+    search
+}
+
+fn world_writable(dir: &Path) -> bool {
+    std::fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0)
+}
+
+fn find(name: &str, search: &[PathBuf]) -> Option<PathBuf> {
+    if name.is_empty() {
+        return None;
+    }
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return is_program(path).then(|| path.to_owned());
+    }
+    if name.contains('/') {
+        return None;
+    }
+    search.iter().map(|dir| dir.join(name)).find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn not_found(program: &crate::policy::ProgramRef, search: &[PathBuf]) -> Finding {
+    let dirs: Vec<String> = search.iter().map(|dir| dir.display().to_string()).collect();
+    Finding {
+        severity: Severity::Error,
+        line: program.line,
+        column: program.column,
+        message: format!("the program {} isn't there, or can't be run", program.name),
+        hint: format!(
+            "install it, name it by its absolute path, or add its directory to [env] path (looked in {})",
+            dirs.join(", ")
+        ),
+    }
+}
