@@ -56,7 +56,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]; a refusal is an answer, not an error.
-    pub async fn call(&self, tool: &'static str, arguments: Map<String, Value>) -> Result<ToolAnswer, ClientError> {
+    pub async fn call(
+        &self,
+        tool: &'static str,
+        arguments: Map<String, Value>,
+    ) -> Result<ToolAnswer, ClientError> {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
         let result = self.0.call_tool(params).await.map_err(|e| ClientError(e.to_string()))?;
         let text = result.content.iter().filter_map(text_of).collect::<Vec<_>>().join("\n");
