@@ -6,5 +6,5 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == authy_mcp::run::SUPERVISE) {
         return authy_mcp::run::supervise();
     }
-    ExitCode::SUCCESS
+    authy_mcp::cli::main()
 }

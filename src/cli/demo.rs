@@ -58,7 +58,19 @@ impl Stage<'_> {
         self.type_command(&["init", "--unlock", "identity-file"])?;
         self.type_command(&["admin", "import", ".env", "--prefix", "demo/"])?;
         self.heading("2", "You allow one command to one scope, with one of the keys");
-        self.type_command(&["admin", "allow", SCOPE, "--yes", "--id", "show-key", "--secret", SECRET, "--", "printenv", "DEMO_API_KEY"])
+        self.type_command(&[
+            "admin",
+            "allow",
+            SCOPE,
+            "--yes",
+            "--id",
+            "show-key",
+            "--secret",
+            SECRET,
+            "--",
+            "printenv",
+            "DEMO_API_KEY",
+        ])
     }
 
     async fn agent_calls(&self) -> Result<Hidden, Failure> {
@@ -69,12 +81,16 @@ impl Stage<'_> {
         let listed = self.call(&client, "list_allowed", json!({})).await?;
         let example = listed.structured.pointer("/rules/0/example").cloned().unwrap_or_default();
 
-        self.heading("4", "It copies the example, which prints the key; the answer has a mask where the key was");
+        self.heading(
+            "4",
+            "It copies the example, which prints the key; the answer has a mask where the key was",
+        );
         let ran = self.call(&client, "run_with_secrets", example).await?;
         let hidden = Hidden::check(&ran)?;
 
         self.heading("5", "It tries something that you did not allow");
-        let refused = self.call(&client, "run_with_secrets", json!({"command": ["env"], "secrets": [SECRET]})).await?;
+        let refused =
+            self.call(&client, "run_with_secrets", json!({"command": ["env"], "secrets": [SECRET]})).await?;
         if !refused.refused {
             return Err(wrong("a command that was not allowed ran"));
         }
@@ -132,7 +148,12 @@ impl Stage<'_> {
         if done.status.success() { Ok(()) } else { Err(wrong(&format!("authy-mcp {typed} failed"))) }
     }
 
-    async fn call(&self, client: &Client, tool: &'static str, arguments: Value) -> Result<ToolAnswer, Failure> {
+    async fn call(
+        &self,
+        client: &Client,
+        tool: &'static str,
+        arguments: Value,
+    ) -> Result<ToolAnswer, Failure> {
         let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
         self.out.line(&format!("  → {tool} {}", Value::Object(arguments.clone())));
         let answer = client.call(tool, arguments).await.map_err(talk)?;
@@ -141,7 +162,9 @@ impl Stage<'_> {
     }
 
     fn show(&self, text: &str) {
-        let short = text.replace(&path_text(&self.home), "$AUTHY_MCP_HOME").replace(&path_text(&self.project), "~/project");
+        let short = text
+            .replace(&path_text(&self.home), "$AUTHY_MCP_HOME")
+            .replace(&path_text(&self.project), "~/project");
         for line in short.lines() {
             self.out.line(&format!("  │ {line}"));
         }
@@ -172,11 +195,19 @@ fn path_text(path: &Path) -> String {
 }
 
 fn wrong(what: &str) -> Failure {
-    Failure::new(FailureKind::Failed, format!("the demo went wrong: {what}"), "please report this, with what was printed above")
+    Failure::new(
+        FailureKind::Failed,
+        format!("the demo went wrong: {what}"),
+        "please report this, with what was printed above",
+    )
 }
 
 fn io(error: std::io::Error) -> Failure {
-    Failure::new(FailureKind::Failed, format!("the demo can't be set up: {error}"), "it needs a temporary directory that it may write to")
+    Failure::new(
+        FailureKind::Failed,
+        format!("the demo can't be set up: {error}"),
+        "it needs a temporary directory that it may write to",
+    )
 }
 
 fn talk(error: crate::mcp::client::ClientError) -> Failure {

@@ -1,1 +1,180 @@
-//! (cli: being laid out)
+//! The command line: words in, words out.
+//!
+//! One file a subcommand. Arguments become requests to the broker or to its operator's side; answers
+//! become lines, or JSON with `--json`. Nothing here decides, and no secret comes from an argument or a
+//! variable.
+
+mod admin;
+mod config;
+mod demo;
+mod doctor;
+mod init;
+mod open;
+mod output;
+mod overview;
+mod prompt;
+mod run;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::broker::admin::{Failure, FailureKind};
+use output::Output;
+
+/// Lets AI agents use secrets and never see them.
+#[derive(Debug, Parser)]
+#[command(name = "authy-mcp", version, about, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Begin with:
+  authy-mcp init
+  authy-mcp admin import .env --prefix myapp/
+  authy-mcp admin allow dev --secret 'myapp/*' --cwd . -- npm test
+  authy-mcp config claude-code --scope dev --write
+
+AUTHY_MCP_HOME names another home than the default.
+Exit codes: 0 done, 1 failed, 2 usage, 3 locked, 4 denied, 5 not found, 6 busy, 7 damaged.";
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct Globals {
+    /// Read the vault's passphrase from this descriptor.
+    #[arg(long, global = true, value_name = "N")]
+    passphrase_fd: Option<u32>,
+    /// Read the vault's passphrase from this file (which nobody else may read).
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The age identity, where it is not at the place that init chose.
+    #[arg(long, global = true, value_name = "FILE")]
+    identity_file: Option<PathBuf>,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more (-v, -vv, -vvv), on standard error.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Log to this file instead.
+    #[arg(long, global = true, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a vault.
+    Init(init::Args),
+    /// Manage secrets, policies, tokens, and the audit log.
+    Admin(admin::Args),
+    /// Serve MCP over stdio, or over HTTP.
+    Serve(serve::Args),
+    /// Run a command with secrets, on this terminal or in front of another MCP server.
+    Run(run::Args),
+    /// Print or write the MCP entry of a client.
+    Config(config::Args),
+    /// Check this machine and the vault, and say how to mend what is wrong.
+    Doctor,
+    /// See all of it work, in a vault that is thrown away.
+    Demo,
+    /// Print completions for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let out = Output::new(arguments.globals.json);
+    let logging = output::log_to(arguments.globals.verbose, arguments.globals.log_file.as_deref());
+    let done = logging.and_then(|()| dispatch(&arguments, &out));
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            out.failure(&failure);
+            exit_code(failure.kind)
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
+    let globals = &arguments.globals;
+    match &arguments.command {
+        None => overview::show(out),
+        Some(Command::Init(args)) => init::init(args, globals, out),
+        Some(Command::Admin(args)) => admin::admin(args, globals, out),
+        Some(Command::Serve(args)) => serve::serve(args, globals),
+        Some(Command::Run(args)) => run::run(args, globals),
+        Some(Command::Config(args)) => config::config(args, globals, out),
+        Some(Command::Doctor) => doctor::doctor(globals, out),
+        Some(Command::Demo) => runtime()?.block_on(demo::play(out, open::binary()?)),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "authy-mcp", &mut text);
+            out.raw(&text);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// clap's own words, with its help on standard output and its errors on standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where even that can't be printed, the exit code says it.
+    let _ = error.print();
+    if error.use_stderr() { exit_code(FailureKind::Usage) } else { ExitCode::SUCCESS }
+}
+
+fn exit_code(kind: FailureKind) -> ExitCode {
+    ExitCode::from(match kind {
+        FailureKind::Failed => 1,
+        FailureKind::Usage => 2,
+        FailureKind::Locked => 3,
+        FailureKind::Denied => 4,
+        FailureKind::NotFound => 5,
+        FailureKind::Busy => 6,
+        FailureKind::Damaged => 7,
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| {
+        Failure::new(
+            FailureKind::Failed,
+            format!("threads can't be started: {error}"),
+            "close other programs and try again",
+        )
+    })
+}
+
+fn usage_failure(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Usage, message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        fn walk(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Arguments::command());
+    }
+}

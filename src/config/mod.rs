@@ -1,1 +1,127 @@
-//! (config: being laid out)
+//! Where things are on this machine: the home, the operator's environment, the clients' configurations.
+//!
+//! With the command line the only reader of home and environment; nothing here opens the vault.
+
+pub mod clients;
+pub mod env_file;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use etcetera::BaseStrategy;
+use secrecy::SecretString;
+
+use crate::broker::admin::Machine;
+
+/// The variable that names the home.
+pub const HOME: &str = "AUTHY_MCP_HOME";
+/// The variable that may carry a session's bearer token.
+pub const TOKEN: &str = "AUTHY_MCP_TOKEN";
+
+/// Why this machine's facts can't be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No home directory.
+    #[error("there is no home directory: neither HOME nor the system's user list names one")]
+    NoHome,
+    /// The home that was named depends on where one is.
+    #[error("{HOME} is not an absolute path")]
+    RelativeHome,
+    /// The working directory is gone.
+    #[error("there is no working directory")]
+    NoWorkingDirectory,
+    /// This binary's own path can't be told.
+    #[error("the path of this program can't be found")]
+    NoBinary,
+}
+
+/// The home: `$AUTHY_MCP_HOME`, or `authy-mcp` in the platform's data directory.
+///
+/// # Errors
+/// [`ConfigError`].
+#[expect(clippy::disallowed_methods, reason = "the home is named by the environment")]
+pub fn home() -> Result<PathBuf, ConfigError> {
+    if let Some(named) = env::var_os(HOME).filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        return if named.is_absolute() { Ok(named) } else { Err(ConfigError::RelativeHome) };
+    }
+    default_home()
+}
+
+/// The home where nothing is said.
+///
+/// # Errors
+/// [`ConfigError::NoHome`].
+pub fn default_home() -> Result<PathBuf, ConfigError> {
+    let dirs = etcetera::base_strategy::choose_native_strategy().map_err(|_| ConfigError::NoHome)?;
+    Ok(dirs.data_dir().join("authy-mcp"))
+}
+
+/// The user's home directory.
+///
+/// # Errors
+/// [`ConfigError::NoHome`].
+pub fn user_home() -> Result<PathBuf, ConfigError> {
+    etcetera::home_dir().map_err(|_| ConfigError::NoHome)
+}
+
+/// The working directory.
+///
+/// # Errors
+/// [`ConfigError::NoWorkingDirectory`].
+pub fn cwd() -> Result<PathBuf, ConfigError> {
+    env::current_dir().map_err(|_| ConfigError::NoWorkingDirectory)
+}
+
+/// This binary.
+///
+/// # Errors
+/// [`ConfigError::NoBinary`].
+pub fn binary() -> Result<PathBuf, ConfigError> {
+    env::current_exe().map_err(|_| ConfigError::NoBinary)
+}
+
+/// What a policy is resolved against.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn machine() -> Result<Machine, ConfigError> {
+    Ok(Machine { user_home: user_home()?, path: path_dirs(), cwd: cwd()? })
+}
+
+/// The operator's PATH.
+#[expect(clippy::disallowed_methods, reason = "programs are looked for along the operator's PATH")]
+pub fn path_dirs() -> Vec<PathBuf> {
+    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// The environment, less what is ours: a policy may pass variables of it to a child.
+#[expect(clippy::disallowed_methods, reason = "a policy may pass variables of the server's environment")]
+pub fn environment() -> BTreeMap<String, String> {
+    let all = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    all.filter(|(name, _)| !name.starts_with("AUTHY_MCP_")).collect()
+}
+
+/// The bearer token that whoever started the process put into its environment.
+#[expect(clippy::disallowed_methods, reason = "a client may hand its token over in the environment")]
+pub fn token() -> Option<SecretString> {
+    env::var(TOKEN)
+        .ok()
+        .filter(|token| !token.trim().is_empty())
+        .map(|token| SecretString::from(token.trim()))
+}
+
+/// Whether colours are unwelcome (no-color.org).
+#[expect(clippy::disallowed_methods, reason = "a terminal's wishes are in the environment")]
+pub fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// The home as it is given to a client: nothing where it is the default.
+pub fn home_for_clients(home: &Path) -> Option<PathBuf> {
+    (default_home().ok().as_deref() != Some(home)).then(|| home.to_owned())
+}

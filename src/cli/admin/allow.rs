@@ -1,0 +1,180 @@
+//! `admin allow`: a rule, as one line.
+
+use std::path::PathBuf;
+
+use super::super::{
+    Globals, open,
+    output::{self, Output},
+    prompt, usage_failure,
+};
+use crate::{
+    broker::admin::{Admin, Failure, PolicyPlan},
+    config,
+    name::ScopeName,
+    policy::NewRule,
+};
+
+/// Allow a scope to run a command with secrets.
+///
+/// Adds a rule to the scope's policy, or makes the policy. In a command, * stands for one argument that
+/// begins with neither - nor \, and ** at the end for any rest.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp admin allow dev --secret 'myapp/*' --cwd . -- npm test
+  authy-mcp admin allow gh --secret github/token -- gh '**'
+  authy-mcp admin allow --last")]
+pub(super) struct Args {
+    /// The scope.
+    #[arg(required_unless_present = "last")]
+    scope: Option<ScopeName>,
+    /// A secret, or a pattern over names, as myapp/* or **.
+    #[arg(long = "secret", value_name = "PATTERN")]
+    secrets: Vec<String>,
+    /// How the value gets to the program: env or file.
+    #[arg(long, value_name = "HOW", default_value = "env")]
+    deliver: String,
+    /// Where a sealed secret may go (this version has no sealed delivery).
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+    /// Let the proxy set Authorization: Bearer (this version has no sealed delivery).
+    #[arg(long)]
+    bearer: bool,
+    /// What of the output is returned: redacted, withhold or status.
+    #[arg(long, value_name = "MODE")]
+    output: Option<String>,
+    /// A directory where runs of the scope may start.
+    #[arg(long, value_name = "DIR")]
+    cwd: Vec<PathBuf>,
+    /// A name for the rule.
+    #[arg(long)]
+    id: Option<String>,
+    /// Allow any command. Redaction is a net, not a boundary.
+    #[arg(long, conflicts_with = "argv")]
+    any: bool,
+    /// Turn the latest refusal into a rule, after showing it.
+    #[arg(long, conflicts_with_all = ["scope", "secrets", "argv", "any"])]
+    last: bool,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// The program and its arguments, or a pattern over them.
+    #[arg(last = true, value_name = "ARGV")]
+    argv: Vec<String>,
+}
+
+pub(super) fn allow(args: &Args, globals: &Globals, out: &Output) -> Result<(), Failure> {
+    let admin = open::admin(globals)?;
+    let (scope, rule) = if args.last { last(&admin, args, out)? } else { given(args)? };
+    apply_rule(&admin, &scope, &rule, args.yes, out)
+}
+
+/// For `init`: allows one command.
+pub(in crate::cli) fn allow_command(
+    admin: &Admin,
+    scope: &str,
+    secrets: Vec<String>,
+    argv: Vec<String>,
+    out: &Output,
+) -> Result<(), Failure> {
+    let scope = ScopeName::parse(scope).map_err(|error| usage_failure(error.to_string(), "as dev"))?;
+    let here = config::cwd().map_err(open::environment)?;
+    let rule = NewRule {
+        secrets,
+        deliver: "env".to_owned(),
+        command: Some(argv),
+        cwd: vec![here.display().to_string()],
+        ..NewRule::default()
+    };
+    apply_rule(admin, &scope, &rule, false, out)
+}
+
+fn apply_rule(
+    admin: &Admin,
+    scope: &ScopeName,
+    rule: &NewRule,
+    yes: bool,
+    out: &Output,
+) -> Result<(), Failure> {
+    let machine = config::machine().map_err(open::environment)?;
+    let plan = admin.plan_rule(scope, rule, &machine)?;
+    apply(admin, plan, yes, out)
+}
+
+/// Shows what a plan changes, asks, and applies it.
+pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) -> Result<(), Failure> {
+    let scope = plan.document.scope.clone();
+    if plan.changes.is_empty() {
+        out.line(&format!("the policy of {scope} says the same already"));
+    }
+    for change in &plan.changes {
+        let mark = if change.widens { "widens " } else { "narrows" };
+        out.line(&format!("{mark}  {}", change.text));
+    }
+    for warning in &plan.warnings {
+        out.note(&output::finding_line(warning));
+    }
+    if !plan.changes.is_empty() {
+        prompt::confirm(&format!("apply this to {scope}?"), yes)?;
+    }
+    let answer = serde_json::json!({"scope": scope, "changes": plan.changes, "warnings": plan.warnings});
+    admin.apply_policy(plan)?;
+    out.answer(&answer, |_| vec![format!("applied; see it with: authy-mcp admin policy show {scope}")]);
+    Ok(())
+}
+
+fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
+    if args.argv.is_empty() && !args.any {
+        return Err(usage_failure(
+            "no command is given",
+            "put it behind --: authy-mcp admin allow dev --secret NAME -- npm test",
+        ));
+    }
+    let scope = args.scope.clone().ok_or_else(|| usage_failure("no scope is given", "as dev"))?;
+    let cwd = args.cwd.iter().map(|dir| {
+        let dir = std::fs::canonicalize(dir).map_err(|error| open::unreadable(dir, &error))?;
+        Ok(dir.display().to_string())
+    });
+    let rule = NewRule {
+        id: args.id.clone(),
+        secrets: args.secrets.clone(),
+        deliver: if args.bearer { "sealed".to_owned() } else { args.deliver.clone() },
+        command: Some(args.argv.clone()).filter(|_| !args.any),
+        hosts: args.hosts.clone(),
+        bearer: args.bearer,
+        output: args.output.clone(),
+        cwd: cwd.collect::<Result<_, Failure>>()?,
+    };
+    Ok((scope, rule))
+}
+
+/// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it
+/// wrote would otherwise allow more than it asked for.
+fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule), Failure> {
+    let denial = admin.last_denial()?;
+    let quoted = shlex::try_join(denial.argv.iter().map(String::as_str)).unwrap_or_default();
+    out.line(&format!("{}  {} was refused ({}):", denial.time, denial.scope, denial.code));
+    out.line(&format!("  command: {quoted}"));
+    out.line(&format!(
+        "  secrets: {}",
+        if denial.secrets.is_empty() { "none".to_owned() } else { denial.secrets.join(", ") }
+    ));
+    if denial.argv.iter().any(|argument| argument.contains('*') || argument.contains("[redacted:")) {
+        return Err(usage_failure(
+            "this command can't be turned into a rule as it stands: it has a * or a mask in it",
+            format!(
+                "write the rule yourself: authy-mcp admin allow {} --secret NAME -- PROGRAM ARGUMENT",
+                denial.scope
+            ),
+        ));
+    }
+    let rule = NewRule {
+        id: args.id.clone(),
+        secrets: denial.secrets,
+        deliver: args.deliver.clone(),
+        command: Some(denial.argv),
+        output: args.output.clone(),
+        ..NewRule::default()
+    };
+    Ok((denial.scope, rule))
+}

@@ -1,0 +1,109 @@
+//! `admin import`: the secrets of a .env file, one by one accounted for.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::super::{Globals, open, output::Output, usage_failure};
+use crate::{
+    broker::admin::{Admin, Failure, WeakValues},
+    config::env_file,
+    name::SecretName,
+    value::SecretValue,
+    vault::SecretMeta,
+};
+
+/// Take the secrets of a .env file over; the file stays as it is.
+///
+/// Entries that are no secret (PORT, NODE_ENV, switches, numbers, URLs without a password) are left out and
+/// named. Values are taken as they are written: nothing is expanded.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp admin import .env
+  authy-mcp admin import .env.production --prefix myapp/prod/
+  authy-mcp admin import .env --all")]
+pub(super) struct Args {
+    /// The file.
+    file: PathBuf,
+    /// What stands before each name, as myapp/.
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    prefix: String,
+    /// Take settings over, too, and values that can't be kept out of output.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which entries are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Which {
+    Secrets,
+    All,
+}
+
+pub(super) fn import(args: &Args, globals: &Globals, out: &Output) -> Result<(), Failure> {
+    let which = if args.all { Which::All } else { Which::Secrets };
+    import_file(&open::admin(globals)?, &args.file, &args.prefix, which, out)
+}
+
+/// Reads a file and sets what is taken of it, all or nothing.
+pub(in crate::cli) fn import_file(
+    admin: &Admin,
+    file: &Path,
+    prefix: &str,
+    which: Which,
+    out: &Output,
+) -> Result<(), Failure> {
+    let text =
+        fs::read_to_string(file).map(Zeroizing::new).map_err(|error| open::unreadable(file, &error))?;
+    let entries = env_file::parse(&text).map_err(|error| {
+        usage_failure(
+            format!("{}, {error}; nothing was taken over", file.display()),
+            "mend the line and import again",
+        )
+    })?;
+    let mut taken = Vec::new();
+    let mut left = Vec::new();
+    for entry in entries {
+        let reason = env_file::no_secret(&entry.name, &entry.value).or_else(|| weak(&entry.value));
+        match reason.filter(|_| which == Which::Secrets) {
+            Some(reason) => left.push((entry.name.to_string(), reason)),
+            None if entry.value.is_empty() => left.push((entry.name.to_string(), "it is empty")),
+            None => {
+                let name = SecretName::parse(&format!("{prefix}{}", entry.name))
+                    .map_err(|error| usage_failure(error.to_string(), "give a prefix as myapp/"))?;
+                let meta = SecretMeta { description: None, env: Some(entry.name.clone()) };
+                taken.push((name, SecretValue::new(entry.value.as_bytes().to_vec()), meta));
+            }
+        }
+    }
+    let weak = if which == Which::All { WeakValues::Allow } else { WeakValues::Refuse };
+    let set = if taken.is_empty() { Vec::new() } else { admin.set(taken, weak)? };
+    let answer = json!({
+        "imported": set,
+        "left_out": left.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
+    });
+    out.answer(&answer, |_| {
+        let mut lines: Vec<String> =
+            set.iter().map(|info| format!("took {} (version {})", info.name, info.version)).collect();
+        lines.extend(left.iter().map(|(name, why)| format!("left {name}: {why}")));
+        lines.push(format!(
+            "{} taken over, {} left out; {} is as it was",
+            set.len(),
+            left.len(),
+            file.display()
+        ));
+        lines
+    });
+    Ok(())
+}
+
+/// A value that could not be kept out of output is left out rather than failing the whole file.
+fn weak(value: &str) -> Option<&'static str> {
+    crate::redact::weakness(value.as_bytes())
+        .map(|_| "its value is too weak to be kept out of output (--all takes it)")
+}

@@ -1,0 +1,171 @@
+//! `admin policy`: whole documents.
+
+use std::{fs, path::PathBuf};
+
+use clap::Subcommand;
+
+use super::{
+    super::{
+        Globals, open,
+        output::{self, Output},
+        prompt, usage_failure,
+    },
+    allow,
+};
+use crate::{
+    broker::admin::{Failure, FailureKind},
+    config,
+    name::{ScopeName, SecretName},
+    policy::Request,
+};
+
+/// Manage policies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A policy is a TOML document; schemas/policy.schema.json describes it:
+
+  scope = \"deploy\"
+  [sandbox]
+  mode = \"off\"                  # this version has no sandbox
+  cwd = [\"~/src/site\"]          # where runs may start
+  [[allow]]
+  secrets = [\"site/*\"]
+  deliver = \"env\"               # env or file
+  commands = [[\"npm\", \"run\", \"deploy\"]]")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply a document: shows what changes, marks what widens, and asks.
+    Apply {
+        /// The document.
+        file: PathBuf,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Check a document, or ask whether a scope would let one run a command.
+    Check(Check),
+    /// List the scopes that have a policy.
+    List,
+    /// Print a scope's policy.
+    Show {
+        /// The scope.
+        scope: ScopeName,
+    },
+    /// Remove a scope's policy: its sessions may do nothing from then on.
+    Rm {
+        /// The scope.
+        scope: ScopeName,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Check a document, or ask whether a scope would let one run a command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp admin policy check --file deploy.toml
+  authy-mcp admin policy check deploy --secret site/token -- npm run deploy")]
+struct Check {
+    /// The scope to ask.
+    #[arg(required_unless_present = "file")]
+    scope: Option<ScopeName>,
+    /// A document to check instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "scope")]
+    file: Option<PathBuf>,
+    /// A secret that the run would use.
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<SecretName>,
+    /// Where it would start.
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// The program and its arguments.
+    #[arg(last = true, value_name = "ARGV")]
+    argv: Vec<String>,
+}
+
+pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(), Failure> {
+    match &args.command {
+        Command::Apply { file, yes } => {
+            let text = fs::read_to_string(file).map_err(|error| open::unreadable(file, &error))?;
+            let machine = config::machine().map_err(open::environment)?;
+            let admin = open::admin(globals)?;
+            let plan = admin.plan_policy(&text, &machine)?;
+            allow::apply(&admin, plan, *yes, out)
+        }
+        Command::Check(args) => check(args, globals, out),
+        Command::List => {
+            let scopes = open::admin(globals)?.scopes()?;
+            out.answer(&scopes, |scopes| match scopes.as_slice() {
+                [] => vec![
+                    "no scope has a policy yet: authy-mcp admin allow SCOPE --secret NAME -- PROGRAM"
+                        .to_owned(),
+                ],
+                scopes => scopes.iter().map(ToString::to_string).collect(),
+            });
+            Ok(())
+        }
+        Command::Show { scope } => {
+            out.raw(open::admin(globals)?.policy_text(scope)?.as_bytes());
+            Ok(())
+        }
+        Command::Rm { scope, yes } => {
+            let admin = open::admin(globals)?;
+            admin.policy_text(scope)?;
+            prompt::confirm(&format!("remove the policy of {scope}?"), *yes)?;
+            admin.remove_policy(scope)?;
+            out.answer(&serde_json::json!({"removed": scope}), |_| {
+                vec![format!("removed the policy of {scope}")]
+            });
+            Ok(())
+        }
+    }
+}
+
+fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
+    let admin = open::admin(globals)?;
+    if let Some(file) = &args.file {
+        let text = fs::read_to_string(file).map_err(|error| open::unreadable(file, &error))?;
+        let machine = config::machine().map_err(open::environment)?;
+        let plan = admin.plan_policy(&text, &machine)?;
+        out.answer(&plan.warnings, |warnings| {
+            let mut lines: Vec<String> = warnings.iter().map(output::finding_line).collect();
+            lines.push(format!(
+                "the policy of {} is good: {} warning(s)",
+                plan.document.scope,
+                warnings.len()
+            ));
+            lines
+        });
+        return Ok(());
+    }
+    let scope = args.scope.as_ref().ok_or_else(|| usage_failure("no scope is given", "as deploy"))?;
+    if args.argv.is_empty() {
+        return Err(usage_failure(
+            "no command is given",
+            format!("authy-mcp admin policy check {scope} --secret NAME -- PROGRAM ARGUMENT"),
+        ));
+    }
+    let request = Request {
+        command: args.argv.clone(),
+        secrets: Some(args.secrets.clone()).filter(|names| !names.is_empty()),
+        cwd: args.cwd.clone(),
+        ..Request::default()
+    };
+    let explained = admin.explain(scope, &request)?;
+    out.answer(&explained, |explained| explained.steps.clone());
+    if explained.allowed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Denied,
+        format!("{scope} would not let one run this"),
+        format!("to allow it: authy-mcp admin allow {scope} --secret NAME -- PROGRAM ARGUMENT"),
+    ))
+}

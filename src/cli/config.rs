@@ -1,0 +1,149 @@
+//! `authy-mcp config`: the entry with which a client starts the server.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use secrecy::ExposeSecret;
+
+use super::{Globals, open, output::Output, usage_failure};
+use crate::{
+    broker::admin::{Admin, Failure, FailureKind, TokenOrder},
+    config::{
+        self,
+        clients::{self, CLIENTS, Client, Entry, WriteError},
+    },
+    name::ScopeName,
+    store::files,
+    vault::UnlockKind,
+};
+
+/// Print or write the MCP entry of a client.
+///
+/// The entry has absolute paths and no secret. Where the vault is unlocked by an identity file the server
+/// opens it by itself (--scope); otherwise a token is issued into the home's tokens/ and named in the entry.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Clients: claude-code, claude-desktop, cursor, vscode, codex, gemini, windsurf, zed, opencode, goose, json;
+and agents-md, which prints a paragraph for a project's AGENTS.md.
+
+Examples:
+  authy-mcp config claude-code --scope dev --write
+  authy-mcp config json --scope dev
+  authy-mcp config agents-md --scope dev >> AGENTS.md")]
+pub(super) struct Args {
+    /// The client.
+    client: String,
+    /// The scope of its sessions.
+    #[arg(long)]
+    scope: ScopeName,
+    /// Put the entry into the client's own file; what was there is kept as .bak.
+    #[arg(long)]
+    write: bool,
+    /// Issue a token also where the server could open the vault by itself.
+    #[arg(long)]
+    token: bool,
+    /// How long the token lives, as 90d; as long as the scope allows by default.
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<String>,
+}
+
+pub(super) fn config(args: &Args, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    if args.client == "agents-md" {
+        out.raw(clients::agents_paragraph(args.scope.as_str()).as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let client = client(&args.client)?;
+    let admin = open::admin(globals)?;
+    let ttl = args.ttl.as_deref().map(super::admin::token::duration).transpose()?;
+    let entry = entry(&admin, client, &args.scope, args.token, ttl, globals)?;
+    if !args.write {
+        out.raw(client.text(&entry).as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    }
+    write(client, &entry, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For `init`: writes the entry of a client.
+pub(super) fn write_for(admin: &Admin, word: &str, scope: &str, out: &Output) -> Result<(), Failure> {
+    let scope = ScopeName::parse(scope).map_err(|error| usage_failure(error.to_string(), "as dev"))?;
+    let client = client(word)?;
+    write(client, &entry(admin, client, &scope, false, None, &Globals::default())?, out)
+}
+
+fn client(word: &str) -> Result<Client, Failure> {
+    Client::parse(word).ok_or_else(|| {
+        let known: Vec<&str> = CLIENTS.iter().map(|(_, word, _)| *word).collect();
+        usage_failure(
+            format!("{word} is no client that is known here"),
+            format!("one of {}, agents-md", known.join(", ")),
+        )
+    })
+}
+
+fn entry(
+    admin: &Admin,
+    client: Client,
+    scope: &ScopeName,
+    token: bool,
+    ttl: Option<Duration>,
+    globals: &Globals,
+) -> Result<Entry, Failure> {
+    let home = admin.home();
+    let mut args = vec!["serve".to_owned()];
+    if open::info(home)?.unlock == UnlockKind::IdentityFile && !token {
+        admin.policy_text(scope)?;
+        args.extend(["--scope".to_owned(), scope.to_string()]);
+        if let Some(file) = &globals.identity_file {
+            let file = std::path::absolute(file).map_err(|error| open::unreadable(file, &error))?;
+            args.extend(["--identity-file".to_owned(), file.display().to_string()]);
+        }
+    } else {
+        let file = home.join("tokens").join(format!("{scope}-{client}.jwt"));
+        issue_into(admin, scope, ttl, &file)?;
+        args.extend(["--token-file".to_owned(), file.display().to_string()]);
+        if let Some(file) = &globals.passphrase_file {
+            let file = std::path::absolute(file).map_err(|error| open::unreadable(file, &error))?;
+            args.extend(["--passphrase-file".to_owned(), file.display().to_string()]);
+        }
+    }
+    Ok(Entry { command: open::binary()?, args, home: config::home_for_clients(home) })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a token goes into its file")]
+fn issue_into(admin: &Admin, scope: &ScopeName, ttl: Option<Duration>, file: &Path) -> Result<(), Failure> {
+    let order = TokenOrder { scope: scope.clone(), ttl, max_uses: None, subject: None };
+    let (token, _) = admin.issue_token(&order)?;
+    files::write_private(file, token.expose_secret().as_bytes()).map_err(|error| {
+        Failure::new(
+            FailureKind::Failed,
+            format!("{} can't be written: {error}", file.display()),
+            "authy-mcp doctor",
+        )
+    })
+}
+
+fn write(client: Client, entry: &Entry, out: &Output) -> Result<(), Failure> {
+    let home = config::user_home().map_err(open::environment)?;
+    let project = config::cwd().map_err(open::environment)?;
+    let Some(file) = client.file(&home, &project) else {
+        return Err(usage_failure(
+            "this client has no file of its own",
+            "leave --write out and copy the entry",
+        ));
+    };
+    match client.write(&file, entry) {
+        Ok(()) => {
+            out.line(&format!("wrote the entry authy-mcp into {}", file.display()));
+            out.line("next: restart the client, and ask it to call list_allowed");
+            Ok(())
+        }
+        Err(error @ (WriteError::NotPlain { .. } | WriteError::ByHand)) => {
+            out.raw(client.text(entry).as_bytes());
+            let hint = format!("put the entry above into {} by hand", file.display());
+            Err(Failure::new(FailureKind::Failed, error.to_string(), hint))
+        }
+        Err(error) => {
+            Err(Failure::new(FailureKind::Failed, error.to_string(), "leave --write out and copy the entry"))
+        }
+    }
+}

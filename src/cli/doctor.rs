@@ -1,0 +1,245 @@
+//! `authy-mcp doctor`: what is well, what is weak, what is wrong, and how to mend it.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Globals,
+    open::{self, Ask},
+    output::Output,
+};
+use crate::{
+    broker::admin::{Admin, Failure},
+    config::{self, clients::CLIENTS},
+    vault::{HomeInfo, UnlockKind},
+};
+
+/// Tokens that end sooner are warned of, in seconds.
+const SOON: i64 = 14 * 24 * 3600;
+
+/// How a thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    state: State,
+    what: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    mend: String,
+}
+
+#[derive(Default)]
+struct Report(Vec<Check>);
+
+impl Report {
+    fn add(&mut self, state: State, what: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Check { state, what: what.into(), mend: mend.into() });
+    }
+}
+
+pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    let mut report = Report::default();
+    let home = open::home()?;
+    match open::info(&home) {
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Ok(info) => {
+            report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
+            permissions(&mut report, &home);
+            tier(&mut report, &info);
+            contents(&mut report, globals, &home, &info);
+        }
+    }
+    clients(&mut report);
+    search_path(&mut report);
+    sandbox(&mut report);
+    out.answer(&report.0, |checks| checks.iter().flat_map(lines).collect());
+    let failed = report.0.iter().any(|check| check.state == State::Failed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn lines(check: &Check) -> Vec<String> {
+    let mark = match check.state {
+        State::Ok => "ok     ",
+        State::Warning => "warning",
+        State::Failed => "FAILED ",
+    };
+    let mut lines = vec![format!("{mark}  {}", check.what)];
+    if !check.mend.is_empty() {
+        lines.push(format!("         {}", check.mend));
+    }
+    lines
+}
+
+fn permissions(report: &mut Report, home: &Path) {
+    let mut open = Vec::new();
+    let mut waiting = vec![home.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.permissions().mode() & 0o077 != 0
+            && path != home.join("vault").join("blobs")
+            && !below_closed(&path, home)
+        {
+            open.push(path.clone());
+        }
+        if meta.is_dir() {
+            waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+    }
+    if open.is_empty() {
+        report.add(State::Ok, "nobody else can read the home", "");
+    }
+    for path in open {
+        let mend = format!("chmod go= {}", path.display());
+        report.add(State::Failed, format!("{} is open to others", path.display()), mend);
+    }
+}
+
+/// sled makes its files by the umask, inside a directory that is closed.
+fn below_closed(path: &Path, home: &Path) -> bool {
+    path.starts_with(home.join("vault")) && path != home.join("vault")
+}
+
+fn tier(report: &mut Report, info: &HomeInfo) {
+    match info.unlock {
+        UnlockKind::IdentityFile => report.add(
+            State::Warning,
+            "the vault is unlocked by an identity file: other users are kept out, programs of your own are not",
+            "an agent that has a shell of its own beside this server can read the file; see SECURITY.md, tier 1",
+        ),
+        UnlockKind::Keyring => report.add(
+            State::Warning,
+            "the vault is unlocked by the keyring: while that is unlocked, programs of your own can ask it",
+            "see SECURITY.md, tier 1",
+        ),
+        UnlockKind::Passphrase => report.add(State::Ok, "the vault is unlocked by a passphrase", ""),
+    }
+}
+
+fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) {
+    let opened = open::opener(globals, home, info, Ask::Nobody).and_then(|opener| match opener {
+        Some(opener) => Admin::unlock(home, &opener).map(Some),
+        None => Ok(None),
+    });
+    let admin = match opened {
+        Err(failure) => return report.add(State::Failed, failure.message, failure.hint),
+        Ok(None) => {
+            return report.add(
+                State::Warning,
+                "the vault is locked, so its contents were not looked at",
+                "give --passphrase-file FILE",
+            );
+        }
+        Ok(Some(admin)) => admin,
+    };
+    match admin.verify() {
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Ok(found) if found.damage.is_empty() => {
+            report.add(
+                State::Ok,
+                format!("{} records read and compared, epoch {}", found.records, found.epoch),
+                "",
+            );
+        }
+        Ok(found) => {
+            for damage in found.damage {
+                report.add(State::Failed, damage, "authy-mcp admin restore DIR brings a backup back");
+            }
+        }
+    }
+    match admin.audit_verify() {
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Ok(found) if found.damage.is_empty() => {
+            report.add(State::Ok, format!("{} audit events in an unbroken chain", found.events), "");
+        }
+        Ok(found) => {
+            for damage in found.damage {
+                report.add(
+                    State::Failed,
+                    format!("audit log: {damage}"),
+                    "authy-mcp admin audit restart keeps it aside and begins anew",
+                );
+            }
+        }
+    }
+    scopes_and_tokens(report, &admin);
+}
+
+fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
+    match admin.scopes() {
+        Ok(scopes) if scopes.is_empty() => {
+            report.add(
+                State::Warning,
+                "no scope has a policy, so agents may do nothing",
+                "authy-mcp admin allow SCOPE --secret NAME -- PROGRAM",
+            );
+        }
+        Ok(scopes) => {
+            let names: Vec<&str> = scopes.iter().map(crate::name::ScopeName::as_str).collect();
+            report.add(State::Ok, format!("scopes with a policy: {}", names.join(", ")), "");
+        }
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+    }
+    let now = Timestamp::now().as_second();
+    for token in admin.tokens().unwrap_or_default() {
+        let left = token.expires_at - now;
+        if left < SOON && !token.revoked {
+            let what = format!("the token {} of {} ends in {} h", token.id, token.scope, left / 3600);
+            report.add(
+                State::Warning,
+                what,
+                format!("authy-mcp config CLIENT --scope {} --write", token.scope),
+            );
+        }
+    }
+}
+
+fn clients(report: &mut Report) {
+    let (Ok(home), Ok(project)) = (config::user_home(), config::cwd()) else { return };
+    let files = CLIENTS.iter().filter_map(|(client, word, _)| Some((word, client.file(&home, &project)?)));
+    let with: Vec<&str> = files
+        .filter(|(_, file)| fs::read_to_string(file).is_ok_and(|text| text.contains("authy-mcp")))
+        .map(|(word, _)| *word)
+        .collect();
+    if with.is_empty() {
+        report.add(
+            State::Warning,
+            "no client here or in this project starts authy-mcp",
+            "authy-mcp config CLIENT --scope SCOPE --write",
+        );
+    } else {
+        report.add(State::Ok, format!("clients that start authy-mcp: {}", with.join(", ")), "");
+    }
+}
+
+fn search_path(report: &mut Report) {
+    let writable = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0);
+    for dir in config::path_dirs().iter().filter(|dir| !dir.is_absolute() || writable(dir)) {
+        report.add(
+            State::Warning,
+            format!("PATH has {}, which is relative or writable by everybody", dir.display()),
+            "take it out; authy-mcp does not look for programs there",
+        );
+    }
+}
+
+fn sandbox(report: &mut Report) {
+    report.add(
+        State::Warning,
+        "this version has no sandbox: a command that runs with a secret can read your files and reach the network",
+        "allow commands that you would run yourself",
+    );
+}

@@ -1,0 +1,172 @@
+//! `authy-mcp init`: makes a vault, and at a terminal goes on to the first secret, rule and client.
+
+use std::{path::Path, process::ExitCode};
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{
+    Globals, admin, config, open,
+    output::Output,
+    prompt::{Confirmed, Terminal},
+    usage_failure,
+};
+use crate::{
+    broker::admin::{Admin, Failure, FailureKind},
+    vault::{self, Opener, UnlockKind},
+};
+
+/// The shortest passphrase, in characters: it is all that stands between a copied disk and the vault.
+const SHORTEST_PASSPHRASE: usize = 12;
+
+/// Make a vault.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Ways of unlocking:
+  identity-file  an age identity in a file of yours (0600). Any program of yours can read it, an agent
+                 with a shell of its own included; other users can't.
+  passphrase     asked for by every admin command; a server needs --passphrase-file.
+  keyring        a passphrase in the desktop's keyring.
+
+Examples:
+  authy-mcp init
+  authy-mcp init --unlock identity-file --identity-file ~/keys/authy.txt
+  authy-mcp init --unlock passphrase --passphrase-file ~/.authy-passphrase")]
+pub(super) struct Args {
+    /// How the vault is unlocked; asked for at a terminal, identity-file otherwise.
+    #[arg(long, value_enum)]
+    unlock: Option<Unlock>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Unlock {
+    /// By a passphrase.
+    Passphrase,
+    /// By an identity in a file.
+    IdentityFile,
+    /// By the desktop's keyring.
+    Keyring,
+}
+
+impl Unlock {
+    fn kind(self) -> UnlockKind {
+        match self {
+            Self::Passphrase => UnlockKind::Passphrase,
+            Self::IdentityFile => UnlockKind::IdentityFile,
+            Self::Keyring => UnlockKind::Keyring,
+        }
+    }
+}
+
+pub(super) fn init(args: &Args, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    let home = open::home()?;
+    if let Ok(info) = vault::home_info(&home) {
+        let message = format!("there is a vault in {} already ({})", home.display(), info.fingerprint);
+        return Err(Failure::new(
+            FailureKind::Denied,
+            message,
+            "use it, or set AUTHY_MCP_HOME to another directory",
+        ));
+    }
+    let mut terminal = if args.unlock.is_none() { Terminal::open() } else { None };
+    let kind = choose(args, terminal.as_mut())?;
+    let opener = new_opener(kind, globals, &home)?;
+    let admin = Admin::init(&home, kind, &opener)?;
+    report(&home, kind, out)?;
+    if let Some(terminal) = terminal.as_mut().filter(|_| !globals.json) {
+        go_on(terminal, &admin, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockKind, Failure> {
+    if let Some(unlock) = args.unlock {
+        return Ok(unlock.kind());
+    }
+    let Some(terminal) = terminal else { return Ok(UnlockKind::IdentityFile) };
+    terminal.say("How is the vault to be unlocked?")?;
+    terminal.say(
+        "  1  by an identity file: nothing to type; other users are kept out, programs of yours are not",
+    )?;
+    terminal.say(
+        "  2  by a passphrase: asked for by every admin command; servers need a passphrase file for now",
+    )?;
+    terminal.say("  3  by the desktop's keyring")?;
+    match terminal.line("1, 2 or 3 [1]: ")?.as_str() {
+        "" | "1" => Ok(UnlockKind::IdentityFile),
+        "2" => Ok(UnlockKind::Passphrase),
+        "3" => Ok(UnlockKind::Keyring),
+        _ => Err(usage_failure("that is none of them", "authy-mcp init --unlock identity-file")),
+    }
+}
+
+fn new_opener(kind: UnlockKind, globals: &Globals, home: &Path) -> Result<Opener, Failure> {
+    match kind {
+        UnlockKind::IdentityFile => Ok(Opener::IdentityFile(globals.identity_file.clone())),
+        UnlockKind::Keyring => Ok(Opener::Keyring),
+        UnlockKind::Passphrase => {
+            if let Some(passphrase) = open::given_passphrase(globals)? {
+                return Ok(Opener::Passphrase(passphrase));
+            }
+            let mut terminal = Terminal::open().ok_or_else(|| {
+                usage_failure(
+                    "a passphrase is needed, and nobody can be asked here",
+                    "give --passphrase-fd N or --passphrase-file FILE",
+                )
+            })?;
+            terminal.say(&format!("home {} · a new vault, unlocked by passphrase", home.display()))?;
+            let passphrase = terminal.new_secret("new passphrase: ")?;
+            if passphrase.chars().count() < SHORTEST_PASSPHRASE {
+                let message = format!("a passphrase has at least {SHORTEST_PASSPHRASE} characters");
+                return Err(usage_failure(message, "take four words that don't belong together"));
+            }
+            Ok(Opener::Passphrase(SecretString::from(passphrase.as_str())))
+        }
+    }
+}
+
+fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
+    let info = open::info(home)?;
+    let answer = json!({"home": home, "vault": info.fingerprint, "unlock": info.unlock, "identity_file": info.identity_file});
+    out.answer(&answer, |_| {
+        let mut lines = vec![format!("made the vault {} in {}", info.fingerprint, home.display())];
+        match kind {
+            UnlockKind::IdentityFile => {
+                let file = info.identity_file.as_deref().unwrap_or(home);
+                lines.push(format!(
+                    "its identity is in {} (0600): whoever reads that file reads the vault.",
+                    file.display()
+                ));
+                lines.push(
+                    "That keeps other users out, not programs of your own; keep a copy of it elsewhere."
+                        .to_owned(),
+                );
+            }
+            UnlockKind::Passphrase => {
+                lines.push("without the passphrase nobody opens it again, you included.".to_owned());
+            }
+            UnlockKind::Keyring => lines.push("its passphrase is in this desktop's keyring.".to_owned()),
+        }
+        lines.push("next: authy-mcp admin set NAME, or authy-mcp admin import .env".to_owned());
+        lines
+    });
+    Ok(())
+}
+
+/// The short way to the first call: each step can be left out.
+fn go_on(terminal: &mut Terminal, admin: &Admin, out: &Output) -> Result<(), Failure> {
+    let env = Path::new(".env");
+    if env.exists() && terminal.confirm("import ./.env?")? == Confirmed::Yes {
+        let prefix = terminal.line("prefix for its names, as myapp/ (empty for none): ")?;
+        admin::import::import_file(admin, env, &prefix, admin::import::Which::Secrets, out)?;
+    }
+    let line = terminal.line("allow a command (as npm test; empty to leave out): ")?;
+    let Some(argv) = shlex::split(&line).filter(|argv| !argv.is_empty()) else { return Ok(()) };
+    let scope = terminal.line("for which scope [dev]: ")?;
+    let scope = if scope.is_empty() { "dev".to_owned() } else { scope };
+    let secrets = terminal.line("which secrets, as myapp/* [**]: ")?;
+    let secrets = if secrets.is_empty() { "**".to_owned() } else { secrets };
+    admin::allow::allow_command(admin, &scope, vec![secrets], argv, out)?;
+    let client = terminal.line("configure a client (claude-code, cursor, …; empty to leave out): ")?;
+    if client.is_empty() { Ok(()) } else { config::write_for(admin, &client, &scope, out) }
+}

@@ -1,0 +1,124 @@
+//! What every command needs: the home, and the vault opened in the way it is kept.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::{Globals, prompt::Terminal, usage_failure};
+use crate::{
+    broker::admin::{Admin, Failure, FailureKind},
+    config::{self, ConfigError},
+    store::files,
+    vault::{self, HomeInfo, Opener, UnlockKind, VaultError},
+};
+
+/// Whether a person may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Person,
+    Nobody,
+}
+
+pub(super) fn home() -> Result<PathBuf, Failure> {
+    config::home().map_err(environment)
+}
+
+pub(super) fn binary() -> Result<PathBuf, Failure> {
+    config::binary().map_err(environment)
+}
+
+pub(super) fn environment(error: ConfigError) -> Failure {
+    Failure::new(FailureKind::Failed, error.to_string(), "set AUTHY_MCP_HOME to an absolute path, and HOME")
+}
+
+/// The operator's side of the home's vault.
+pub(super) fn admin(globals: &Globals) -> Result<Admin, Failure> {
+    let home = home()?;
+    let info = info(&home)?;
+    let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(|| {
+        Failure::new(
+            FailureKind::Locked,
+            "the vault is locked, and nobody can be asked here",
+            "give --passphrase-fd N or --passphrase-file FILE, or type it at a terminal",
+        )
+    })?;
+    Admin::unlock(&home, &opener)
+}
+
+pub(super) fn info(home: &Path) -> Result<HomeInfo, Failure> {
+    vault::home_info(home).map_err(|error| match error {
+        VaultError::NoVault(_) => Failure::new(FailureKind::NotFound, error.to_string(), "authy-mcp init"),
+        VaultError::Damaged { .. } => Failure::new(
+            FailureKind::Damaged,
+            error.to_string(),
+            "authy-mcp admin restore DIR brings a backup back",
+        ),
+        _ => Failure::new(FailureKind::Failed, error.to_string(), "authy-mcp doctor"),
+    })
+}
+
+/// What opens a vault; `None` where a person would have to, and can't be asked.
+pub(super) fn opener(
+    globals: &Globals,
+    home: &Path,
+    info: &HomeInfo,
+    ask: Ask,
+) -> Result<Option<Opener>, Failure> {
+    if globals.identity_file.is_some() || info.unlock == UnlockKind::IdentityFile {
+        return Ok(Some(Opener::IdentityFile(globals.identity_file.clone())));
+    }
+    if info.unlock == UnlockKind::Keyring {
+        return Ok(Some(Opener::Keyring));
+    }
+    if let Some(passphrase) = given_passphrase(globals)? {
+        return Ok(Some(Opener::Passphrase(passphrase)));
+    }
+    match Terminal::open().filter(|_| ask == Ask::Person) {
+        None => Ok(None),
+        Some(mut terminal) => {
+            terminal.say(&format!(
+                "home {} · unlocked by passphrase · vault {}",
+                home.display(),
+                info.fingerprint
+            ))?;
+            let passphrase = terminal.secret("passphrase: ")?;
+            Ok(Some(Opener::Passphrase(SecretString::from(passphrase.as_str()))))
+        }
+    }
+}
+
+/// A passphrase by descriptor or file, less one newline at its end.
+pub(super) fn given_passphrase(globals: &Globals) -> Result<Option<SecretString>, Failure> {
+    let path = match (globals.passphrase_fd, &globals.passphrase_file) {
+        (None, None) => return Ok(None),
+        (Some(number), _) => PathBuf::from(format!("/dev/fd/{number}")),
+        (None, Some(path)) => {
+            if files::is_open_to_others(path).unwrap_or(false) {
+                let message = format!("{} can be read by others", path.display());
+                return Err(Failure::new(
+                    FailureKind::Denied,
+                    message,
+                    format!("chmod 600 {}", path.display()),
+                ));
+            }
+            path.clone()
+        }
+    };
+    let text = fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| unreadable(&path, &error))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(usage_failure("the passphrase is empty", "give the one with which the vault was made"));
+    }
+    Ok(Some(SecretString::from(text)))
+}
+
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let kind =
+        if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Failed };
+    Failure::new(kind, format!("{} can't be read: {error}", path.display()), "name a file that you may read")
+}

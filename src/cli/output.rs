@@ -1,0 +1,162 @@
+//! Printing: the one place where something is written to the terminal. Control characters from outside
+//! are shown, not sent: they could rewrite what a person has read.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Mutex,
+};
+
+use serde::Serialize;
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+
+use crate::broker::admin::{Failure, FailureKind};
+use crate::policy::{Finding, Severity};
+
+/// How answers are written.
+pub(super) struct Output {
+    json: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, colour: io::stdout().is_terminal() && !crate::config::no_color() }
+    }
+
+    /// A line for people; left out with `--json`.
+    pub(super) fn line(&self, text: &str) {
+        if !self.json {
+            write_out(format!("{}\n", plain(text)).as_bytes());
+        }
+    }
+
+    /// A line that stands out.
+    pub(super) fn heading(&self, text: &str) {
+        if self.colour && !self.json {
+            write_out(format!("\u{1b}[1m{}\u{1b}[0m\n", plain(text)).as_bytes());
+        } else {
+            self.line(text);
+        }
+    }
+
+    /// An answer: as JSON for programs, as these lines for people.
+    pub(super) fn answer<T: Serialize>(&self, answer: &T, lines: impl FnOnce(&T) -> Vec<String>) {
+        if self.json {
+            let text = serde_json::to_string_pretty(answer).expect("answers have string keys only");
+            write_out(format!("{text}\n").as_bytes());
+        } else {
+            lines(answer).iter().for_each(|line| self.line(line));
+        }
+    }
+
+    /// Bytes as they are.
+    pub(super) fn raw(&self, bytes: &[u8]) {
+        write_out(bytes);
+    }
+
+    /// A note beside the answer.
+    pub(super) fn note(&self, text: &str) {
+        write_err(&format!("{}\n", plain(text)));
+    }
+
+    /// What went wrong and what to do next.
+    pub(super) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let text = serde_json::json!({ "error": failure });
+            write_err(&format!("{text}\n"));
+            return;
+        }
+        for finding in &failure.findings {
+            self.note(&finding_line(finding));
+        }
+        self.note(&format!("error: {}", failure.message));
+        if !failure.hint.is_empty() {
+            self.note(&format!("hint: {}", failure.hint));
+        }
+    }
+}
+
+/// One finding, as a compiler writes it.
+pub(super) fn finding_line(finding: &Finding) -> String {
+    let kind = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    format!(
+        "line {}, column {}: {kind}: {} ({})",
+        finding.line, finding.column, finding.message, finding.hint
+    )
+}
+
+/// Columns of text, each as wide as its widest cell.
+pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Writes the log where it belongs: never to standard output, which may be the protocol's.
+pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
+    let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
+    let writer = match file {
+        None => BoxMakeWriter::new(io::stderr),
+        Some(path) => {
+            let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+            let file = opened.map_err(|error| {
+                let message = format!("the log file {} can't be opened: {error}", path.display());
+                Failure::new(FailureKind::Usage, message, "name a file in a directory that you may write to")
+            })?;
+            BoxMakeWriter::new(Mutex::new(file))
+        }
+    };
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_ansi(false).with_writer(writer);
+    // One process logs once; a second call changes nothing.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(
+            |c| if c.is_control() && c != '\t' { c.escape_default().collect::<Vec<_>>() } else { vec![c] },
+        )
+        .collect()
+}
+
+/// A reader that is gone wants no more.
+fn write_out(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+fn write_err(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(plain("a\u{1b}[2Jb\rc"), "a\\u{1b}[2Jb\\rc");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = [vec!["a".to_owned(), "b".to_owned()], vec!["ccc".to_owned(), "d".to_owned()]];
+        assert_eq!(table(&rows), ["a    b", "ccc  d"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! `authy-mcp run`: a command with secrets on this process's own streams.
+
+use std::process::ExitCode;
+
+use super::{Globals, open, output::Output, runtime, serve};
+use crate::{
+    broker::{
+        Broker, Credential,
+        admin::Failure,
+        api::RunParams,
+        refusal::{Code, Refusal},
+    },
+    config,
+    name::ScopeName,
+    run::Ending,
+};
+
+/// Run a command with secrets, on this terminal or in front of another MCP server.
+///
+/// Standard streams are handed through, redacted as they come; signals are passed on. Exits as the
+/// program does (128 and the signal's number, if by a signal), or with 125 (not run), 126 (denied, or can't
+/// be started) or 127 (not found).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp run --scope reports --secret db/readonly-password -- psql -f reports/today.sql
+  authy-mcp run --scope github -- github-mcp-server stdio")]
+pub(super) struct Args {
+    /// The scope whose policy decides.
+    #[arg(long)]
+    scope: ScopeName,
+    /// A secret to use; where none is named, those that the one matching rule writes without a glob.
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
+    /// Where to start; here, where the policy lets runs start here.
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "ARGV")]
+    argv: Vec<String>,
+}
+
+const NOT_RUN: u8 = 125;
+const DENIED: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    let out = Output::new(globals.json);
+    let settings = match serve::settings(globals) {
+        Ok(settings) => settings,
+        Err(failure) => {
+            out.failure(&failure);
+            return Ok(ExitCode::from(NOT_RUN));
+        }
+    };
+    crate::run::become_subreaper();
+    let params = RunParams {
+        command: args.argv.clone(),
+        secrets: Some(args.secrets.clone()).filter(|names| !names.is_empty()),
+        cwd: args.cwd.clone(),
+        ..RunParams::default()
+    };
+    let near = config::cwd().map_err(open::environment)?;
+    let credential = Credential::LocalScope(args.scope.clone());
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let broker = Broker::new(settings);
+        let done = broker.run_attached(&credential, params, near).await;
+        broker.close().await;
+        done
+    });
+    // Whoever still reads our input would hold the runtime; nothing is lost with it.
+    runtime.shutdown_background();
+    Ok(match done {
+        Ok(ending) => ExitCode::from(code_of(ending)),
+        Err(refused) => {
+            out.failure(&as_failure(&refused.body));
+            ExitCode::from(code_of_refusal(refused.body.code))
+        }
+    })
+}
+
+fn code_of(ending: Ending) -> u8 {
+    match ending {
+        Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
+        Ending::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(NOT_RUN),
+        Ending::FailedToStart => DENIED,
+        Ending::TimedOut | Ending::Cancelled => NOT_RUN,
+    }
+}
+
+fn code_of_refusal(code: Code) -> u8 {
+    match code {
+        Code::ProgramNotFound => NOT_FOUND,
+        Code::VaultLocked | Code::Busy | Code::Damaged | Code::AuditUnavailable | Code::BadArgument => {
+            NOT_RUN
+        }
+        _ => DENIED,
+    }
+}
+
+fn as_failure(refusal: &Refusal) -> Failure {
+    let mut hint = refusal.hint.clone();
+    for pattern in &refusal.allowed {
+        hint.push_str("\nallowed: ");
+        hint.push_str(&shlex::try_join(pattern.iter().map(String::as_str)).unwrap_or_default());
+    }
+    if let Some(command) = &refusal.operator_command {
+        hint.push_str("\nto allow it: ");
+        hint.push_str(command);
+    }
+    Failure::new(crate::broker::admin::FailureKind::Denied, refusal.message.clone(), hint)
+}

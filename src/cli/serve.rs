@@ -1,0 +1,162 @@
+//! `authy-mcp serve`: always starts and lists its tools; what is wrong is said call by call.
+
+use std::{fs, io::IsTerminal, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
+
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Globals,
+    open::{self, Ask},
+    runtime, usage_failure,
+};
+use crate::{
+    broker::{
+        Broker, Credential, Settings,
+        admin::{Failure, FailureKind},
+    },
+    config,
+    mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
+    name::ScopeName,
+    vault,
+};
+
+/// Serve MCP over stdio, or over HTTP.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Over stdio the session's credential is --token-file, or AUTHY_MCP_TOKEN, or --scope where this process can
+open the vault by itself. Over HTTP every request brings its own bearer token.
+
+Examples:
+  authy-mcp serve --scope dev
+  authy-mcp serve --token-file ~/.local/share/authy-mcp/tokens/dev-cursor.jwt
+  authy-mcp serve --http 127.0.0.1:8765")]
+pub(super) struct Args {
+    /// The scope of this session.
+    #[arg(long, conflicts_with_all = ["token_file", "http"])]
+    scope: Option<ScopeName>,
+    /// A file with the session's token.
+    #[arg(long, value_name = "FILE", conflicts_with = "http")]
+    token_file: Option<std::path::PathBuf>,
+    /// Listen here, as 127.0.0.1:8765, instead of serving standard input.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// A name by which clients call the server, beside localhost.
+    #[arg(long, value_name = "HOST", requires = "http")]
+    allow_host: Vec<String>,
+    /// A browser origin that may call, as http://localhost:6274.
+    #[arg(long, value_name = "ORIGIN", requires = "http")]
+    allow_origin: Vec<String>,
+    /// Listen on an address that others can reach. Tokens then travel in the clear: put TLS in front.
+    #[arg(long, requires = "http")]
+    expose: bool,
+}
+
+pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    let broker = Broker::new(settings(globals)?);
+    crate::run::become_subreaper();
+    let served = runtime()?.block_on(async {
+        match args.http {
+            None => stdio(broker, credential(args)).await,
+            Some(addr) => http(broker, args, addr).await,
+        }
+    });
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The broker of the home; without what opens the vault where only a person could.
+pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
+    let home = open::home()?;
+    let opener = match vault::home_info(&home) {
+        Ok(info) => open::opener(globals, &home, &info, Ask::Nobody)?,
+        Err(_) => Some(vault::Opener::IdentityFile(globals.identity_file.clone())),
+    };
+    Ok(Settings {
+        home,
+        opener,
+        supervisor: open::binary()?,
+        user_home: config::user_home().map_err(open::environment)?,
+        environment: config::environment(),
+    })
+}
+
+fn credential(args: &Args) -> Credential {
+    if let Some(path) = &args.token_file {
+        return token_from(path);
+    }
+    match (&args.scope, config::token()) {
+        (Some(scope), _) => Credential::LocalScope(scope.clone()),
+        (None, Some(token)) => Credential::Token(Arc::new(token)),
+        (None, None) => Credential::Missing("the server was started without a credential".to_owned()),
+    }
+}
+
+fn token_from(path: &Path) -> Credential {
+    match fs::read_to_string(path) {
+        Ok(text) => Credential::Token(Arc::new(SecretString::from(text.trim()))),
+        Err(_) => Credential::Missing(format!("the token file {} can't be read", path.display())),
+    }
+}
+
+async fn stdio(broker: Arc<Broker>, credential: Credential) -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        return Err(usage_failure(
+            "standard input is a terminal, and MCP clients speak over a pipe",
+            "authy-mcp config CLIENT --scope SCOPE writes the entry with which a client starts this",
+        ));
+    }
+    let stop = stop_signal()?;
+    let closing = Arc::clone(&broker);
+    let served = tokio::select! {
+        served = serve_stdio(broker, credential) => served,
+        () = stop.cancelled() => {
+            closing.close().await;
+            Ok(())
+        }
+    };
+    served.map_err(failure)
+}
+
+async fn http(broker: Arc<Broker>, args: &Args, addr: SocketAddr) -> Result<(), Failure> {
+    let settings = HttpSettings {
+        addr,
+        allow_hosts: args.allow_host.clone(),
+        allow_origins: args.allow_origin.clone(),
+        exposure: if args.expose { Exposure::Anywhere } else { Exposure::Loopback },
+    };
+    let ready = |addr: SocketAddr| {
+        // On standard error: standard output stays empty, as with stdio.
+        let line = format!("listening on http://{addr}/mcp\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    };
+    serve_http(broker, settings, ready, stop_signal()?).await.map_err(failure)
+}
+
+/// Cancelled by SIGTERM, SIGINT or SIGHUP.
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let mut signals =
+            signal(kind).map_err(|error| Failure::new(FailureKind::Failed, error.to_string(), ""))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}
+
+fn failure(error: ServeError) -> Failure {
+    let message = match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    let hint = match error {
+        ServeError::Connection(_) => "start it from an MCP client: authy-mcp config CLIENT --scope SCOPE",
+        ServeError::Listen { .. } => "choose another port",
+        ServeError::Exposed(_) => "listen on 127.0.0.1, or insist with --expose and put TLS in front",
+    };
+    Failure::new(FailureKind::Failed, message, hint)
+}
