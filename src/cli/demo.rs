@@ -37,7 +37,7 @@ struct Stage<'a> {
 ///
 /// # Errors
 /// [`Failure`] where a step doesn't end as it should: the demo is a check, too.
-pub async fn play(out: &Output, binary: PathBuf) -> Result<ExitCode, Failure> {
+pub(super) async fn play(out: &Output, binary: PathBuf) -> Result<ExitCode, Failure> {
     let scene = tempfile::Builder::new().prefix("authy-mcp-demo-").tempdir().map_err(io)?;
     let stage = Stage { out, binary, home: scene.path().join("home"), project: scene.path().join("project") };
     std::fs::create_dir(&stage.project).map_err(io)?;

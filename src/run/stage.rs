@@ -27,7 +27,7 @@ const SYSTEM_PATH: [&str; 5] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/loca
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
 pub(super) struct Stage {
     pub spec: Spec,
-    pub scratch: TempDir,
+    _scratch: TempDir,
 }
 
 impl Stage {
@@ -52,7 +52,7 @@ impl Stage {
             scratch: scratch.path().to_owned(),
             session,
         };
-        Ok(Self { spec, scratch })
+        Ok(Self { spec, _scratch: scratch })
     }
 }
 
