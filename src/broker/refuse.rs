@@ -117,7 +117,7 @@ pub(super) fn from_run(error: RunError) -> Refusal {
         RunError::ProgramNotFound => Refusal::new(
             Code::ProgramNotFound,
             message,
-            "ask the operator to run: authy-mcp admin policy check --all",
+            "ask the operator to apply the policy again: programs are looked up then",
         ),
         RunError::ProgramChanged => Refusal::new(
             Code::ProgramChanged,

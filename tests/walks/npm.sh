@@ -11,6 +11,7 @@ const password = process.env.DATABASE_PASSWORD;
 if (password !== 'tr0ub4dor-and-three-words') { console.error('wrong password'); process.exit(1); }
 console.log('connected with ' + password);
 J
+echo 'update-notifier=false' > .npmrc
 printf 'DATABASE_PASSWORD=tr0ub4dor-and-three-words\nPORT=5432\n' > .env
 type_ init --unlock identity-file
 type_ admin import .env --prefix app/

@@ -97,9 +97,25 @@ fn tool(
 fn plain<T: JsonSchema>() -> JsonObject {
     let generator =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
-    match generator.into_root_schema_for::<T>().to_value() {
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    drop_formats(&mut schema);
+    match schema {
         Value::Object(schema) => schema,
         _ => unreachable!("the schema of a struct is an object"),
+    }
+}
+
+/// Rust's number formats are no JSON Schema formats, and some clients say so on every call.
+fn drop_formats(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(drop_formats),
+        Value::Object(fields) => {
+            if fields.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("uint") || f.starts_with("int")) {
+                fields.remove("format");
+            }
+            fields.values_mut().for_each(drop_formats);
+        }
+        _ => {}
     }
 }
 

@@ -1,0 +1,268 @@
+//! A throw-away home, the binary on it, and a client that keeps every byte that the server wrote.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take before the test gives up on it: far beyond what it needs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Stage {
+    pub dir: TempDir,
+}
+
+impl Stage {
+    /// A directory with nothing in it.
+    pub fn empty() -> Self {
+        Self { dir: tempfile::Builder::new().prefix("authy-mcp-test-").tempdir().unwrap() }
+    }
+
+    /// A vault by identity file.
+    pub fn new() -> Self {
+        let stage = Self::empty();
+        stage.ok(&["init", "--unlock", "identity-file"]);
+        stage
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The binary, in an environment of its own.
+    pub fn command(&self) -> Command {
+        command(&self.home(), self.dir.path())
+    }
+
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command().args(words).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    #[track_caller]
+    pub fn ok(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail with a code; its standard error.
+    #[track_caller]
+    pub fn fails(&self, code: i32, words: &[&str]) -> String {
+        let done = self.run(words);
+        let err = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{words:?}: {err}");
+        err
+    }
+
+    #[track_caller]
+    pub fn set(&self, name: &str, value: &[u8]) {
+        let done = self.set_with(name, value, &["--raw"]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    pub fn set_with(&self, name: &str, value: &[u8], options: &[&str]) -> Output {
+        let mut child = self
+            .command()
+            .args(["admin", "set", name])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(value).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Applies a policy document.
+    #[track_caller]
+    pub fn policy(&self, text: &str) {
+        let file = self.path("policy.toml");
+        std::fs::write(&file, text).unwrap();
+        self.ok(&["admin", "policy", "apply", file.to_str().unwrap(), "--yes"]);
+    }
+
+    /// An executable script.
+    pub fn script(&self, name: &str, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A server over stdio for a scope.
+    pub fn serve(&self, scope: &str) -> Server {
+        Server::start(self.command().args(["serve", "--scope", scope]))
+    }
+
+    pub fn audit(&self) -> Vec<Value> {
+        self.ok(&["admin", "audit", "export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+pub fn command(home: &Path, user: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", user).env("AUTHY_MCP_HOME", home).current_dir(user);
+    command
+}
+
+/// A policy with one rule.
+pub fn one_rule(scope: &str, secrets: &str, commands: &str, more: &str) -> String {
+    format!(
+        "scope = \"{scope}\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nid = \"one\"\nsecrets = [\"{secrets}\"]\ndeliver = \"env\"\ncommands = {commands}\n{more}\n"
+    )
+}
+
+/// A server and a client of the initialize era; everything that the server writes is kept.
+pub struct Server {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: mpsc::Receiver<Value>,
+    waiting: Vec<Value>,
+    pub tap: Arc<Mutex<Vec<u8>>>,
+    next: u64,
+}
+
+impl Server {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let tap = Arc::new(Mutex::new(Vec::new()));
+        let (send, lines) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let kept = Arc::clone(&tap);
+        thread::spawn(move || {
+            for line in out.split(b'\n').map_while(Result::ok) {
+                kept.lock().unwrap().extend_from_slice(&line);
+                let message = serde_json::from_slice(&line).expect("nothing but protocol on standard output");
+                if send.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut err = child.stderr.take().unwrap();
+        let kept = Arc::clone(&tap);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = err.read(&mut chunk) {
+                kept.lock().unwrap().extend_from_slice(&chunk[..length]);
+            }
+        });
+        let stdin = child.stdin.take();
+        let mut server = Self { child, stdin, lines, waiting: Vec::new(), tap, next: 0 };
+        let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+        let id = server.send("initialize", params);
+        server.answer(id);
+        server.notify("notifications/initialized", json!({}));
+        server
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a request and returns its id.
+    pub fn send(&mut self, method: &str, params: Value) -> u64 {
+        self.next += 1;
+        self.write(&json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}));
+        self.next
+    }
+
+    pub fn notify(&mut self, method: &str, params: Value) {
+        self.write(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
+    }
+
+    fn write(&mut self, message: &Value) {
+        let line = format!("{message}\n");
+        self.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Waits for the answer to a request.
+    #[track_caller]
+    pub fn answer(&mut self, id: u64) -> Value {
+        if let Some(at) = self.waiting.iter().position(|message| message["id"] == id) {
+            return self.waiting.remove(at);
+        }
+        loop {
+            let message = self.lines.recv_timeout(PATIENCE).expect("an answer in time");
+            if message["id"] == id {
+                return message;
+            }
+            self.waiting.push(message);
+        }
+    }
+
+    /// Notifications that came so far.
+    pub fn notifications(&self, method: &str) -> Vec<Value> {
+        self.waiting.iter().filter(|message| message["method"] == method).cloned().collect()
+    }
+
+    #[track_caller]
+    pub fn tool(&mut self, tool: &str, arguments: Value) -> Value {
+        let id = self.send("tools/call", json!({"name": tool, "arguments": arguments}));
+        let answer = self.answer(id);
+        assert!(answer.get("result").is_some(), "{answer}");
+        answer["result"].clone()
+    }
+
+    /// Runs a command; the structure of its answer, be it a result or a refusal.
+    #[track_caller]
+    pub fn run(&mut self, arguments: Value) -> Value {
+        self.tool("run_with_secrets", arguments)["structuredContent"].clone()
+    }
+
+    /// Closes standard input, as a client that goes away does, and waits for the end.
+    pub fn hang_up(mut self) -> Vec<u8> {
+        drop(self.stdin.take());
+        self.child.wait().unwrap();
+        thread::sleep(Duration::from_millis(50));
+        let tap = self.tap.lock().unwrap();
+        tap.clone()
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Processes whose command line has a marker in it.
+pub fn processes(marker: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ").contains(marker)
+        })
+        .collect()
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(std::time::Instant::now() < until, "never: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
