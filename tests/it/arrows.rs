@@ -89,7 +89,8 @@ fn sources() -> Vec<(String, PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|ext| ext == "rs") {
                 let inside = path.strip_prefix(&root).expect("below the root");
-                let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+                let first =
+                    inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
                 let room = first.trim_end_matches(".rs").to_owned();
                 if room != "lib" && room != "main" {
                     files.push((room, inside.to_owned(), fs::read_to_string(&path).expect("text")));
@@ -102,7 +103,10 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 
 /// Lines that are code: comments name rooms freely.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().map(|(n, line)| (n + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+    text.lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
 /// Rooms named as `crate::room`, or inside `use crate::{ … }`, over several lines too.
@@ -112,7 +116,8 @@ fn rooms_named(text: &str, rooms: &BTreeMap<&str, &[&str]>) -> Vec<(usize, Strin
     for (number, line) in code_lines(text) {
         if group_depth > 0 {
             if group_depth == 1 {
-                let word: String = line.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let word: String =
+                    line.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 note(&mut found, number, &word, rooms);
             }
             group_depth = (group_depth + line.matches('{').count()).saturating_sub(line.matches('}').count());
@@ -123,7 +128,8 @@ fn rooms_named(text: &str, rooms: &BTreeMap<&str, &[&str]>) -> Vec<(usize, Strin
             if let Some(group) = rest.strip_prefix('{') {
                 group_depth = (1 + group.matches('{').count()).saturating_sub(group.matches('}').count());
                 for part in group.split(',') {
-                    let word: String = part.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                    let word: String =
+                        part.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                     note(&mut found, number, &word, rooms);
                 }
             } else {

@@ -18,17 +18,36 @@ fn stage() -> Stage {
 #[test]
 fn variables_that_hijack_are_refused() {
     let stage = stage();
-    let policy = one_rule("s", "a/key", "[[\"printenv\", \"A_KEY\"]]", "").replace("[[allow]]", "[env]\nagent = [\"LOG_LEVEL\"]\n[[allow]]");
+    let policy = one_rule("s", "a/key", "[[\"printenv\", \"A_KEY\"]]", "")
+        .replace("[[allow]]", "[env]\nagent = [\"LOG_LEVEL\"]\n[[allow]]");
     stage.policy(&policy);
     let mut server = stage.serve("s");
     for name in [
-        "LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "PATH", "NODE_OPTIONS", "BASH_ENV", "ENV", "PYTHONPATH",
-        "PYTHONSTARTUP", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "HOME", "IFS", "PERL5OPT", "RUBYOPT", "HTTPS_PROXY", "A_KEY", "OTHER",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "DYLD_INSERT_LIBRARIES",
+        "PATH",
+        "NODE_OPTIONS",
+        "BASH_ENV",
+        "ENV",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "GIT_SSH_COMMAND",
+        "GIT_CONFIG_GLOBAL",
+        "HOME",
+        "IFS",
+        "PERL5OPT",
+        "RUBYOPT",
+        "HTTPS_PROXY",
+        "A_KEY",
+        "OTHER",
     ] {
-        let refused = server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"], "env": {name: "/tmp/x"}}));
+        let refused = server
+            .run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"], "env": {name: "/tmp/x"}}));
         assert_eq!(refused["code"], "env_not_allowed", "{name}: {refused}");
     }
-    let ran = server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"], "env": {"LOG_LEVEL": "debug"}}));
+    let ran = server
+        .run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"], "env": {"LOG_LEVEL": "debug"}}));
     assert_eq!(ran["exit_code"], 0, "{ran}");
 }
 
@@ -36,9 +55,11 @@ fn variables_that_hijack_are_refused() {
 fn a_policy_cannot_let_a_call_set_them() {
     let stage = stage();
     for name in ["LD_PRELOAD", "PATH", "NODE_OPTIONS", "BASH_ENV", "PYTHONPATH", "GIT_DIR"] {
-        let text = one_rule("s", "a/key", "[[\"true\"]]", "").replace("[[allow]]", &format!("[env]\nagent = [\"{name}\"]\n[[allow]]"));
+        let text = one_rule("s", "a/key", "[[\"true\"]]", "")
+            .replace("[[allow]]", &format!("[env]\nagent = [\"{name}\"]\n[[allow]]"));
         std::fs::write(stage.path("p.toml"), text).unwrap();
-        let said = stage.fails(2, &["admin", "policy", "apply", stage.path("p.toml").to_str().unwrap(), "--yes"]);
+        let said =
+            stage.fails(2, &["admin", "policy", "apply", stage.path("p.toml").to_str().unwrap(), "--yes"]);
         assert!(said.contains("line 5") && said.contains(name), "{said}");
     }
 }
@@ -49,7 +70,9 @@ fn programs_and_arguments_that_only_look_allowed_are_refused() {
     let tool = stage.script("tool", "#!/bin/sh\necho ran\n");
     let link = stage.path("link");
     std::os::unix::fs::symlink("/bin/sh", &link).unwrap();
-    let commands = format!("[[\"{tool}\", \"-c\", \"*\"], [\"printenv\", \"A_KEY\"], [\"{tool}\", \"file\", \"reports/*.sql\"]]");
+    let commands = format!(
+        "[[\"{tool}\", \"-c\", \"*\"], [\"printenv\", \"A_KEY\"], [\"{tool}\", \"file\", \"reports/*.sql\"]]"
+    );
     stage.policy(&one_rule("s", "a/key", &commands, ""));
     let mut server = stage.serve("s");
     let link = link.to_str().unwrap();
@@ -92,10 +115,19 @@ fn directories_outside_are_refused() {
     std::fs::create_dir(&inside).unwrap();
     std::os::unix::fs::symlink("/etc", inside.join("out")).unwrap();
     let inside = inside.to_str().unwrap().to_owned();
-    let text = one_rule("s", "a/key", "[[\"pwd\"]]", "").replace("mode = \"off\"", &format!("mode = \"off\"\ncwd = [\"{inside}\"]"));
+    let text = one_rule("s", "a/key", "[[\"pwd\"]]", "")
+        .replace("mode = \"off\"", &format!("mode = \"off\"\ncwd = [\"{inside}\"]"));
     stage.policy(&text);
     let mut server = stage.serve("s");
-    for cwd in [format!("{inside}/.."), format!("{inside}/../.."), "/etc".into(), "inside".into(), format!("{inside}/out"), format!("{inside}x"), format!("{inside}/nothing")] {
+    for cwd in [
+        format!("{inside}/.."),
+        format!("{inside}/../.."),
+        "/etc".into(),
+        "inside".into(),
+        format!("{inside}/out"),
+        format!("{inside}x"),
+        format!("{inside}/nothing"),
+    ] {
         let refused = server.run(json!({"command": ["pwd"], "secrets": ["a/key"], "cwd": cwd}));
         assert_eq!(refused["code"], "cwd_not_allowed", "{cwd}: {refused}");
     }
@@ -109,7 +141,8 @@ fn a_secret_outside_and_one_that_is_not_there_are_the_same() {
     stage.policy(&one_rule("s", "a/*", "[[\"printenv\", \"A_KEY\"]]", ""));
     let mut server = stage.serve("s");
     let mut words = |name: &str| {
-        let answer = server.tool("run_with_secrets", json!({"command": ["printenv", "A_KEY"], "secrets": [name]}));
+        let answer =
+            server.tool("run_with_secrets", json!({"command": ["printenv", "A_KEY"], "secrets": [name]}));
         let answer: Value = serde_json::from_str(&answer.to_string().replace(name, "NAME")).unwrap();
         assert_eq!(answer["structuredContent"]["code"], "not_available");
         assert!(answer["structuredContent"].get("rule").is_none());
@@ -124,15 +157,21 @@ fn a_secret_outside_and_one_that_is_not_there_are_the_same() {
 #[test]
 fn a_child_gets_what_the_policy_names_and_nothing_else() {
     let stage = stage();
-    let text = one_rule("s", "a/key", "[[\"printenv\"]]", "set_env = { MODE = \"test\" }").replace("[[allow]]", "[env]\npass = [\"CI\"]\n[[allow]]");
+    let text = one_rule("s", "a/key", "[[\"printenv\"]]", "set_env = { MODE = \"test\" }")
+        .replace("[[allow]]", "[env]\npass = [\"CI\"]\n[[allow]]");
     stage.policy(&text);
     let mut command = stage.command();
     command.args(["serve", "--scope", "s"]);
-    command.env("CI", "yes").env("SERVER_ONLY", "server-only-value").env("AUTHY_MCP_TOKEN", "token-of-the-session").env("DATABASE_URL", "postgres://x");
+    command
+        .env("CI", "yes")
+        .env("SERVER_ONLY", "server-only-value")
+        .env("AUTHY_MCP_TOKEN", "token-of-the-session")
+        .env("DATABASE_URL", "postgres://x");
     let mut server = Server::start(&mut command);
     let ran = server.run(json!({"command": ["printenv"], "secrets": ["a/key"]}));
     let stdout = ran["stdout"].as_str().unwrap();
-    let mut names: Vec<&str> = stdout.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let mut names: Vec<&str> =
+        stdout.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["A_KEY", "CI", "HOME", "LANG", "MODE", "PATH", "TMPDIR"], "{stdout}");
     assert!(stdout.contains("A_KEY=[redacted:a/key]"));
@@ -146,7 +185,8 @@ fn a_child_gets_what_the_policy_names_and_nothing_else() {
 fn a_child_cannot_read_its_supervisor() {
     let stage = stage();
     // As root, everything can be read: the promise is about processes of the same user.
-    let script = stage.script("spy", "#!/bin/sh\ncat /proc/$PPID/environ | wc -c\ntr '\\0' ' ' < /proc/$PPID/cmdline\n");
+    let script = stage
+        .script("spy", "#!/bin/sh\ncat /proc/$PPID/environ | wc -c\ntr '\\0' ' ' < /proc/$PPID/cmdline\n");
     stage.policy(&one_rule("s", "a/key", &format!("[[\"{script}\"]]"), ""));
     let ran = stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"]}));
     let stdout = ran["stdout"].as_str().unwrap();
@@ -178,18 +218,32 @@ fn a_narrowed_session_stays_narrow() {
     let token = stage.path("t.jwt").to_str().unwrap().to_owned();
     let serve = || Server::start(stage.command().args(["serve", "--token-file", &token]));
     let mut server = serve();
-    let granted = server.tool("request_token", json!({"purpose": "narrow_me", "secrets": ["a/key"], "max_uses": 2, "reason": "less"}));
+    let granted = server.tool(
+        "request_token",
+        json!({"purpose": "narrow_me", "secrets": ["a/key"], "max_uses": 2, "reason": "less"}),
+    );
     assert_eq!(granted["structuredContent"]["status"], "granted", "{granted}");
     assert_eq!(granted["structuredContent"]["secrets"], json!(["a/key"]));
     // The grant is the token's, not the process's: a new server has no more.
     let mut other = serve();
-    assert_eq!(other.run(json!({"command": ["printenv", "A_OTHER"], "secrets": ["a/other"]}))["code"], "not_available");
-    let more = other.tool("request_token", json!({"purpose": "narrow_me", "secrets": ["a/key", "a/other"], "reason": "more"}));
+    assert_eq!(
+        other.run(json!({"command": ["printenv", "A_OTHER"], "secrets": ["a/other"]}))["code"],
+        "not_available"
+    );
+    let more = other.tool(
+        "request_token",
+        json!({"purpose": "narrow_me", "secrets": ["a/key", "a/other"], "reason": "more"}),
+    );
     assert_eq!(more["structuredContent"]["secrets"], json!(["a/key"]), "a second narrowing widens nothing");
     assert_eq!(other.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["exit_code"], 0);
     assert_eq!(server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["exit_code"], 0);
-    assert_eq!(server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["code"], "token_expired", "two uses, and no third");
-    let asked = serve().tool("request_token", json!({"purpose": "more", "secrets": ["outside/key"], "reason": "please"}));
+    assert_eq!(
+        server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["code"],
+        "token_expired",
+        "two uses, and no third"
+    );
+    let asked = serve()
+        .tool("request_token", json!({"purpose": "more", "secrets": ["outside/key"], "reason": "please"}));
     assert_eq!(asked["structuredContent"]["code"], "token_expired", "{asked}");
 }
 
@@ -201,29 +255,43 @@ fn what_is_handed_to_a_helper_is_less_and_ends_with_its_parent() {
     let token = stage.path("t.jwt").to_str().unwrap().to_owned();
     stage.ok(&["admin", "token", "issue", "--scope", "s", "--out", &token]);
     let mut server = Server::start(stage.command().args(["serve", "--token-file", &token]));
-    let granted = server.tool("request_token", json!({"purpose": "subagent", "secrets": ["a/key"], "ttl_seconds": 600, "reason": "a helper"}));
+    let granted = server.tool(
+        "request_token",
+        json!({"purpose": "subagent", "secrets": ["a/key"], "ttl_seconds": 600, "reason": "a helper"}),
+    );
     let granted = &granted["structuredContent"];
     assert_eq!(granted["status"], "granted", "{granted}");
     assert!(granted.get("token").is_none(), "a bearer only where the policy says delegate = true");
     let file = granted["token_file"].as_str().unwrap();
     let mut helper = Server::start(stage.command().args(["serve", "--token-file", file]));
     assert_eq!(helper.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["exit_code"], 0);
-    assert_eq!(helper.run(json!({"command": ["printenv", "A_OTHER"], "secrets": ["a/other"]}))["code"], "not_available");
+    assert_eq!(
+        helper.run(json!({"command": ["printenv", "A_OTHER"], "secrets": ["a/other"]}))["code"],
+        "not_available"
+    );
     let tokens: Value = serde_json::from_str(&stage.ok(&["--json", "admin", "token", "list"])).unwrap();
-    let parent = tokens.as_array().unwrap().iter().find(|t| !t["subject"].as_str().unwrap().contains('/')).unwrap();
+    let parent =
+        tokens.as_array().unwrap().iter().find(|t| !t["subject"].as_str().unwrap().contains('/')).unwrap();
     stage.ok(&["admin", "token", "revoke", parent["id"].as_str().unwrap()]);
     for server in [&mut helper, &mut server] {
-        assert_eq!(server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["code"], "token_invalid");
+        assert_eq!(
+            server.run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}))["code"],
+            "token_invalid"
+        );
     }
 }
 
 #[test]
 fn limits_hold() {
     let stage = stage();
-    let text = one_rule("s", "a/key", "[[\"true\"], [\"sleep\", \"*\"]]", "").replace("[[allow]]", "[limits]\nruns_per_minute = 3\nconcurrent_runs = 1\n[[allow]]");
+    let text = one_rule("s", "a/key", "[[\"true\"], [\"sleep\", \"*\"]]", "")
+        .replace("[[allow]]", "[limits]\nruns_per_minute = 3\nconcurrent_runs = 1\n[[allow]]");
     stage.policy(&text);
     let mut server = stage.serve("s");
-    let id = server.send("tools/call", json!({"name": "run_with_secrets", "arguments": {"command": ["sleep", "3"], "secrets": ["a/key"]}}));
+    let id = server.send(
+        "tools/call",
+        json!({"name": "run_with_secrets", "arguments": {"command": ["sleep", "3"], "secrets": ["a/key"]}}),
+    );
     crate::stage::eventually("the run has begun", || stage.audit().iter().any(|e| e["event"] == "intent"));
     let refused = server.run(json!({"command": ["true"], "secrets": ["a/key"]}));
     assert_eq!(refused["code"], "rate_limited", "{refused}");
@@ -239,14 +307,26 @@ fn limits_hold() {
 #[test]
 fn output_modes() {
     let stage = stage();
-    for (mode, stdout, withheld) in [("withhold", Value::Null, json!(true)), ("status", Value::Null, Value::Null), ("redacted", json!("[redacted:a/key]\n"), Value::Null)] {
+    for (mode, stdout, withheld) in [
+        ("withhold", Value::Null, json!(true)),
+        ("status", Value::Null, Value::Null),
+        ("redacted", json!("[redacted:a/key]\n"), Value::Null),
+    ] {
         stage.policy(&one_rule("s", "a/key", "[[\"printenv\", \"A_KEY\"]]", &format!("output = \"{mode}\"")));
         let ran = stage.serve("s").run(json!({"command": ["printenv", "A_KEY"], "secrets": ["a/key"]}));
-        assert_eq!((&ran["stdout"], &ran["withheld"], &ran["exit_code"]), (&stdout, &withheld, &json!(0)), "{mode}: {ran}");
+        assert_eq!(
+            (&ran["stdout"], &ran["withheld"], &ran["exit_code"]),
+            (&stdout, &withheld, &json!(0)),
+            "{mode}: {ran}"
+        );
     }
     let script = stage.script("fails", "#!/bin/sh\nexit 42\n");
     stage.policy(&one_rule("s", "a/key", &format!("[[\"{script}\"]]"), "output = \"status\""));
-    assert_eq!(stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"]}))["exit_code"], 1, "success or failure only");
+    assert_eq!(
+        stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"]}))["exit_code"],
+        1,
+        "success or failure only"
+    );
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn one_that_ignores_sigterm_is_killed() {
 fn a_cancelled_call_ends_the_tree_and_is_recorded() {
     let (stage, script) = stage("(setsid sleep 7003.5 &)\nsleep 7003.5");
     let mut server = stage.serve("s");
-    let id = server.send("tools/call", json!({"name": "run_with_secrets", "arguments": call(&script, json!({}))}));
+    let id =
+        server.send("tools/call", json!({"name": "run_with_secrets", "arguments": call(&script, json!({}))}));
     eventually("the run has begun", || processes("sleep 7003.5").len() >= 2);
     server.notify("notifications/cancelled", json!({"requestId": id, "reason": "enough"}));
     eventually("the tree is gone", || processes("sleep 7003.5").is_empty());
@@ -61,7 +62,10 @@ fn a_client_that_goes_away_takes_its_runs_along() {
     server.hang_up();
     assert_eq!(processes("sleep 7004.5"), [0; 0]);
     let events = stage.audit();
-    assert_eq!(events.iter().filter(|e| e["event"] == "intent").count(), events.iter().filter(|e| e["event"] == "outcome").count());
+    assert_eq!(
+        events.iter().filter(|e| e["event"] == "intent").count(),
+        events.iter().filter(|e| e["event"] == "outcome").count()
+    );
     stage.ok(&["admin", "audit", "verify"]);
 }
 
@@ -90,13 +94,18 @@ fn a_child_that_kills_its_supervisor_gains_nothing() {
 fn a_grandchild_that_holds_the_pipe_does_not_hold_the_call() {
     let (stage, script) = stage("setsid sleep 7007.5 &\necho done $A_KEY");
     let ran = stage.serve("s").run(call(&script, json!({})));
-    assert_eq!((&ran["outcome"], &ran["stdout"]), (&json!("exited"), &json!("done [redacted:a/key]\n")), "{ran}");
+    assert_eq!(
+        (&ran["outcome"], &ran["stdout"]),
+        (&json!("exited"), &json!("done [redacted:a/key]\n")),
+        "{ran}"
+    );
     assert_eq!(processes("sleep 7007.5"), [0; 0]);
 }
 
 #[test]
 fn a_fork_bomb_ends() {
-    let (stage, script) = stage("f() { [ $1 -gt 6 ] && exec sleep 7008.5; f $(($1+1)) & f $(($1+1)) & wait; }\nf 0");
+    let (stage, script) =
+        stage("f() { [ $1 -gt 6 ] && exec sleep 7008.5; f $(($1+1)) & f $(($1+1)) & wait; }\nf 0");
     let ran = stage.serve("s").run(call(&script, json!({"timeout_seconds": 2})));
     assert_eq!(ran["outcome"], "timed_out", "{ran}");
     assert_eq!(processes("sleep 7008.5"), [0; 0]);
@@ -104,14 +113,26 @@ fn a_fork_bomb_ends() {
 
 #[test]
 fn a_hundred_megabytes_are_cut_in_bounded_memory() {
-    let (stage, script) = stage("echo $A_KEY\nyes 'line with no secret' | head -c 100000000\necho\necho $A_KEY");
+    let (stage, script) =
+        stage("echo $A_KEY\nyes 'line with no secret' | head -c 100000000\necho\necho $A_KEY");
     let mut server = stage.serve("s");
     let ran = server.run(call(&script, json!({})));
     let stdout = ran["stdout"].as_str().unwrap();
     assert_eq!((&ran["outcome"], &ran["stdout_truncated"]), (&json!("exited"), &json!(true)));
-    assert!(stdout.starts_with("[redacted:a/key]\n") && stdout.ends_with("[redacted:a/key]\n") && stdout.len() < 70_000);
+    assert!(
+        stdout.starts_with("[redacted:a/key]\n")
+            && stdout.ends_with("[redacted:a/key]\n")
+            && stdout.len() < 70_000
+    );
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let peak: u64 = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    let peak: u64 = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
     assert!(peak < 90_000, "{peak} kB at the peak, of 100 MB that went through");
 }
 
@@ -135,7 +156,8 @@ fn a_secret_that_straddles_the_limit_is_masked() {
     let stage = Stage::new();
     stage.set("a/key", VALUE);
     let script = stage.script("script", "#!/bin/sh\nhead -c $1 /dev/zero | tr '\\0' x\nprintf \"$A_KEY\"\nhead -c 3000 /dev/zero | tr '\\0' y\nprintf \"$A_KEY\"\nhead -c $1 /dev/zero | tr '\\0' z\n");
-    let text = one_rule("s", "a/key", &format!("[[\"{script}\", \"*\"]]"), "").replace("[[allow]]", "[limits]\noutput = \"1KiB\"\n[[allow]]");
+    let text = one_rule("s", "a/key", &format!("[[\"{script}\", \"*\"]]"), "")
+        .replace("[[allow]]", "[limits]\noutput = \"1KiB\"\n[[allow]]");
     stage.policy(&text);
     let mut server = stage.serve("s");
     for lead in [490, 495, 500, 505, 510, 512, 515] {
@@ -152,17 +174,30 @@ fn a_secret_that_straddles_the_limit_is_masked() {
 fn standard_input_files_and_failures() {
     let stage = Stage::new();
     stage.set("a/key", VALUE);
-    let script = stage.script("script", "#!/bin/sh\ncat\nls -l \"$A_KEY\" | cut -c1-10\ncat \"$A_KEY\"\necho\necho $WHERE\npwd\n");
-    let text = one_rule("s", "a/key", &format!("[[\"{script}\"], [\"/etc/passwd\"]]"), "set_env = { WHERE = \"at {file:a/key}\" }").replace("deliver = \"env\"", "deliver = \"file\"");
+    let script = stage.script(
+        "script",
+        "#!/bin/sh\ncat\nls -l \"$A_KEY\" | cut -c1-10\ncat \"$A_KEY\"\necho\necho $WHERE\npwd\n",
+    );
+    let text = one_rule(
+        "s",
+        "a/key",
+        &format!("[[\"{script}\"], [\"/etc/passwd\"]]"),
+        "set_env = { WHERE = \"at {file:a/key}\" }",
+    )
+    .replace("deliver = \"env\"", "deliver = \"file\"");
     std::fs::write(stage.path("p.toml"), &text).unwrap();
     let said = stage.fails(2, &["admin", "policy", "apply", stage.path("p.toml").to_str().unwrap(), "--yes"]);
     assert!(said.contains("/etc/passwd isn't there, or can't be run"), "{said}");
     stage.policy(&text.replace(", [\"/etc/passwd\"]", ""));
-    let ran = stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"], "stdin": "from stdin\n"}));
+    let ran =
+        stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"], "stdin": "from stdin\n"}));
     let lines: Vec<&str> = ran["stdout"].as_str().unwrap().lines().collect();
     assert_eq!(lines[..3], ["from stdin", "-rw-------", "[redacted:a/key]"], "{ran}");
     let path = lines[3].strip_prefix("at ").unwrap();
-    assert!(path.starts_with('/') && !std::path::Path::new(path).exists(), "the file is gone with its run: {path}");
+    assert!(
+        path.starts_with('/') && !std::path::Path::new(path).exists(),
+        "the file is gone with its run: {path}"
+    );
     assert!(!std::path::Path::new(lines[4]).exists(), "and so is the private directory");
 }
 
@@ -201,7 +236,14 @@ fn run_hands_streams_through_and_exits_as_the_program_does() {
     for (line, code) in [("x", 42), ("die", 137)] {
         let done = {
             use std::io::Write;
-            let mut child = stage.command().args(["run", "--scope", "s", "--", &script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+            let mut child = stage
+                .command()
+                .args(["run", "--scope", "s", "--", &script])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
             child.stdin.take().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
             child.wait_with_output().unwrap()
         };

@@ -109,13 +109,21 @@ impl Stage {
     }
 
     pub fn audit(&self) -> Vec<Value> {
-        self.ok(&["admin", "audit", "export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.ok(&["admin", "audit", "export"])
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
 pub fn command(home: &Path, user: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", user).env("AUTHY_MCP_HOME", home).current_dir(user);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", user)
+        .env("AUTHY_MCP_HOME", home)
+        .current_dir(user);
     command
 }
 
@@ -138,7 +146,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let tap = Arc::new(Mutex::new(Vec::new()));
         let (send, lines) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().unwrap());

@@ -17,7 +17,10 @@ const VALUE: &str = "tap/value \"9Xq\" & <3Lm>'s 7Zk";
 /// The value as others would write it, worked out here and not by the code under test.
 fn encodings() -> Vec<(&'static str, String)> {
     let hex: String = VALUE.bytes().map(|b| format!("{b:02x}")).collect();
-    let percent: String = VALUE.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    let percent: String = VALUE
+        .bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect();
     let quoted = serde_json::to_string(VALUE).unwrap();
     // Behind one and two other bytes, the characters that the value alone decides.
     let aligned = |n: usize| {
@@ -27,7 +30,10 @@ fn encodings() -> Vec<(&'static str, String)> {
     vec![
         ("raw", VALUE.to_owned()),
         ("json", quoted.trim_matches('"').to_owned()),
-        ("json in json", serde_json::to_string(quoted.trim_matches('"')).unwrap().trim_matches('"').to_owned()),
+        (
+            "json in json",
+            serde_json::to_string(quoted.trim_matches('"')).unwrap().trim_matches('"').to_owned(),
+        ),
         ("hex", hex.clone()),
         ("HEX", hex.to_uppercase()),
         ("percent", percent),
@@ -46,7 +52,12 @@ fn stage() -> (Stage, String) {
         "leak",
         "#!/bin/sh\nprintf '%s\\n' \"$A_KEY\"\nprintf '%s' \"$A_KEY\" | base64 -w0\necho\nprintf 'x%s' \"$A_KEY\" | base64 -w0\necho\nprintf 'xx%s' \"$A_KEY\" | base64 -w0\necho\nprintf '%s' \"$A_KEY\" | od -An -tx1 | tr -d ' \\n'\necho\nprintf '%s\\n' \"$A_KEY\" >&2\nexit 3\n",
     );
-    stage.policy(&one_rule("s", "a/key", &format!("[[\"{script}\", \"**\"], [\"printenv\", \"A_KEY\"], [\"sleep\", \"*\"]]"), ""));
+    stage.policy(&one_rule(
+        "s",
+        "a/key",
+        &format!("[[\"{script}\", \"**\"], [\"printenv\", \"A_KEY\"], [\"sleep\", \"*\"]]"),
+        "",
+    ));
     (stage, script)
 }
 
@@ -57,7 +68,11 @@ fn holds_nothing(bytes: &[u8]) {
         assert!(!text.contains(&form), "{kind} of the value was written");
     }
     let masked = text.matches("[redacted:a/key]").count();
-    assert!(masked >= 6, "the session leaked nothing because it did nothing: {masked} masks in {} bytes", bytes.len());
+    assert!(
+        masked >= 6,
+        "the session leaked nothing because it did nothing: {masked} masks in {} bytes",
+        bytes.len()
+    );
 }
 
 #[test]
@@ -92,7 +107,13 @@ fn over_stdio() {
 fn over_http() {
     let (stage, script) = stage();
     let token = stage.ok(&["admin", "token", "issue", "--scope", "s"]);
-    let mut server = stage.command().args(["-vvv", "serve", "--http", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut server = stage
+        .command()
+        .args(["-vvv", "serve", "--http", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut err = BufReader::new(server.stderr.take().unwrap());
     let mut tap = Vec::new();
     let mut addr = String::new();
@@ -100,7 +121,10 @@ fn over_http() {
         let mut line = String::new();
         err.read_line(&mut line).unwrap();
         tap.extend_from_slice(line.as_bytes());
-        addr = line.split_once("listening on http://").map(|(_, rest)| rest.trim().trim_end_matches("/mcp").to_owned()).unwrap_or_default();
+        addr = line
+            .split_once("listening on http://")
+            .map(|(_, rest)| rest.trim().trim_end_matches("/mcp").to_owned())
+            .unwrap_or_default();
     }
     let call = |id: u64, arguments: Value| {
         let meta = json!({
@@ -113,7 +137,8 @@ fn over_http() {
         let mut stream = TcpStream::connect(&addr).unwrap();
         let head = format!(
             "POST /mcp HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: run_with_secrets\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            token.trim(), body.len()
+            token.trim(),
+            body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = Vec::new();
@@ -125,7 +150,11 @@ fn over_http() {
     tap.extend(ran);
     tap.extend(call(2, json!({"command": [VALUE], "secrets": ["a/key"]})));
     tap.extend(call(3, json!({"command": ["printenv", "A_KEY"]})));
-    rustix::process::kill_process(rustix::process::Pid::from_raw(server.id().try_into().unwrap()).unwrap(), rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(server.id().try_into().unwrap()).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
     err.read_to_end(&mut tap).unwrap();
     let mut out = Vec::new();
     server.stdout.take().unwrap().read_to_end(&mut out).unwrap();

@@ -110,7 +110,11 @@ fn drop_formats(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(drop_formats),
         Value::Object(fields) => {
-            if fields.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("uint") || f.starts_with("int")) {
+            if fields
+                .get("format")
+                .and_then(Value::as_str)
+                .is_some_and(|f| f.starts_with("uint") || f.starts_with("int"))
+            {
                 fields.remove("format");
             }
             fields.values_mut().for_each(drop_formats);
