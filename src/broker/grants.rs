@@ -57,7 +57,7 @@ impl Broker {
         let body = match params.purpose {
             Purpose::NarrowMe => narrow_me(&mut open, session, wish, now)?,
             Purpose::Subagent => subagent(&mut open, &mut session, wish, &self.settings.home, now)?,
-            Purpose::More => more(&mut open, &session, wish, &params.reason)?,
+            Purpose::More => more(&mut open, &session, wish, self.needles.all().text(&params.reason).get())?,
         };
         Ok(Answer { body, needles: self.needles.all() })
     }

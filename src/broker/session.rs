@@ -99,6 +99,9 @@ fn present(
     if ends.is_some_and(|end| end <= now.as_second()) {
         return Err(expired());
     }
+    if narrowings.iter().any(|narrowing| narrowing.uses_left == Some(0)) {
+        return Err(used_up());
+    }
     Ok((caller, narrowings, ends))
 }
 

@@ -95,6 +95,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    crate::run::private_umask();
     let out = Output::new(arguments.globals.json);
     let logging = output::log_to(arguments.globals.verbose, arguments.globals.log_file.as_deref());
     let done = logging.and_then(|()| dispatch(&arguments, &out));

@@ -108,7 +108,9 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
 
 /// Writes the log where it belongs: never to standard output, which may be the protocol's.
 pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
+    // Libraries log what they are sent; an agent may have sent a value.
     let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
+    let filter = format!("error,authy_mcp={level}");
     let writer = match file {
         None => BoxMakeWriter::new(io::stderr),
         Some(path) => {
@@ -120,8 +122,10 @@ pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
             BoxMakeWriter::new(Mutex::new(file))
         }
     };
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_ansi(false).with_writer(writer);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(false)
+        .with_writer(writer);
     // One process logs once; a second call changes nothing.
     let _ = subscriber.try_init();
     Ok(())

@@ -26,7 +26,7 @@ pub use attached::pass_through;
 pub use digest::digest_program;
 pub use execute::execute;
 pub use supervisor::supervise;
-pub use tree::{become_subreaper, signal_name};
+pub use tree::{become_subreaper, private_umask, signal_name};
 
 /// The argument with which this binary is started as a supervisor.
 pub const SUPERVISE: &str = "__supervise";

@@ -51,6 +51,7 @@ impl Stage {
             cwd,
             scratch: scratch.path().to_owned(),
             session,
+            umask: super::tree::started_umask(),
         };
         Ok(Self { spec, _scratch: scratch })
     }

@@ -45,6 +45,9 @@ fn try_supervise() -> io::Result<()> {
     if spec.session == Session::Own {
         rustix::process::setsid()?;
     }
+    if let Some(bits) = spec.umask {
+        rustix::process::umask(rustix::fs::Mode::from_bits_truncate(bits));
+    }
     let scratch = spec.scratch.clone();
     let report = match start(&spec, streams) {
         Ok(program) => {

@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
+use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 /// Passes over a tree that forks while it is being ended, before giving up.
@@ -125,6 +126,22 @@ fn parent(pid: i32) -> Option<i32> {
     let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
     let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ');
     std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()
+}
+
+/// The umask that this process was started with, once [`private_umask`] has put another in its place.
+static STARTED_WITH: OnceLock<u32> = OnceLock::new();
+
+/// From now on nothing that this process makes can be read by others, whoever makes it (the database
+/// engine does not ask). What it runs gets the umask that it was started with.
+pub fn private_umask() {
+    let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // A second call finds what the first one left.
+    let _ = STARTED_WITH.set(before.bits());
+}
+
+/// The umask for what is run.
+pub(super) fn started_umask() -> Option<u32> {
+    STARTED_WITH.get().copied()
 }
 
 /// A signal's name, as `SIGKILL`; its number where it has none.

@@ -33,6 +33,8 @@ pub(super) struct Spec {
     /// Gone when the run is.
     pub scratch: PathBuf,
     pub session: Session,
+    /// The umask that the child starts with.
+    pub umask: Option<u32>,
 }
 
 /// Whose terminal and process group the child is in.

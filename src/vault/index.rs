@@ -1,7 +1,7 @@
 //! The index: which records there are, in encrypted pages under one root.
 //!
 //! ```text
-//! "root"            MAC ‖ { vault_id, epoch, pages: { bucket → SHA-256 of the page }, anchor }
+//! "index"           MAC ‖ { vault_id, epoch, pages: { bucket → SHA-256 of the page }, anchor }
 //! "b" bucket        age( { entries: { "kind name" → Entry } } )       bucket: first byte of the record's id
 //! "r" id version    age( Envelope )                                   id: HMAC(kind, name), 16 bytes
 //! vault.epoch       MAC ‖ { vault_id, epoch }, beside the database, written after it
@@ -76,7 +76,7 @@ struct Epoch {
     epoch: u64,
 }
 
-pub(super) const ROOT: &[u8] = b"root";
+pub(super) const ROOT: &[u8] = b"index";
 
 /// The id of a record: names can't be told from it without the identity.
 pub(super) fn record_id(names: &[u8; 32], kind: &str, name: &str) -> [u8; 16] {

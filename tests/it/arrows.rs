@@ -15,13 +15,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("redact", &["name", "value"]),
     ("policy", &["name"]),
     ("token", &["name"]),
-    ("audit", &["name", "policy"]),
+    ("audit", &["name", "policy", "store"]),
     ("vault", &["name", "value", "policy", "audit", "store"]),
-    ("run", &["name", "value", "policy", "redact"]),
+    ("run", &["name", "value", "policy", "redact", "store"]),
     ("broker", &["name", "value", "policy", "token", "audit", "vault", "run", "redact", "store"]),
     ("mcp", &["name", "broker", "redact", "run", "policy"]),
     ("config", &["name", "broker"]),
-    ("cli", &["name", "value", "broker", "config", "mcp", "policy", "run", "vault", "redact"]),
+    ("cli", &["name", "value", "broker", "config", "mcp", "policy", "run", "vault", "redact", "store"]),
 ];
 
 /// Crates that stand in certain rooms only.

@@ -170,7 +170,7 @@ fn imports_account_for_every_line() {
     let env = stage.path(".env");
     std::fs::write(
         &env,
-        "A_TOKEN=tok-9182736455\nPORT=3000\nNODE_ENV=production\nDB_PASSWORD='p w $x'\nWEAK_KEY=abc\n",
+        "A_TOKEN=tok-9182736455\nPORT=3000\nNODE_ENV=production\nDB_PASSWORD='p w $x # y'\nWEAK_KEY=abc\n",
     )
     .unwrap();
     let said = stage.ok(&["admin", "import", ".env", "--prefix", "app/"]);
@@ -185,7 +185,7 @@ fn imports_account_for_every_line() {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert!(env.exists() && !said.contains("tok-9182736455"));
-    assert_eq!(stage.ok(&["admin", "get", "app/DB_PASSWORD", "--reveal", "--out", "-"]), "p w $x");
+    assert_eq!(stage.ok(&["admin", "get", "app/DB_PASSWORD", "--reveal", "--out", "-"]), "p w $x # y");
     std::fs::write(&env, "B_TOKEN=tok-000111222\nnot a line\n").unwrap();
     assert!(stage.fails(2, &["admin", "import", ".env"]).contains("line 2"));
     assert!(!stage.ok(&["admin", "list"]).contains("B_TOKEN"), "all or nothing");

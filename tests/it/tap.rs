@@ -126,6 +126,12 @@ fn over_http() {
             .map(|(_, rest)| rest.trim().trim_end_matches("/mcp").to_owned())
             .unwrap_or_default();
     }
+    // Read all along: a log that nobody reads would hold the server up.
+    let logged = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        err.read_to_end(&mut rest).unwrap();
+        rest
+    });
     let call = |id: u64, arguments: Value| {
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -155,7 +161,7 @@ fn over_http() {
         rustix::process::Signal::TERM,
     )
     .unwrap();
-    err.read_to_end(&mut tap).unwrap();
+    tap.extend(logged.join().unwrap());
     let mut out = Vec::new();
     server.stdout.take().unwrap().read_to_end(&mut out).unwrap();
     server.wait().unwrap();
