@@ -1,1 +1,237 @@
+//! What is done to a log, and what is said of it.
 
+use std::{fs, path::Path, sync::Arc, thread};
+
+use zeroize::Zeroizing;
+
+use super::{
+    AuditError, AuditKeys, AuditLog, Filter, Head, IntentFacts, Note, OutcomeFacts, events, last_denial,
+    restart, verify,
+};
+use crate::{name::RunId, policy::testing::allowed};
+
+fn keys() -> AuditKeys {
+    AuditKeys { mac: Zeroizing::new([1; 32]), sign: Zeroizing::new([2; 32]) }
+}
+
+fn open(dir: &Path, anchor: Option<Head>) -> Result<AuditLog, AuditError> {
+    AuditLog::open(dir, keys(), anchor)
+}
+
+fn note(action: &str) -> Note {
+    Note::Admin { principal: "operator:1".into(), action: action.into(), target: "a/b".into(), detail: None }
+}
+
+fn facts() -> IntentFacts {
+    IntentFacts {
+        principal: "operator:1".into(),
+        token: None,
+        program_sha256: None,
+        argv_sha256: None,
+        cwd: None,
+        sandbox: vec![],
+    }
+}
+
+fn ended() -> OutcomeFacts {
+    OutcomeFacts {
+        outcome: "revealed".into(),
+        exit_code: None,
+        duration_ms: 1,
+        redactions: [("raw".to_owned(), 2)].into(),
+    }
+}
+
+/// A log with one of each, and its head.
+fn filled(dir: &Path) -> Head {
+    let log = open(dir, None).unwrap();
+    log.record(note("set")).unwrap();
+    let intent = log.record_intent(allowed("a/b"), RunId::random(), facts()).unwrap();
+    assert!(intent.covers(&crate::name::SecretName::parse("a/b").unwrap()));
+    assert!(!intent.covers(&crate::name::SecretName::parse("a/c").unwrap()));
+    log.record_outcome(intent, ended()).unwrap();
+    log.record(Note::Denied {
+        principal: "token:x".into(),
+        scope: Some("deploy".into()),
+        code: "command_not_allowed".into(),
+        rule: None,
+        argv: vec!["env".into()],
+        secrets: vec!["a/b".into()],
+    })
+    .unwrap();
+    log.checkpoint().unwrap();
+    log.checkpoint().unwrap();
+    log.record(note("rm")).unwrap();
+    log.head()
+}
+
+fn damage(dir: &Path, anchor: Option<Head>) -> Vec<String> {
+    verify(dir, keys(), anchor).unwrap().damage
+}
+
+#[test]
+fn a_log_that_nobody_touched_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = filled(dir.path());
+    let report = verify(dir.path(), keys(), Some(head)).unwrap();
+    assert_eq!(
+        (report.events, report.checkpoints, report.pending.len(), report.damage.len()),
+        (6, 1, 0, 0),
+        "{report:?}"
+    );
+    assert_eq!(open(dir.path(), Some(head)).unwrap().head(), head);
+    assert_eq!(last_denial(dir.path()).unwrap().unwrap().argv, ["env"]);
+    let filter = Filter { kind: Some("intent".into()), ..Filter::default() };
+    let found = events(dir.path(), &filter).unwrap();
+    assert_eq!((found.len(), &found[0]["secrets"]), (1, &serde_json::json!(["a/b"])));
+}
+
+#[test]
+fn any_change_of_the_log_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = filled(dir.path());
+    let path = dir.path().join("log.jsonl");
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut bad = whole.clone();
+        bad[at] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        assert!(!damage(dir.path(), Some(head)).is_empty(), "byte {at}");
+    }
+    let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
+    let mut others: Vec<(String, Vec<u8>)> = Vec::new();
+    for n in 0..lines.len() {
+        let mut less = lines.clone();
+        less.remove(n);
+        others.push((format!("without line {n}"), less.concat()));
+        let mut more = lines.clone();
+        more.insert(n, lines[n]);
+        others.push((format!("line {n} twice"), more.concat()));
+        if n > 0 {
+            let mut swapped = lines.clone();
+            swapped.swap(n, n - 1);
+            others.push((format!("lines {n} and {} swapped", n - 1), swapped.concat()));
+        }
+    }
+    for cut in 0..whole.len() {
+        others.push((format!("cut at {cut}"), whole[..cut].to_vec()));
+    }
+    for (what, bytes) in others {
+        fs::write(&path, bytes).unwrap();
+        assert!(!damage(dir.path(), Some(head)).is_empty(), "{what}");
+    }
+    fs::write(&path, &whole).unwrap();
+    assert!(damage(dir.path(), Some(head)).is_empty());
+}
+
+#[test]
+fn a_cut_log_takes_no_more_events() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let path = dir.path().join("log.jsonl");
+    let whole = fs::read(&path).unwrap();
+    for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(matches!(open(dir.path(), None), Err(AuditError::Damaged { .. })), "cut at {cut}");
+    }
+}
+
+#[test]
+fn an_older_log_with_its_older_head_is_noticed_by_the_anchor() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let kept = ["log.jsonl", "head.json"].map(|name| (name, fs::read(dir.path().join(name)).unwrap()));
+    let log = open(dir.path(), None).unwrap();
+    log.record(note("later")).unwrap();
+    let anchor = log.head();
+    for (name, bytes) in kept {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    assert!(matches!(open(dir.path(), Some(anchor)), Err(AuditError::Damaged { .. })));
+    let forked = open(dir.path(), None).unwrap();
+    forked.record(note("another history")).unwrap();
+    assert!(
+        matches!(open(dir.path(), Some(anchor)), Err(AuditError::Damaged { .. })),
+        "another event of that number"
+    );
+    assert!(!damage(dir.path(), Some(anchor)).is_empty());
+}
+
+#[test]
+fn a_line_that_was_never_finished_is_dropped_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = filled(dir.path());
+    let path = dir.path().join("log.jsonl");
+    let mut torn = fs::read(&path).unwrap();
+    torn.extend_from_slice(b"{\"seq\":7,\"ti");
+    fs::write(&path, torn).unwrap();
+    let log = open(dir.path(), Some(head)).unwrap();
+    log.record(note("after")).unwrap();
+    assert!(damage(dir.path(), Some(log.head())).is_empty());
+    let dropped =
+        events(dir.path(), &Filter { kind: Some("recovered".into()), ..Filter::default() }).unwrap();
+    assert_eq!(dropped[0]["dropped_bytes"], 12);
+}
+
+#[test]
+fn a_line_beyond_the_head_is_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let head = fs::read(dir.path().join("head.json")).unwrap();
+    open(dir.path(), None).unwrap().record(note("written, and then the power failed")).unwrap();
+    fs::write(dir.path().join("head.json"), head).unwrap();
+    let log = open(dir.path(), None).unwrap();
+    assert_eq!(log.head().seq, 7);
+    log.record(note("after")).unwrap();
+    assert!(damage(dir.path(), Some(log.head())).is_empty());
+}
+
+#[test]
+fn many_writers_make_one_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Arc::new(dir.path().to_owned());
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let path = Arc::clone(&path);
+            scope.spawn(move || {
+                let log = open(&path, None).unwrap();
+                for m in 0..80 {
+                    log.record(note(&format!("{n}-{m}"))).unwrap();
+                }
+            });
+        }
+    });
+    let report = verify(dir.path(), keys(), None).unwrap();
+    assert_eq!((report.events, report.checkpoints, report.damage.len()), (321, 1, 0), "{report:?}");
+}
+
+#[test]
+fn where_it_cannot_be_written_nothing_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), None).unwrap();
+    log.record(note("first")).unwrap();
+    let path = dir.path().join("log.jsonl");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(log.record_intent(allowed("a/b"), RunId::random(), facts()).is_err());
+}
+
+#[test]
+fn a_damaged_log_is_kept_and_a_new_one_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let path = dir.path().join("log.jsonl");
+    fs::write(&path, "nonsense\n").unwrap();
+    let (kept, head) = restart(dir.path(), keys()).unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "nonsense\n");
+    assert!(damage(dir.path(), Some(head)).is_empty());
+    assert_eq!(events(dir.path(), &Filter::default()).unwrap()[0]["event"], "restarted");
+}
+
+#[test]
+fn other_keys_open_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let other = AuditKeys { mac: Zeroizing::new([9; 32]), sign: Zeroizing::new([2; 32]) };
+    assert!(matches!(AuditLog::open(dir.path(), other, None), Err(AuditError::Damaged { .. })));
+}

@@ -1,0 +1,15 @@
+//! Permissions for the tests of other rooms, which can't make one.
+
+use super::{Allowed, RevealRequest, Terms, document::OPERATOR};
+use crate::name::{ScopeName, SecretName};
+
+/// A permission to look at one secret.
+pub(crate) fn allowed(secret: &str) -> Allowed {
+    Allowed {
+        scope: ScopeName::parse(OPERATOR).expect("a scope's name"),
+        terms: Terms::Reveal(RevealRequest {
+            secret: SecretName::parse(secret).expect("a name"),
+            version: None,
+        }),
+    }
+}
