@@ -14,6 +14,7 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// The bytes of one version of a secret: no `Display`, `Serialize` or `Clone`; `Debug` prints a mask.
 pub struct SecretValue(SecretBox<Vec<u8>>);
 
+#[expect(clippy::disallowed_methods, reason = "sizes only")]
 impl SecretValue {
     /// Takes bytes over; the caller's buffer becomes the value's.
     pub fn new(bytes: Vec<u8>) -> Self {
@@ -27,12 +28,12 @@ impl SecretValue {
 
     /// Whether there are no bytes at all.
     pub fn is_empty(&self) -> bool {
-        self.expose_secret().is_empty()
+        self.0.expose_secret().is_empty()
     }
 
     /// The number of bytes. For limits only: a length is never shown to a model.
     pub fn len(&self) -> usize {
-        self.expose_secret().len()
+        self.0.expose_secret().len()
     }
 }
 

@@ -142,7 +142,7 @@ impl AuditLog {
             self.add(&mut next, &mut bytes, Event::Own(Own::Recovered { dropped_bytes: torn }));
         }
         self.add(&mut next, &mut bytes, event);
-        if next.head.seq % CHECKPOINT_EVERY == 0 {
+        if next.head.seq.is_multiple_of(CHECKPOINT_EVERY) {
             let event = event::checkpoint(&self.keys, next.head);
             self.add(&mut next, &mut bytes, event);
         }

@@ -83,10 +83,11 @@ pub fn verify(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Repor
     let mut report = walk.report;
     report.pending = walk.runs.into_keys().collect();
     // The head beside the log, and whatever only opening shows.
-    if let Err(error @ AuditError::Damaged { .. }) = AuditLog::open(dir, keys, anchor) {
-        if report.damage.is_empty() {
-            report.damage.push(error.to_string());
-        }
+    let opened = AuditLog::open(dir, keys, anchor);
+    if let Err(error @ AuditError::Damaged { .. }) = opened
+        && report.damage.is_empty()
+    {
+        report.damage.push(error.to_string());
     }
     Ok(report)
 }

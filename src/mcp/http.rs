@@ -143,10 +143,10 @@ impl Door {
         if owners.by_session.insert(session.clone(), owner).is_none() {
             owners.in_order.push_back(session);
         }
-        if owners.in_order.len() > SESSIONS {
-            if let Some(oldest) = owners.in_order.pop_front() {
-                owners.by_session.remove(&oldest);
-            }
+        if owners.in_order.len() > SESSIONS
+            && let Some(oldest) = owners.in_order.pop_front()
+        {
+            owners.by_session.remove(&oldest);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The MCP surface: three tools over stdio and over HTTP.
 //!
-//! Words come in as JSON and go to the broker parsed; what goes out passes [`outbound`], the one door,
+//! Words come in as JSON and go to the broker parsed; what goes out passes `outbound`, the one door,
 //! which takes nothing but what is redacted. `rmcp` stands in this room only. Nothing here decides.
 
 pub mod client;

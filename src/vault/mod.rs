@@ -2,7 +2,7 @@
 //!
 //! Every record is an age envelope to the vault's one X25519 identity; MACs in buckets under a root
 //! with an epoch say which records there are. [`Vault::reveal`] is the only way to a value and asks
-//! for an [`Intent`].
+//! for a [`crate::audit::Intent`].
 
 mod backup;
 mod envelope;
