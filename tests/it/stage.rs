@@ -13,45 +13,45 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take before the test gives up on it: far beyond what it needs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Stage {
-    pub dir: TempDir,
+pub(crate) struct Stage {
+    pub(crate) dir: TempDir,
 }
 
 impl Stage {
     /// A directory with nothing in it.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { dir: tempfile::Builder::new().prefix("authy-mcp-test-").tempdir().unwrap() }
     }
 
     /// A vault by identity file.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let stage = Self::empty();
         stage.ok(&["init", "--unlock", "identity-file"]);
         stage
     }
 
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The binary, in an environment of its own.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         command(&self.home(), self.dir.path())
     }
 
-    pub fn run(&self, words: &[&str]) -> Output {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.command().args(words).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs a command that must succeed; its standard output.
     #[track_caller]
-    pub fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let done = self.run(words);
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
@@ -59,7 +59,7 @@ impl Stage {
 
     /// Runs a command that must fail with a code; its standard error.
     #[track_caller]
-    pub fn fails(&self, code: i32, words: &[&str]) -> String {
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) -> String {
         let done = self.run(words);
         let err = String::from_utf8_lossy(&done.stderr).into_owned();
         assert_eq!(done.status.code(), Some(code), "{words:?}: {err}");
@@ -67,12 +67,12 @@ impl Stage {
     }
 
     #[track_caller]
-    pub fn set(&self, name: &str, value: &[u8]) {
+    pub(crate) fn set(&self, name: &str, value: &[u8]) {
         let done = self.set_with(name, value, &["--raw"]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    pub fn set_with(&self, name: &str, value: &[u8], options: &[&str]) -> Output {
+    pub(crate) fn set_with(&self, name: &str, value: &[u8], options: &[&str]) -> Output {
         let mut child = self
             .command()
             .args(["admin", "set", name])
@@ -88,14 +88,14 @@ impl Stage {
 
     /// Applies a policy document.
     #[track_caller]
-    pub fn policy(&self, text: &str) {
+    pub(crate) fn policy(&self, text: &str) {
         let file = self.path("policy.toml");
         std::fs::write(&file, text).unwrap();
         self.ok(&["admin", "policy", "apply", file.to_str().unwrap(), "--yes"]);
     }
 
     /// An executable script.
-    pub fn script(&self, name: &str, text: &str) -> String {
+    pub(crate) fn script(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
@@ -104,11 +104,11 @@ impl Stage {
     }
 
     /// A server over stdio for a scope.
-    pub fn serve(&self, scope: &str) -> Server {
+    pub(crate) fn serve(&self, scope: &str) -> Server {
         Server::start(self.command().args(["serve", "--scope", scope]))
     }
 
-    pub fn audit(&self) -> Vec<Value> {
+    pub(crate) fn audit(&self) -> Vec<Value> {
         self.ok(&["admin", "audit", "export"])
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -116,7 +116,7 @@ impl Stage {
     }
 }
 
-pub fn command(home: &Path, user: &Path) -> Command {
+pub(crate) fn command(home: &Path, user: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
     command
         .env_clear()
@@ -128,24 +128,24 @@ pub fn command(home: &Path, user: &Path) -> Command {
 }
 
 /// A policy with one rule.
-pub fn one_rule(scope: &str, secrets: &str, commands: &str, more: &str) -> String {
+pub(crate) fn one_rule(scope: &str, secrets: &str, commands: &str, more: &str) -> String {
     format!(
         "scope = \"{scope}\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nid = \"one\"\nsecrets = [\"{secrets}\"]\ndeliver = \"env\"\ncommands = {commands}\n{more}\n"
     )
 }
 
 /// A server and a client of the initialize era; everything that the server writes is kept.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: mpsc::Receiver<Value>,
     waiting: Vec<Value>,
-    pub tap: Arc<Mutex<Vec<u8>>>,
+    pub(crate) tap: Arc<Mutex<Vec<u8>>>,
     next: u64,
 }
 
 impl Server {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let tap = Arc::new(Mutex::new(Vec::new()));
@@ -178,18 +178,18 @@ impl Server {
         server
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a request and returns its id.
-    pub fn send(&mut self, method: &str, params: Value) -> u64 {
+    pub(crate) fn send(&mut self, method: &str, params: Value) -> u64 {
         self.next += 1;
         self.write(&json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}));
         self.next
     }
 
-    pub fn notify(&mut self, method: &str, params: Value) {
+    pub(crate) fn notify(&mut self, method: &str, params: Value) {
         self.write(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
@@ -200,7 +200,7 @@ impl Server {
 
     /// Waits for the answer to a request.
     #[track_caller]
-    pub fn answer(&mut self, id: u64) -> Value {
+    pub(crate) fn answer(&mut self, id: u64) -> Value {
         if let Some(at) = self.waiting.iter().position(|message| message["id"] == id) {
             return self.waiting.remove(at);
         }
@@ -214,12 +214,12 @@ impl Server {
     }
 
     /// Notifications that came so far.
-    pub fn notifications(&self, method: &str) -> Vec<Value> {
+    pub(crate) fn notifications(&self, method: &str) -> Vec<Value> {
         self.waiting.iter().filter(|message| message["method"] == method).cloned().collect()
     }
 
     #[track_caller]
-    pub fn tool(&mut self, tool: &str, arguments: Value) -> Value {
+    pub(crate) fn tool(&mut self, tool: &str, arguments: Value) -> Value {
         let id = self.send("tools/call", json!({"name": tool, "arguments": arguments}));
         let answer = self.answer(id);
         assert!(answer.get("result").is_some(), "{answer}");
@@ -228,12 +228,12 @@ impl Server {
 
     /// Runs a command; the structure of its answer, be it a result or a refusal.
     #[track_caller]
-    pub fn run(&mut self, arguments: Value) -> Value {
+    pub(crate) fn run(&mut self, arguments: Value) -> Value {
         self.tool("run_with_secrets", arguments)["structuredContent"].clone()
     }
 
     /// Closes standard input, as a client that goes away does, and waits for the end.
-    pub fn hang_up(mut self) -> Vec<u8> {
+    pub(crate) fn hang_up(mut self) -> Vec<u8> {
         drop(self.stdin.take());
         self.child.wait().unwrap();
         thread::sleep(Duration::from_millis(50));
@@ -241,7 +241,7 @@ impl Server {
         tap.clone()
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -255,7 +255,7 @@ impl Drop for Server {
 }
 
 /// Processes whose command line has a marker in it.
-pub fn processes(marker: &str) -> Vec<i32> {
+pub(crate) fn processes(marker: &str) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
@@ -268,7 +268,7 @@ pub fn processes(marker: &str) -> Vec<i32> {
 
 /// Waits until a condition holds.
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + PATIENCE;
     while !holds() {
         assert!(std::time::Instant::now() < until, "never: {what}");
