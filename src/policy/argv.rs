@@ -2,7 +2,8 @@
 //!
 //! `*` inside an element is a glob. An argument that begins with `-` or `\` is matched only by an element
 //! that begins with the same: `*` never lets an option or a psql meta-command through. `**`, last only,
-//! matches any rest, also none.
+//! matches any rest, also none. An element with a `/` names a place, and its `*` never climbs out of it:
+//! `reports/*.sql` does not cover `reports/../secrets.sql`.
 
 use std::path::Path;
 
@@ -93,8 +94,15 @@ fn element_matches(element: &str, arg: &str) -> bool {
     let guarded = |c: char| matches!(c, '-' | '\\');
     match arg.chars().next().filter(|c| guarded(*c)) {
         Some(first) if !element.starts_with(first) => false,
+        _ if element.contains('/') && climbs(arg) > climbs(element) => false,
         _ => glob_matches(element, arg),
     }
+}
+
+/// How many segments of a path or URL are `..`, also with its dots percent-encoded, as URLs may have them.
+fn climbs(text: &str) -> usize {
+    let plain = text.replace("%2e", ".").replace("%2E", ".");
+    plain.split(['/', '\\', '?', '#', '=']).filter(|segment| *segment == "..").count()
 }
 
 fn check_program(program: &str) -> Result<(), ArgvError> {
@@ -144,6 +152,15 @@ mod tests {
             (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/a.sql"], true),
             (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/a.sql.sh"], false),
             (&["psql", "-f", "r/*.sql"], &["psql", "-fr/a.sql"], false),
+            (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/2026/a.sql"], true),
+            (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/../a.sql"], false),
+            (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/../../home/x/a.sql"], false),
+            (&["psql", "-f", "r/*.sql"], &["psql", "-f", "r/..a/b..sql"], true),
+            (&["psql", "-f", "../r/*.sql"], &["psql", "-f", "../r/a.sql"], true),
+            (&["psql", "-f", "../r/*.sql"], &["psql", "-f", "../r/../a.sql"], false),
+            (&["psql", "--file=r/*"], &["psql", "--file=r/../a"], false),
+            (&["curl", "https://h/v1/*"], &["curl", "https://h/v1/../admin"], false),
+            (&["curl", "https://h/v1/*"], &["curl", "https://h/v1/%2e%2E/admin"], false),
             (&["psql", "-*"], &["psql", "-x"], true),
             (&["psql", "*"], &["psql", ""], true),
             (&["psql", "*"], &["psql", "--command=x"], false),

@@ -56,6 +56,12 @@ pub fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
     for barrier in before.barriers.difference(&after.barriers) {
         note(true, format!("- {barrier}"));
     }
+    let kept = |order: &[Vec<String>], other: &[Vec<String>]| -> Vec<Vec<String>> {
+        order.iter().filter(|rule| other.contains(rule)).cloned().collect()
+    };
+    if kept(&after.order, &before.order) != kept(&before.order, &after.order) {
+        note(true, "~ the order of the rules: for each secret the first that fits decides".to_owned());
+    }
     for (now, then) in after.limits.iter().zip(before.limits.iter().chain(std::iter::repeat(&("", 0)))) {
         if now.1 != then.1 && old.is_some() {
             note(now.1 > then.1, format!("{}: {} → {}", now.0, then.1, now.1));
@@ -69,15 +75,16 @@ pub fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
 struct Facets {
     grants: BTreeSet<String>,
     barriers: BTreeSet<String>,
+    /// What each rule gives, in file order.
+    order: Vec<Vec<String>>,
     limits: Vec<(&'static str, u64)>,
 }
 
 impl Facets {
     fn of(document: &Document) -> Self {
         let mut grants = BTreeSet::new();
-        for rule in &document.allow {
-            grants.extend(rule_grants(rule));
-        }
+        let order: Vec<Vec<String>> = document.allow.iter().map(rule_grants).collect();
+        grants.extend(order.iter().flatten().cloned());
         grants.extend(document.env.path.iter().map(|dir| format!("programs from {dir}")));
         grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
         grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
@@ -91,6 +98,7 @@ impl Facets {
         let limits = &document.limits;
         Self {
             grants,
+            order,
             barriers: document.deny.iter().map(|pattern| format!("deny {pattern}")).collect(),
             limits: vec![
                 ("timeout (s)", limits.timeout.as_secs()),
@@ -121,6 +129,7 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
     if rule.pin {
         terms.push("pinned".to_owned());
     }
+    terms.extend(rule.timeout.map(|timeout| format!("at most {} s", timeout.as_secs())));
     terms.extend(rule.env.iter().map(|(secret, name)| format!("{secret} as {name}")));
     terms.extend(rule.set_env.iter().map(|(name, text)| format!("{name}={text:?}")));
     let secrets: Vec<&str> = rule.secrets.iter().map(crate::name::SecretPattern::as_str).collect();

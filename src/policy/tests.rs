@@ -405,6 +405,26 @@ fn a_rule_from_the_command_line() {
     assert!(less.iter().all(|change| !change.widens));
 }
 
+#[test]
+fn another_order_or_timeout_is_a_change() {
+    let rule = |id: &str, deliver: &str, extra: &str| {
+        format!(
+            "[[allow]]\nid = \"{id}\"\nsecrets = [\"a/*\"]\ndeliver = \"{deliver}\"\ncommands = [[\"curl\", \"**\"]]\n{extra}\n"
+        )
+    };
+    let document = |rules: &[String]| {
+        Document::parse(&format!("scope = \"dev\"\n[sandbox]\nmode = \"off\"\n{}", rules.concat())).unwrap()
+    };
+    let (one, two) = (rule("one", "file", "output = \"withhold\""), rule("two", "env", ""));
+    let changed =
+        changes(Some(&document(&[one.clone(), two.clone()])), &document(&[two.clone(), one.clone()]));
+    assert_eq!(changed.len(), 1);
+    assert!(changed[0].widens && changed[0].text.contains("order"), "{changed:?}");
+    let slower = rule("two", "env", "timeout = \"5s\"");
+    let changed = changes(Some(&document(&[one.clone(), slower])), &document(&[one, two]));
+    assert!(changed.iter().any(|change| change.widens && change.text.contains("curl")), "{changed:?}");
+}
+
 proptest! {
     #[test]
     fn less_is_never_more(
