@@ -51,8 +51,7 @@ impl Broker {
     ) -> Result<Answer<TokenAnswer>, Refusal> {
         let mut open = self.open()?;
         let now = Timestamp::now();
-        let mut session =
-            Session::authenticate(&open.vault, &open.keys, credential, &self.local_principal, now)?;
+        let mut session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         let wish = Wish::parse(params, &session)?;
         let body = match params.purpose {
             Purpose::NarrowMe => narrow_me(&mut open, session, wish, now)?,

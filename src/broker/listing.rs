@@ -34,13 +34,7 @@ impl Broker {
 
     fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
         let open = self.open()?;
-        let session = Session::authenticate(
-            &open.vault,
-            &open.keys,
-            credential,
-            &self.local_principal,
-            Timestamp::now(),
-        )?;
+        let session = Session::authenticate(&open.vault, &open.keys, credential, Timestamp::now())?;
         let all: Vec<SecretFacts> =
             open.vault.list_secrets().map_err(refuse::from_vault)?.into_iter().map(facts_of).collect();
         Ok(Answer { body: listing(&session, &all), needles: self.needles.of(&session.scope) })

@@ -16,10 +16,10 @@ mod records;
 pub mod refusal;
 mod refuse;
 mod resolve;
+mod service;
 mod session;
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -39,6 +39,7 @@ use crate::{
 };
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
+pub use service::{Caller, Pending, Service};
 
 /// How long an operation waits for another process that has the vault.
 const WAIT: Duration = Duration::from_secs(5);
@@ -51,9 +52,31 @@ pub enum Credential {
     /// A bearer token.
     Token(Arc<SecretString>),
     /// A scope named by whoever can open the vault by themselves.
-    LocalScope(ScopeName),
+    LocalScope(LocalSession),
     /// Nothing was given, or what was given can't be read: every call is refused, in these words.
     Missing(String),
+}
+
+/// The session of a process that needs no token: what it gives up, it alone gives up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSession {
+    /// The scope it named.
+    pub scope: ScopeName,
+    /// Which session.
+    pub instance: GrantId,
+}
+
+impl LocalSession {
+    /// A session of its own.
+    pub fn new(scope: ScopeName) -> Self {
+        Self { scope, instance: GrantId::random() }
+    }
+
+    /// `local:UID#INSTANCE`.
+    fn principal(&self) -> String {
+        let instance = self.instance.as_str().trim_start_matches("g_");
+        format!("local:{}#{instance}", rustix::process::getuid().as_raw())
+    }
 }
 
 /// An answer, and what must be masked in it before it goes anywhere.
@@ -77,8 +100,6 @@ pub struct Settings {
     pub supervisor: PathBuf,
     /// The user's home directory.
     pub user_home: PathBuf,
-    /// The server's environment, from which a policy may pass variables.
-    pub environment: BTreeMap<String, String>,
 }
 
 /// The broker of one home, in this process.
@@ -88,7 +109,6 @@ pub struct Broker {
     needles: needles::ScopeNeedles,
     limits: limits::Limiter,
     digests: resolve::Digests,
-    local_principal: String,
     unanchored: AtomicBool,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -99,7 +119,6 @@ struct Place {
     home: PathBuf,
     supervisor: PathBuf,
     user_home: PathBuf,
-    environment: BTreeMap<String, String>,
 }
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
@@ -118,12 +137,10 @@ impl Broker {
                 home: settings.home,
                 supervisor: settings.supervisor,
                 user_home: settings.user_home,
-                environment: settings.environment,
             },
             needles: needles::ScopeNeedles::default(),
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
-            local_principal: local_principal(),
             unanchored: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -146,13 +163,7 @@ impl Broker {
         let credential = credential.clone();
         let checked = blocking(move || {
             let open = broker.open()?;
-            session::check(
-                &open.vault,
-                &open.keys,
-                &credential,
-                &broker.local_principal,
-                jiff::Timestamp::now(),
-            )
+            session::check(&open.vault, &open.keys, &credential, jiff::Timestamp::now())
         });
         checked.await.map_err(|refusal| self.refused(refusal))
     }
@@ -222,13 +233,6 @@ fn open_with(home: &std::path::Path, keys: Arc<Keys>) -> Result<Opened, Refusal>
     let anchor = vault.audit_anchor().map_err(refuse::from_vault)?;
     let audit = AuditLog::open(&home.join("audit"), keys.audit(), anchor).map_err(refuse::from_audit)?;
     Ok(Opened { keys, vault, audit })
-}
-
-/// One process that opens the vault by itself is one session: what it gives up, it alone gives up.
-fn local_principal() -> String {
-    let instance = GrantId::random();
-    let instance = instance.as_str().trim_start_matches("g_");
-    format!("local:{}#{instance}", rustix::process::getuid().as_raw())
 }
 
 /// Runs what blocks (disk, key stretching) away from the tasks that serve.

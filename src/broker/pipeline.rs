@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Broker, Credential, Opened, Refused, api,
+    Answer, Broker, Caller, Opened, Refused, api,
     api::{RunParams, RunResult},
     blocking, limits,
     refusal::{Code, Refusal},
@@ -26,7 +26,6 @@ use crate::{
     policy::{Allowed, Decision, Deliver, OutputMode, Request, RunTerms, Terms},
     redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, RunError, RunOutput},
-    value::SecretValue,
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
@@ -58,16 +57,16 @@ impl Broker {
     /// A refusal.
     pub async fn run_with_secrets(
         self: &Arc<Self>,
-        credential: &Credential,
+        caller: &Caller,
         params: RunParams,
         progress: Option<mpsc::Sender<Piece>>,
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(self);
-        let credential = credential.clone();
+        let caller = caller.clone();
         let ended = cancel.child_token();
         let guard = ended.clone().drop_guard();
-        let task = self.tasks.spawn(async move { broker.run(credential, params, progress, ended).await });
+        let task = self.tasks.spawn(async move { broker.run(caller, params, progress, ended).await });
         let result = match task.await {
             Ok(result) => result,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
@@ -83,13 +82,13 @@ impl Broker {
     /// A refusal.
     pub async fn run_attached(
         self: &Arc<Self>,
-        credential: &Credential,
+        caller: &Caller,
         params: RunParams,
         near: PathBuf,
     ) -> Result<Ending, Refused> {
         let broker = Arc::clone(self);
-        let credential = credential.clone();
-        let admitted = blocking(move || broker.admit(&credential, &params, Some(near))).await?;
+        let caller = caller.clone();
+        let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
         let Admitted { intent, launch, needles, audit, _place } = admitted;
         let started = Instant::now();
         let done = run::pass_through(launch, needles).await;
@@ -104,13 +103,13 @@ impl Broker {
 
     async fn run(
         self: Arc<Self>,
-        credential: Credential,
+        caller: Caller,
         params: RunParams,
         progress: Option<mpsc::Sender<Piece>>,
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(&self);
-        let admitted = blocking(move || broker.admit(&credential, &params, None)).await?;
+        let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
         let Admitted { intent, launch, needles, audit, _place } = admitted;
         let terms = run_terms(&intent).clone();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
@@ -138,15 +137,10 @@ impl Broker {
         Ok(())
     }
 
-    fn admit(
-        &self,
-        credential: &Credential,
-        params: &RunParams,
-        near: Option<PathBuf>,
-    ) -> Result<Admitted, Refused> {
+    fn admit(&self, caller: &Caller, params: &RunParams, near: Option<PathBuf>) -> Result<Admitted, Refused> {
         let mut open = self.open().map_err(|refusal| self.refused(refusal))?;
         let mut who = Who::default();
-        let admitted = self.admit_in(&mut open, &mut who, credential, params, near);
+        let admitted = self.admit_in(&mut open, &mut who, caller, params, near);
         match admitted {
             Ok((intent, launch, needles, place)) => {
                 Ok(Admitted { intent, launch, needles, audit: open.audit, _place: place })
@@ -159,13 +153,12 @@ impl Broker {
         &self,
         open: &mut Opened,
         who: &mut Who,
-        credential: &Credential,
+        caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
     ) -> Result<(Intent, Launch, NeedleSet, limits::Place), Refusal> {
         let now = Timestamp::now();
-        let mut session =
-            Session::authenticate(&open.vault, &open.keys, credential, &self.local_principal, now)?;
+        let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
 
@@ -183,7 +176,7 @@ impl Broker {
 
         let facts = self.intent_facts(&session, &allowed, &request)?;
         let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
-        let prepared = self.prepare(open, &intent, params);
+        let prepared = self.prepare(open, &intent, caller, params);
         match prepared {
             Ok((launch, needles)) => Ok((intent, launch, needles, place)),
             Err(refusal) => {
@@ -199,6 +192,7 @@ impl Broker {
         &self,
         open: &mut Opened,
         intent: &Intent,
+        caller: &Caller,
         params: &RunParams,
     ) -> Result<(Launch, NeedleSet), Refusal> {
         let head = open.audit.head();
@@ -217,18 +211,16 @@ impl Broker {
         }
         let values = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
         let needles = self.needles.add(intent.scope(), values);
-        let launch = self.launch(intent.run_id().clone(), terms, params, env_secrets, file_secrets);
+        let launch = Launch {
+            env: environment(terms, caller),
+            env_secrets,
+            file_secrets,
+            ..self.launch(intent.run_id().clone(), terms, params)
+        };
         Ok((launch, needles))
     }
 
-    fn launch(
-        &self,
-        run_id: RunId,
-        terms: &RunTerms,
-        params: &RunParams,
-        env_secrets: Vec<(EnvName, SecretName, SecretValue)>,
-        file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
-    ) -> Launch {
+    fn launch(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Launch {
         let argv0 = params.command.first().cloned().unwrap_or_default();
         Launch {
             run_id,
@@ -236,9 +228,9 @@ impl Broker {
             program: terms.program.clone(),
             pin: terms.pin,
             argv: std::iter::once(argv0).chain(terms.args.iter().cloned()).collect(),
-            env: self.environment(terms),
-            env_secrets,
-            file_secrets,
+            env: BTreeMap::new(),
+            env_secrets: Vec::new(),
+            file_secrets: Vec::new(),
             path: terms.path.clone(),
             home: terms.home,
             user_home: self.settings.user_home.clone(),
@@ -248,17 +240,6 @@ impl Broker {
             grace: GRACE,
             output_limit: terms.output_limit,
         }
-    }
-
-    /// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
-    fn environment(&self, terms: &RunTerms) -> BTreeMap<EnvName, std::ffi::OsString> {
-        let passed = terms.pass_env.iter().filter_map(|name| {
-            let value = self.settings.environment.get(name.as_str())?;
-            Some((name.clone(), value.clone()))
-        });
-        let set =
-            terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
-        passed.chain(set).map(|(name, text)| (name, text.into())).collect()
     }
 
     fn request(
@@ -323,6 +304,16 @@ impl Broker {
             Err(error) => refuse::from_audit(error),
         }
     }
+}
+
+/// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
+fn environment(terms: &RunTerms, caller: &Caller) -> BTreeMap<EnvName, std::ffi::OsString> {
+    let passed = terms.pass_env.iter().filter_map(|name| {
+        let value = caller.environment.get(name.as_str())?;
+        Some((name.clone(), value.clone()))
+    });
+    let set = terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
+    passed.chain(set).map(|(name, text)| (name, text.into())).collect()
 }
 
 fn run_terms(intent: &Intent) -> &RunTerms {

@@ -47,10 +47,9 @@ impl Session {
         vault: &Vault,
         keys: &Keys,
         credential: &Credential,
-        local_principal: &str,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let (caller, narrowings, ends) = present(vault, keys, credential, local_principal, now)?;
+        let (caller, narrowings, ends) = present(vault, keys, credential, now)?;
         let policy = session_policy(vault, &caller, &narrowings)?;
         Ok(Self {
             principal: caller.principal,
@@ -90,10 +89,9 @@ fn present(
     vault: &Vault,
     keys: &Keys,
     credential: &Credential,
-    local_principal: &str,
     now: Timestamp,
 ) -> Result<(Caller, Vec<Narrowing>, Option<i64>), Refusal> {
-    let caller = identify(vault, keys, credential, local_principal, now)?;
+    let caller = identify(vault, keys, credential, now)?;
     let narrowings = records::narrowings(vault, &caller.principal).map_err(from_record)?;
     let ends = earliest_end(&caller, &narrowings);
     if ends.is_some_and(|end| end <= now.as_second()) {
@@ -150,21 +148,15 @@ impl Session {
     }
 }
 
-fn identify(
-    vault: &Vault,
-    keys: &Keys,
-    credential: &Credential,
-    local_principal: &str,
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
+fn identify(vault: &Vault, keys: &Keys, credential: &Credential, now: Timestamp) -> Result<Caller, Refusal> {
     match credential {
         Credential::Missing(why) => Err(Refusal::new(
             Code::TokenInvalid,
             why.clone(),
             "start the server with --token-file FILE (authy-mcp config CLIENT --scope SCOPE writes one), or with --scope SCOPE",
         )),
-        Credential::LocalScope(scope) => {
-            Ok(Caller { principal: local_principal.to_owned(), scope: scope.clone(), token: None })
+        Credential::LocalScope(local) => {
+            Ok(Caller { principal: local.principal(), scope: local.scope.clone(), token: None })
         }
         Credential::Token(text) => {
             let revoked = records::revocations(vault).map_err(from_record)?;
@@ -280,8 +272,7 @@ pub(super) fn check(
     vault: &Vault,
     keys: &Keys,
     credential: &Credential,
-    local_principal: &str,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    present(vault, keys, credential, local_principal, now).map(drop)
+    present(vault, keys, credential, now).map(drop)
 }

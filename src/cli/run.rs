@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Globals, open, output::Output, runtime, serve};
 use crate::{
     broker::{
-        Broker, Credential,
+        Broker, Credential, LocalSession,
         admin::Failure,
         api::RunParams,
         refusal::{Code, Refusal},
@@ -61,11 +61,11 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         ..RunParams::default()
     };
     let near = config::cwd().map_err(open::environment)?;
-    let credential = Credential::LocalScope(args.scope.clone());
+    let caller = serve::caller(Credential::LocalScope(LocalSession::new(args.scope.clone())));
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let broker = Broker::new(settings);
-        let done = broker.run_attached(&credential, params, near).await;
+        let done = broker.run_attached(&caller, params, near).await;
         broker.close().await;
         done
     });

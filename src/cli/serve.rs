@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Broker, Credential, Settings,
+        Broker, Caller, Credential, LocalSession, Service, Settings,
         admin::{Failure, FailureKind},
     },
     config,
@@ -54,11 +54,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    let broker = Broker::new(settings(globals)?);
+    let broker: Arc<dyn Service> = Arc::new(Broker::new(settings(globals)?));
     crate::run::become_subreaper();
     let served = runtime()?.block_on(async {
         match args.http {
-            None => stdio(broker, credential(args)).await,
+            None => stdio(broker, caller(credential(args))).await,
             Some(addr) => http(broker, args, addr).await,
         }
     });
@@ -77,8 +77,12 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         opener,
         supervisor: open::binary()?,
         user_home: config::user_home().map_err(open::environment)?,
-        environment: config::environment(),
     })
+}
+
+/// Whoever calls through this process.
+pub(super) fn caller(credential: Credential) -> Caller {
+    Caller { credential, environment: Arc::new(config::environment()) }
 }
 
 fn credential(args: &Args) -> Credential {
@@ -86,7 +90,7 @@ fn credential(args: &Args) -> Credential {
         return token_from(path);
     }
     match (&args.scope, config::token()) {
-        (Some(scope), _) => Credential::LocalScope(scope.clone()),
+        (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone())),
         (None, Some(token)) => Credential::Token(Arc::new(token)),
         (None, None) => Credential::Missing("the server was started without a credential".to_owned()),
     }
@@ -99,7 +103,7 @@ fn token_from(path: &Path) -> Credential {
     }
 }
 
-async fn stdio(broker: Arc<Broker>, credential: Credential) -> Result<(), Failure> {
+async fn stdio(broker: Arc<dyn Service>, caller: Caller) -> Result<(), Failure> {
     if std::io::stdin().is_terminal() {
         return Err(usage_failure(
             "standard input is a terminal, and MCP clients speak over a pipe",
@@ -109,7 +113,7 @@ async fn stdio(broker: Arc<Broker>, credential: Credential) -> Result<(), Failur
     let stop = stop_signal()?;
     let closing = Arc::clone(&broker);
     let served = tokio::select! {
-        served = serve_stdio(broker, credential) => served,
+        served = serve_stdio(broker, caller) => served,
         () = stop.cancelled() => {
             closing.close().await;
             Ok(())
@@ -118,7 +122,7 @@ async fn stdio(broker: Arc<Broker>, credential: Credential) -> Result<(), Failur
     served.map_err(failure)
 }
 
-async fn http(broker: Arc<Broker>, args: &Args, addr: SocketAddr) -> Result<(), Failure> {
+async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result<(), Failure> {
     let settings = HttpSettings {
         addr,
         allow_hosts: args.allow_host.clone(),
@@ -130,7 +134,9 @@ async fn http(broker: Arc<Broker>, args: &Args, addr: SocketAddr) -> Result<(), 
         let line = format!("listening on http://{addr}/mcp\n");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
     };
-    serve_http(broker, settings, ready, stop_signal()?).await.map_err(failure)
+    serve_http(broker, Arc::new(config::environment()), settings, ready, stop_signal()?)
+        .await
+        .map_err(failure)
 }
 
 /// Cancelled by SIGTERM, SIGINT or SIGHUP.

@@ -2,7 +2,7 @@
 //! its scope is that token's, whatever session it names.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{ServeError, Server};
-use crate::broker::{Broker, Credential, refusal::Code};
+use crate::broker::{Caller, Credential, Service, refusal::Code};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Sessions whose owner is remembered; the oldest are forgotten, and refused from then on.
@@ -57,7 +57,8 @@ pub struct HttpSettings {
 /// # Errors
 /// [`ServeError::Exposed`], [`ServeError::Listen`].
 pub async fn serve_http(
-    broker: Arc<Broker>,
+    broker: Arc<dyn Service>,
+    environment: Arc<BTreeMap<String, String>>,
     settings: HttpSettings,
     ready: impl FnOnce(SocketAddr),
     stop: CancellationToken,
@@ -68,7 +69,7 @@ pub async fn serve_http(
     let failed = |source| ServeError::Listen { addr: settings.addr, source };
     let listener = tokio::net::TcpListener::bind(settings.addr).await.map_err(failed)?;
     ready(listener.local_addr().map_err(failed)?);
-    let app = router(Arc::clone(&broker), &settings, &stop);
+    let app = router(Arc::clone(&broker), environment, &settings, &stop);
     let stopped = stop.clone();
     let served =
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await;
@@ -76,7 +77,12 @@ pub async fn serve_http(
     served.map_err(failed)
 }
 
-fn router(broker: Arc<Broker>, settings: &HttpSettings, stop: &CancellationToken) -> Router {
+fn router(
+    broker: Arc<dyn Service>,
+    environment: Arc<BTreeMap<String, String>>,
+    settings: &HttpSettings,
+    stop: &CancellationToken,
+) -> Router {
     let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "::1", "[::1]"].map(str::to_owned).to_vec();
     hosts.extend(settings.allow_hosts.iter().cloned());
     let config = StreamableHttpServerConfig::default()
@@ -84,7 +90,7 @@ fn router(broker: Arc<Broker>, settings: &HttpSettings, stop: &CancellationToken
         .with_allowed_origins(settings.allow_origins.iter().cloned())
         .enforce_origin_validation()
         .with_cancellation_token(stop.child_token());
-    let server = Server::for_requests(Arc::clone(&broker));
+    let server = Server::for_requests(Arc::clone(&broker), environment);
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(LocalSessionManager::default()),
@@ -96,7 +102,7 @@ fn router(broker: Arc<Broker>, settings: &HttpSettings, stop: &CancellationToken
 
 /// What the door knows: the broker, and whose each session is.
 struct Door {
-    broker: Arc<Broker>,
+    broker: Arc<dyn Service>,
     owners: Mutex<Owners>,
 }
 
@@ -111,7 +117,8 @@ async fn check(State(door): State<Arc<Door>>, mut request: Request, next: Next) 
     let Some(token) = bearer(request.headers()) else { return unauthorized(None) };
     let credential = Credential::Token(Arc::new(token));
     let owner = digest(&credential);
-    if let Err(refused) = door.broker.check_credential(&credential).await {
+    let caller = Caller { credential: credential.clone(), environment: Arc::default() };
+    if let Err(refused) = door.broker.check(&caller).await {
         return match refused.body.code {
             Code::TokenExpired | Code::TokenInvalid => unauthorized(Some(refused.body.code)),
             // Tools answer that themselves, with a code and a hint.

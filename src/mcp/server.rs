@@ -1,6 +1,6 @@
 //! The protocol's handler: who calls comes with each request, never from an earlier one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rmcp::{
     RoleServer, ServerHandler,
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{outbound, tools};
-use crate::broker::{Answer, Broker, Credential, refusal::Refusal};
+use crate::broker::{Answer, Caller, Credential, Service, refusal::Refusal};
 
 /// How long a client may keep the list of tools, in milliseconds: it is the same for as long as the
 /// server runs.
@@ -23,14 +23,16 @@ const TOOLS_TTL: u64 = 3_600_000;
 /// One server over one broker; over HTTP there is one a session, and none of them holds anything.
 #[derive(Clone)]
 pub struct Server {
-    pub(super) broker: Arc<Broker>,
+    pub(super) broker: Arc<dyn Service>,
+    /// This process's own, from which a policy may pass variables.
+    environment: Arc<BTreeMap<String, String>>,
     /// Over stdio, who started the process; over HTTP, nobody: each request brings its own.
     credential: Option<Credential>,
 }
 
 /// One call: who makes it, and how it is spoken to meanwhile.
 pub(super) struct Call {
-    pub credential: Credential,
+    pub caller: Caller,
     pub peer: Peer<RoleServer>,
     pub progress: Option<ProgressToken>,
     pub cancel: CancellationToken,
@@ -38,13 +40,13 @@ pub(super) struct Call {
 
 impl Server {
     /// A server for the process's own credential.
-    pub fn for_process(broker: Arc<Broker>, credential: Credential) -> Self {
-        Self { broker, credential: Some(credential) }
+    pub fn for_process(broker: Arc<dyn Service>, caller: Caller) -> Self {
+        Self { broker, environment: caller.environment, credential: Some(caller.credential) }
     }
 
     /// A server whose requests bring their credentials.
-    pub(super) fn for_requests(broker: Arc<Broker>) -> Self {
-        Self { broker, credential: None }
+    pub(super) fn for_requests(broker: Arc<dyn Service>, environment: Arc<BTreeMap<String, String>>) -> Self {
+        Self { broker, environment, credential: None }
     }
 
     pub(super) fn refuse(&self, refusal: Refusal) -> CallToolResult {
@@ -57,7 +59,7 @@ impl Server {
             .or_else(own)
             .unwrap_or_else(|| Credential::Missing("the request carries no credential".to_owned()));
         Call {
-            credential,
+            caller: Caller { credential, environment: Arc::clone(&self.environment) },
             peer: context.peer.clone(),
             progress: context.meta.get_progress_token(),
             cancel: context.ct.clone(),

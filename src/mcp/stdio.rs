@@ -5,15 +5,15 @@ use std::sync::Arc;
 use rmcp::ServiceExt;
 
 use super::{ServeError, Server};
-use crate::broker::{Broker, Credential};
+use crate::broker::{Caller, Service};
 
 /// Serves the client at the other end of standard input and output, until it is gone; then ends what it
 /// left running.
 ///
 /// # Errors
 /// [`ServeError::Connection`] where it never spoke MCP.
-pub async fn serve_stdio(broker: Arc<Broker>, credential: Credential) -> Result<(), ServeError> {
-    let server = Server::for_process(Arc::clone(&broker), credential);
+pub async fn serve_stdio(broker: Arc<dyn Service>, caller: Caller) -> Result<(), ServeError> {
+    let server = Server::for_process(Arc::clone(&broker), caller);
     let served = match server.serve(rmcp::transport::stdio()).await {
         Ok(running) => {
             running.waiting().await.map(drop).map_err(|error| ServeError::Connection(error.to_string()))

@@ -18,7 +18,7 @@ pub(in crate::mcp) async fn list_allowed(
     if let Err(refusal) = super::parse::<ListAllowedParams>(arguments, "call it without arguments: {}") {
         return server.refuse(refusal);
     }
-    match server.broker.list_allowed(&call.credential).await {
+    match server.broker.list_allowed(&call.caller).await {
         Ok(answer) => outbound::answer(&answer, render::allowed),
         Err(refused) => outbound::refusal(&refused),
     }

@@ -21,7 +21,7 @@ pub(in crate::mcp) async fn request_token(
         Ok(params) => params,
         Err(refusal) => return server.refuse(refusal),
     };
-    match server.broker.request_token(&call.credential, params).await {
+    match server.broker.request_token(&call.caller, params).await {
         Ok(answer) => outbound::answer(&answer, render::token),
         Err(refused) => outbound::refusal(&refused),
     }

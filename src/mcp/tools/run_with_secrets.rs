@@ -36,7 +36,7 @@ pub(in crate::mcp) async fn run_with_secrets(
             (Some(send), Some(tokio::spawn(report(call.peer.clone(), token.clone(), receive))))
         }
     };
-    let done = server.broker.run_with_secrets(&call.credential, params, progress, call.cancel.clone()).await;
+    let done = server.broker.run_with_secrets(&call.caller, params, progress, call.cancel.clone()).await;
     if let Some(reporting) = reporting {
         // Everything that was said on the way is said before the result.
         let _ = reporting.await;

@@ -1,0 +1,91 @@
+//! What agents ask of a broker, wherever it is: in this process, or in the daemon.
+
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Answer, Broker, Credential, Refused,
+    api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
+};
+use crate::{redact::NeedleSet, run::Piece};
+
+/// An answer that is being worked out.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who calls, and through which server: both come with every request.
+#[derive(Clone)]
+pub struct Caller {
+    /// Rebuilt into a session at every request.
+    pub credential: Credential,
+    /// The environment of the server through which the call came; a policy may pass variables of it.
+    pub environment: Arc<BTreeMap<String, String>>,
+}
+
+/// The calls of agents.
+pub trait Service: Send + Sync {
+    /// Whether a credential is good at this moment.
+    fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>>;
+
+    /// What the session may use and run.
+    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>>;
+
+    /// Runs a command with secrets.
+    fn run_with_secrets<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Pending<'a, Result<Answer<RunResult>, Refused>>;
+
+    /// Narrows the session, or issues a narrower credential under it.
+    fn request_token<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: TokenParams,
+    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>>;
+
+    /// What must be masked in anything that goes out beside an answer, as far as this process knows.
+    fn needles_for_anyone(&self) -> NeedleSet;
+
+    /// Ends what this server's callers left running.
+    fn close(&self) -> Pending<'_, ()>;
+}
+
+impl Service for Arc<Broker> {
+    fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
+        Box::pin(self.check_credential(&caller.credential))
+    }
+
+    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
+        Box::pin(Broker::list_allowed(self, &caller.credential))
+    }
+
+    fn run_with_secrets<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
+        Box::pin(Broker::run_with_secrets(self, caller, params, progress, cancel))
+    }
+
+    fn request_token<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: TokenParams,
+    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
+        Box::pin(Broker::request_token(self, &caller.credential, params))
+    }
+
+    fn needles_for_anyone(&self) -> NeedleSet {
+        Broker::needles_for_anyone(self)
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(Broker::close(self))
+    }
+}
