@@ -4,6 +4,7 @@
 //! `tests/it/arrows.rs` holds the `use` lines against this list:
 //!
 //! - [`cli`], [`mcp`]: words in, words out. [`config`]: paths and client configurations.
+//! - [`local_api`]: the daemon's API on a Unix socket, and its client.
 //! - [`broker`]: the one place where a request becomes an action.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
 //! - [`run`]: child processes. [`redact`]: needles, the streaming redactor, what may leave.
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod local_api;
 pub mod mcp;
 pub mod name;
 pub mod policy;

@@ -1,6 +1,7 @@
 //! The operator's path: the same pipeline, with what only the person who can unlock may do.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,7 +26,7 @@ use crate::{
         self, Change, Decision, Document, Explanation, Finding, NewRule, Policy, Request, Resolved,
         RevealRequest,
     },
-    redact,
+    redact, store,
     token::{self, Claims, Class},
     value::SecretValue,
     vault::{
@@ -110,6 +111,8 @@ pub struct TokenOrder {
     pub max_uses: Option<u32>,
     /// The principal; made up where absent.
     pub subject: Option<String>,
+    /// The file in the home's `tokens/` that it is for, where it is renewed at each unlock.
+    pub file: Option<String>,
 }
 
 /// A token as the vault knows it, without the token.
@@ -181,6 +184,35 @@ impl Admin {
     fn with_key(home: &Path, key: VaultKey) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
         Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal }
+    }
+
+    /// The identity, for the daemon that is to have it.
+    pub fn identity(&self) -> SecretString {
+        SecretString::from(self.keys.vault.identity_text().as_str())
+    }
+
+    /// A key by which a daemon and its operator show each other that both know the identity.
+    pub fn local_key(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        self.keys.vault.derive(super::LOCAL_API)
+    }
+
+    /// How often the vault was changed, and when anything last happened in it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn last_use(&self) -> Result<(u64, Option<String>), Failure> {
+        let epoch = self.vault()?.epoch();
+        let last = self.audit_events(&AuditFilter { last: Some(1), ..AuditFilter::default() })?;
+        let time = last.first().and_then(|event| event.get("time")?.as_str().map(str::to_owned));
+        Ok((epoch, time))
+    }
+
+    /// Puts on record that the vault was unlocked into a daemon.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn note_unlock(&self) -> Result<(), Failure> {
+        self.change("unlock", self.home.display().to_string(), None, |_| Ok(()))
     }
 
     /// The home.
@@ -436,12 +468,74 @@ impl Admin {
         };
         let (token, claims) = self.keys.token.issue(wanted, now);
         let info = TokenInfo::new(&claims, order.max_uses);
-        let stored = StoredToken { class: Class::Session, parent: None, info: info.clone() };
+        let stored =
+            StoredToken { class: Class::Session, parent: None, info: info.clone(), file: order.file.clone() };
         let target = format!("{} {}", order.scope, info.id);
         self.change("token_issue", target, Some(format!("for {} s", ttl.as_secs())), |open| {
             records::put_token(&mut open.vault, &stored, now).map_err(record_failure)
         })?;
         Ok((token, info))
+    }
+
+    /// Issues a token into a file of the home's `tokens/`, where `unlock` renews it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    #[expect(clippy::disallowed_methods, reason = "a token goes into its file")]
+    pub fn issue_token_file(&self, order: &TokenOrder) -> Result<PathBuf, Failure> {
+        let name = order.file.as_deref().unwrap_or("session.jwt");
+        let file = self.home.join("tokens").join(name);
+        let (token, _) = self.issue_token(order)?;
+        store::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|error| {
+            Failure::new(
+                FailureKind::Failed,
+                format!("{} can't be written: {error}", file.display()),
+                "authy-mcp doctor",
+            )
+        })?;
+        Ok(file)
+    }
+
+    /// Issues anew what `config` once wrote into `tokens/` and what has lived for more than half its
+    /// time. What is in those files is not looked at: the vault knows what belongs there.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
+        let mut latest: BTreeMap<String, TokenInfo> = BTreeMap::new();
+        let vault = self.vault()?;
+        let revoked = records::revocations(&vault).map_err(record_failure)?;
+        for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
+            let Ok(id) = TokenId::parse(&name) else { continue };
+            let stored = records::token(&vault, &id).map_err(record_failure)?;
+            let Some(StoredToken { info, file: Some(file), .. }) = stored else { continue };
+            if latest.get(&file).is_none_or(|other| other.issued_at <= info.issued_at) {
+                latest.insert(file, info);
+            }
+        }
+        drop(vault);
+        let now = Timestamp::now().as_second();
+        let mut renewed = Vec::new();
+        for (file, info) in latest {
+            let superseded =
+                revoked.not_before.get(&info.subject).is_some_and(|first| info.issued_at < *first);
+            let young = info.expires_at - now > (info.expires_at - info.issued_at) / 2;
+            if superseded || revoked.tokens.contains_key(&info.id) || young {
+                continue;
+            }
+            let Some(policy) = self.stored_policy(&info.scope)? else { continue };
+            let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
+            let before = Duration::from_secs(u64::try_from(info.expires_at - info.issued_at).unwrap_or(0));
+            let order = TokenOrder {
+                scope: info.scope,
+                ttl: Some(before.min(longest)),
+                max_uses: info.max_uses,
+                subject: Some(info.subject),
+                file: Some(file),
+            };
+            renewed.push(self.issue_token_file(&order)?.display().to_string());
+        }
+        Ok(renewed)
     }
 
     /// Every token that was issued and has not ended.

@@ -157,6 +157,7 @@ fn subagent(
         class: Class::Delegated,
         parent: session.token_id().cloned(),
         info: TokenInfo::new(&claims, wish.max_uses),
+        file: None,
     };
     let principal = format!("token:{}", claims.sub);
     record(open, session, "delegate", &wish.id, claims.jti.as_str())?;

@@ -43,6 +43,8 @@ pub use service::{Caller, Pending, Service};
 
 /// How long an operation waits for another process that has the vault.
 const WAIT: Duration = Duration::from_secs(5);
+/// What the key of the daemon's API is derived for.
+pub(crate) const LOCAL_API: &str = "local-api";
 /// How long an audit event that no intent followed may stay unanchored.
 const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,8 @@ pub enum Credential {
     Token(Arc<SecretString>),
     /// A scope named by whoever can open the vault by themselves.
     LocalScope(LocalSession),
+    /// A scope, by being in the process tree of the run that was given it.
+    Tree(GrantId),
     /// Nothing was given, or what was given can't be read: every call is refused, in these words.
     Missing(String),
 }
@@ -176,6 +180,17 @@ impl Broker {
         self.tasks.wait().await;
         let broker = Arc::clone(self);
         blocking(move || broker.anchor_and_checkpoint()).await;
+    }
+
+    /// The home.
+    pub fn home(&self) -> &std::path::Path {
+        &self.settings.home
+    }
+
+    /// A key by which two processes show each other that both know the vault's identity; `None` where
+    /// this one does not.
+    pub fn local_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+        self.keyring.keys().ok().flatten().map(|keys| keys.vault.derive(LOCAL_API))
     }
 
     fn open(&self) -> Result<Opened, Refusal> {

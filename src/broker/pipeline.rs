@@ -76,7 +76,8 @@ impl Broker {
     }
 
     /// Runs a command on the caller's own standard streams, for people and in front of other servers.
-    /// It starts in the caller's directory `near`, where the policy lets runs start there.
+    /// It starts in the caller's directory `near`, where the policy lets runs start there. A program that is
+    /// given no secret itself may be an agent: `hand` names the session that is for it.
     ///
     /// # Errors
     /// A refusal.
@@ -85,11 +86,15 @@ impl Broker {
         caller: &Caller,
         params: RunParams,
         near: PathBuf,
+        hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
     ) -> Result<Ending, Refused> {
         let broker = Arc::clone(self);
         let caller = caller.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
-        let Admitted { intent, launch, needles, audit, _place } = admitted;
+        let Admitted { intent, mut launch, needles, audit, _place } = admitted;
+        if launch.env_secrets.is_empty() && launch.file_secrets.is_empty() {
+            launch.env.extend(hand().map(|(name, text)| (name, text.into())));
+        }
         let started = Instant::now();
         let done = run::pass_through(launch, needles).await;
         let (outcome, counts) = match &done {

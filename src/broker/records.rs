@@ -48,6 +48,9 @@ pub(super) struct StoredToken {
     pub class: Class,
     pub parent: Option<TokenId>,
     pub info: TokenInfo,
+    /// The file of `tokens/` in which `config` put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl StoredToken {

@@ -155,6 +155,8 @@ fn identify(vault: &Vault, keys: &Keys, credential: &Credential, now: Timestamp)
             why.clone(),
             "start the server with --token-file FILE (authy-mcp config CLIENT --scope SCOPE writes one), or with --scope SCOPE",
         )),
+        // Whoever vouches for a tree has made a scope of it already.
+        Credential::Tree(_) => Err(from_token(TokenError::Invalid)),
         Credential::LocalScope(local) => {
             Ok(Caller { principal: local.principal(), scope: local.scope.clone(), token: None })
         }

@@ -1,8 +1,6 @@
 //! `authy-mcp config`: the entry with which a client starts the server.
 
-use std::{path::Path, process::ExitCode, time::Duration};
-
-use secrecy::ExposeSecret;
+use std::{process::ExitCode, time::Duration};
 
 use super::{Globals, open, output::Output, usage_failure};
 use crate::{
@@ -12,7 +10,6 @@ use crate::{
         clients::{self, CLIENTS, Client, Entry, WriteError},
     },
     name::ScopeName,
-    store::files,
     vault::UnlockKind,
 };
 
@@ -98,8 +95,14 @@ fn entry(
             args.extend(["--identity-file".to_owned(), file.display().to_string()]);
         }
     } else {
-        let file = home.join("tokens").join(format!("{scope}-{client}.jwt"));
-        issue_into(admin, scope, ttl, &file)?;
+        let order = TokenOrder {
+            scope: scope.clone(),
+            ttl,
+            max_uses: None,
+            subject: None,
+            file: Some(format!("{scope}-{client}.jwt")),
+        };
+        let file = admin.issue_token_file(&order)?;
         args.extend(["--token-file".to_owned(), file.display().to_string()]);
         if let Some(file) = &globals.passphrase_file {
             let file = std::path::absolute(file).map_err(|error| open::unreadable(file, &error))?;
@@ -107,19 +110,6 @@ fn entry(
         }
     }
     Ok(Entry { command: open::binary()?, args, home: config::home_for_clients(home) })
-}
-
-#[expect(clippy::disallowed_methods, reason = "a token goes into its file")]
-fn issue_into(admin: &Admin, scope: &ScopeName, ttl: Option<Duration>, file: &Path) -> Result<(), Failure> {
-    let order = TokenOrder { scope: scope.clone(), ttl, max_uses: None, subject: None };
-    let (token, _) = admin.issue_token(&order)?;
-    files::write_private(file, token.expose_secret().as_bytes()).map_err(|error| {
-        Failure::new(
-            FailureKind::Failed,
-            format!("{} can't be written: {error}", file.display()),
-            "authy-mcp doctor",
-        )
-    })
 }
 
 fn write(client: Client, entry: &Entry, out: &Output) -> Result<(), Failure> {

@@ -6,6 +6,7 @@
 
 mod admin;
 mod config;
+mod daemon;
 mod demo;
 mod doctor;
 mod init;
@@ -55,6 +56,9 @@ struct Globals {
     /// The age identity, where it is not at the place that init chose.
     #[arg(long, global = true, value_name = "FILE")]
     identity_file: Option<PathBuf>,
+    /// Keep everything in this process: use no daemon, and start none.
+    #[arg(long, global = true)]
+    no_daemon: bool,
     /// Print JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -76,6 +80,14 @@ enum Command {
     Serve(serve::Args),
     /// Run a command with secrets, on this terminal or in front of another MCP server.
     Run(run::Args),
+    /// Host the broker for every server of this home.
+    Daemon(daemon::DaemonArgs),
+    /// Unlock the vault into a daemon, for every server of this home.
+    Unlock(daemon::UnlockArgs),
+    /// End the daemon: what runs is ended, the keys are wiped.
+    Lock,
+    /// Show the daemon: health, limits, counts.
+    Status,
     /// Print or write the MCP entry of a client.
     Config(config::Args),
     /// Check this machine and the vault, and say how to mend what is wrong.
@@ -116,6 +128,10 @@ fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
         Some(Command::Admin(args)) => admin::admin(args, globals, out),
         Some(Command::Serve(args)) => serve::serve(args, globals),
         Some(Command::Run(args)) => run::run(args, globals),
+        Some(Command::Daemon(args)) => daemon::daemon(args, globals, out),
+        Some(Command::Unlock(args)) => daemon::unlock(args, globals, out),
+        Some(Command::Lock) => daemon::lock(out),
+        Some(Command::Status) => daemon::status(out),
         Some(Command::Config(args)) => config::config(args, globals, out),
         Some(Command::Doctor) => doctor::doctor(globals, out),
         Some(Command::Demo) => runtime()?.block_on(demo::play(out, open::binary()?)),

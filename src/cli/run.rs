@@ -1,6 +1,8 @@
 //! `authy-mcp run`: a command with secrets on this process's own streams.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
 
 use super::{Globals, open, output::Output, runtime, serve};
 use crate::{
@@ -11,8 +13,10 @@ use crate::{
         refusal::{Code, Refusal},
     },
     config,
-    name::ScopeName,
+    local_api::{self, Admits, Host, HostSettings, Life, Process},
+    name::{EnvName, ScopeName},
     run::Ending,
+    vault::{self, HomeInfo},
 };
 
 /// Run a command with secrets, on this terminal or in front of another MCP server.
@@ -20,11 +24,15 @@ use crate::{
 /// Standard streams are handed through, redacted as they come; signals are passed on. Exits as the
 /// program does (128 and the signal's number, if by a signal), or with 125 (not run), 126 (denied, or can't
 /// be started) or 127 (not found).
+///
+/// A program that the policy gives no secret itself is taken for an agent: authy-mcp serve, started inside it
+/// without any credential, has a session of the scope that is worth nothing outside its process tree.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   authy-mcp run --scope reports --secret db/readonly-password -- psql -f reports/today.sql
-  authy-mcp run --scope github -- github-mcp-server stdio")]
+  authy-mcp run --scope github -- github-mcp-server stdio
+  authy-mcp run --scope dev -- claude")]
 pub(super) struct Args {
     /// The scope whose policy decides.
     #[arg(long)]
@@ -61,11 +69,25 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         ..RunParams::default()
     };
     let near = config::cwd().map_err(open::environment)?;
-    let caller = serve::caller(Credential::LocalScope(LocalSession::new(args.scope.clone())));
+    let local = LocalSession::new(args.scope.clone());
+    let caller = serve::caller(Credential::LocalScope(local.clone()));
+    let info = vault::home_info(&settings.home).ok();
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let broker = Broker::new(settings);
-        let done = broker.run_attached(&caller, params, near).await;
+        let stop = CancellationToken::new();
+        let mut serving = None;
+        let hand = || {
+            let (variable, socket, host) = session(&broker, &local, &info)?;
+            serving = Some(tokio::spawn(host.serve(stop.clone())));
+            Some((variable, socket))
+        };
+        let done = broker.run_attached(&caller, params, near, hand).await;
+        stop.cancel();
+        if let Some(serving) = serving {
+            // Its socket goes with it.
+            let _ = serving.await;
+        }
         broker.close().await;
         done
     });
@@ -78,6 +100,33 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
             ExitCode::from(code_of_refusal(refused.body.code))
         }
     })
+}
+
+/// A session of the scope for the program, where it is an agent: `serve` in its process tree finds it,
+/// nobody else can use it, and it ends with the run.
+fn session(
+    broker: &Arc<Broker>,
+    local: &LocalSession,
+    info: &Option<HomeInfo>,
+) -> Option<(EnvName, String, Host)> {
+    let socket = local_api::run_socket_path(config::runtime_dir().as_deref(), &local.instance);
+    let bound = Host::bind(HostSettings {
+        socket: socket.clone(),
+        home: broker.home().to_owned(),
+        vault: info.as_ref()?.fingerprint.clone(),
+        broker: Arc::clone(broker),
+        admits: Admits::Tree { root: Process::this()?, session: local.clone() },
+        life: Life::OF_A_RUN,
+        take_over: Duration::ZERO,
+        memory_locked: false,
+    });
+    match bound {
+        Ok(host) => Some((EnvName::parse(config::RUN).ok()?, socket.to_str()?.to_owned(), host)),
+        Err(error) => {
+            tracing::warn!(%error, "the program gets no session of its scope");
+            None
+        }
+    }
 }
 
 fn code_of(ending: Ending) -> u8 {

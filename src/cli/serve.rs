@@ -1,13 +1,20 @@
 //! `authy-mcp serve`: always starts and lists its tools; what is wrong is said call by call.
 
-use std::{fs, io::IsTerminal, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Globals,
+    Globals, daemon,
     open::{self, Ask},
     runtime, usage_failure,
 };
@@ -17,8 +24,9 @@ use crate::{
         admin::{Failure, FailureKind},
     },
     config,
+    local_api::{self, Client},
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
-    name::ScopeName,
+    name::{GrantId, ScopeName},
     vault,
 };
 
@@ -26,7 +34,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Over stdio the session's credential is --token-file, or AUTHY_MCP_TOKEN, or --scope where this process can
-open the vault by itself. Over HTTP every request brings its own bearer token.
+open the vault by itself; inside authy-mcp run --scope S -- AGENT none is needed. Calls go to the daemon
+where there is one. Over HTTP every request brings its own bearer token.
 
 Examples:
   authy-mcp serve --scope dev
@@ -54,7 +63,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    let broker: Arc<dyn Service> = Arc::new(Broker::new(settings(globals)?));
+    let broker = service(args, globals)?;
     crate::run::become_subreaper();
     let served = runtime()?.block_on(async {
         match args.http {
@@ -63,6 +72,21 @@ pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure>
         }
     });
     served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The daemon where there is or can be one, and else the broker of this process.
+fn service(args: &Args, globals: &Globals) -> Result<Arc<dyn Service>, Failure> {
+    let settings = settings(globals)?;
+    let home = settings.home.clone();
+    let here = Broker::new(settings);
+    if globals.no_daemon {
+        return Ok(Arc::new(here));
+    }
+    if let Some((socket, _)) = session_of_a_run(args) {
+        return Ok(Arc::new(Client::new(socket, here, None)));
+    }
+    let start = vault::home_info(&home).ok().and_then(|info| daemon::starter(globals, &home, &info));
+    Ok(Arc::new(Client::new(daemon::socket(&home), here, start)))
 }
 
 /// The broker of the home; without what opens the vault where only a person could.
@@ -85,6 +109,16 @@ pub(super) fn caller(credential: Credential) -> Caller {
     Caller { credential, environment: Arc::new(config::environment()) }
 }
 
+/// The session that a run around this process has to give, where nothing else was given.
+fn session_of_a_run(args: &Args) -> Option<(PathBuf, GrantId)> {
+    if args.scope.is_some() || args.token_file.is_some() || args.http.is_some() || config::token().is_some() {
+        return None;
+    }
+    let socket = config::run_socket()?;
+    let instance = local_api::instance_of(&socket)?;
+    Some((socket, instance))
+}
+
 fn credential(args: &Args) -> Credential {
     if let Some(path) = &args.token_file {
         return token_from(path);
@@ -92,7 +126,10 @@ fn credential(args: &Args) -> Credential {
     match (&args.scope, config::token()) {
         (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone())),
         (None, Some(token)) => Credential::Token(Arc::new(token)),
-        (None, None) => Credential::Missing("the server was started without a credential".to_owned()),
+        (None, None) => session_of_a_run(args).map_or_else(
+            || Credential::Missing("the server was started without a credential".to_owned()),
+            |(_, instance)| Credential::Tree(instance),
+        ),
     }
 }
 
@@ -140,7 +177,7 @@ async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result
 }
 
 /// Cancelled by SIGTERM, SIGINT or SIGHUP.
-fn stop_signal() -> Result<CancellationToken, Failure> {
+pub(super) fn stop_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut signals =

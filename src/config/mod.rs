@@ -21,6 +21,9 @@ pub const HOME: &str = "AUTHY_MCP_HOME";
 /// The variable that may carry a session's bearer token.
 pub const TOKEN: &str = "AUTHY_MCP_TOKEN";
 
+/// The variable in which a run names the socket of its session; worth nothing outside its process tree.
+pub const RUN: &str = "AUTHY_MCP_RUN";
+
 /// Why this machine's facts can't be told.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -104,6 +107,29 @@ pub fn environment() -> BTreeMap<String, String> {
     let all = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| !name.starts_with("AUTHY_MCP_")).collect()
+}
+
+/// The user's runtime directory (XDG Base Directory Specification), where there is one.
+#[expect(clippy::disallowed_methods, reason = "the runtime directory is named by the environment")]
+pub fn runtime_dir() -> Option<PathBuf> {
+    let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    named.filter(|dir| dir.is_absolute() && dir.is_dir())
+}
+
+/// All that a daemon gets of this process's environment: where things are.
+#[expect(clippy::disallowed_methods, reason = "the daemon must find what this process finds")]
+pub fn daemon_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+    let mut kept = vec![(HOME, home.as_os_str().to_owned())];
+    for name in ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"] {
+        kept.extend(env::var_os(name).map(|value| (name, value)));
+    }
+    kept
+}
+
+/// The socket of the run whose process tree this process is in.
+#[expect(clippy::disallowed_methods, reason = "a run says in the environment that it has a session to give")]
+pub fn run_socket() -> Option<PathBuf> {
+    env::var_os(RUN).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// The bearer token that whoever started the process put into its environment.

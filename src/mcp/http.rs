@@ -171,7 +171,7 @@ fn bearer(headers: &HeaderMap) -> Option<SecretString> {
 fn digest(credential: &Credential) -> [u8; 32] {
     match credential {
         Credential::Token(token) => Sha256::digest(token.expose_secret()).into(),
-        Credential::LocalScope(_) | Credential::Missing(_) => [0; 32],
+        Credential::LocalScope(_) | Credential::Tree(_) | Credential::Missing(_) => [0; 32],
     }
 }
 

@@ -8,6 +8,7 @@
 mod attached;
 mod digest;
 mod execute;
+mod harden;
 mod stage;
 mod supervisor;
 mod tree;
@@ -25,6 +26,7 @@ use crate::{
 pub use attached::pass_through;
 pub use digest::digest_program;
 pub use execute::execute;
+pub use harden::{Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory};
 pub use supervisor::supervise;
 pub use tree::{become_subreaper, private_umask, signal_name};
 

@@ -16,7 +16,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, waitpid},
+    process::{Pid, Signal, WaitOptions, kill_process, waitpid},
 };
 
 use super::{
@@ -67,12 +67,9 @@ fn try_supervise() -> io::Result<()> {
 /// process, orphans fall to it, and signals of a terminal are the program's.
 fn harden() -> io::Result<()> {
     close_inherited();
+    super::harden::keep_private()?;
     #[cfg(target_os = "linux")]
-    {
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    }
-    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     nix::sys::signal::SigSet::all().thread_block().map_err(io::Error::from)
 }
 

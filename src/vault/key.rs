@@ -66,7 +66,7 @@ impl VaultKey {
 
     /// The identity as a stock age identity file has it.
     #[expect(clippy::disallowed_methods, reason = "the identity is written to where the operator keeps it")]
-    pub(super) fn identity_text(&self) -> Zeroizing<String> {
+    pub fn identity_text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "# public key: {}\n{}\n",
             self.recipient,

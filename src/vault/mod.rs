@@ -50,6 +50,8 @@ pub enum Opener {
     IdentityFile(Option<PathBuf>),
     /// The platform's keyring.
     Keyring,
+    /// The identity itself, from the process that opened it.
+    Identity(SecretString),
 }
 
 /// The public description of a home (`home.json`): what is shown before anything is asked.

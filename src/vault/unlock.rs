@@ -90,6 +90,7 @@ fn keep_identity(
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "an identity that was handed over is read")]
 fn open_identity(home: &Path, info: &HomeInfo, opener: &Opener) -> Result<VaultKey, VaultError> {
     let key = match opener {
         Opener::IdentityFile(path) => {
@@ -100,6 +101,8 @@ fn open_identity(home: &Path, info: &HomeInfo, opener: &Opener) -> Result<VaultK
         }
         Opener::Passphrase(passphrase) => unwrap(home, UnlockKind::Passphrase, passphrase)?,
         Opener::Keyring => unwrap(home, UnlockKind::Keyring, &keyring::fetch(&info.vault_id)?)?,
+        Opener::Identity(text) => parse_identity(text.expose_secret())
+            .ok_or_else(|| VaultError::WrongKey("it is no age identity".to_owned()))?,
     };
     if key.fingerprint() == info.fingerprint {
         return Ok(key);

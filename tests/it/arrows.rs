@@ -19,15 +19,33 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("vault", &["name", "value", "policy", "audit", "store"]),
     ("run", &["name", "value", "policy", "redact", "store"]),
     ("broker", &["name", "value", "policy", "token", "audit", "vault", "run", "redact", "store"]),
+    ("local_api", &["name", "broker", "redact", "run", "store"]),
     ("mcp", &["name", "broker", "redact", "run", "policy"]),
     ("config", &["name", "broker"]),
-    ("cli", &["name", "value", "broker", "config", "mcp", "policy", "run", "vault", "redact", "store"]),
+    (
+        "cli",
+        &[
+            "name",
+            "value",
+            "broker",
+            "config",
+            "local_api",
+            "mcp",
+            "policy",
+            "run",
+            "vault",
+            "redact",
+            "store",
+        ],
+    ),
 ];
 
 /// Crates that stand in certain rooms only.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rmcp", &["mcp"]),
-    ("axum", &["mcp"]),
+    ("axum", &["mcp", "local_api"]),
+    ("hyper", &["local_api"]),
+    ("fork", &["run"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("sled", &["store"]),

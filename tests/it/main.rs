@@ -1,4 +1,5 @@
-//! The built binary from outside: what a stranger, an agent and an attacker meet.
+//! The built binary from outside: what a stranger, an agent and an attacker meet, with the broker in each
+//! process. `daemon.rs` has the same tests with the broker in a daemon.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +7,9 @@
     clippy::disallowed_macros,
     reason = "tests start programs and stop where something is wrong"
 )]
+
+/// Whether servers go to a daemon, which they start by themselves.
+pub(crate) const DAEMON: bool = false;
 
 mod arrows;
 mod attacks;

@@ -124,6 +124,9 @@ pub(crate) fn command(home: &Path, user: &Path) -> Command {
         .env("HOME", user)
         .env("AUTHY_MCP_HOME", home)
         .current_dir(user);
+    if !crate::DAEMON {
+        command.arg("--no-daemon");
+    }
     command
 }
 

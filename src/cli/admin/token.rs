@@ -74,8 +74,13 @@ pub(super) fn token(args: &Args, globals: &Globals, out: &Output) -> Result<(), 
     match &args.command {
         Command::Issue { scope, ttl, max_uses, subject, out: file } => {
             let ttl = ttl.as_deref().map(duration).transpose()?;
-            let order =
-                TokenOrder { scope: scope.clone(), ttl, max_uses: *max_uses, subject: subject.clone() };
+            let order = TokenOrder {
+                scope: scope.clone(),
+                ttl,
+                max_uses: *max_uses,
+                subject: subject.clone(),
+                file: None,
+            };
             issue(&order, file.as_deref(), globals, out)
         }
         Command::List => {

@@ -1,0 +1,447 @@
+//! `authy-mcp daemon`, `unlock`, `lock`, `status`: one process that keeps the keys, for every server.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ExitCode, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    Globals,
+    open::{self, Ask},
+    output::Output,
+    runtime, serve, usage_failure,
+};
+use crate::{
+    broker::{
+        Broker, Settings,
+        admin::{Failure, FailureKind},
+    },
+    config,
+    local_api::{
+        self, Admits, Client, Host, HostSettings, Life, LocalError, LocalKey, Process, Starter, Status,
+    },
+    policy, run,
+    vault::{HomeInfo, Opener, UnlockKind},
+};
+
+/// Without a call for so long, a daemon that a person unlocked locks itself.
+const IDLE: Duration = Duration::from_secs(8 * 3600);
+/// And after so long in any case.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// A daemon that was started for a server alone ends sooner: another is started when it is needed.
+const IDLE_STARTED: Duration = Duration::from_secs(15 * 60);
+/// How long a fresh daemon may take until it listens, or an old one until it is gone.
+const WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What a daemon says on standard output once it listens.
+const READY: &str = "ready";
+
+/// Host the broker for every server of this home.
+///
+/// Runs until it is locked, idle for too long, or too old. `unlock` starts one by itself, and so do servers
+/// where no person is needed; this command is for service managers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp daemon
+  authy-mcp daemon --passphrase-file /run/credentials/authy-mcp --idle 12h --life 7d")]
+pub(super) struct DaemonArgs {
+    #[command(flatten)]
+    life: LifeArgs,
+    /// Leave the terminal, and say when it listens.
+    #[arg(long)]
+    background: bool,
+    /// Read the identity from standard input: from the process that opened it.
+    #[arg(long, hide = true)]
+    handed_over: bool,
+}
+
+/// Unlock the vault into a daemon, for every server of this home.
+///
+/// Starts a fresh daemon and hands it the identity through a pipe; an old one finishes what it runs. Shows
+/// how often the vault was changed, and when it was last used: if that is not what you expect, look into
+/// authy-mcp admin audit show.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  authy-mcp unlock
+  authy-mcp unlock --idle 1h --life 10h")]
+pub(super) struct UnlockArgs {
+    #[command(flatten)]
+    life: LifeArgs,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct LifeArgs {
+    /// Lock after so long without a call, as 8h.
+    #[arg(long, value_name = "TIME")]
+    idle: Option<String>,
+    /// Lock after so long in any case, as 24h.
+    #[arg(long, value_name = "TIME")]
+    life: Option<String>,
+    /// Keep a passphrase's keys also inside a container's user namespace, whose maker can read them.
+    #[arg(long)]
+    allow_user_namespace: bool,
+}
+
+impl LifeArgs {
+    fn parse(&self, idle: Duration) -> Result<Life, Failure> {
+        let time = |text: &Option<String>, default| match text {
+            None => Ok(default),
+            Some(text) => policy::parse_duration(text).ok_or_else(|| {
+                usage_failure(format!("{text:?} is no length of time"), "write 30s, 15m, 8h or 7d")
+            }),
+        };
+        Ok(Life { idle: time(&self.idle, idle)?, longest: time(&self.life, LONGEST)? })
+    }
+
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        for (flag, value) in [("--idle", &self.idle), ("--life", &self.life)] {
+            words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        }
+        words.extend(self.allow_user_namespace.then(|| "--allow-user-namespace".to_owned()));
+        words
+    }
+}
+
+/// Where this home's daemon listens.
+pub(super) fn socket(home: &Path) -> PathBuf {
+    local_api::socket_path(config::runtime_dir().as_deref(), home)
+}
+
+/// What starts a daemon for a server, where nobody has to be asked.
+pub(super) fn starter(globals: &Globals, home: &Path, info: &HomeInfo) -> Option<Starter> {
+    if info.unlock == UnlockKind::Passphrase {
+        return None;
+    }
+    let (globals, home) = (globals.clone(), home.to_owned());
+    Some(Box::new(move || {
+        let words = vec!["--idle".to_owned(), format!("{}s", IDLE_STARTED.as_secs())];
+        let mut child = start(&globals, &home, &words, Stdio::null(), Stdio::null())
+            .map_err(|error| error.to_string())?;
+        let ended = child.wait().map_err(|error| error.to_string())?;
+        if ended.success() { Ok(()) } else { Err(format!("it ended with {ended}")) }
+    }))
+}
+
+/// Starts a daemon that leaves this process: with nothing of our environment but where things are.
+fn start(
+    globals: &Globals,
+    home: &Path,
+    words: &[String],
+    stdin: Stdio,
+    stdout: Stdio,
+) -> Result<Child, Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(FailureKind::Failed, format!("the daemon can't be started: {error}"), "authy-mcp doctor")
+    };
+    #[expect(clippy::disallowed_methods, reason = "the daemon is this binary, started by itself")]
+    let mut command = std::process::Command::new(open::binary()?);
+    command.env_clear().envs(config::daemon_environment(home)).current_dir("/");
+    if let Some(file) = &globals.identity_file {
+        let file = std::path::absolute(file).map_err(failed)?;
+        command.arg("--identity-file").arg(file);
+    }
+    if let Some(file) = &globals.log_file {
+        let file = std::path::absolute(file).map_err(failed)?;
+        command.arg("--log-file").arg(file);
+    }
+    command.args((0..globals.verbose).map(|_| "-v"));
+    command.args(["daemon", "--background"]).args(words);
+    command.stdin(stdin).stdout(stdout).stderr(Stdio::null());
+    command.spawn().map_err(failed)
+}
+
+/// The daemon's own process.
+pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    let home = open::home()?;
+    let info = open::info(&home)?;
+    let life = args.life.parse(IDLE)?;
+    if info.unlock == UnlockKind::Passphrase && !args.life.allow_user_namespace && run::in_a_user_namespace()
+    {
+        return Err(Failure::new(
+            FailureKind::Denied,
+            "this is a user namespace that is not the machine's own: whoever made it can read the keys",
+            "unlock outside of it, or insist with --allow-user-namespace in a container of your own",
+        ));
+    }
+    // Whoever holds this process's memory open already sees the memory of the one that ends here.
+    run::keep_private().map_err(|error| hardening(&error))?;
+    let side = run::go_on_in_a_child(args.background).map_err(|error| hardening(&error))?;
+    if let run::Side::Parent(code) = side {
+        return Ok(ExitCode::from(code));
+    }
+    host(args, globals, out, &home, &info, life)
+}
+
+fn hardening(error: &io::Error) -> Failure {
+    Failure::new(
+        FailureKind::Failed,
+        format!("the daemon can't keep its memory to itself: {error}"),
+        "authy-mcp doctor",
+    )
+}
+
+fn host(
+    args: &DaemonArgs,
+    globals: &Globals,
+    out: &Output,
+    home: &Path,
+    info: &HomeInfo,
+    life: Life,
+) -> Result<ExitCode, Failure> {
+    let opener = if args.handed_over {
+        let mut text = Zeroizing::new(String::new());
+        io::stdin().read_to_string(&mut text).map_err(|error| hardening(&error))?;
+        Some(Opener::Identity(SecretString::from(text.as_str())))
+    } else {
+        let ask = if args.background { Ask::Nobody } else { Ask::Person };
+        open::opener(globals, home, info, ask)?
+    };
+    let memory_locked = run::lock_memory();
+    let broker = Broker::new(Settings {
+        home: home.to_owned(),
+        opener,
+        supervisor: open::binary()?,
+        user_home: config::user_home().map_err(open::environment)?,
+    });
+    let Some(key) = broker.local_key() else {
+        return Err(Failure::new(
+            FailureKind::Locked,
+            "the vault could not be unlocked",
+            "authy-mcp unlock asks for what opens it",
+        ));
+    };
+    run::become_subreaper();
+    runtime()?.block_on(async {
+        let bound = Host::bind(HostSettings {
+            socket: socket(home),
+            home: home.to_owned(),
+            vault: info.fingerprint.clone(),
+            broker,
+            admits: Admits::Proven(LocalKey::new(key)),
+            life,
+            take_over: if args.handed_over { WITHIN } else { Duration::ZERO },
+            memory_locked,
+        });
+        let host = match bound {
+            // Somebody else was faster, which is as good.
+            Err(LocalError::Taken) if args.background && !args.handed_over => return Ok(ExitCode::SUCCESS),
+            bound => bound.map_err(|error| local(&error))?,
+        };
+        let stop = serve::stop_signal()?;
+        out.line(READY);
+        if args.background {
+            run::leave_streams().map_err(|error| hardening(&error))?;
+        }
+        let ended = host.serve(stop).await.map_err(|error| local(&error))?;
+        tracing::info!(?ended, "the daemon has ended");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the identity goes to the daemon, through a pipe")]
+pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    args.life.parse(IDLE)?;
+    let home = open::home()?;
+    let info = open::info(&home)?;
+    let admin = open::admin(globals)?;
+    let (epoch, last_used) = admin.last_use()?;
+    let renewed = admin.renew_tokens()?;
+    admin.note_unlock()?;
+    let socket = socket(&home);
+    let key = LocalKey::new(admin.local_key());
+    let runtime = runtime()?;
+    runtime.block_on(make_room(&socket, &key, out))?;
+
+    let mut words = vec!["--handed-over".to_owned()];
+    words.extend(args.life.words());
+    let mut child = start(globals, &home, &words, Stdio::piped(), Stdio::piped())?;
+    let broken = |error: io::Error| local(&LocalError::Io(error));
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(admin.identity().expose_secret().as_bytes()).map_err(broken)?;
+    }
+    wait_until_ready(&mut child)?;
+    runtime.block_on(Client::prove(&socket, &key)).map_err(|error| local(&error))?;
+    let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
+    let answer = json!({
+        "daemon": status, "epoch": epoch, "last_used": last_used, "renewed": renewed,
+        "home": home, "vault": info.fingerprint,
+    });
+    out.answer(&answer, |_| {
+        let mut lines = vec![
+            format!("unlocked the vault {} in {}", info.fingerprint, home.display()),
+            format!(
+                "changed {epoch} times, last used {}: if that is not what you expect, see authy-mcp admin audit show",
+                last_used.as_deref().unwrap_or("never")
+            ),
+            format!(
+                "locks after {} without a call, and at {}; authy-mcp lock locks it now",
+                hours(status.idle_lock_seconds),
+                status.locks_at
+            ),
+        ];
+        lines.extend(renewed.iter().map(|file| format!("renewed the token in {file}")));
+        lines
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells an old daemon to finish; what listens there and is none of ours loses its place.
+async fn make_room(socket: &Path, key: &LocalKey, out: &Output) -> Result<(), Failure> {
+    match Client::retire(socket, key).await {
+        Ok(()) | Err(LocalError::Nobody) => Ok(()),
+        Err(LocalError::Version { .. }) => {
+            let process = Client::status(socket).await.ok().and_then(|status| process_of(&status));
+            Client::lock(socket).await.map_err(|error| local(&error))?;
+            wait_until_gone(process).await
+        }
+        Err(error) => {
+            out.note(&format!("{error}; it is put aside"));
+            match fs::remove_file(socket) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local(&LocalError::Io(error))),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+/// Waits for the line that says so, or for the daemon's end.
+fn wait_until_ready(child: &mut Child) -> Result<(), Failure> {
+    let failed = |what: &str| {
+        Failure::new(
+            FailureKind::Failed,
+            format!("the daemon did not start: {what}"),
+            "run it in sight: authy-mcp daemon -v; authy-mcp doctor checks the rest",
+        )
+    };
+    let Some(stdout) = child.stdout.take() else { return Err(failed("it has no output")) };
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        // Nobody waits any more where this fails.
+        let _ = send.send(read.map(|_| line));
+    });
+    // It leaves a child of its own behind.
+    let ended = child.wait().map_err(|error| failed(&error.to_string()))?;
+    if !ended.success() {
+        return Err(failed(&format!("it ended with {ended}")));
+    }
+    match receive.recv_timeout(WITHIN) {
+        Ok(Ok(line)) if line.trim() == READY => Ok(()),
+        Ok(_) => Err(failed("it ended before it listened; another process may hold its place")),
+        Err(_) => Err(failed("it does not listen")),
+    }
+}
+
+pub(super) fn lock(out: &Output) -> Result<ExitCode, Failure> {
+    let socket = socket(&open::home()?);
+    let locked = runtime()?.block_on(async {
+        let process = Client::status(&socket).await.ok().and_then(|status| process_of(&status));
+        match Client::lock(&socket).await {
+            Err(LocalError::Nobody) => Ok(false),
+            Err(error) => Err(local(&error)),
+            Ok(()) => wait_until_gone(process).await.map(|()| true),
+        }
+    })?;
+    out.answer(&json!({"locked": true, "was_running": locked}), |_| {
+        vec![if locked { "locked: what was running has ended" } else { "no daemon was running" }.to_owned()]
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn process_of(status: &Status) -> Option<Process> {
+    Process::now(i32::try_from(status.pid).ok()?)
+}
+
+async fn wait_until_gone(process: Option<Process>) -> Result<(), Failure> {
+    let until = Instant::now() + 2 * WITHIN;
+    while Instant::now() < until {
+        if process.is_none_or(|process| Process::now(process.pid) != Some(process)) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Err(Failure::new(
+        FailureKind::Busy,
+        "the daemon still ends what was running",
+        "authy-mcp status shows it; kill it if it never does",
+    ))
+}
+
+pub(super) fn status(out: &Output) -> Result<ExitCode, Failure> {
+    let home = open::home()?;
+    let info = open::info(&home)?;
+    let found = runtime()?.block_on(Client::status(&socket(&home)));
+    match found {
+        Ok(status) => {
+            out.answer(&json!({"running": true, "daemon": status}), |_| lines(&status));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(LocalError::Nobody) => {
+            let person = info.unlock == UnlockKind::Passphrase;
+            out.answer(&json!({"running": false, "vault": info.fingerprint}), |_| {
+                vec![
+                    format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
+                    if person {
+                        "the vault is locked; authy-mcp unlock opens it for your agents".to_owned()
+                    } else {
+                        "one is started when a server needs it".to_owned()
+                    },
+                ]
+            });
+            Ok(if person { super::exit_code(FailureKind::Locked) } else { ExitCode::SUCCESS })
+        }
+        Err(error) => Err(local(&error)),
+    }
+}
+
+fn lines(status: &Status) -> Vec<String> {
+    vec![
+        format!("daemon {} (version {}) for {}", status.pid, status.version, status.home.display()),
+        format!("vault {} unlocked since {}", status.vault, status.unlocked_since),
+        format!("locks after {} without a call, and at {}", hours(status.idle_lock_seconds), status.locks_at),
+        format!(
+            "{} calls, {} refused; {} runs, {} at this moment; half of the calls took {} ms or less, of a hundred one took more than {} ms",
+            status.calls,
+            status.denials,
+            status.runs,
+            status.running,
+            status.latency_ms.p50,
+            status.latency_ms.p99
+        ),
+        format!("memory locked: {}", if status.memory_locked { "yes" } else { "no" }),
+    ]
+}
+
+fn hours(seconds: u64) -> String {
+    match seconds {
+        whole if whole % 3600 == 0 => format!("{} h", whole / 3600),
+        whole if whole % 60 == 0 => format!("{} min", whole / 60),
+        whole => format!("{whole} s"),
+    }
+}
+
+fn local(error: &LocalError) -> Failure {
+    let (kind, hint) = match error {
+        LocalError::Nobody => (FailureKind::Locked, "authy-mcp unlock"),
+        LocalError::Taken => (FailureKind::Busy, "authy-mcp status shows it; authy-mcp lock ends it"),
+        LocalError::Impostor(_) => (FailureKind::Denied, "authy-mcp unlock puts a daemon of yours there"),
+        LocalError::NotOurs(_) => {
+            (FailureKind::Denied, "remove it, or set XDG_RUNTIME_DIR to a directory of yours")
+        }
+        LocalError::Version { .. } => (FailureKind::Failed, "authy-mcp lock, then authy-mcp unlock"),
+        LocalError::Broken(_) | LocalError::Io(_) => (FailureKind::Failed, "authy-mcp status"),
+    };
+    Failure::new(kind, error.to_string(), hint)
+}

@@ -1,0 +1,338 @@
+//! The client's side: the same service, wherever the broker is.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    LocalError,
+    connection::{self, Connection},
+    proof::{self, LocalKey},
+    server,
+    wire::{Call, Cancel, Reply, Shown, Status},
+};
+use crate::{
+    broker::{
+        Answer, Broker, Caller, Pending, Refused, Service,
+        api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
+        refusal::{Code, Refusal},
+    },
+    redact::NeedleSet,
+    run::Piece,
+};
+
+/// How long a daemon that was started may take until it listens.
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is looked for meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// After a start that failed, how long calls are served here before another is tried.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Starts a daemon, where no person is needed for it.
+pub type Starter = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// A service that asks the daemon where there is one, starts one where it can, and else asks the broker
+/// of this process.
+pub struct Client {
+    socket: PathBuf,
+    here: Arc<Broker>,
+    start: Option<Starter>,
+    failed: Mutex<Option<Instant>>,
+    key: OnceCell<Option<LocalKey>>,
+    running: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Client {
+    /// A client of the daemon at a socket; `here` serves where there is none.
+    pub fn new(socket: PathBuf, here: Arc<Broker>, start: Option<Starter>) -> Self {
+        Self {
+            socket,
+            here,
+            start,
+            failed: Mutex::default(),
+            key: OnceCell::new(),
+            running: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// What the daemon says of itself.
+    ///
+    /// # Errors
+    /// [`LocalError::Nobody`] where there is none.
+    pub async fn status(socket: &Path) -> Result<Status, LocalError> {
+        Connection::open(socket).await?.status().await
+    }
+
+    /// Tells the daemon to end what runs and to wipe its keys.
+    ///
+    /// # Errors
+    /// [`LocalError`].
+    pub async fn lock(socket: &Path) -> Result<(), LocalError> {
+        let mut connection = Connection::open(socket).await?;
+        connection.post("/v1/lock", &(), None).await.map(drop)
+    }
+
+    /// Makes room for a fresh daemon: the one that listens proves itself, finishes what runs, and ends.
+    ///
+    /// # Errors
+    /// [`LocalError::Nobody`], [`LocalError::Impostor`].
+    pub async fn retire(socket: &Path, key: &LocalKey) -> Result<(), LocalError> {
+        let mut connection = Connection::open(socket).await?;
+        let nonce = connection.prove(key, socket).await?;
+        connection.post("/v1/retire", &(), Some((key, &nonce))).await.map(drop)
+    }
+
+    /// Whether whoever listens knows the vault's identity.
+    ///
+    /// # Errors
+    /// [`LocalError::Nobody`], [`LocalError::Impostor`].
+    pub async fn prove(socket: &Path, key: &LocalKey) -> Result<(), LocalError> {
+        Connection::open(socket).await?.prove(key, socket).await.map(drop)
+    }
+
+    /// A connection to the daemon, started if need be; `None` where this process serves by itself.
+    async fn connect(&self) -> Result<Option<Connection>, LocalError> {
+        match Connection::open(&self.socket).await {
+            Ok(connection) => return Ok(Some(connection)),
+            Err(LocalError::Nobody) => {}
+            Err(error) => return Err(error),
+        }
+        let Some(start) = &self.start else { return Ok(None) };
+        let mut failed = self.failed.lock().await;
+        if failed.is_some_and(|when| when.elapsed() < TRY_AGAIN) {
+            return Ok(None);
+        }
+        if let Err(why) = start() {
+            tracing::warn!(%why, "the daemon can't be started; this process serves by itself");
+            *failed = Some(Instant::now());
+            return Ok(None);
+        }
+        let until = Instant::now() + STARTS_WITHIN;
+        loop {
+            match Connection::open(&self.socket).await {
+                Ok(connection) => return Ok(Some(connection)),
+                Err(LocalError::Nobody) if Instant::now() < until => tokio::time::sleep(LOOK_EVERY).await,
+                Err(LocalError::Nobody) => {
+                    tracing::warn!("the daemon does not listen; this process serves by itself");
+                    *failed = Some(Instant::now());
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a call, with a proof where it names a scope.
+    async fn send(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+        call: &Call,
+    ) -> Result<hyper::Response<hyper::body::Incoming>, Refusal> {
+        if !matches!(call.credential, Shown::Scope { .. }) {
+            return connection.post(path, call, None).await.map_err(|error| refusal(&error));
+        }
+        let here = Arc::clone(&self.here);
+        let key = self.key.get_or_init(|| async move {
+            tokio::task::spawn_blocking(move || here.local_key()).await.ok().flatten().map(LocalKey::new)
+        });
+        let Some(key) = key.await else { return Err(server::scope_alone()) };
+        let nonce = connection.prove(key, &self.socket).await.map_err(|error| refusal(&error))?;
+        connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&error))
+    }
+
+    /// One call that runs nothing; `None` where this process serves it.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        caller: &Caller,
+        params: &impl Serialize,
+    ) -> Option<Result<T, Refused>> {
+        let mut connection = match self.connect().await {
+            Ok(Some(connection)) => connection,
+            Ok(None) => return None,
+            Err(error) => return Some(Err(refused(refusal(&error)))),
+        };
+        let call = call(caller, params, BTreeMap::new());
+        let asked = async {
+            let response = self.send(&mut connection, path, &call).await?;
+            match connection::read(response).await.map_err(|error| refusal(&error))? {
+                Reply::Answer(body) => serde_json::from_value(body).map_err(|_| server::unreadable()),
+                Reply::Refused(refusal) => Err(refusal),
+                Reply::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
+            }
+        };
+        Some(asked.await.map_err(refused))
+    }
+
+    async fn run(
+        &self,
+        mut connection: Connection,
+        caller: &Caller,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Result<RunResult, Refusal> {
+        let call = Call {
+            call: proof::nonce(),
+            progress: progress.is_some(),
+            ..call(caller, &params, (*caller.environment).clone())
+        };
+        let response = self.send(&mut connection, "/v1/run", &call).await?;
+        let (mut body, mut held) = (response.into_body(), Vec::new());
+        let mut told = false;
+        loop {
+            let next = tokio::select! {
+                next = connection::line(&mut body, &mut held) => next,
+                () = cancel.cancelled(), if !told => {
+                    told = true;
+                    self.cancel(&call.call).await;
+                    continue;
+                }
+                () = self.closing.cancelled(), if !told => {
+                    told = true;
+                    self.cancel(&call.call).await;
+                    continue;
+                }
+            };
+            match next.map_err(|error| refusal(&error))? {
+                Some(Reply::Piece { fd, text }) => {
+                    // Masked by the daemon, which knows what to mask.
+                    let text = NeedleSet::empty().text(&text);
+                    if let Some(progress) = &progress {
+                        let _ = progress.try_send(Piece { fd, text });
+                    }
+                }
+                Some(Reply::Answer(body)) => {
+                    return serde_json::from_value(body).map_err(|_| server::unreadable());
+                }
+                Some(Reply::Refused(refusal)) => return Err(refusal),
+                None => {
+                    return Err(refusal(&LocalError::Broken("it ended before the run did".to_owned())));
+                }
+            }
+        }
+    }
+
+    /// Where this can't be said, the connection's end says it.
+    async fn cancel(&self, call: &str) {
+        let told = async {
+            let mut connection = Connection::open(&self.socket).await?;
+            connection.post("/v1/cancel", &Cancel { call: call.to_owned() }, None).await
+        };
+        if let Err(error) = told.await {
+            tracing::debug!(%error, "a run could not be cancelled");
+        }
+    }
+}
+
+impl Service for Client {
+    fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
+        Box::pin(async move {
+            match self.ask::<()>("/v1/check", caller, &Value::Null).await {
+                Some(done) => done,
+                None => self.here.check(caller).await,
+            }
+        })
+    }
+
+    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
+        Box::pin(async move {
+            match self.ask("/v1/list_allowed", caller, &Value::Null).await {
+                Some(done) => done.map(masked),
+                None => Service::list_allowed(&self.here, caller).await,
+            }
+        })
+    }
+
+    fn run_with_secrets<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: RunParams,
+        progress: Option<mpsc::Sender<Piece>>,
+        cancel: CancellationToken,
+    ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
+        Box::pin(self.running.track_future(async move {
+            match self.connect().await {
+                Ok(Some(connection)) => {
+                    let done = self.run(connection, caller, params, progress, cancel).await;
+                    done.map(masked).map_err(refused)
+                }
+                Ok(None) => Service::run_with_secrets(&self.here, caller, params, progress, cancel).await,
+                Err(error) => Err(refused(refusal(&error))),
+            }
+        }))
+    }
+
+    fn request_token<'a>(
+        &'a self,
+        caller: &'a Caller,
+        params: TokenParams,
+    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
+        Box::pin(async move {
+            match self.ask("/v1/request_token", caller, &params).await {
+                Some(done) => done.map(masked),
+                None => Service::request_token(&self.here, caller, params).await,
+            }
+        })
+    }
+
+    fn needles_for_anyone(&self) -> NeedleSet {
+        self.here.needles_for_anyone()
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.closing.cancel();
+            self.running.close();
+            self.running.wait().await;
+            self.here.close().await;
+        })
+    }
+}
+
+fn call(caller: &Caller, params: &impl Serialize, environment: BTreeMap<String, String>) -> Call {
+    Call {
+        credential: Shown::of(&caller.credential),
+        params: serde_json::to_value(params).unwrap_or_default(),
+        environment,
+        call: String::new(),
+        progress: false,
+    }
+}
+
+/// An answer of the daemon's, in which everything is masked already.
+fn masked<T>(body: T) -> Answer<T> {
+    Answer { body, needles: NeedleSet::empty() }
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    Box::new(masked(refusal))
+}
+
+fn refusal(error: &LocalError) -> Refusal {
+    let (code, hint) = match error {
+        LocalError::Nobody => (Code::VaultLocked, "ask the operator to type: authy-mcp unlock"),
+        LocalError::Version { .. } => {
+            (Code::VaultLocked, "ask the operator to type: authy-mcp lock, then authy-mcp unlock")
+        }
+        LocalError::Impostor(_) | LocalError::NotOurs(_) | LocalError::Taken => (
+            Code::VaultLocked,
+            "ask the operator to type: authy-mcp unlock, which puts a daemon of its own there",
+        ),
+        LocalError::Broken(_) | LocalError::Io(_) => {
+            (Code::Busy, "call again; what came of a run that was under way is in authy-mcp admin audit show")
+        }
+    };
+    Refusal::new(code, error.to_string(), hint)
+}

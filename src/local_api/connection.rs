@@ -1,0 +1,144 @@
+//! One connection to a daemon's socket. Dropping it ends what was asked over it.
+
+use std::path::Path;
+
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, task::AbortHandle};
+
+use super::{
+    LocalError,
+    proof::{self, LocalKey},
+    wire::{Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, Status},
+};
+
+/// The largest answer that is read whole, in bytes; a run's lines are read one by one.
+const LARGEST: usize = 64 << 20;
+
+/// A connection.
+pub(super) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: AbortHandle,
+}
+
+impl Connection {
+    pub(super) async fn open(socket: &Path) -> Result<Self, LocalError> {
+        let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => LocalError::Nobody,
+            _ => LocalError::Io(error),
+        })?;
+        let ours = rustix::process::getuid().as_raw();
+        if stream.peer_cred()?.uid() != ours {
+            return Err(LocalError::NotOurs(socket.to_owned()));
+        }
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let driver = tokio::spawn(async move {
+            // What is wrong with the connection is said to whoever waits for an answer.
+            let _ = driver.await;
+        });
+        Ok(Self { sender, driver: driver.abort_handle() })
+    }
+
+    /// What whoever listens says of itself; not to be relied on before [`Connection::prove`].
+    pub(super) async fn status(&mut self) -> Result<Status, LocalError> {
+        let request = Request::builder().method(Method::GET).uri("/v1/status");
+        let response = self.send(request, Vec::new()).await?;
+        read(response).await
+    }
+
+    /// Makes whoever listens prove that it knows the identity. Returns the nonce for the next request.
+    pub(super) async fn prove(&mut self, key: &LocalKey, socket: &Path) -> Result<String, LocalError> {
+        let ours = proof::nonce();
+        let response = self.post("/v1/challenge", &Challenge { nonce: ours.clone() }, None).await?;
+        let theirs: Challenged = read(response).await?;
+        if proof::same(&theirs.proof, &key.of_daemon(&ours, &theirs.nonce)) {
+            Ok(theirs.nonce)
+        } else {
+            Err(LocalError::Impostor(socket.to_owned()))
+        }
+    }
+
+    /// Posts, with a proof over a nonce where there is one.
+    pub(super) async fn post(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+        proven: Option<(&LocalKey, &str)>,
+    ) -> Result<Response<Incoming>, LocalError> {
+        let body = serde_json::to_vec(body).map_err(|error| LocalError::Broken(error.to_string()))?;
+        let mut request = Request::builder().method(Method::POST).uri(path);
+        if let Some((key, nonce)) = proven {
+            request =
+                request.header(NONCE_HEADER, nonce).header(PROOF_HEADER, key.of_client(nonce, path, &body));
+        }
+        self.send(request, body).await
+    }
+
+    async fn send(
+        &mut self,
+        request: hyper::http::request::Builder,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, LocalError> {
+        let request = request
+            .header(header::HOST, "authy-mcp")
+            .header(PROTOCOL_HEADER, PROTOCOL)
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| LocalError::Broken(error.to_string()))?;
+        let response = self.sender.send_request(request).await.map_err(broken)?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            StatusCode::UPGRADE_REQUIRED => {
+                let theirs =
+                    response.headers().get(PROTOCOL_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
+                Err(LocalError::Version { theirs: theirs.unwrap_or_default() })
+            }
+            status => Err(LocalError::Broken(format!("it answered {status}"))),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// An answer, whole.
+pub(super) async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, LocalError> {
+    let body = http_body_util::Limited::new(response.into_body(), LARGEST);
+    let bytes = body.collect().await.map_err(|error| LocalError::Broken(error.to_string()))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| LocalError::Broken(error.to_string()))
+}
+
+/// The next line of an answer that comes line by line; `None` at its end. Empty lines are signs of life.
+pub(super) async fn line<T: DeserializeOwned>(
+    body: &mut Incoming,
+    held: &mut Vec<u8>,
+) -> Result<Option<T>, LocalError> {
+    loop {
+        while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = held.drain(..=end).collect();
+            if line.len() > 1 {
+                let read = serde_json::from_slice(&line);
+                return read.map(Some).map_err(|error| LocalError::Broken(error.to_string()));
+            }
+        }
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Ok(frame)) => held.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..])),
+            Some(Err(error)) => return Err(broken(error)),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn broken(error: hyper::Error) -> LocalError {
+    LocalError::Broken(error.to_string())
+}

@@ -1,0 +1,222 @@
+//! A daemon's life: one a home, until it is locked, retired, idle for too long, or too old.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    LocalError,
+    server::{self, Admits, Peer, Room},
+    stats::Stats,
+    wire::{PROTOCOL, Status},
+};
+use crate::{broker::Broker, store::files};
+
+/// How often a daemon looks at itself.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a daemon keeps the keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// Without a call.
+    pub idle: Duration,
+    /// Whatever happens.
+    pub longest: Duration,
+}
+
+impl Life {
+    /// As long as the run that gives a session.
+    pub const OF_A_RUN: Self = Self { idle: Duration::MAX, longest: Duration::MAX };
+}
+
+/// How a daemon is hosted.
+pub struct HostSettings {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// The home, which it does not outlive.
+    pub home: PathBuf,
+    /// The vault's fingerprint.
+    pub vault: String,
+    /// What it hosts.
+    pub broker: Arc<Broker>,
+    /// Whose calls are taken.
+    pub admits: Admits,
+    /// How long.
+    pub life: Life,
+    /// How long the daemon before it may take to make room.
+    pub take_over: Duration,
+    /// Whether its pages were locked into memory.
+    pub memory_locked: bool,
+}
+
+/// Why a daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody locked it, or it was told to stop.
+    Locked,
+    /// A fresh one took over.
+    Retired,
+    /// Nobody called for too long.
+    Idle,
+    /// Its time was over.
+    TooOld,
+    /// Its home, or its socket, is gone.
+    Orphaned,
+}
+
+/// A daemon that listens.
+pub struct Host {
+    listener: UnixListener,
+    lock: Mutex<Option<File>>,
+    room: Arc<Room>,
+    socket: PathBuf,
+    inode: u64,
+    home: PathBuf,
+    life: Life,
+    begun: Instant,
+}
+
+impl Host {
+    /// Takes the home's lock and listens. A socket that a dead daemon left is replaced.
+    ///
+    /// # Errors
+    /// [`LocalError::Taken`], [`LocalError::NotOurs`], [`LocalError::Io`].
+    pub fn bind(settings: HostSettings) -> Result<Self, LocalError> {
+        let socket = settings.socket;
+        let dir = socket.parent().unwrap_or(Path::new("/"));
+        private_dir(dir)?;
+        let lock = files::lock(&socket.with_extension("lock"), settings.take_over).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::WouldBlock => LocalError::Taken,
+                _ => LocalError::Io(error),
+            }
+        })?;
+        match fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&socket)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+        let inode = fs::metadata(&socket)?.ino();
+        let about = about(settings.home.clone(), settings.vault, settings.life, settings.memory_locked);
+        let room = Room {
+            broker: settings.broker,
+            admits: settings.admits,
+            stats: Stats::new(),
+            about,
+            retire: CancellationToken::new(),
+            lock: CancellationToken::new(),
+            nonces: super::proof::Nonces::default(),
+            calls: Mutex::default(),
+        };
+        Ok(Self {
+            listener,
+            lock: Mutex::new(Some(lock)),
+            room: Arc::new(room),
+            socket,
+            inode,
+            home: settings.home,
+            life: settings.life,
+            begun: Instant::now(),
+        })
+    }
+
+    /// Serves until it is over; what runs then is finished (retired) or ended (all else), and on record.
+    ///
+    /// # Errors
+    /// [`LocalError::Io`].
+    pub async fn serve(self, stop: CancellationToken) -> Result<Ended, LocalError> {
+        let Self { listener, lock, room, socket, inode, home, life, begun } = self;
+        let closing = CancellationToken::new();
+        let stopped = closing.clone();
+        let app = server::router(Arc::clone(&room)).into_make_service_with_connect_info::<Peer>();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
+        });
+        let ended = loop {
+            tokio::select! {
+                () = room.lock.cancelled() => break Ended::Locked,
+                () = stop.cancelled() => break Ended::Locked,
+                () = room.retire.cancelled() => break Ended::Retired,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if room.stats.idle() > life.idle {
+                break Ended::Idle;
+            }
+            if begun.elapsed() > life.longest {
+                break Ended::TooOld;
+            }
+            let listed = fs::metadata(&socket).is_ok_and(|found| found.ino() == inode);
+            if !listed || !home.join("home.json").exists() {
+                break Ended::Orphaned;
+            }
+        };
+        // Another may listen from here on.
+        if fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
+            let _ = fs::remove_file(&socket);
+        }
+        drop(lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        closing.cancel();
+        if ended != Ended::Retired {
+            room.broker.close().await;
+        }
+        let served = serving.await.map_err(|error| LocalError::Broken(error.to_string()))?;
+        room.broker.close().await;
+        if matches!(room.admits, Admits::Tree { .. }) {
+            let _ = fs::remove_file(socket.with_extension("lock"));
+        }
+        served?;
+        Ok(ended)
+    }
+}
+
+/// The runtime directory: ours, and nobody else's to enter.
+fn private_dir(dir: &Path) -> Result<(), LocalError> {
+    if !dir.is_dir() {
+        files::create_private_dir(dir)?;
+    }
+    let found = fs::symlink_metadata(dir)?;
+    let ours = found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
+    if ours && found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(LocalError::NotOurs(dir.to_owned()))
+}
+
+fn about(
+    home: PathBuf,
+    vault: String,
+    life: Life,
+    memory_locked: bool,
+) -> Box<dyn Fn(&Stats) -> Status + Send + Sync> {
+    use std::sync::atomic::Ordering::Relaxed;
+    let since = jiff::Timestamp::now();
+    let locks_at = jiff::SignedDuration::try_from(life.longest)
+        .ok()
+        .and_then(|longest| since.checked_add(longest).ok())
+        .unwrap_or(jiff::Timestamp::MAX);
+    Box::new(move |stats| Status {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        home: home.clone(),
+        vault: vault.clone(),
+        unlocked_since: since.to_string(),
+        idle_lock_seconds: life.idle.as_secs(),
+        locks_at: locks_at.to_string(),
+        memory_locked,
+        calls: stats.calls.load(Relaxed),
+        denials: stats.denials.load(Relaxed),
+        runs: stats.runs.load(Relaxed),
+        running: stats.running.load(Relaxed),
+        latency_ms: stats.latencies(),
+    })
+}

@@ -1,0 +1,101 @@
+//! The daemon's API: HTTP over a Unix socket, and its client.
+//!
+//! What enters are agents' calls, each with its credential; what leaves is masked before it does, since
+//! nobody at the other end knows what to mask. No passphrase and no identity ever crosses the socket, and
+//! nothing here lets one change the vault: operators open it themselves. `--scope` without a token is
+//! taken only with a proof of the identity, or from a process of a run's own tree.
+//!
+//! ```text
+//! GET  /v1/status         who is there: health, limits, counts; no name of a secret or scope
+//! POST /v1/challenge      { nonce } → { nonce, proof }: the daemon proves itself, and offers a nonce
+//! POST /v1/check | list_allowed | request_token     { credential, params } → { answer } | { refused }
+//! POST /v1/run            { call, credential, environment, params } → one JSON line a piece, then the result
+//! POST /v1/cancel         { call }
+//! POST /v1/retire         (proof) finish what runs, make room for a fresh daemon
+//! POST /v1/lock           end what runs, wipe the keys, exit
+//! ```
+
+mod client;
+mod connection;
+mod host;
+mod peer;
+mod proof;
+mod server;
+mod stats;
+mod wire;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::name::GrantId;
+
+pub use client::{Client, Starter};
+pub use host::{Ended, Host, HostSettings, Life};
+pub use peer::Process;
+pub use proof::LocalKey;
+pub use server::Admits;
+pub use wire::{PROTOCOL, Status};
+
+/// The longest path that a Unix socket's address takes, with room for a suffix.
+const LONGEST_PATH: usize = 100;
+
+/// Why the daemon's API can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Nobody listens.
+    #[error("no daemon is running")]
+    Nobody,
+    /// Whoever listens does not know this vault's identity.
+    #[error("what listens at {} is not this vault's daemon", .0.display())]
+    Impostor(PathBuf),
+    /// It speaks another version.
+    #[error("the daemon speaks version {theirs} of its API, and this program version {}", PROTOCOL)]
+    Version {
+        /// Its version.
+        theirs: u32,
+    },
+    /// Another daemon has this home.
+    #[error("a daemon is running for this home already")]
+    Taken,
+    /// The runtime directory belongs to somebody else.
+    #[error("{} belongs to another user, or others can enter it", .0.display())]
+    NotOurs(PathBuf),
+    /// It broke off, or said what this program can't read.
+    #[error("the daemon broke off: {0}")]
+    Broken(String),
+    /// The operating system.
+    #[error("the daemon's socket can't be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Where a run with a session to give listens: outside of the home, whose path its program needn't know.
+pub fn run_socket_path(runtime: Option<&Path>, instance: &GrantId) -> PathBuf {
+    runtime.map_or_else(shared_dir, |dir| dir.join("authy-mcp")).join(format!("run-{instance}.sock"))
+}
+
+/// The session that such a socket's name is of.
+pub fn instance_of(socket: &Path) -> Option<GrantId> {
+    GrantId::parse(socket.file_stem()?.to_str()?.strip_prefix("run-")?).ok()
+}
+
+fn shared_dir() -> PathBuf {
+    PathBuf::from(format!("/tmp/authy-mcp-{}", rustix::process::getuid().as_raw()))
+}
+
+/// Where a home's daemon listens: `<home-hash>.sock` in the user's runtime directory, or in the home
+/// itself where there is none.
+pub fn socket_path(runtime: Option<&Path>, home: &Path) -> PathBuf {
+    let real = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
+    let hash = hex::encode(Sha256::digest(real.as_os_str().as_encoded_bytes()));
+    let name = format!("{}.sock", &hash[..24]);
+    let in_home = home.join("run").join("daemon.sock");
+    match runtime {
+        Some(dir) => dir.join("authy-mcp").join(name),
+        None if in_home.as_os_str().len() <= LONGEST_PATH => in_home,
+        None => shared_dir().join(name),
+    }
+}

@@ -1,0 +1,401 @@
+//! The daemon's side: who may call, and each call handed to the broker and its answer masked.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State, connect_info::Connected},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+    serve::IncomingStream,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixListener, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    peer::Process,
+    proof::{self, LocalKey, Nonces},
+    stats::Stats,
+    wire::{
+        Call, Cancel, Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, Reply,
+        Shown, Status,
+    },
+};
+use crate::{
+    broker::{
+        Answer, Broker, Caller, Credential, LocalSession, Refused, Service,
+        refusal::{Code, Refusal},
+    },
+    run::Piece,
+};
+
+/// The largest request, in bytes: standard input of a run comes with it.
+const LARGEST: usize = 64 << 20;
+/// How often a run that prints nothing shows that it is alive, and whether anybody still listens.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// Lines that wait for a reader.
+const WAITING: usize = 64;
+
+/// Whose calls are taken.
+pub enum Admits {
+    /// Every process of this user: with a token, or with a scope and a proof of the identity.
+    Proven(LocalKey),
+    /// The processes of one run's tree, for that run's scope.
+    Tree {
+        /// The process at its root.
+        root: Process,
+        /// The session that all of them share.
+        session: LocalSession,
+    },
+}
+
+/// What an API is served over.
+pub(super) struct Room {
+    pub broker: Arc<Broker>,
+    pub admits: Admits,
+    pub stats: Stats,
+    pub about: Box<dyn Fn(&Stats) -> Status + Send + Sync>,
+    /// Finish what runs, and let another take over.
+    pub retire: CancellationToken,
+    /// End what runs, wipe, exit.
+    pub lock: CancellationToken,
+    pub nonces: Nonces,
+    pub calls: Mutex<HashMap<String, CancellationToken>>,
+}
+
+/// The process at the other end, by the kernel's word, as it was when it connected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    uid: Option<u32>,
+    process: Option<Process>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let cred = stream.io().peer_cred().ok();
+        Self {
+            uid: cred.map(|cred| cred.uid()),
+            process: cred.and_then(|cred| cred.pid()).and_then(Process::now),
+        }
+    }
+}
+
+pub(super) fn router(room: Arc<Room>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/challenge", post(challenge))
+        .route("/v1/check", post(check))
+        .route("/v1/list_allowed", post(list_allowed))
+        .route("/v1/request_token", post(request_token))
+        .route("/v1/run", post(run))
+        .route("/v1/cancel", post(cancel))
+        .route("/v1/retire", post(retire))
+        .route("/v1/lock", post(lock))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(middleware::from_fn(door))
+        .with_state(room)
+}
+
+/// Our own user only, and only who speaks this version; `status` and `lock` are for every version.
+async fn door(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+    if peer.uid != Some(rustix::process::getuid().as_raw()) {
+        return plain(StatusCode::FORBIDDEN);
+    }
+    let theirs = request.headers().get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
+    if theirs != Some(PROTOCOL.to_string().as_str())
+        && !matches!(request.uri().path(), "/v1/status" | "/v1/lock")
+    {
+        let mut response = plain(StatusCode::UPGRADE_REQUIRED);
+        response.headers_mut().insert(PROTOCOL_HEADER, HeaderValue::from(PROTOCOL));
+        return response;
+    }
+    next.run(request).await
+}
+
+async fn status(State(room): State<Arc<Room>>) -> Response {
+    json(&(room.about)(&room.stats))
+}
+
+async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {
+    let Some(Challenge { nonce: theirs }) = parse(&body) else { return plain(StatusCode::BAD_REQUEST) };
+    let Admits::Proven(key) = &room.admits else { return plain(StatusCode::NOT_FOUND) };
+    let Some(nonce) = room.nonces.give() else { return plain(StatusCode::TOO_MANY_REQUESTS) };
+    json(&Challenged { proof: key.of_daemon(&theirs, &nonce), nonce })
+}
+
+async fn check(
+    State(room): State<Arc<Room>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    room.answer(peer, &headers, "/v1/check", &body, async |room, caller, _| {
+        room.broker
+            .check(&caller)
+            .await
+            .map(|()| Answer { body: (), needles: room.broker.needles_for_anyone() })
+    })
+    .await
+}
+
+async fn list_allowed(
+    State(room): State<Arc<Room>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    room.answer(peer, &headers, "/v1/list_allowed", &body, async |room, caller, _| {
+        Service::list_allowed(&room.broker, &caller).await
+    })
+    .await
+}
+
+async fn request_token(
+    State(room): State<Arc<Room>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    room.answer(peer, &headers, "/v1/request_token", &body, async |room, caller, params| {
+        match serde_json::from_value(params) {
+            Ok(params) => Service::request_token(&room.broker, &caller, params).await,
+            Err(_) => Err(refused(bad_params())),
+        }
+    })
+    .await
+}
+
+async fn run(
+    State(room): State<Arc<Room>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(call) = parse::<Call>(&body) else { return plain(StatusCode::BAD_REQUEST) };
+    room.stats.called();
+    let admitted = room.admit(peer, &headers, "/v1/run", &body, call.credential);
+    let params = serde_json::from_value(call.params).map_err(|_| bad_params());
+    let (caller, params) = match (admitted, params) {
+        (Ok(credential), Ok(params)) => {
+            (Caller { credential, environment: Arc::new(call.environment) }, params)
+        }
+        (Err(refusal), _) | (_, Err(refusal)) => {
+            room.stats.denied();
+            return json(&Reply::Refused(refusal));
+        }
+    };
+    let (lines, reader) = mpsc::channel::<Result<Bytes, std::convert::Infallible>>(WAITING);
+    let cancel = CancellationToken::new();
+    room.calls.lock().unwrap_or_else(PoisonError::into_inner).insert(call.call.clone(), cancel.clone());
+    let progress = call.progress.then(|| pieces(lines.clone()));
+    tokio::spawn(async move {
+        let running = room.stats.run();
+        let signs = tokio::spawn(signs_of_life(lines.clone(), cancel.clone()));
+        let done = Service::run_with_secrets(&room.broker, &caller, params, progress, cancel).await;
+        signs.abort();
+        room.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&call.call);
+        drop(running);
+        let reply = room.reply(done);
+        // A client that is gone has no use for it; the outcome is on record.
+        let _ = lines.send(Ok(line(&reply))).await;
+    });
+    let mut response = Response::new(Body::from_stream(ReceiverStream::new(reader)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    response
+}
+
+/// Passes pieces on as lines. A reader that is too slow for them misses some, never the result.
+fn pieces(lines: mpsc::Sender<Result<Bytes, std::convert::Infallible>>) -> mpsc::Sender<Piece> {
+    let (send, mut receive) = mpsc::channel::<Piece>(WAITING);
+    tokio::spawn(async move {
+        while let Some(piece) = receive.recv().await {
+            let reply = Reply::Piece { fd: piece.fd, text: piece.text.into_inner() };
+            if lines.send(Ok(line(&reply))).await.is_err() {
+                return;
+            }
+        }
+    });
+    send
+}
+
+/// Ends a run whose caller is gone.
+async fn signs_of_life(
+    lines: mpsc::Sender<Result<Bytes, std::convert::Infallible>>,
+    cancel: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = lines.closed() => return cancel.cancel(),
+            () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                // Where the queue is full, there is life enough.
+                let _ = lines.try_send(Ok(Bytes::from_static(b"\n")));
+            }
+        }
+    }
+}
+
+async fn cancel(State(room): State<Arc<Room>>, body: Bytes) -> Response {
+    let Some(Cancel { call }) = parse(&body) else { return plain(StatusCode::BAD_REQUEST) };
+    if let Some(cancel) = room.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call) {
+        cancel.cancel();
+    }
+    json(&())
+}
+
+async fn retire(State(room): State<Arc<Room>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !room.proven(&headers, "/v1/retire", &body) {
+        return plain(StatusCode::FORBIDDEN);
+    }
+    room.retire.cancel();
+    json(&())
+}
+
+/// Locking needs no proof: whoever may reach the socket could as well kill the process.
+async fn lock(State(room): State<Arc<Room>>) -> Response {
+    if matches!(room.admits, Admits::Tree { .. }) {
+        return plain(StatusCode::NOT_FOUND);
+    }
+    room.lock.cancel();
+    json(&())
+}
+
+impl Room {
+    /// One call that runs nothing.
+    async fn answer<T: Serialize>(
+        self: &Arc<Self>,
+        peer: Peer,
+        headers: &HeaderMap,
+        path: &str,
+        body: &Bytes,
+        ask: impl AsyncFnOnce(&Arc<Self>, Caller, serde_json::Value) -> Result<Answer<T>, Refused>,
+    ) -> Response {
+        let Some(call) = parse::<Call>(body) else { return plain(StatusCode::BAD_REQUEST) };
+        let begun = Instant::now();
+        self.stats.called();
+        let done = match self.admit(peer, headers, path, body, call.credential) {
+            Ok(credential) => {
+                let caller = Caller { credential, environment: Arc::new(call.environment) };
+                ask(self, caller, call.params).await
+            }
+            Err(refusal) => Err(refused(refusal)),
+        };
+        self.stats.took(begun.elapsed());
+        json(&self.reply(done))
+    }
+
+    /// Masks an answer: from here on nobody knows what to mask.
+    fn reply<T: Serialize>(&self, done: Result<Answer<T>, Refused>) -> Reply {
+        match done {
+            Ok(answer) => {
+                let body = serde_json::to_value(&answer.body).expect("answers have string keys only");
+                Reply::Answer(answer.needles.json(body).into_inner())
+            }
+            Err(refused) => {
+                self.stats.denied();
+                let body = serde_json::to_value(&refused.body).expect("refusals have string keys only");
+                let masked = refused.needles.json(body).into_inner();
+                Reply::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))
+            }
+        }
+    }
+
+    /// The credential that a caller may show.
+    fn admit(
+        &self,
+        peer: Peer,
+        headers: &HeaderMap,
+        path: &str,
+        body: &Bytes,
+        shown: Shown,
+    ) -> Result<Credential, Refusal> {
+        match (&self.admits, shown) {
+            (Admits::Tree { root, session }, Shown::Tree { instance })
+                if instance == session.instance
+                    && peer.process.is_some_and(|process| root.has_in_its_tree(process)) =>
+            {
+                Ok(Credential::LocalScope(session.clone()))
+            }
+            (Admits::Tree { .. }, _) | (Admits::Proven(_), Shown::Tree { .. }) => Err(not_of_the_tree()),
+            (Admits::Proven(_), Shown::Scope { .. }) if !self.proven(headers, path, body) => {
+                Err(scope_alone())
+            }
+            (Admits::Proven(_), shown) => Ok(shown.into_credential()),
+        }
+    }
+
+    fn proven(&self, headers: &HeaderMap, path: &str, body: &Bytes) -> bool {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let (Admits::Proven(key), Some(nonce), Some(shown)) =
+            (&self.admits, text(NONCE_HEADER), text(PROOF_HEADER))
+        else {
+            return false;
+        };
+        self.nonces.take(nonce) && proof::same(shown, &key.of_client(nonce, path, body))
+    }
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    Box::new(Answer { body: refusal, needles: crate::redact::NeedleSet::empty() })
+}
+
+/// What is said to whoever names a scope and proves nothing.
+pub(super) fn scope_alone() -> Refusal {
+    Refusal::new(
+        Code::TokenInvalid,
+        "--scope alone is not enough for this vault: whoever calls must show a token",
+        "ask the operator to run: authy-mcp config CLIENT --scope SCOPE --write, which issues one",
+    )
+}
+
+fn not_of_the_tree() -> Refusal {
+    Refusal::new(
+        Code::TokenInvalid,
+        "this credential is good only in the process tree of the run that it was made for",
+        "start the agent again with: authy-mcp run --scope SCOPE -- AGENT",
+    )
+}
+
+fn bad_params() -> Refusal {
+    Refusal::new(Code::BadArgument, "the arguments can't be read", "call list_allowed and copy an example")
+}
+
+/// A refusal whose own words were a secret's value.
+pub(super) fn unreadable() -> Refusal {
+    Refusal::new(
+        Code::Busy,
+        "the answer holds a secret's value where a number or a fixed word belongs, so it was held back",
+        "ask the operator to replace that secret by one that is no common word",
+    )
+}
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+fn line(reply: &Reply) -> Bytes {
+    let mut text = serde_json::to_vec(reply).expect("replies have string keys only");
+    text.push(b'\n');
+    Bytes::from(text)
+}
+
+fn json(body: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(body).expect("answers have string keys only");
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

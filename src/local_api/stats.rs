@@ -1,0 +1,94 @@
+//! Counts of a daemon's life, for `status`.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::wire::Latencies;
+
+/// Calls over which latencies are shown.
+const REMEMBERED: usize = 1000;
+
+/// What happened so far.
+pub(super) struct Stats {
+    pub calls: AtomicU64,
+    pub denials: AtomicU64,
+    pub runs: AtomicU64,
+    pub running: AtomicU64,
+    latencies: Mutex<VecDeque<Duration>>,
+    last: Mutex<Instant>,
+}
+
+/// A run at work; counted out when dropped.
+pub(super) struct Running<'a>(&'a Stats);
+
+impl Stats {
+    pub(super) fn new() -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            denials: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+            running: AtomicU64::new(0),
+            latencies: Mutex::default(),
+            last: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// A call came.
+    pub(super) fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// A call was refused.
+    pub(super) fn denied(&self) {
+        self.denials.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call that ran nothing took so long.
+    pub(super) fn took(&self, time: Duration) {
+        let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+        if latencies.len() == REMEMBERED {
+            latencies.pop_front();
+        }
+        latencies.push_back(time);
+    }
+
+    /// A run begins.
+    pub(super) fn run(&self) -> Running<'_> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(self)
+    }
+
+    /// For how long nobody has called and nothing has run.
+    pub(super) fn idle(&self) -> Duration {
+        if self.running.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    pub(super) fn latencies(&self) -> Latencies {
+        let mut times: Vec<Duration> =
+            self.latencies.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        times.sort_unstable();
+        let at = |share: usize| {
+            let index = times.len().saturating_sub(1) * share / 100;
+            times.get(index).map_or(0.0, |time| (time.as_secs_f64() * 1e5).round() / 100.0)
+        };
+        Latencies { p50: at(50), p99: at(99) }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}

@@ -1,0 +1,151 @@
+//! The shapes that go over the socket.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::{
+    broker::{Credential, LocalSession, refusal::Refusal},
+    name::{GrantId, ScopeName},
+};
+
+/// The version of this API. A client and a daemon of two versions say so instead of guessing.
+pub const PROTOCOL: u32 = 1;
+/// The header that carries it.
+pub(super) const PROTOCOL_HEADER: &str = "authy-mcp-protocol";
+/// The header of a nonce that the daemon gave out.
+pub(super) const NONCE_HEADER: &str = "authy-mcp-nonce";
+/// The header of the proof that goes with it.
+pub(super) const PROOF_HEADER: &str = "authy-mcp-proof";
+
+/// A credential on its way.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Shown {
+    /// A bearer token.
+    Token(Zeroizing<String>),
+    /// A scope, named by whoever can prove the identity.
+    Scope { scope: ScopeName, instance: GrantId },
+    /// The scope of the run whose process tree the caller belongs to.
+    Tree { instance: GrantId },
+    /// None, and why.
+    Missing(String),
+}
+
+impl Shown {
+    #[expect(clippy::disallowed_methods, reason = "a bearer token is shown to the daemon")]
+    pub(super) fn of(credential: &Credential) -> Self {
+        match credential {
+            Credential::Token(token) => Self::Token(Zeroizing::new(token.expose_secret().to_owned())),
+            Credential::LocalScope(local) => {
+                Self::Scope { scope: local.scope.clone(), instance: local.instance.clone() }
+            }
+            Credential::Tree(instance) => Self::Tree { instance: instance.clone() },
+            Credential::Missing(why) => Self::Missing(why.clone()),
+        }
+    }
+
+    /// What the broker is given; a scope only for a caller that may name one.
+    pub(super) fn into_credential(self) -> Credential {
+        match self {
+            Self::Token(token) => Credential::Token(Arc::new(SecretString::from(token.as_str()))),
+            Self::Scope { scope, instance } => Credential::LocalScope(LocalSession { scope, instance }),
+            Self::Tree { instance } => Credential::Tree(instance),
+            Self::Missing(why) => Credential::Missing(why),
+        }
+    }
+}
+
+/// A call.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Call {
+    pub credential: Shown,
+    /// The tool's arguments.
+    #[serde(default)]
+    pub params: Value,
+    /// The environment of the server through which it came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// A name for it, by which it can be cancelled.
+    #[serde(default)]
+    pub call: String,
+    /// Whether output is wanted as it comes.
+    #[serde(default)]
+    pub progress: bool,
+}
+
+/// The answer to a call, masked.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    /// What was asked for.
+    Answer(Value),
+    /// A refusal.
+    Refused(Refusal),
+    /// A piece of a run's output; more lines follow.
+    Piece { fd: u8, text: String },
+}
+
+/// Cancels a run.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Cancel {
+    pub call: String,
+}
+
+/// Asks the daemon for proof, and for a nonce.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Challenge {
+    pub nonce: String,
+}
+
+/// The daemon's proof over both nonces, and the nonce over which the client's next request proves itself.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Challenged {
+    pub nonce: String,
+    pub proof: String,
+}
+
+/// What a daemon says of itself to whoever may reach its socket. No name of a secret or a scope.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of this API.
+    pub protocol: u32,
+    /// Version of the program.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The home.
+    pub home: PathBuf,
+    /// The vault's fingerprint.
+    pub vault: String,
+    /// Since when it is unlocked (RFC 3339).
+    pub unlocked_since: String,
+    /// It locks after so many seconds without a call.
+    pub idle_lock_seconds: u64,
+    /// It locks then, whatever happens (RFC 3339).
+    pub locks_at: String,
+    /// Whether its pages were locked into memory when the keys came.
+    pub memory_locked: bool,
+    /// Calls so far.
+    pub calls: u64,
+    /// Of these, refused.
+    pub denials: u64,
+    /// Runs so far.
+    pub runs: u64,
+    /// Runs at this moment.
+    pub running: u64,
+    /// Latencies of the last calls that ran nothing, in milliseconds.
+    pub latency_ms: Latencies,
+}
+
+/// Percentiles, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latencies {
+    /// Half of the calls took no longer.
+    pub p50: f64,
+    /// Of a hundred calls, one took longer.
+    pub p99: f64,
+}

@@ -1,0 +1,23 @@
+//! The same tests as in `it`, with the broker in a daemon that servers start by themselves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests start programs and stop where something is wrong"
+)]
+#![allow(dead_code, reason = "the stage is that of other tests, too")]
+
+/// Whether servers go to a daemon, which they start by themselves.
+pub(crate) const DAEMON: bool = true;
+
+#[path = "it/attacks.rs"]
+mod attacks;
+#[path = "it/runs.rs"]
+mod runs;
+#[path = "it/stage.rs"]
+mod stage;
+#[path = "it/states.rs"]
+mod states;
+#[path = "it/tap.rs"]
+mod tap;
