@@ -1,7 +1,6 @@
 //! The operator's path: the same pipeline, with what only the person who can unlock may do.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -472,6 +471,9 @@ impl Admin {
             StoredToken { class: Class::Session, parent: None, info: info.clone(), file: order.file.clone() };
         let target = format!("{} {}", order.scope, info.id);
         self.change("token_issue", target, Some(format!("for {} s", ttl.as_secs())), |open| {
+            if let Some(file) = &order.file {
+                forget_file(&mut open.vault, file, now)?;
+            }
             records::put_token(&mut open.vault, &stored, now).map_err(record_failure)
         })?;
         Ok((token, info))
@@ -502,21 +504,20 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
-        let mut latest: BTreeMap<String, TokenInfo> = BTreeMap::new();
+        let mut kept: Vec<(String, TokenInfo)> = Vec::new();
         let vault = self.vault()?;
         let revoked = records::revocations(&vault).map_err(record_failure)?;
         for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
             let Ok(id) = TokenId::parse(&name) else { continue };
             let stored = records::token(&vault, &id).map_err(record_failure)?;
-            let Some(StoredToken { info, file: Some(file), .. }) = stored else { continue };
-            if latest.get(&file).is_none_or(|other| other.issued_at <= info.issued_at) {
-                latest.insert(file, info);
+            if let Some(StoredToken { info, file: Some(file), .. }) = stored {
+                kept.push((file, info));
             }
         }
         drop(vault);
         let now = Timestamp::now().as_second();
         let mut renewed = Vec::new();
-        for (file, info) in latest {
+        for (file, info) in kept {
             let superseded =
                 revoked.not_before.get(&info.subject).is_some_and(|first| info.issued_at < *first);
             let young = info.expires_at - now > (info.expires_at - info.issued_at) / 2;
@@ -703,6 +704,19 @@ impl Admin {
         anchor(open)?;
         made
     }
+}
+
+/// A file is one token's: the one that it held before is not renewed any more.
+fn forget_file(vault: &mut Vault, file: &str, now: Timestamp) -> Result<(), Failure> {
+    for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
+        let Ok(id) = TokenId::parse(&name) else { continue };
+        let Some(mut stored) = records::token(vault, &id).map_err(record_failure)? else { continue };
+        if stored.file.as_deref() == Some(file) {
+            stored.file = None;
+            records::put_token(vault, &stored, now).map_err(record_failure)?;
+        }
+    }
+    Ok(())
 }
 
 fn anchor(mut open: Opened) -> Result<(), Failure> {

@@ -42,7 +42,7 @@ pub(super) fn locked() -> Refusal {
     Refusal::new(
         Code::VaultLocked,
         "the vault is locked and nobody can be asked here",
-        "ask the operator to start the server with --passphrase-file FILE, or to make the vault with: authy-mcp init --unlock identity-file",
+        "ask the operator to type: authy-mcp unlock (or to start the server with --passphrase-file FILE)",
     )
 }
 

@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     /// [`LocalError::Nobody`] where there is none.
     pub async fn status(socket: &Path) -> Result<Status, LocalError> {
-        Connection::open(socket).await?.status().await
+        Connection::answered(socket).await.map(|(_, status)| status)
     }
 
     /// Tells the daemon to end what runs and to wipe its keys.
@@ -78,7 +78,7 @@ impl Client {
     /// # Errors
     /// [`LocalError`].
     pub async fn lock(socket: &Path) -> Result<(), LocalError> {
-        let mut connection = Connection::open(socket).await?;
+        let (mut connection, _) = Connection::answered(socket).await?;
         connection.post("/v1/lock", &(), None).await.map(drop)
     }
 
@@ -102,8 +102,8 @@ impl Client {
 
     /// A connection to the daemon, started if need be; `None` where this process serves by itself.
     async fn connect(&self) -> Result<Option<Connection>, LocalError> {
-        match Connection::open(&self.socket).await {
-            Ok(connection) => return Ok(Some(connection)),
+        match Connection::answered(&self.socket).await {
+            Ok((connection, _)) => return Ok(Some(connection)),
             Err(LocalError::Nobody) => {}
             Err(error) => return Err(error),
         }
@@ -119,8 +119,8 @@ impl Client {
         }
         let until = Instant::now() + STARTS_WITHIN;
         loop {
-            match Connection::open(&self.socket).await {
-                Ok(connection) => return Ok(Some(connection)),
+            match Connection::answered(&self.socket).await {
+                Ok((connection, _)) => return Ok(Some(connection)),
                 Err(LocalError::Nobody) if Instant::now() < until => tokio::time::sleep(LOOK_EVERY).await,
                 Err(LocalError::Nobody) => {
                     tracing::warn!("the daemon does not listen; this process serves by itself");

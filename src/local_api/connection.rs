@@ -1,6 +1,6 @@
 //! One connection to a daemon's socket. Dropping it ends what was asked over it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -21,6 +21,10 @@ use super::{
 
 /// The largest answer that is read whole, in bytes; a run's lines are read one by one.
 const LARGEST: usize = 64 << 20;
+
+/// How often a connection that broke off before anybody answered is made again, and after how long.
+const TRIES: u32 = 50;
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// A connection.
 pub(super) struct Connection {
@@ -46,8 +50,25 @@ impl Connection {
         Ok(Self { sender, driver: driver.abort_handle() })
     }
 
+    /// A connection on which somebody has answered: one that was made in the last moment of a daemon is
+    /// made again.
+    pub(super) async fn answered(socket: &Path) -> Result<(Self, Status), LocalError> {
+        let mut tries = 0;
+        loop {
+            let mut connection = Self::open(socket).await?;
+            match connection.status().await {
+                Ok(status) => return Ok((connection, status)),
+                Err(LocalError::Broken(_) | LocalError::Nobody) if tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// What whoever listens says of itself; not to be relied on before [`Connection::prove`].
-    pub(super) async fn status(&mut self) -> Result<Status, LocalError> {
+    async fn status(&mut self) -> Result<Status, LocalError> {
         let request = Request::builder().method(Method::GET).uri("/v1/status");
         let response = self.send(request, Vec::new()).await?;
         read(response).await
@@ -91,6 +112,8 @@ impl Connection {
             .header(PROTOCOL_HEADER, PROTOCOL)
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| LocalError::Broken(error.to_string()))?;
+        // Whatever fails until here was never sent, and may be tried again.
+        self.sender.ready().await.map_err(|_| LocalError::Nobody)?;
         let response = self.sender.send_request(request).await.map_err(broken)?;
         match response.status() {
             StatusCode::OK => Ok(response),

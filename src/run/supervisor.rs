@@ -11,6 +11,7 @@ use std::{
         unix::{ffi::OsStringExt, net::UnixStream, process::CommandExt},
     },
     process::{Command, ExitCode, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -70,7 +71,19 @@ fn harden() -> io::Result<()> {
     super::harden::keep_private()?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    nix::sys::signal::SigSet::all().thread_block().map_err(io::Error::from)
+    take_signals()
+}
+
+/// Signals of a terminal, or of whoever means the program, don't end this process. They are caught, not
+/// blocked or ignored: a program inherits both of these, and would not end when it is asked to.
+fn take_signals() -> io::Result<()> {
+    use signal_hook::consts::{
+        SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+    };
+    for signal in [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2] {
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
+    Ok(())
 }
 
 fn close_inherited() {

@@ -33,6 +33,22 @@ fn a_timeout_ends_the_tree() {
 }
 
 #[test]
+fn a_program_is_asked_to_end_before_it_is_killed() {
+    let (stage, script) = stage(
+        "trap 'echo asked; exit 3' TERM\ngrep -E 'Sig(Blk|Ign)' /proc/self/status\nsleep 7005.5 & wait",
+    );
+    let ran = stage.serve("s").run(call(&script, json!({"timeout_seconds": 1})));
+    assert_eq!(ran["outcome"], "timed_out", "{ran}");
+    let said = ran["stdout"].as_str().unwrap();
+    assert!(said.ends_with("asked\n"), "{ran}");
+    // It inherits no signal blocked, and none ignored (but the two that the C library has for itself).
+    for line in said.lines().filter(|line| line.starts_with("Sig")) {
+        let bits = u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
+        assert_eq!(bits & !(0b11 << 31), 0, "{line}");
+    }
+}
+
+#[test]
 fn one_that_ignores_sigterm_is_killed() {
     let (stage, script) = stage("trap '' TERM\necho begun\nwhile :; do sleep 7002.5; done");
     let ran = stage.serve("s").run(call(&script, json!({"timeout_seconds": 1})));
