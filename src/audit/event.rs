@@ -32,6 +32,9 @@ pub struct IntentFacts {
     /// Where it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// The process that sees to it, as `PID@STARTED`: where that has ended, so has the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The sandbox layers that are active.
     pub sandbox: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! The log's file: appended to under a lock, by any number of processes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
@@ -17,7 +18,10 @@ use super::{
     AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OutcomeFacts,
     event::{self, Allowance, Event, Own},
 };
-use crate::{name::RunId, policy::Allowed};
+use crate::{
+    name::{RunId, ScopeName},
+    policy::Allowed,
+};
 
 /// A signed checkpoint stands at least after so many events.
 const CHECKPOINT_EVERY: u64 = 256;
@@ -91,6 +95,41 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn record_outcome(&self, intent: Intent, facts: OutcomeFacts) -> Result<(), AuditError> {
         self.append(Event::Own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts }))
+    }
+
+    /// Puts `interrupted` on record for every intent that has no outcome and whose process has ended.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn report_interrupted(&self, ended: impl Fn(&str) -> bool) -> Result<u64, AuditError> {
+        let events = super::events(&self.dir, &super::Filter::default())?;
+        let text = |event: &serde_json::Value, key: &str| event.get(key)?.as_str().map(str::to_owned);
+        let of_kind = |kind: &'static str| {
+            events.iter().filter(move |event| event.get("event").and_then(|e| e.as_str()) == Some(kind))
+        };
+        let concluded: BTreeSet<String> = of_kind("outcome").filter_map(|event| text(event, "run")).collect();
+        let mut reported = 0;
+        for event in of_kind("intent") {
+            let (Some(run), Some(scope), Some(by)) =
+                (text(event, "run"), text(event, "scope"), text(event, "by"))
+            else {
+                continue;
+            };
+            let (Ok(id), Ok(scope)) = (RunId::parse(&run), ScopeName::parse(&scope)) else { continue };
+            if concluded.contains(&run) || !ended(&by) {
+                continue;
+            }
+            let facts = OutcomeFacts {
+                outcome: "interrupted".to_owned(),
+                exit_code: None,
+                duration_ms: 0,
+                redactions: BTreeMap::new(),
+            };
+            self.append(Event::Own(Own::Outcome { run: id, scope, facts }))?;
+            reported += 1;
+        }
+        Ok(reported)
     }
 
     /// Puts anything else on record.

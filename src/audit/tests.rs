@@ -24,6 +24,7 @@ fn note(action: &str) -> Note {
 
 fn facts() -> IntentFacts {
     IntentFacts {
+        by: None,
         principal: "operator:1".into(),
         token: None,
         program_sha256: None,

@@ -272,6 +272,7 @@ impl Admin {
             Decision::Allow(allowed) => allowed,
         };
         let facts = IntentFacts {
+            by: None,
             principal: self.principal.clone(),
             token: None,
             program_sha256: None,

@@ -35,6 +35,7 @@ use crate::{
     audit::AuditLog,
     name::{GrantId, ScopeName},
     redact::NeedleSet,
+    run::Process,
     vault::{Opener, Vault},
 };
 use keys::{KeyRing, Keys};
@@ -185,6 +186,25 @@ impl Broker {
     /// The home.
     pub fn home(&self) -> &std::path::Path {
         &self.settings.home
+    }
+
+    /// Puts on record what a broker that was killed left without an outcome; the runs themselves ended
+    /// with it.
+    pub async fn report_interrupted(self: &Arc<Self>) {
+        let broker = Arc::clone(self);
+        let ended = |by: &str| by.parse::<Process>().is_ok_and(|process| !process.is_alive());
+        let done = blocking(move || {
+            let mut open = broker.open()?;
+            let reported = open.audit.report_interrupted(ended).map_err(refuse::from_audit)?;
+            let head = open.audit.head();
+            open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
+            Ok::<u64, Refusal>(reported)
+        });
+        match done.await {
+            Ok(0) => {}
+            Ok(reported) => tracing::warn!(reported, "runs were interrupted"),
+            Err(refusal) => tracing::warn!(code = ?refusal.code, "interrupted runs could not be reported"),
+        }
     }
 
     /// A key by which two processes show each other that both know the vault's identity; `None` where

@@ -25,7 +25,7 @@ use crate::{
     name::{EnvName, RunId, SecretName},
     policy::{Allowed, Decision, Deliver, OutputMode, Request, RunTerms, Terms},
     redact::{Counts, NeedleSet},
-    run::{self, Ending, Launch, Piece, RunError, RunOutput},
+    run::{self, Ending, Launch, Piece, Process, RunError, RunOutput},
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
@@ -278,6 +278,7 @@ impl Broker {
         let digest =
             self.digests.of(&terms.program).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
         Ok(IntentFacts {
+            by: Process::this().map(|process| process.to_string()),
             principal: session.principal.clone(),
             token: session.token_id().map(ToString::to_string),
             program_sha256: Some(hex::encode(digest)),

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ExitCode, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -25,10 +25,9 @@ use crate::{
         admin::{Failure, FailureKind},
     },
     config,
-    local_api::{
-        self, Admits, Client, Host, HostSettings, Life, LocalError, LocalKey, Process, Starter, Status,
-    },
-    policy, run,
+    local_api::{self, Admits, Client, Host, HostSettings, Life, LocalError, LocalKey, Starter, Status},
+    policy,
+    run::{self, Process},
     vault::{HomeInfo, Opener, UnlockKind},
 };
 
@@ -166,14 +165,7 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     let home = open::home()?;
     let info = open::info(&home)?;
     let life = args.life.parse(IDLE)?;
-    if info.unlock == UnlockKind::Passphrase && !args.life.allow_user_namespace && run::in_a_user_namespace()
-    {
-        return Err(Failure::new(
-            FailureKind::Denied,
-            "this is a user namespace that is not the machine's own: whoever made it can read the keys",
-            "unlock outside of it, or insist with --allow-user-namespace in a container of your own",
-        ));
-    }
+    own_namespace(&info, &args.life)?;
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
     run::keep_private().map_err(|error| hardening(&error))?;
     let side = run::go_on_in_a_child(args.background).map_err(|error| hardening(&error))?;
@@ -181,6 +173,19 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
         return Ok(ExitCode::from(code));
     }
     host(args, globals, out, &home, &info, life)
+        .inspect_err(|failure| tracing::error!(%failure, "the daemon can't go on"))
+}
+
+/// A passphrase's keys are kept only where nobody else made the namespace: before it is asked for, too.
+fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
+    if info.unlock != UnlockKind::Passphrase || life.allow_user_namespace || !run::in_a_user_namespace() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Denied,
+        "this is a user namespace that is not the machine's own: whoever made it can read the keys",
+        "unlock outside of it, or insist with --allow-user-namespace in a container of your own",
+    ))
 }
 
 fn hardening(error: &io::Error) -> Failure {
@@ -227,7 +232,7 @@ fn host(
             socket: socket(home),
             home: home.to_owned(),
             vault: info.fingerprint.clone(),
-            broker,
+            broker: Arc::clone(&broker),
             admits: Admits::Proven(LocalKey::new(key)),
             life,
             take_over: if args.handed_over { WITHIN } else { Duration::ZERO },
@@ -238,6 +243,7 @@ fn host(
             Err(LocalError::Taken) if args.background && !args.handed_over => return Ok(ExitCode::SUCCESS),
             bound => bound.map_err(|error| local(&error))?,
         };
+        broker.report_interrupted().await;
         let stop = serve::stop_signal()?;
         out.line(READY);
         if args.background {
@@ -254,6 +260,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     args.life.parse(IDLE)?;
     let home = open::home()?;
     let info = open::info(&home)?;
+    own_namespace(&info, &args.life)?;
     let admin = open::admin(globals)?;
     let (epoch, last_used) = admin.last_use()?;
     let renewed = admin.renew_tokens()?;
@@ -367,7 +374,7 @@ fn process_of(status: &Status) -> Option<Process> {
 async fn wait_until_gone(process: Option<Process>) -> Result<(), Failure> {
     let until = Instant::now() + 2 * WITHIN;
     while Instant::now() < until {
-        if process.is_none_or(|process| Process::now(process.pid) != Some(process)) {
+        if !process.is_some_and(Process::is_alive) {
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;

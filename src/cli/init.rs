@@ -23,9 +23,10 @@ const SHORTEST_PASSPHRASE: usize = 12;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Ways of unlocking:
-  identity-file  an age identity in a file of yours (0600). Any program of yours can read it, an agent
-                 with a shell of its own included; other users can't.
-  passphrase     asked for by every admin command; a server needs --passphrase-file.
+  passphrase     typed by you: authy-mcp unlock opens the vault for your agents until it is locked again,
+                 and every admin command asks for it. A program of yours can't read the vault.
+  identity-file  an age identity in a file of yours (0600): nothing to type. Any program of yours can read
+                 it, an agent with a shell of its own included; other users can't.
   keyring        a passphrase in the desktop's keyring.
 
 Examples:
@@ -33,7 +34,8 @@ Examples:
   authy-mcp init --unlock identity-file --identity-file ~/keys/authy.txt
   authy-mcp init --unlock passphrase --passphrase-file ~/.authy-passphrase")]
 pub(super) struct Args {
-    /// How the vault is unlocked; asked for at a terminal, identity-file otherwise.
+    /// How the vault is unlocked; asked for at a terminal, where passphrase is proposed; identity-file where
+    /// nobody can be asked.
     #[arg(long, value_enum)]
     unlock: Option<Unlock>,
 }
@@ -85,16 +87,13 @@ fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockKind, Fa
     }
     let Some(terminal) = terminal else { return Ok(UnlockKind::IdentityFile) };
     terminal.say("How is the vault to be unlocked?")?;
-    terminal.say(
-        "  1  by an identity file: nothing to type; other users are kept out, programs of yours are not",
-    )?;
-    terminal.say(
-        "  2  by a passphrase: asked for by every admin command; servers need a passphrase file for now",
-    )?;
+    terminal.say("  1  by a passphrase: you unlock it for your agents; programs of yours can't read it")?;
+    terminal
+        .say("  2  by an identity file: nothing to type; keeps other users out, programs of yours not")?;
     terminal.say("  3  by the desktop's keyring")?;
     match terminal.line("1, 2 or 3 [1]: ")?.as_str() {
-        "" | "1" => Ok(UnlockKind::IdentityFile),
-        "2" => Ok(UnlockKind::Passphrase),
+        "" | "1" => Ok(UnlockKind::Passphrase),
+        "2" => Ok(UnlockKind::IdentityFile),
         "3" => Ok(UnlockKind::Keyring),
         _ => Err(usage_failure("that is none of them", "authy-mcp init --unlock identity-file")),
     }
@@ -144,6 +143,7 @@ fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
             }
             UnlockKind::Passphrase => {
                 lines.push("without the passphrase nobody opens it again, you included.".to_owned());
+                lines.push("authy-mcp unlock opens it for your agents, until it is locked again.".to_owned());
             }
             UnlockKind::Keyring => lines.push("its passphrase is in this desktop's keyring.".to_owned()),
         }

@@ -13,9 +13,9 @@ use crate::{
         refusal::{Code, Refusal},
     },
     config,
-    local_api::{self, Admits, Host, HostSettings, Life, Process},
+    local_api::{self, Admits, Host, HostSettings, Life},
     name::{EnvName, ScopeName},
-    run::Ending,
+    run::{Ending, Process},
     vault::{self, HomeInfo},
 };
 

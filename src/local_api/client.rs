@@ -31,6 +31,8 @@ use crate::{
 
 /// How long a daemon that was started may take until it listens.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
+/// After so long another is started: the first may have been killed.
+const START_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked for meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After a start that failed, how long calls are served here before another is tried.
@@ -112,24 +114,24 @@ impl Client {
         if failed.is_some_and(|when| when.elapsed() < TRY_AGAIN) {
             return Ok(None);
         }
-        if let Err(why) = start() {
-            tracing::warn!(%why, "the daemon can't be started; this process serves by itself");
-            *failed = Some(Instant::now());
-            return Ok(None);
-        }
         let until = Instant::now() + STARTS_WITHIN;
-        loop {
-            match Connection::answered(&self.socket).await {
-                Ok((connection, _)) => return Ok(Some(connection)),
-                Err(LocalError::Nobody) if Instant::now() < until => tokio::time::sleep(LOOK_EVERY).await,
-                Err(LocalError::Nobody) => {
-                    tracing::warn!("the daemon does not listen; this process serves by itself");
-                    *failed = Some(Instant::now());
-                    return Ok(None);
+        while Instant::now() < until {
+            // One that is started beside another ends by itself, so starting once more is never wrong.
+            if let Err(why) = start() {
+                tracing::debug!(%why, "a daemon could not be started");
+            }
+            let again = Instant::now() + START_AGAIN;
+            while Instant::now() < again {
+                match Connection::answered(&self.socket).await {
+                    Ok((connection, _)) => return Ok(Some(connection)),
+                    Err(LocalError::Nobody) => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
+        tracing::warn!("no daemon can be started; this process serves by itself");
+        *failed = Some(Instant::now());
+        Ok(None)
     }
 
     /// Sends a call, with a proof where it names a scope.

@@ -18,7 +18,6 @@
 mod client;
 mod connection;
 mod host;
-mod peer;
 mod proof;
 mod server;
 mod stats;
@@ -35,7 +34,6 @@ use crate::name::GrantId;
 
 pub use client::{Client, Starter};
 pub use host::{Ended, Host, HostSettings, Life};
-pub use peer::Process;
 pub use proof::LocalKey;
 pub use server::Admits;
 pub use wire::{PROTOCOL, Status};

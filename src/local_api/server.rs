@@ -22,7 +22,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    peer::Process,
     proof::{self, LocalKey, Nonces},
     stats::Stats,
     wire::{
@@ -35,7 +34,7 @@ use crate::{
         Answer, Broker, Caller, Credential, LocalSession, Refused, Service,
         refusal::{Code, Refusal},
     },
-    run::Piece,
+    run::{Piece, Process},
 };
 
 /// The largest request, in bytes: standard input of a run comes with it.

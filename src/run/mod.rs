@@ -9,6 +9,7 @@ mod attached;
 mod digest;
 mod execute;
 mod harden;
+mod process;
 mod stage;
 mod supervisor;
 mod tree;
@@ -27,6 +28,7 @@ pub use attached::pass_through;
 pub use digest::digest_program;
 pub use execute::execute;
 pub use harden::{Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory};
+pub use process::Process;
 pub use supervisor::supervise;
 pub use tree::{become_subreaper, private_umask, signal_name};
 

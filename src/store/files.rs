@@ -75,6 +75,19 @@ pub fn lock(path: &Path, wait: Duration) -> io::Result<File> {
     }
 }
 
+/// Takes a lock file's lock in turn: whoever waits has a turn before whoever comes back at once. A busy
+/// daemon would starve a command that is typed once otherwise.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_in_turn(path: &Path, wait: Duration) -> io::Result<File> {
+    let until = Instant::now() + wait;
+    let turn = lock(&path.with_extension("turn"), wait)?;
+    let locked = lock(path, until.saturating_duration_since(Instant::now()));
+    drop(turn);
+    locked
+}
+
 /// Copies a directory with all that is in it, privately.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! [`Store::apply`] returns. Nothing here decrypts, and nothing panics on a damaged file.
 
 pub mod files;
+mod journal;
 mod memory;
 mod sled_store;
 
@@ -27,6 +28,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn apply(&self, batch: Batch) -> Result<(), StoreError>;
+    /// Reads everything, wherever it is kept, and compares.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    fn check(&self) -> Result<(), StoreError> {
+        self.scan(b"").map(drop)
+    }
 }
 
 /// Changes that happen together. `None` removes.

@@ -309,6 +309,9 @@ impl Vault {
     /// [`VaultError`] where it can't even be started.
     pub fn verify(&self) -> Result<VerifyReport, VaultError> {
         let mut report = VerifyReport { epoch: self.root.epoch, ..VerifyReport::default() };
+        if let Err(error) = self.store.check() {
+            report.damage.push(VaultError::from(error).to_string());
+        }
         let mut known = std::collections::BTreeSet::new();
         for bucket in self.root.pages.keys() {
             match self.page(*bucket) {
@@ -537,7 +540,7 @@ fn not_found(what: &'static str, name: &str) -> VaultError {
 }
 
 fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
-    files::lock(&home::lock_file(home), wait).map_err(|error| match error.kind() {
+    files::lock_in_turn(&home::lock_file(home), wait).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => VaultError::Busy,
         _ => VaultError::io("lock the vault", error),
     })

@@ -46,6 +46,7 @@ fn set(vault: &mut Vault, secret: &str, value: &[u8]) {
 fn reveal(dir: &Path, vault: &Vault, secret: &str) -> Result<Vec<u8>, VaultError> {
     let keys = AuditKeys { mac: Zeroizing::new([1; 32]), sign: Zeroizing::new([2; 32]) };
     let facts = IntentFacts {
+        by: None,
         principal: "test".into(),
         token: None,
         program_sha256: None,
@@ -286,7 +287,7 @@ fn an_engine_that_panics_is_an_error() {
             store.apply(Batch(vec![(n.to_be_bytes().to_vec(), Some(vec![7; 300]))])).unwrap();
         }
     }
-    let path = dir.path().join("db");
+    let path = dir.path().join("db").join("db");
     let whole = std::fs::read(&path).unwrap();
     let good = SledStore::open(dir.path()).and_then(|store| store.scan(b"")).unwrap();
     std::fs::write(&path, &whole).unwrap();

@@ -78,7 +78,7 @@ fn no_panic(done: &Output, what: &str) {
 
 /// Files whose content is no record: locks, and what a token's holder has.
 fn holds_nothing(path: &std::path::Path) -> bool {
-    path.ends_with("vault.lock")
+    path.extension().is_some_and(|end| end == "lock" || end == "turn")
         || path.ends_with("audit/lock")
         || path.extension().is_some_and(|e| e == "jwt")
 }

@@ -1,6 +1,6 @@
-//! Who is at the other end of the socket, by the kernel's word.
+//! Processes by name: a number that is used again, and a moment that isn't.
 
-use std::fs;
+use std::{fmt, fs, str::FromStr};
 
 /// The most ancestors that are looked at.
 const GENERATIONS: usize = 512;
@@ -25,8 +25,13 @@ impl Process {
         Self::now(rustix::process::getpid().as_raw_nonzero().get())
     }
 
+    /// Whether it still runs.
+    pub fn is_alive(self) -> bool {
+        Self::now(self.pid) == Some(self)
+    }
+
     /// Whether it is this process or one that it, or one of its children, started; both still running.
-    pub(super) fn has_in_its_tree(self, other: Process) -> bool {
+    pub fn has_in_its_tree(self, other: Process) -> bool {
         let mut pid = other.pid;
         let mut first = Some(other);
         for _ in 0..GENERATIONS {
@@ -41,6 +46,21 @@ impl Process {
             pid = parent;
         }
         false
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.pid, self.started)
+    }
+}
+
+impl FromStr for Process {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (pid, started) = text.split_once('@').ok_or(())?;
+        Ok(Self { pid: pid.parse().map_err(drop)?, started: started.parse().map_err(drop)? })
     }
 }
 
@@ -71,5 +91,8 @@ mod tests {
         assert!(!later.has_in_its_tree(this), "another process under the same number");
         assert!(!this.has_in_its_tree(later));
         assert!(Process::now(i32::MAX).is_none());
+        assert_eq!(this.to_string().parse(), Ok(this));
+        assert!(this.is_alive() && !later.is_alive());
+        assert!("x".parse::<Process>().is_err());
     }
 }

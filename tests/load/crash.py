@@ -1,0 +1,216 @@
+"""SIGKILL of the daemon, and of operators' commands, at random moments under load.
+
+Usage: crash.py BINARY [--kills 300]. Prints counts, and closes with 'crash: ok' or what is wrong.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+
+parser = argparse.ArgumentParser()
+parser.add_argument("binary")
+parser.add_argument("--kills", type=int, default=300)
+parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+args = parser.parse_args()
+BINARY = os.path.realpath(args.binary)
+VALUE = "sk-crash-{:06d}-7Qm2vXz9LrT4"
+BUDGET = 1_000_000
+POLICY = """scope = "{scope}"
+[limits]
+runs_per_minute = 1000000
+concurrent_runs = 64
+[sandbox]
+mode = "off"
+[[allow]]
+secrets = ["s/one"]
+deliver = "env"
+commands = [["printenv", "*"]]
+"""
+random.seed(args.seed)
+
+
+class Stage:
+    def __init__(self, home):
+        self.home = home
+        self.env = {"PATH": os.environ["PATH"], "HOME": home, "AUTHY_MCP_HOME": f"{home}/vault"}
+        self.secrets, self.scopes, self.revoked, self.killed = [], [], [], 0
+        self.over = threading.Event()
+
+    def start(self, *words):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([BINARY, *words], env=self.env, text=True, **pipes)
+
+    def admin(self, *words, stdin=""):
+        child = self.start(*words)
+        out, err = child.communicate(stdin)
+        if child.returncode:
+            raise SystemExit(f"authy-mcp {' '.join(words)}: {child.returncode}: {err}")
+        return out
+
+    def may_be_killed(self, *words, stdin=""):
+        """A command that is killed one time in four; whether it acknowledged, and what it said."""
+        child = self.start(*words)
+        child.stdin.write(stdin)
+        child.stdin.close()
+        if random.random() < 0.25:
+            time.sleep(random.uniform(0.001, 0.03))
+            child.kill()
+        out = child.stdout.read()
+        code = child.wait()
+        if code < 0:
+            self.killed += 1
+        elif code:
+            raise SystemExit(f"authy-mcp {' '.join(words)}: {code}: {child.stderr.read()}")
+        return code == 0, out
+
+    def operate(self):
+        number = 0
+        while not self.over.is_set():
+            number += 1
+            done, _ = self.may_be_killed("admin", "set", f"extra/{number}", stdin=VALUE.format(number))
+            if done:
+                self.secrets.append(f"extra/{number}")
+            if number % 4 == 0:
+                path = f"{self.home}/{number}.toml"
+                with open(path, "w") as file:
+                    file.write(POLICY.format(scope=f"p-{number}"))
+                done, _ = self.may_be_killed("admin", "policy", "apply", "--yes", path)
+                if done:
+                    self.scopes.append(f"p-{number}")
+            if number % 6 == 0:
+                issued = json.loads(self.admin("--json", "admin", "token", "issue", "--scope", "c", "--out", f"{self.home}/{number}.jwt"))
+                done, _ = self.may_be_killed("admin", "token", "revoke", issued["id"])
+                if done:
+                    self.revoked.append(issued["id"])
+
+
+class Agent:
+    """A client of the initialize era that starts its server again when it is gone."""
+
+    def __init__(self, stage, token):
+        self.stage, self.token, self.counts, self.unexpected = stage, token, Counter(), []
+
+    def run(self):
+        child = self.stage.start("serve", "--token-file", self.token)
+        client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "crash", "version": "1"}}
+        self.ask(child, 0, "initialize", client)
+        number = 0
+        while not self.stage.over.is_set():
+            number += 1
+            call = {"name": "run_with_secrets", "arguments": {"command": ["printenv", "S_ONE"], "secrets": ["s/one"]}}
+            answer = self.ask(child, number, "tools/call", call)["result"]["structuredContent"]
+            if answer.get("stdout") == "[redacted:s/one]\n":
+                self.counts["ran"] += 1
+            elif answer.get("code") == "busy":
+                self.counts["broken off"] += 1
+            else:
+                self.unexpected.append(answer)
+        child.stdin.close()
+        child.wait()
+
+    def ask(self, child, number, method, params):
+        child.stdin.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n")
+        if number == 0:
+            child.stdin.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}) + "\n")
+        child.stdin.flush()
+        while True:
+            answer = json.loads(child.stdout.readline())
+            if answer.get("id") == number:
+                return answer
+
+
+def daemon(home):
+    """The daemon of a home, by its environment."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                words = file.read().split("\0")
+            if "daemon" in words and "--background" in words and words[0] == BINARY:
+                if os.path.exists(f"{home}/vault/run/daemon.sock"):
+                    return int(pid)
+        except OSError:
+            pass
+    return None
+
+
+def main(home):
+    stage = Stage(home)
+    stage.admin("init", "--unlock", "identity-file")
+    stage.admin("admin", "set", "s/one", stdin=VALUE.format(0))
+    with open(f"{home}/c.toml", "w") as file:
+        file.write(POLICY.format(scope="c"))
+    stage.admin("admin", "policy", "apply", "--yes", f"{home}/c.toml")
+    agents = []
+    for number in range(3):
+        path = f"{home}/agent-{number}.jwt"
+        issued = json.loads(stage.admin("--json", "admin", "token", "issue", "--scope", "c", "--max-uses", str(BUDGET), "--out", path))
+        agents.append((issued["id"], Agent(stage, path)))
+    threads = [threading.Thread(target=agent.run) for (_, agent) in agents]
+    threads.append(threading.Thread(target=stage.operate))
+    for thread in threads:
+        thread.start()
+    kills = 0
+    while kills < args.kills and all(thread.is_alive() for thread in threads):
+        time.sleep(random.uniform(0.02, 0.35))
+        pid = daemon(home)
+        if pid:
+            os.kill(pid, 9)
+            kills += 1
+    stage.over.set()
+    for thread in threads:
+        thread.join()
+    counts = sum((agent.counts for (_, agent) in agents), Counter())
+    print(f"seed {args.seed}: {kills} daemons and {stage.killed} commands killed; {dict(counts)}")
+    print(f"acknowledged: {len(stage.secrets)} secrets, {len(stage.scopes)} policies, {len(stage.revoked)} revocations")
+
+    # One more daemon, which reports what the last one left.
+    last = Agent(stage, f"{home}/agent-0.jwt")
+    child = stage.start("serve", "--token-file", last.token)
+    last.ask(child, 0, "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "crash", "version": "1"}})
+    last.ask(child, 1, "tools/call", {"name": "list_allowed", "arguments": {}})
+    child.stdin.close()
+    child.wait()
+
+    problems = [f"unexpected: {answer}" for (_, agent) in agents for answer in agent.unexpected[:1]]
+    if kills < args.kills:
+        problems.append(f"only {kills} kills: a thread ended early")
+    listed = set(line.split()[0] for line in stage.admin("admin", "list").splitlines()[1:])
+    problems += [f"lost secret {name}" for name in stage.secrets if name not in listed][:2]
+    scopes = stage.admin("admin", "policy", "list").split()
+    problems += [f"lost policy {scope}" for scope in stage.scopes if scope not in scopes][:2]
+    tokens = {token["id"]: token for token in json.loads(stage.admin("--json", "admin", "token", "list"))}
+    problems += [f"lost revocation {token}" for token in stage.revoked if not tokens[token]["revoked"]][:2]
+    events = [json.loads(line) for line in stage.admin("admin", "audit", "export").splitlines()]
+    for action, acknowledged in (("set", stage.secrets), ("policy_apply", stage.scopes), ("token_revoke", stage.revoked)):
+        recorded = {event["target"] for event in events if event.get("action") == action}
+        problems += [f"no event: {action} {name}" for name in acknowledged if name not in recorded][:2]
+    kinds = Counter((event["event"], event["run"]) for event in events if "run" in event)
+    runs = {run for (_, run) in kinds}
+    wrong = [run for run in runs if kinds[("intent", run)] != 1 or kinds[("outcome", run)] != 1]
+    interrupted = sum(event.get("outcome") == "interrupted" for event in events)
+    print(f"{len(runs)} runs on record, {interrupted} of them interrupted")
+    if wrong:
+        problems.append(f"{len(wrong)} runs without exactly one intent and one outcome")
+    # Uses: none is missed, none counted twice. A call that broke off may have taken one, or none.
+    for (token, agent) in agents:
+        intents = sum(event["event"] == "intent" and event.get("token") == token for event in events)
+        used = tokens[token]["uses"]
+        if not agent.counts["ran"] <= intents <= used <= intents + agent.counts["broken off"]:
+            problems.append(f"{token}: {used} uses for {intents} intents, {agent.counts}")
+    print(stage.admin("admin", "audit", "verify").strip())
+    stage.admin("admin", "verify")
+    stage.admin("lock")
+    return problems
+
+
+with tempfile.TemporaryDirectory(prefix="authy-mcp-crash-") as home:
+    problems = main(home)
+print("crash: " + ("; ".join(problems) or "ok"))
+sys.exit(bool(problems))
