@@ -86,7 +86,7 @@ pub struct AuditKeys {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// It can't be written or read.
-    #[error("the audit log can't be used: {what}")]
+    #[error("the audit log can't be used: {what}: {source}")]
     Io {
         /// What was tried.
         what: String,

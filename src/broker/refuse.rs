@@ -26,6 +26,11 @@ pub(super) fn from_vault(error: VaultError) -> Refusal {
             Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp admin verify")
         }
         VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
+        VaultError::Io { .. } => Refusal::new(
+            Code::Busy,
+            message,
+            "ask the operator to free space, or to mend permissions: authy-mcp doctor",
+        ),
         _ => Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp doctor"),
     }
 }

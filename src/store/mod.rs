@@ -54,7 +54,7 @@ pub enum StoreError {
         what: String,
     },
     /// The disk or its permissions.
-    #[error("the database can't be used: {what}")]
+    #[error("the database can't be used: {what}: {source}")]
     Io {
         /// What was tried.
         what: String,

@@ -24,6 +24,10 @@ use super::{
 
 /// The longest that opening may take: a recovery that doesn't end is damage.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// The longest that a write, or closing, may take.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// What must be free on the disk before anything is written, in bytes.
+const ROOM: u64 = 768 << 10;
 /// sled's page cache, in bytes.
 const CACHE: u64 = 16 << 20;
 
@@ -60,6 +64,7 @@ impl SledStore {
             return Ok(Self::over(db, journal, dir));
         }
         let pairs = journal.load(left)?;
+        room_for(dir, pairs.values().map(Vec::len).sum())?;
         journal.engine_opens()?;
         let failed = |source| StoreError::Io { what: "make the database anew".to_owned(), source };
         match fs::remove_dir_all(&engine) {
@@ -87,15 +92,33 @@ impl SledStore {
 
 fn open_engine(dir: &Path) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
+    let opened = bounded(OPEN_WITHIN, move || config.open())
+        .ok_or_else(|| StoreError::Damaged { what: "opening it does not end".to_owned() })?;
+    translate("open the database", opened)
+}
+
+/// Lets the engine work on a thread of its own, and waits only so long: where its disk is full, or its files
+/// make no sense, it may never come back. Nothing then; what it does in the end is nobody's any more.
+fn bounded<T: Send + 'static>(
+    within: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<thread::Result<T>> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
-        // Nobody waits any more where this fails; the database is closed again by its drop.
-        let _ = send.send(quietly(|| config.open()));
+        // Nobody waits any more where this fails.
+        let _ = send.send(quietly(work));
     });
-    let opened = receive
-        .recv_timeout(OPEN_WITHIN)
-        .map_err(|_| StoreError::Damaged { what: "opening it does not end".to_owned() })?;
-    translate("open the database", opened)
+    receive.recv_timeout(within).ok()
+}
+
+/// The engine does not take a full disk well: it is not let near the end of one.
+fn room_for(dir: &Path, bytes: usize) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Io { what: "write the database".to_owned(), source };
+    let disk = rustix::fs::statvfs(dir).map_err(|error| failed(error.into()))?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM + 2 * bytes as u64 {
+        return Err(failed(io::Error::new(io::ErrorKind::StorageFull, "the disk is full, or nearly so")));
+    }
+    Ok(())
 }
 
 impl Store for SledStore {
@@ -111,6 +134,7 @@ impl Store for SledStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        room_for(&self.dir, batch.0.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum())?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let before = kept.journal.append(&batch)?;
         let mut changes = sled::Batch::default();
@@ -120,7 +144,11 @@ impl Store for SledStore {
                 None => changes.remove(key),
             }
         }
-        let applied = translate("write the database", quietly(|| self.db().apply_batch(changes)));
+        let db = self.db().clone();
+        let applied = match bounded(ENDS_WITHIN, move || db.apply_batch(changes)) {
+            Some(done) => translate("write the database", done),
+            None => Err(StoreError::Damaged { what: "writing it does not end".to_owned() }),
+        };
         if applied.is_err() {
             // Whichever of the two has it now: the engine is made anew from the journal.
             kept.agree = false;
@@ -152,9 +180,8 @@ impl Drop for SledStore {
                 kept.journal = journal;
             }
         }
-        let flushed = quietly(|| db.flush().map(drop));
-        let closed = quietly(move || drop(db));
-        if kept.agree && matches!(flushed, Ok(Ok(()))) && closed.is_ok() {
+        let closed = bounded(ENDS_WITHIN, move || db.flush().map(drop));
+        if kept.agree && matches!(closed, Some(Ok(Ok(())))) {
             // Without this the next to open it makes it anew, which is as right.
             let _ = kept.journal.engine_closed();
         }

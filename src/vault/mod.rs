@@ -158,7 +158,7 @@ pub enum VaultError {
     #[error("the value is larger than 1 MiB")]
     TooLarge,
     /// The disk or its permissions.
-    #[error("the vault can't be used: {what}")]
+    #[error("the vault can't be used: {what}: {source}")]
     Io {
         /// What was tried.
         what: String,

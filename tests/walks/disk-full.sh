@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# A disk that is full while secrets are set, commands run and backups are written: clear errors, no run
+# without its record, nothing lost. Needs a mount namespace of its own; says so where there is none.
+if [ -z "${DISK_FULL_INSIDE:-}" ]; then
+  unshare -m true 2>/dev/null || { echo "skipped: this machine gives no mount namespace"; exit 0; }
+  DISK_FULL_INSIDE=1 exec unshare -m bash "$0" "$@"
+fi
+source "$(dirname "$0")/lib.inc"
+trap 'umount "$walk/disk" 2>/dev/null || true; rm -rf "$walk"' EXIT
+mkdir "$walk/disk"
+mount -t tmpfs -o size=8m tmpfs "$walk/disk"
+export AUTHY_MCP_HOME="$walk/disk/home"
+"$binary" init --unlock identity-file >/dev/null
+for number in 1 2 3; do printf 'sk-disk-full-%s-7Qm2vXz9' "$number" | "$binary" admin set "d/$number" >/dev/null; done
+head -c 200000 /dev/urandom >"$walk/big"
+"$binary" admin set d/big --from-file "$walk/big" >/dev/null
+"$binary" admin allow d --yes --secret d/1 -- touch "$walk/ran" >/dev/null 2>&1
+
+fails() { # what it says must be a sentence, and no success
+  local what=$1 said
+  shift
+  if said=$("$@" 2>&1); then fail "$what went through on a full disk: $said"; fi
+  grep -q . <<<"$said" && ! grep -q panicked <<<"$said" || fail "$what: $said"
+  printf '%-24s %s\n' "$what" "$(head -n 1 <<<"$said" | sed "s|$walk|…|g")"
+}
+# To the last byte, and then with a little room: each step must find the end somewhere else.
+for room in 0 64 512 768 1024 2048; do
+  cat /dev/zero >"$walk/disk/full" 2>/dev/null || true
+  [ "$room" = 0 ] || truncate -s -"${room}K" "$walk/disk/full"
+  rm -f "$walk/ran"
+  runs=$(grep -c '"event":"intent"' "$AUTHY_MCP_HOME/audit/log.jsonl" || true)
+  if [ "$room" = 0 ]; then
+    fails "set" "$binary" --no-daemon admin set d/4 --from-file "$walk/big"
+    fails "backup" "$binary" --no-daemon admin backup "$walk/disk/backup"
+  fi
+  if [ "$room" != 0 ]; then
+    printf 'sk-disk-full-4-7Qm2vXz9' | "$binary" --no-daemon admin set d/4 >/dev/null 2>&1 || true
+    "$binary" --no-daemon admin backup "$walk/disk/backup" >/dev/null 2>&1 || true
+  fi
+  said=$("$binary" --no-daemon run --scope d -- touch "$walk/ran" 2>&1) || printf '%-24s %s\n' "run, ${room} KiB left" "$(head -n 1 <<<"$said")"
+  now=$(grep -c '"event":"intent"' "$AUTHY_MCP_HOME/audit/log.jsonl" || true)
+  ! [ -e "$walk/ran" ] || [ "$now" -gt "$runs" ] || fail "a run without its record, with ${room} KiB left"
+  rm -rf "$walk/disk/full" "$walk/disk/backup"
+  "$binary" --no-daemon admin verify >/dev/null
+  "$binary" --no-daemon admin audit verify >/dev/null
+  for number in 1 2 3; do
+    [ "$("$binary" --no-daemon admin get "d/$number" --reveal --out -)" = "sk-disk-full-$number-7Qm2vXz9" ] || fail "d/$number is lost"
+  done
+done
+"$binary" --no-daemon run --scope d -- touch "$walk/ran"
+[ -e "$walk/ran" ] || fail "space has returned, and nothing runs"
+[ "$("$binary" --no-daemon admin get d/big --reveal --out - | sha256sum)" = "$(sha256sum <"$walk/big")" ] || fail "d/big is lost"
+echo "disk full: nothing lost"
