@@ -104,10 +104,6 @@ fn entry(
         };
         let file = admin.issue_token_file(&order)?;
         args.extend(["--token-file".to_owned(), file.display().to_string()]);
-        if let Some(file) = &globals.passphrase_file {
-            let file = std::path::absolute(file).map_err(|error| open::unreadable(file, &error))?;
-            args.extend(["--passphrase-file".to_owned(), file.display().to_string()]);
-        }
     }
     Ok(Entry { command: open::binary()?, args, home: config::home_for_clients(home) })
 }

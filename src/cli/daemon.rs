@@ -125,10 +125,9 @@ pub(super) fn starter(globals: &Globals, home: &Path, info: &HomeInfo) -> Option
     let (globals, home) = (globals.clone(), home.to_owned());
     Some(Box::new(move || {
         let words = vec!["--idle".to_owned(), format!("{}s", IDLE_STARTED.as_secs())];
-        let mut child = start(&globals, &home, &words, Stdio::null(), Stdio::null())
-            .map_err(|error| error.to_string())?;
-        let ended = child.wait().map_err(|error| error.to_string())?;
-        if ended.success() { Ok(()) } else { Err(format!("it ended with {ended}")) }
+        start(&globals, &home, &words, Stdio::null(), Stdio::piped())
+            .and_then(|mut child| wait_until_ready(&mut child))
+            .map_err(|error| error.to_string())
     }))
 }
 

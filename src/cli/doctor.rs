@@ -18,6 +18,7 @@ use super::{
 use crate::{
     broker::admin::{Admin, Failure},
     config::{self, clients::CLIENTS},
+    local_api::{Client, LocalError},
     vault::{HomeInfo, UnlockKind},
 };
 
@@ -60,6 +61,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
             permissions(&mut report, &home);
             tier(&mut report, &info);
+            daemon_state(&mut report, &home, &info)?;
             contents(&mut report, globals, &home, &info);
         }
     }
@@ -111,6 +113,38 @@ fn permissions(report: &mut Report, home: &Path) {
 /// sled makes its files by the umask, inside a directory that is closed.
 fn below_closed(path: &Path, home: &Path) -> bool {
     path.starts_with(home.join("vault")) && path != home.join("vault")
+}
+
+fn daemon_state(report: &mut Report, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
+    let socket = super::daemon::socket(home);
+    let found = super::runtime()?.block_on(Client::status(&socket));
+    match found {
+        Ok(status) if status.vault != info.fingerprint => report.add(
+            State::Failed,
+            format!("a daemon of another vault ({}) listens for this home", status.vault),
+            "authy-mcp lock, then authy-mcp unlock",
+        ),
+        Ok(status) => {
+            report.add(State::Ok, format!("a daemon has the vault unlocked until {}", status.locks_at), "");
+            if !status.memory_locked {
+                report.add(
+                    State::Warning,
+                    "the daemon's memory may be swapped to the disk",
+                    "raise the limit of locked memory (ulimit -l), or encrypt the swap",
+                );
+            }
+        }
+        Err(LocalError::Nobody) if info.unlock == UnlockKind::Passphrase => report.add(
+            State::Warning,
+            "no daemon is running: agents find the vault locked",
+            "authy-mcp unlock opens it for them",
+        ),
+        Err(LocalError::Nobody) => {
+            report.add(State::Ok, "no daemon is running; a server that needs one starts it", "");
+        }
+        Err(error) => report.add(State::Failed, error.to_string(), "authy-mcp unlock"),
+    }
+    Ok(())
 }
 
 fn tier(report: &mut Report, info: &HomeInfo) {

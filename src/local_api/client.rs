@@ -29,10 +29,12 @@ use crate::{
     run::Piece,
 };
 
-/// How long a daemon that was started may take until it listens.
-const STARTS_WITHIN: Duration = Duration::from_secs(10);
-/// After so long another is started: the first may have been killed.
-const START_AGAIN: Duration = Duration::from_secs(1);
+/// How often a start is tried: the first may have been killed, or another server's was faster.
+const STARTS: u32 = 8;
+/// How long a daemon that said it listens is looked for.
+const LISTENS_WITHIN: Duration = Duration::from_secs(1);
+/// How long the daemon of another server is, where ours ended at once.
+const ANOTHER_WITHIN: Duration = Duration::from_millis(250);
 /// How often it is looked for meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After a start that failed, how long calls are served here before another is tried.
@@ -114,14 +116,14 @@ impl Client {
         if failed.is_some_and(|when| when.elapsed() < TRY_AGAIN) {
             return Ok(None);
         }
-        let until = Instant::now() + STARTS_WITHIN;
-        while Instant::now() < until {
+        for _ in 0..STARTS {
             // One that is started beside another ends by itself, so starting once more is never wrong.
-            if let Err(why) = start() {
+            let started = tokio::task::block_in_place(start);
+            let until = Instant::now() + if started.is_ok() { LISTENS_WITHIN } else { ANOTHER_WITHIN };
+            if let Err(why) = started {
                 tracing::debug!(%why, "a daemon could not be started");
             }
-            let again = Instant::now() + START_AGAIN;
-            while Instant::now() < again {
+            while Instant::now() < until {
                 match Connection::answered(&self.socket).await {
                     Ok((connection, _)) => return Ok(Some(connection)),
                     Err(LocalError::Nobody) => tokio::time::sleep(LOOK_EVERY).await,
