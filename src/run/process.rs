@@ -64,16 +64,28 @@ impl FromStr for Process {
     }
 }
 
-/// Parent and starting time. The command's name in the second field may hold anything, parentheses too.
+/// The parent of a process, also of one that has ended and was not waited for.
+pub(super) fn parent(pid: i32) -> Option<i32> {
+    field(&fields(pid)?, 1)
+}
+
+/// Parent and starting time of a process that runs.
 fn stat(pid: i32) -> Option<(i32, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // A zombie has ended.
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
+    let fields = fields(pid)?;
+    let ended = matches!(fields.split_ascii_whitespace().next(), Some("Z" | "X"));
+    if ended { None } else { Some((field(&fields, 1)?, field(&fields, 19)?)) }
+}
+
+fn field<T: FromStr>(fields: &str, index: usize) -> Option<T> {
+    fields.split_ascii_whitespace().nth(index)?.parse().ok()
+}
+
+/// The fields of `proc_pid_stat(5)` from the third, the state: the command's name before it may hold anything,
+/// parentheses and bytes that are no text too.
+fn fields(pid: i32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    String::from_utf8(stat.get(behind_name..)?.to_vec()).ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::{
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
+use super::process::parent;
+
 /// Passes over a tree that forks while it is being ended, before giving up.
 const PASSES: u32 = 2000;
 
@@ -118,14 +120,6 @@ fn processes() -> Vec<(i32, i32)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may have anything in it, also parentheses.
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
-    let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ');
-    std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()
 }
 
 /// The umask that this process was started with, once [`private_umask`] has put another in its place.
