@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 "$python" "$here/python/drive.py" "$binary"
 scene=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$scene"' EXIT
+# Whoever still writes there is told to end first.
+trap '[ -z "$server" ] || { kill "$server"; wait "$server" || true; }; "$binary" lock >/dev/null 2>&1 || true; rm -rf "$scene" || true' EXIT
 export AUTHY_MCP_HOME="$scene/home"
 "$binary" init --unlock identity-file >/dev/null
 printf 'sk-typescript-4Hn8RwQz2' | "$binary" admin set ts/key >/dev/null

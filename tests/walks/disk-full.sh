@@ -6,7 +6,7 @@ if [ -z "${DISK_FULL_INSIDE:-}" ]; then
   DISK_FULL_INSIDE=1 exec unshare -m bash "$0" "$@"
 fi
 source "$(dirname "$0")/lib.inc"
-trap 'umount "$walk/disk" 2>/dev/null || true; rm -rf "$walk"' EXIT
+trap '"$binary" lock >/dev/null 2>&1 || true; umount "$walk/disk" 2>/dev/null || true; rm -rf "$walk" || true' EXIT
 mkdir "$walk/disk"
 mount -t tmpfs -o size=8m tmpfs "$walk/disk"
 export AUTHY_MCP_HOME="$walk/disk/home"
