@@ -23,6 +23,9 @@ use crate::{broker::Broker, store::files};
 /// How often a daemon looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How long the last answers may take to be read.
+const DRAIN: Duration = Duration::from_secs(5);
+
 /// How long a daemon keeps the keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Life {
@@ -138,7 +141,7 @@ impl Host {
         let closing = CancellationToken::new();
         let stopped = closing.clone();
         let app = server::router(Arc::clone(&room)).into_make_service_with_connect_info::<Peer>();
-        let serving = tokio::spawn(async move {
+        let mut serving = tokio::spawn(async move {
             axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
         });
         let ended = loop {
@@ -168,12 +171,21 @@ impl Host {
         if ended != Ended::Retired {
             room.broker.close().await;
         }
-        let served = serving.await.map_err(|error| LocalError::Broken(error.to_string()))?;
+        while room.stats.idle() == Duration::ZERO && !serving.is_finished() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        // Answers are on their way; a client that keeps its connection open doesn't keep the keys here.
+        let served = tokio::time::timeout(DRAIN, &mut serving).await;
+        serving.abort();
         room.broker.close().await;
         if matches!(room.admits, Admits::Tree { .. }) {
             let _ = fs::remove_file(socket.with_extension("lock"));
         }
-        served?;
+        match served {
+            Ok(Ok(served)) => served?,
+            Ok(Err(error)) => return Err(LocalError::Broken(error.to_string())),
+            Err(_) => {}
+        }
         Ok(ended)
     }
 }

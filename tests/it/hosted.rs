@@ -306,6 +306,18 @@ fn locking_ends_what_runs() {
 }
 
 #[test]
+fn who_keeps_a_connection_open_does_not_keep_the_keys_there() {
+    let (stage, file) = locked_stage();
+    unlock(&stage, &file, &[]);
+    let silent = UnixStream::connect(socket(&stage)).unwrap();
+    let mut half = UnixStream::connect(socket(&stage)).unwrap();
+    half.write_all(b"POST /v1/list_allowed HTTP/1.1\r\nContent-Length: 10\r\nauthy-mcp-protocol: 1\r\n\r\n{")
+        .unwrap();
+    stage.ok(&["lock"]);
+    drop((silent, half));
+}
+
+#[test]
 fn a_daemon_locks_when_nobody_calls_and_when_it_is_too_old() {
     let (stage, file) = locked_stage();
     let unlocked = unlock(&stage, &file, &["--idle", "1s"]);
