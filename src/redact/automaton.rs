@@ -10,6 +10,8 @@ use aho_corasick::{
 use secrecy::ExposeSecret;
 
 use super::{
+    Counts,
+    find::Finder,
     forms::{Form, forms},
     stream::Redactor,
 };
@@ -19,14 +21,21 @@ use crate::{name::SecretName, value::SecretValue};
 #[derive(Clone)]
 pub struct Needles {
     name: SecretName,
+    mask: Arc<[u8]>,
     forms: Arc<Vec<Form>>,
 }
 
 impl Needles {
-    /// Works out the forms of a value. A value of fewer than four bytes has none.
-    #[expect(clippy::disallowed_methods, reason = "a value becomes what is looked for")]
+    /// Works out the forms of a value, which is masked as `[redacted:NAME]`. A value of fewer than four
+    /// bytes has none.
     pub fn of(name: &SecretName, value: &SecretValue) -> Self {
-        Self { name: name.clone(), forms: Arc::new(forms(value.expose_secret())) }
+        Self::of_masked(name, value, format!("[redacted:{name}]").as_bytes())
+    }
+
+    /// The same, with another text in the value's place: a placeholder that stands for it elsewhere.
+    #[expect(clippy::disallowed_methods, reason = "a value becomes what is looked for")]
+    pub fn of_masked(name: &SecretName, value: &SecretValue, mask: &[u8]) -> Self {
+        Self { name: name.clone(), mask: mask.into(), forms: Arc::new(forms(value.expose_secret())) }
     }
 }
 
@@ -40,7 +49,7 @@ impl fmt::Debug for Needles {
 #[derive(Debug)]
 pub(super) struct Label {
     pub kind: &'static str,
-    pub mask: Arc<str>,
+    pub mask: Arc<[u8]>,
 }
 
 /// An automaton over the needles of any number of secrets. Cheap to clone.
@@ -63,11 +72,9 @@ impl NeedleSet {
         let mut sorted: Vec<&Needles> = needles.into_iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         let labelled = sorted.into_iter().flat_map(|needles| {
-            let mask: Arc<str> = format!("[redacted:{}]", needles.name).into();
-            needles
-                .forms
-                .iter()
-                .map(move |form| (form.bytes.as_slice(), Label { kind: form.kind, mask: Arc::clone(&mask) }))
+            needles.forms.iter().map(move |form| {
+                (form.bytes.as_slice(), Label { kind: form.kind, mask: Arc::clone(&needles.mask) })
+            })
         });
         Self::from_labelled(labelled)
     }
@@ -82,10 +89,22 @@ impl NeedleSet {
         Redactor::new(self.0.clone())
     }
 
+    /// Which needles a whole text holds, in any form: how often, by kind.
+    pub fn finds(&self, bytes: &[u8]) -> Counts {
+        let mut finder = self.finder();
+        finder.push(bytes);
+        finder.finish()
+    }
+
+    /// The same for a stream: a file that needn't fit into memory.
+    pub fn finder(&self) -> Finder {
+        Finder::new(self.redactor())
+    }
+
     /// Needles as they are, without any forms, all masked as `mask`.
     #[cfg(test)]
     pub(super) fn exact(needles: &[&[u8]], mask: &str) -> Self {
-        let mask: Arc<str> = mask.into();
+        let mask: Arc<[u8]> = mask.as_bytes().into();
         Self::from_labelled(
             needles.iter().map(|bytes| (*bytes, Label { kind: "raw", mask: Arc::clone(&mask) })),
         )

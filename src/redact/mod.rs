@@ -6,6 +6,7 @@
 
 mod automaton;
 mod capture;
+mod find;
 mod forms;
 mod stream;
 mod weak;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 
 pub use automaton::{NeedleSet, Needles};
 pub use capture::{Capture, Captured};
+pub use find::Finder;
 pub use stream::Redactor;
 pub use weak::{Weakness, weakness};
 

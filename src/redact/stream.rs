@@ -121,7 +121,7 @@ impl Redactor {
         for interval in self.intervals.drain(..closed) {
             out.extend_from_slice(slice(&self.buffer, self.base, from, interval.start));
             let label = tables.label(interval.label);
-            out.extend_from_slice(label.mask.as_bytes());
+            out.extend_from_slice(&label.mask);
             *self.counts.0.entry(label.kind).or_default() += 1;
             from = interval.end;
         }

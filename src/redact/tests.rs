@@ -103,6 +103,19 @@ fn a_mask_names_the_secret_and_the_counts_its_form() {
 }
 
 #[test]
+fn a_mask_can_be_another_text_and_a_finder_only_counts() {
+    let (name, value) = (SecretName::parse("a/b").unwrap(), SecretValue::new(b"hunter2-hunter2".to_vec()));
+    let set = NeedleSet::new(&[Needles::of_masked(&name, &value, b"placeholder-1")]);
+    assert_eq!(run(&set, &[b"x hunter2-hun", b"ter2 y"]), b"x placeholder-1 y");
+    let mut finder = set.finder();
+    finder.push(b"x hunter2-hun");
+    finder.push(b"ter2 y");
+    assert_eq!(finder.finish(), set.finds(b"hunter2-hunter2"));
+    assert_eq!(set.finds(b"hunter2-hunter2").total(), 1);
+    assert_eq!(set.finds(b"hunter2-hunter").total(), 0);
+}
+
+#[test]
 fn needles_that_chain_over_each_other_are_one_mask() {
     let exact = NeedleSet::exact(&[b"ab", b"cd", b"bcdX"], "R");
     assert_eq!(run(&exact, &[b"abcdX."]), b"R.");
