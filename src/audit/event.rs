@@ -29,6 +29,9 @@ pub struct IntentFacts {
     /// SHA-256 over the arguments, each followed by a NUL, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argv_sha256: Option<String>,
+    /// The interpreters that run it, each by path and SHA-256 in hex.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interpreters: Vec<String>,
     /// Where it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -49,6 +52,9 @@ pub struct OutcomeFacts {
     pub exit_code: Option<i32>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// Files that it wrote and that hold a secret, each with what became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_hits: Vec<String>,
     /// Redactions by kind (`raw`, `base64`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub redactions: BTreeMap<String, u64>,

@@ -124,6 +124,7 @@ impl AuditLog {
                 outcome: "interrupted".to_owned(),
                 exit_code: None,
                 duration_ms: 0,
+                file_hits: Vec::new(),
                 redactions: BTreeMap::new(),
             };
             self.append(Event::Own(Own::Outcome { run: id, scope, facts }))?;

@@ -31,6 +31,7 @@ fn facts() -> IntentFacts {
         argv_sha256: None,
         cwd: None,
         sandbox: vec![],
+        interpreters: vec![],
     }
 }
 
@@ -39,6 +40,7 @@ fn ended() -> OutcomeFacts {
         outcome: "revealed".into(),
         exit_code: None,
         duration_ms: 1,
+        file_hits: Vec::new(),
         redactions: [("raw".to_owned(), 2)].into(),
     }
 }

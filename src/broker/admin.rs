@@ -279,6 +279,7 @@ impl Admin {
             argv_sha256: None,
             cwd: None,
             sandbox: Vec::new(),
+            interpreters: Vec::new(),
         };
         let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(audit_failure)?;
         let value = open.vault.reveal(name, &intent).map_err(vault_failure);
@@ -287,6 +288,7 @@ impl Admin {
             outcome: outcome.to_owned(),
             exit_code: None,
             duration_ms: 0,
+            file_hits: Vec::new(),
             redactions: std::collections::BTreeMap::new(),
         };
         open.audit.record_outcome(intent, facts).map_err(audit_failure)?;

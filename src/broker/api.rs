@@ -32,7 +32,8 @@ pub struct ListAllowed {
     pub rules: Vec<RuleEntry>,
     /// Limits of every run.
     pub limits: LimitsEntry,
-    /// How much of the sandbox stands: `required`, `best-effort` or `off`.
+    /// How much of the sandbox must stand (`required`, `best-effort`, `off`), which network a run has, and what it
+    /// may write.
     pub sandbox: String,
 }
 
@@ -183,6 +184,9 @@ pub struct RunResult {
     /// How many times a secret was masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redactions: Option<u64>,
+    /// Files that the run wrote and that hold a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_hits: Vec<FileHitEntry>,
     /// What may be promised of this run.
     pub promise: Promise,
     /// The run's identity, as the audit has it.
@@ -193,6 +197,16 @@ pub struct RunResult {
     pub timeout_seconds: u64,
     /// The sandbox layers that were active; `off` where there were none.
     pub sandbox: String,
+}
+
+/// A file that a run wrote and that holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileHitEntry {
+    /// Where it is, or was.
+    pub path: String,
+    /// Whether it was removed; otherwise it is still there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removed: bool,
 }
 
 /// What a token is wanted for.

@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    policy::{Policy, RuleListing, SecretFacts},
+    policy::{Policy, RuleListing, SandboxMode, SecretFacts},
     vault::SecretInfo,
 };
 
@@ -53,8 +53,20 @@ fn listing(session: &Session, all: &[SecretFacts]) -> ListAllowed {
         default_cwd: policy.default_cwd().map(|dir| dir.display().to_string()),
         rules: policy.listing(all).into_iter().map(rule_entry).collect(),
         limits: limits(policy),
-        sandbox: "off".to_owned(),
+        sandbox: sandbox_text(policy),
     }
+}
+
+/// What of the sandbox an agent has to know: what it can count on not to have.
+fn sandbox_text(policy: &Policy) -> String {
+    let part = &policy.document().sandbox;
+    let mode = match part.mode {
+        SandboxMode::Required => "required",
+        SandboxMode::BestEffort => "best-effort",
+        SandboxMode::Off => return "off".to_owned(),
+    };
+    let writes = if part.write.is_empty() { "nothing outside".to_owned() } else { part.write.join(", ") };
+    format!("{mode}, network {}, writes {writes}", part.network.word())
 }
 
 fn limits(policy: &Policy) -> LimitsEntry {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod api;
+mod contain;
 mod grants;
 mod keys;
 mod limits;
@@ -22,7 +23,7 @@ mod session;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -35,7 +36,7 @@ use crate::{
     audit::AuditLog,
     name::{GrantId, ScopeName},
     redact::NeedleSet,
-    run::Process,
+    run::{Machine, Process},
     vault::{Opener, Vault},
 };
 use keys::{KeyRing, Keys};
@@ -105,6 +106,19 @@ pub struct Settings {
     pub supervisor: PathBuf,
     /// The user's home directory.
     pub user_home: PathBuf,
+    /// What no run sees.
+    pub hidden: Hidden,
+}
+
+/// What no run sees, whatever a policy shows it of what lies around.
+#[derive(Debug, Clone, Default)]
+pub struct Hidden {
+    /// Credentials and clients' configurations, unless a policy names them.
+    pub places: Vec<PathBuf>,
+    /// Clients' configurations in the directory where a run starts, relative to it.
+    pub in_projects: Vec<PathBuf>,
+    /// The vault's own, and the daemon's sockets: never.
+    pub never: Vec<PathBuf>,
 }
 
 /// The broker of one home, in this process.
@@ -117,6 +131,7 @@ pub struct Broker {
     unanchored: AtomicBool,
     tasks: TaskTracker,
     closing: CancellationToken,
+    machine: OnceLock<Machine>,
 }
 
 /// The settings less the opener, which the key ring took.
@@ -124,6 +139,7 @@ struct Place {
     home: PathBuf,
     supervisor: PathBuf,
     user_home: PathBuf,
+    hidden: Hidden,
 }
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
@@ -142,7 +158,9 @@ impl Broker {
                 home: settings.home,
                 supervisor: settings.supervisor,
                 user_home: settings.user_home,
+                hidden: settings.hidden,
             },
+            machine: OnceLock::new(),
             needles: needles::ScopeNeedles::default(),
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
@@ -216,6 +234,11 @@ impl Broker {
     fn open(&self) -> Result<Opened, Refusal> {
         let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
         open_with(&self.settings.home, keys)
+    }
+
+    /// What this machine gives to contain a run; looked at once.
+    pub fn machine(&self) -> &Machine {
+        self.machine.get_or_init(|| Machine::look(&self.settings.supervisor))
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Answer, Broker, Caller, Opened, Refused, api,
     api::{RunParams, RunResult},
-    blocking, limits,
+    blocking, contain, limits,
     refusal::{Code, Refusal},
     refuse,
     session::Session,
@@ -23,15 +23,23 @@ use super::{
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
     name::{EnvName, RunId, SecretName},
-    policy::{Allowed, Decision, Deliver, OutputMode, Request, RunTerms, Terms},
+    policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Request, RunTerms, Terms},
     redact::{Counts, NeedleSet},
-    run::{self, Ending, Launch, Piece, Process, RunError, RunOutput},
+    run::{self, Ending, Launch, Piece, Plan, Process, RunOutput, Sandbox},
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
 const GRACE: Duration = Duration::from_secs(10);
 /// The longest command, in bytes of all its arguments, that the audit keeps of a refusal.
 const DENIED_ARGV_BYTES: usize = 2048;
+
+/// To what a duration is rounded up where only success or failure is told.
+const STATUS_TICK_MS: u64 = 1000;
+/// What is told of a signal where only success or failure is: a program chooses which one ends it.
+const REDUCED_SIGNAL: &str = "SIGKILL";
+
+/// The program and its interpreters, each with its digest.
+type Chain = Vec<(PathBuf, [u8; 32])>;
 
 /// A run that may start: everything that it needs, and what it must be recorded under.
 struct Admitted {
@@ -92,18 +100,22 @@ impl Broker {
         let caller = caller.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
         let Admitted { intent, mut launch, needles, audit, _place } = admitted;
-        if launch.env_secrets.is_empty() && launch.file_secrets.is_empty() {
-            launch.env.extend(hand().map(|(name, text)| (name, text.into())));
+        let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
+        if let Some((name, socket)) = is_agent.then(hand).flatten() {
+            launch.sandbox.given.push(PathBuf::from(&socket));
+            launch.env.insert(name, socket.into());
         }
         let started = Instant::now();
-        let done = run::pass_through(launch, needles).await;
-        let (outcome, counts) = match &done {
-            Ok((ending, counts)) => (*ending, counts.clone()),
-            Err(_) => (Ending::FailedToStart, Counts::default()),
+        let done = run::pass_through(launch, needles.clone(), None).await;
+        let facts = match &done {
+            Ok(passed) => OutcomeFacts {
+                file_hits: contain::lines(&passed.file_hits, &needles),
+                ..outcome_facts(passed.ending, started.elapsed(), &passed.counts)
+            },
+            Err(_) => outcome_facts(Ending::FailedToStart, started.elapsed(), &Counts::default()),
         };
-        let facts = outcome_facts(outcome, started.elapsed(), &counts);
         self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
-        done.map(|(ending, _)| ending).map_err(|error| self.refused(refuse::from_run(error)))
+        done.map(|passed| passed.ending).map_err(|error| self.refused(refuse::from_run(error)))
     }
 
     async fn run(
@@ -117,17 +129,21 @@ impl Broker {
         let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
         let Admitted { intent, launch, needles, audit, _place } = admitted;
         let terms = run_terms(&intent).clone();
+        let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
         let ended = either(cancel, self.closing.clone());
-        let output = run::execute(launch, needles.clone(), progress, ended).await;
+        let output = run::execute(launch, needles.clone(), progress, ended, None).await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
-            Ok(output) => outcome_facts(output.ending, output.duration, &output.counts),
+            Ok(output) => OutcomeFacts {
+                file_hits: contain::lines(&output.file_hits, &needles),
+                ..outcome_facts(output.ending, output.duration, &output.counts)
+            },
             Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
         };
         self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
         let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
-        Ok(Answer { body: result(output, &terms, &run_id), needles })
+        Ok(Answer { body: result(output, &terms, &run_id, sandbox), needles })
     }
 
     /// Puts the outcome on record; nothing of the run is returned where that fails.
@@ -176,12 +192,14 @@ impl Broker {
         };
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        let plan = self.plan(terms)?;
+        let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
 
-        let facts = self.intent_facts(&session, &allowed, &request)?;
+        let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
         let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
-        let prepared = self.prepare(open, &intent, caller, params);
+        let prepared = self.prepare(open, &intent, caller, params, (plan, chain));
         match prepared {
             Ok((launch, needles)) => Ok((intent, launch, needles, place)),
             Err(refusal) => {
@@ -199,6 +217,7 @@ impl Broker {
         intent: &Intent,
         caller: &Caller,
         params: &RunParams,
+        (plan, chain): (Plan, Chain),
     ) -> Result<(Launch, NeedleSet), Refusal> {
         let head = open.audit.head();
         open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
@@ -220,6 +239,8 @@ impl Broker {
             env: environment(terms, caller),
             env_secrets,
             file_secrets,
+            chain,
+            sandbox: self.sandbox(plan, terms),
             ..self.launch(intent.run_id().clone(), terms, params)
         };
         Ok((launch, needles))
@@ -232,6 +253,8 @@ impl Broker {
             supervisor: self.settings.supervisor.clone(),
             program: terms.program.clone(),
             pin: terms.pin,
+            chain: Vec::new(),
+            sandbox: Sandbox::none(),
             argv: std::iter::once(argv0).chain(terms.args.iter().cloned()).collect(),
             env: BTreeMap::new(),
             env_secrets: Vec::new(),
@@ -268,26 +291,6 @@ impl Broker {
         Ok(request)
     }
 
-    fn intent_facts(
-        &self,
-        session: &Session,
-        allowed: &Allowed,
-        request: &Request,
-    ) -> Result<IntentFacts, Refusal> {
-        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
-        let digest =
-            self.digests.of(&terms.program).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
-        Ok(IntentFacts {
-            by: Process::this().map(|process| process.to_string()),
-            principal: session.principal.clone(),
-            token: session.token_id().map(ToString::to_string),
-            program_sha256: Some(hex::encode(digest)),
-            argv_sha256: Some(argv_digest(&request.command)),
-            cwd: cwd_text(terms),
-            sandbox: Vec::new(),
-        })
-    }
-
     /// Records a refusal, its command redacted and bounded. Where even that can't be recorded, the
     /// caller is told so instead.
     fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
@@ -309,6 +312,29 @@ impl Broker {
             Ok(()) => refusal,
             Err(error) => refuse::from_audit(error),
         }
+    }
+}
+
+fn intent_facts(
+    session: &Session,
+    allowed: &Allowed,
+    request: &Request,
+    plan: &Plan,
+    chain: &Chain,
+) -> IntentFacts {
+    let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+    let mut digests = chain.iter();
+    IntentFacts {
+        by: Process::this().map(|process| process.to_string()),
+        principal: session.principal.clone(),
+        token: session.token_id().map(ToString::to_string),
+        program_sha256: digests.next().map(|(_, digest)| hex::encode(digest)),
+        interpreters: digests
+            .map(|(path, digest)| format!("{} {}", path.display(), hex::encode(digest)))
+            .collect(),
+        argv_sha256: Some(argv_digest(&request.command)),
+        cwd: cwd_text(terms),
+        sandbox: plan.layers.clone(),
     }
 }
 
@@ -390,6 +416,7 @@ fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> Outcome
             _ => None,
         },
         duration_ms: millis(duration),
+        file_hits: Vec::new(),
         redactions: counts.0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
     }
 }
@@ -409,7 +436,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// What of a run's output is returned, as its output mode has it.
-fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId) -> RunResult {
+fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) -> RunResult {
     let (outcome, exit_code, signal) = ending_parts(output.ending);
     let masked = output.counts.total();
     let mut result = RunResult {
@@ -422,14 +449,20 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId) -> RunResult {
         stderr_truncated: false,
         withheld: false,
         redactions: None,
+        file_hits: contain::entries(&output.file_hits),
         promise: terms.promise,
         run_id: run_id.to_string(),
         duration_ms: millis(output.duration),
         timeout_seconds: terms.timeout.as_secs().max(1),
-        sandbox: "off".to_owned(),
+        sandbox,
     };
+    if terms.exit_code == ExitCodes::Reduced || terms.output == OutputMode::Status {
+        result.exit_code = result.exit_code.map(|code| i32::from(code != 0));
+        result.signal = result.signal.map(|_| REDUCED_SIGNAL.to_owned());
+    }
     match terms.output {
-        OutputMode::Status => result.exit_code = result.exit_code.map(|code| i32::from(code != 0)),
+        // How long it took, to the tick, says more than success or failure.
+        OutputMode::Status => result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS),
         OutputMode::Withhold if masked > 0 => result.withheld = true,
         OutputMode::Redacted | OutputMode::Withhold => {
             result.stdout = output.stdout.text.into_inner();

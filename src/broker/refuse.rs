@@ -134,6 +134,19 @@ pub(super) fn from_run(error: RunError) -> Refusal {
             message,
             "ask the operator to deliver it as a file: deliver = \"file\"",
         ),
+        RunError::OutOfReach(_) => Refusal::new(
+            Code::SandboxUnavailable,
+            message,
+            "ask the operator to leave it out of the policy's read and write",
+        ),
+        RunError::NoSuchPlace(_) => Refusal::new(
+            Code::SandboxUnavailable,
+            message,
+            "ask the operator to make it, or to leave it out of the policy's write",
+        ),
+        RunError::NotContained(_) => {
+            Refusal::new(Code::SandboxUnavailable, message, "ask the operator to run: authy-mcp doctor")
+        }
         RunError::Io { .. } => {
             Refusal::new(Code::ProgramNotFound, message, "ask the operator to run: authy-mcp doctor")
         }

@@ -217,6 +217,7 @@ fn host(
         opener,
         supervisor: open::binary()?,
         user_home: config::user_home().map_err(open::environment)?,
+        hidden: open::hidden(home, Some(info))?,
     });
     let Some(key) = broker.local_key() else {
         return Err(Failure::new(

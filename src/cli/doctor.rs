@@ -19,6 +19,11 @@ use crate::{
     broker::admin::{Admin, Failure},
     config::{self, clients::CLIENTS},
     local_api::{Client, LocalError},
+    policy::{Network, SandboxTerms},
+    run::{
+        Machine, Plan,
+        sandbox::{Shape, remedy},
+    },
     vault::{HomeInfo, UnlockKind},
 };
 
@@ -67,7 +72,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     }
     clients(&mut report);
     search_path(&mut report);
-    sandbox(&mut report);
+    sandbox(&mut report)?;
     out.answer(&report.0, |checks| checks.iter().flat_map(lines).collect());
     let failed = report.0.iter().any(|check| check.state == State::Failed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -270,10 +275,22 @@ fn search_path(report: &mut Report) {
     }
 }
 
-fn sandbox(report: &mut Report) {
-    report.add(
-        State::Warning,
-        "this version has no sandbox: a command that runs with a secret can read your files and reach the network",
-        "allow commands that you would run yourself",
-    );
+/// What of a sandbox this machine gives, for each network that a policy can ask for.
+fn sandbox(report: &mut Report) -> Result<(), Failure> {
+    let machine = Machine::look(&open::binary()?);
+    let mend = || remedy(&machine).unwrap_or_default();
+    for network in [Network::None, Network::Proxy, Network::Open] {
+        let terms = SandboxTerms { network, ..SandboxTerms::default() };
+        match Plan::make(&terms, &machine) {
+            Ok(plan) => {
+                let mend = if plan.shape == Shape::Namespaces { "" } else { mend() };
+                report.add(State::Ok, format!("runs are contained by {plan}"), mend);
+            }
+            Err(lack) => {
+                let what = format!("runs with network = \"{}\" are refused: {lack}", network.word());
+                report.add(State::Warning, what, mend());
+            }
+        }
+    }
+    Ok(())
 }

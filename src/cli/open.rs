@@ -10,7 +10,10 @@ use zeroize::Zeroizing;
 
 use super::{Globals, prompt::Terminal, usage_failure};
 use crate::{
-    broker::admin::{Admin, Failure, FailureKind},
+    broker::{
+        Hidden,
+        admin::{Admin, Failure, FailureKind},
+    },
     config::{self, ConfigError},
     store::files,
     vault::{self, HomeInfo, Opener, UnlockKind, VaultError},
@@ -121,4 +124,17 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let kind =
         if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Failed };
     Failure::new(kind, format!("{} can't be read: {error}", path.display()), "name a file that you may read")
+}
+
+/// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
+pub(super) fn hidden(home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
+    let user_home = config::user_home().map_err(environment)?;
+    let socket = super::daemon::socket(home);
+    let sockets = socket.parent().map(Path::to_path_buf).filter(|dir| !home.starts_with(dir));
+    let identity = info.and_then(|info| info.identity_file.clone());
+    Ok(Hidden {
+        places: config::hidden_places(&user_home),
+        in_projects: config::hidden_in_projects(),
+        never: sockets.into_iter().chain(identity).collect(),
+    })
 }

@@ -92,15 +92,17 @@ fn service(args: &Args, globals: &Globals) -> Result<Arc<dyn Service>, Failure> 
 /// The broker of the home; without what opens the vault where only a person could.
 pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
     let home = open::home()?;
-    let opener = match vault::home_info(&home) {
-        Ok(info) => open::opener(globals, &home, &info, Ask::Nobody)?,
-        Err(_) => Some(vault::Opener::IdentityFile(globals.identity_file.clone())),
+    let info = vault::home_info(&home).ok();
+    let opener = match &info {
+        Some(info) => open::opener(globals, &home, info, Ask::Nobody)?,
+        None => Some(vault::Opener::IdentityFile(globals.identity_file.clone())),
     };
     Ok(Settings {
-        home,
         opener,
         supervisor: open::binary()?,
         user_home: config::user_home().map_err(open::environment)?,
+        hidden: open::hidden(&home, info.as_ref())?,
+        home,
     })
 }
 

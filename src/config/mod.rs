@@ -4,6 +4,7 @@
 
 pub mod clients;
 pub mod env_file;
+mod hidden;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,8 @@ use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
 use crate::broker::admin::Machine;
+
+pub use hidden::{hidden_in_projects, hidden_places};
 
 /// The variable that names the home.
 pub const HOME: &str = "AUTHY_MCP_HOME";

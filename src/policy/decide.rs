@@ -8,7 +8,7 @@ use std::{
 use super::{
     Operator, Policy,
     decision::{
-        Allowed, CwdTerm, Decision, Delivered, Denial, DenyCode, Request, RevealRequest, RunTerms,
+        Allowed, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, Request, RevealRequest, RunTerms,
         SecretFacts, Terms,
     },
     document::Rule,
@@ -275,7 +275,8 @@ impl Policy {
             output: rules.iter().map(|rule| rule.output).max().unwrap_or_default(),
             promise: self.promise_of(&rules),
             pin,
-            sandbox: document.sandbox,
+            sandbox: document.sandbox_terms(&self.resolved.home),
+            exit_code: exit_codes(&rules),
             runs_per_minute: document.limits.runs_per_minute,
             concurrent_runs: document.limits.concurrent_runs,
         })
@@ -312,6 +313,15 @@ impl Policy {
                 "ask the operator to apply the policy again",
             )
         })
+    }
+}
+
+/// Across rules, the strictest.
+fn exit_codes(rules: &[&Rule]) -> ExitCodes {
+    if rules.iter().any(|rule| rule.exit_code == ExitCodes::Reduced) {
+        ExitCodes::Reduced
+    } else {
+        ExitCodes::Exact
     }
 }
 

@@ -179,7 +179,9 @@ pub struct RunTerms {
     /// SHA-256 of the program, where the rule pins it.
     pub pin: Option<[u8; 32]>,
     /// The sandbox that the policy asks for.
-    pub sandbox: SandboxMode,
+    pub sandbox: SandboxTerms,
+    /// What is told of an exit code.
+    pub exit_code: ExitCodes,
     /// Runs a minute, for the scope.
     pub runs_per_minute: u32,
     /// Runs at once, for the scope.
@@ -270,4 +272,64 @@ pub enum SandboxMode {
     BestEffort,
     /// None.
     Off,
+}
+
+/// Which network a child has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// A loopback of its own, and nothing else.
+    #[default]
+    None,
+    /// The egress proxy, and nothing else.
+    Proxy,
+    /// The host's.
+    Open,
+}
+
+impl Network {
+    /// The word that a policy uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Proxy => "proxy",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// What becomes of a file that a run made, and that holds a secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFileHit {
+    /// It is removed. One that was there before is never removed.
+    #[default]
+    Remove,
+    /// It is reported, and left.
+    Report,
+}
+
+/// What is told of a program's exit code: a program that the agent chose could say a value by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCodes {
+    /// The code itself.
+    Exact,
+    /// 0, or 1 for every other.
+    Reduced,
+}
+
+/// What a run may reach. Paths are absolute, or begin with `{cwd}`, where the run starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SandboxTerms {
+    /// How much of it must stand.
+    pub mode: SandboxMode,
+    /// Which network.
+    pub network: Network,
+    /// What may be read, beside the system's own directories.
+    pub read: Vec<PathBuf>,
+    /// What may be written, beside private directories.
+    pub write: Vec<PathBuf>,
+    /// What becomes of written files that hold a secret.
+    pub on_file_hit: OnFileHit,
 }

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     argv::ArgvPattern,
-    decision::{Deliver, OutputMode, Promise, SandboxMode},
+    decision::{Deliver, ExitCodes, Network, OutputMode, Promise, SandboxMode},
     env_names, promise,
-    raw::{Approval, At, Network, RawCommands, RawDocument, RawRule},
+    raw::{Approval, At, RawCommands, RawDocument, RawRule},
+    sandbox::SandboxPart,
 };
 use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
 
@@ -35,7 +36,7 @@ pub struct Document {
     /// The child's environment.
     pub env: EnvPart,
     /// The sandbox that is asked for.
-    pub sandbox: SandboxMode,
+    pub sandbox: SandboxPart,
     /// Directories where runs may start, `~` not yet replaced.
     pub cwd: Vec<String>,
     /// What is allowed, in file order.
@@ -78,6 +79,8 @@ pub struct Rule {
     pub pin: bool,
     /// What of the output is returned.
     pub output: OutputMode,
+    /// What is told of exit codes.
+    pub exit_code: ExitCodes,
     /// A shorter timeout than the scope's.
     pub timeout: Option<Duration>,
     /// Line of the rule.
@@ -279,11 +282,18 @@ impl Document {
                 );
             }
         }
-        if self.sandbox == SandboxMode::Off {
+        if self.sandbox.mode == SandboxMode::Off {
             warn(
                 1,
                 "the sandbox is off: a child can read what you can read, and reach the network".to_owned(),
                 "allow commands that you would run yourself",
+            );
+        }
+        if self.sandbox.network == Network::Open && self.sandbox.mode != SandboxMode::Off {
+            warn(
+                1,
+                "the network is open: what runs with a secret can send it anywhere".to_owned(),
+                "for HTTP APIs, deliver it sealed; for all else, allow commands that you would run yourself",
             );
         }
         if self.env.home == HomeMode::User {
@@ -298,7 +308,7 @@ impl Document {
 }
 
 /// `~` at the beginning is the operator's home.
-fn expand(dir: &str, home: &Path) -> PathBuf {
+pub(super) fn expand(dir: &str, home: &Path) -> PathBuf {
     match dir.strip_prefix('~') {
         Some("") => home.to_owned(),
         Some(rest) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
@@ -331,18 +341,18 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// Reads a document, and goes on after an error to find the next.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     errors: Vec<Finding>,
     unenforceable: Vec<Finding>,
 }
 
 impl Reader<'_> {
-    fn error(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
+    pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
         self.errors.push(finding(self.text, span, message, hint));
     }
 
-    fn refuse(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
+    pub(super) fn refuse(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
         self.unenforceable.push(finding(self.text, span, message, hint));
     }
 
@@ -421,35 +431,6 @@ impl Reader<'_> {
         part
     }
 
-    fn sandbox(&mut self, raw: &RawDocument) -> SandboxMode {
-        const WAY_OUT: &str = "write mode = \"off\" under [sandbox]: this version has no sandbox yet, and never runs without one that is asked for";
-        let sandbox = &raw.sandbox;
-        let mode = sandbox.mode.as_ref().map_or(SandboxMode::Required, |mode| *mode.get());
-        if mode != SandboxMode::Off {
-            let span = sandbox.mode.as_ref().map_or(raw.scope.span(), At::span);
-            let message = match &sandbox.mode {
-                None => "the policy asks for a sandbox (required is what it means where nothing is said)",
-                Some(_) => "the policy asks for a sandbox",
-            };
-            self.refuse(span, message, WAY_OUT);
-        }
-        if let Some(network) = sandbox.network.as_ref().filter(|network| *network.get() != Network::Open) {
-            self.refuse(
-                network.span(),
-                "this version can't keep a child from the network",
-                "write network = \"open\", or leave it out",
-            );
-        }
-        for paths in [&sandbox.read, &sandbox.write].into_iter().flatten() {
-            self.refuse(
-                paths.span(),
-                "this version can't keep a child from other files",
-                "leave read and write out",
-            );
-        }
-        mode
-    }
-
     fn rule(&mut self, index: usize, at: &At<RawRule>) -> Option<Rule> {
         let raw = at.get();
         self.rule_unenforceable(raw);
@@ -482,6 +463,10 @@ impl Reader<'_> {
             id,
             secrets,
             deliver: *raw.deliver.get(),
+            exit_code: raw.exit_code.unwrap_or(match commands {
+                None => ExitCodes::Reduced,
+                Some(_) => ExitCodes::Exact,
+            }),
             commands,
             env,
             set_env,
@@ -590,7 +575,7 @@ impl Reader<'_> {
         set
     }
 
-    fn dir(&mut self, dir: &At<String>) -> Option<String> {
+    pub(super) fn dir(&mut self, dir: &At<String>) -> Option<String> {
         let text = dir.get();
         let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
         let plain = !Path::new(text).components().any(|c| c == std::path::Component::ParentDir)

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
-use super::document::{Document, DocumentError, HomeMode, Rule};
+use super::{
+    ExitCodes, Network, OnFileHit, SandboxMode,
+    document::{Document, DocumentError, HomeMode, Rule},
+};
 use crate::name::ScopeName;
 
 /// A change that a document makes.
@@ -36,6 +39,12 @@ pub struct NewRule {
     pub output: Option<String>,
     /// Directories where runs of the scope may start.
     pub cwd: Vec<String>,
+    /// What runs of the scope may read.
+    pub read: Vec<String>,
+    /// What runs of the scope may write.
+    pub write: Vec<String>,
+    /// Which network runs of the scope have.
+    pub network: Option<Network>,
 }
 
 /// What applying a document changes. Whatever isn't clearly less counts as more.
@@ -89,6 +98,7 @@ impl Facets {
         grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
         grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
         grants.extend(document.cwd.iter().map(|dir| format!("runs may start in {dir}")));
+        grants.extend(sandbox_grants(document));
         if document.env.home == HomeMode::User {
             grants.insert("the user's HOME".to_owned());
         }
@@ -111,6 +121,26 @@ impl Facets {
     }
 }
 
+fn sandbox_grants(document: &Document) -> Vec<String> {
+    let part = &document.sandbox;
+    let mut grants: Vec<String> = part.read.iter().map(|path| format!("runs may read {path}")).collect();
+    grants.extend(part.write.iter().map(|path| format!("runs may write {path}")));
+    match part.mode {
+        SandboxMode::Required => {}
+        SandboxMode::BestEffort => grants.push("runs go on where the sandbox can't stand".to_owned()),
+        SandboxMode::Off => grants.push("runs have no sandbox".to_owned()),
+    }
+    match part.network {
+        Network::None => {}
+        Network::Proxy => grants.push("runs reach the hosts that sealed secrets may go to".to_owned()),
+        Network::Open => grants.push("runs reach the whole network".to_owned()),
+    }
+    if part.on_file_hit == OnFileHit::Report {
+        grants.push("files that hold a secret are left where a run wrote them".to_owned());
+    }
+    grants
+}
+
 fn rule_grants(rule: &Rule) -> Vec<String> {
     let commands: Vec<String> = match &rule.commands {
         None => vec!["any command".to_owned()],
@@ -129,6 +159,9 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
     if rule.pin {
         terms.push("pinned".to_owned());
     }
+    if rule.commands.is_none() && rule.exit_code == ExitCodes::Exact {
+        terms.push("exact exit codes".to_owned());
+    }
     terms.extend(rule.timeout.map(|timeout| format!("at most {} s", timeout.as_secs())));
     terms.extend(rule.env.iter().map(|(secret, name)| format!("{secret} as {name}")));
     terms.extend(rule.set_env.iter().map(|(name, text)| format!("{name}={text:?}")));
@@ -138,7 +171,7 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
 }
 
 /// The document that a new rule makes of a scope's: comments and order are kept. A new document says
-/// that the sandbox is off, as this version has none.
+/// which network its runs have, and that they may read where they start.
 ///
 /// # Errors
 /// [`DocumentError`], should the text that is there not parse.
@@ -150,7 +183,10 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
         }
         None => fresh(scope),
     };
-    add_cwd(&mut document, &rule.cwd);
+    add_paths(&mut document, "cwd", &rule.cwd);
+    add_paths(&mut document, "read", &rule.read);
+    add_paths(&mut document, "write", &rule.write);
+    set_network(&mut document, rule.network);
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     match allow {
@@ -169,25 +205,31 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
 fn fresh(scope: &ScopeName) -> DocumentMut {
     let mut document = DocumentMut::new();
     document["scope"] = value(scope.as_str());
-    let mut sandbox = Table::new();
-    sandbox["mode"] = value("off");
-    document["sandbox"] = Item::Table(sandbox);
     document
 }
 
-fn add_cwd(document: &mut DocumentMut, dirs: &[String]) {
-    if dirs.is_empty() {
+fn sandbox_table(document: &mut DocumentMut) -> Option<&mut dyn TableLike> {
+    document.entry("sandbox").or_insert(Item::Table(Table::new())).as_table_like_mut()
+}
+
+fn add_paths(document: &mut DocumentMut, key: &str, paths: &[String]) {
+    if paths.is_empty() {
         return;
     }
-    let sandbox = document.entry("sandbox").or_insert(Item::Table(Table::new()));
-    let Some(sandbox) = sandbox.as_table_like_mut() else { return };
-    let list = sandbox.entry("cwd").or_insert(value(Array::new()));
+    let Some(sandbox) = sandbox_table(document) else { return };
+    let list = sandbox.entry(key).or_insert(value(Array::new()));
     if let Some(list) = list.as_array_mut() {
-        for dir in dirs {
-            if !list.iter().any(|known| known.as_str() == Some(dir)) {
-                list.push(dir.as_str());
+        for path in paths {
+            if !list.iter().any(|known| known.as_str() == Some(path)) {
+                list.push(path.as_str());
             }
         }
+    }
+}
+
+fn set_network(document: &mut DocumentMut, network: Option<Network>) {
+    if let (Some(network), Some(sandbox)) = (network, sandbox_table(document)) {
+        sandbox.insert("network", value(network.word()));
     }
 }
 

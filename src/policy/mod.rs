@@ -14,11 +14,12 @@ mod env_names;
 mod listing;
 mod promise;
 mod raw;
+mod sandbox;
 
 pub use argv::{ArgvError, ArgvPattern};
 pub use decision::{
-    Allowed, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, OutputMode, Promise, Request,
-    RevealRequest, RunTerms, SandboxMode, SecretFacts, Terms,
+    Allowed, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,
+    OutputMode, Promise, Request, RevealRequest, RunTerms, SandboxMode, SandboxTerms, SecretFacts, Terms,
 };
 pub use document::{
     Document, DocumentError, EnvPart, Finding, HomeMode, Limits, ProgramRef, Resolved, Rule, Severity,
@@ -27,6 +28,7 @@ pub use document::{
 pub use edit::{Change, NewRule, add_rule, changes};
 pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
 pub use raw::policy_schema;
+pub use sandbox::{CWD, SandboxPart};
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
@@ -70,7 +72,7 @@ impl Policy {
             delegate: false,
             limits: Limits::default(),
             env: EnvPart::default(),
-            sandbox: SandboxMode::Required,
+            sandbox: SandboxPart::default(),
             cwd: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),

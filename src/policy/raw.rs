@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::decision::{Deliver, OutputMode, SandboxMode};
+use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode};
 use super::document::HomeMode;
 
 /// Something and where it stands.
@@ -104,26 +104,20 @@ pub(super) struct RawEnv {
 pub(super) struct RawSandbox {
     /// `required` where nothing is said.
     pub mode: Option<At<SandboxMode>>,
+    /// `none` where nothing is said; `proxy` where a rule is sealed.
     pub network: Option<At<Network>>,
-    /// Paths to read, beside the system's.
-    pub read: Option<At<Vec<String>>>,
-    /// Paths to write, beside a private temporary directory.
-    pub write: Option<At<Vec<String>>>,
+    /// Paths to read, beside the system's; `{cwd}` is where the run starts.
+    #[serde(default)]
+    pub read: Vec<At<String>>,
+    /// Paths to write, beside private directories; `{cwd}` is where the run starts.
+    #[serde(default)]
+    pub write: Vec<At<String>>,
+    /// What becomes of a file that a run made under `write`, and that holds a secret.
+    #[serde(default)]
+    pub on_file_hit: OnFileHit,
     /// Directories where runs may start; none: a private empty one.
     #[serde(default)]
     pub cwd: Vec<At<String>>,
-}
-
-/// Which network the child has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Network {
-    /// None.
-    None,
-    /// The egress proxy.
-    Proxy,
-    /// The host's.
-    Open,
 }
 
 /// Secrets, how they are delivered, and the commands that may have them.
@@ -164,6 +158,8 @@ pub(super) struct RawRule {
     /// What of the output is returned.
     #[serde(default)]
     pub output: OutputMode,
+    /// What is told of exit codes: `exact`, or `reduced` to success or failure (what it is for any command).
+    pub exit_code: Option<ExitCodes>,
     /// Of a run under this rule, where shorter than the scope's.
     pub timeout: Option<At<String>>,
 }

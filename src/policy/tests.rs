@@ -283,11 +283,10 @@ fn errors_have_their_place() {
 #[test]
 fn what_cannot_be_enforced_is_refused_with_its_line() {
     for (from, to, line) in [
-        ("mode = \"off\"", "mode = \"required\"", 9),
-        ("mode = \"off\"", "mode = \"best-effort\"", 9),
-        ("mode = \"off\"\n", "", 2),
+        ("mode = \"off\"", "mode = \"required\"\nnetwork = \"proxy\"", 10),
         ("mode = \"off\"", "mode = \"off\"\nnetwork = \"none\"", 10),
         ("mode = \"off\"", "mode = \"off\"\nread = [\"/x\"]", 10),
+        ("mode = \"off\"", "mode = \"off\"\nwrite = [\"{cwd}\"]", 10),
         ("deliver = \"file\"", "deliver = \"sealed\"", 23),
         ("deliver = \"file\"", "deliver = \"file\"\nhosts = [\"a.example\"]", 24),
         ("deliver = \"file\"", "deliver = \"file\"\napproval = \"once\"", 24),
@@ -448,4 +447,49 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_a_run_may_reach_is_little_unless_more_is_said() {
+    let terms = |sandbox: &str, deliver: &str| {
+        let text = format!(
+            "scope = \"s\"\n{sandbox}\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"{deliver}\"\ncommands = [[\"true\"]]\n"
+        );
+        Document::parse(&text).unwrap().sandbox_terms(Path::new("/home/u"))
+    };
+    let nothing = terms("", "env");
+    assert_eq!(nothing, SandboxTerms::default());
+    assert_eq!((nothing.mode, nothing.network), (SandboxMode::Required, Network::None));
+    assert_eq!(nothing.on_file_hit, OnFileHit::Remove);
+    assert_eq!(terms("", "sealed").network, Network::Proxy);
+    assert_eq!(terms("[sandbox]\nmode = \"off\"", "env").network, Network::Open);
+    let named = terms(
+        "[sandbox]\nread = [\"~/x\", \"{cwd}\"]\nwrite = [\"{cwd}/dist\"]\non_file_hit = \"report\"",
+        "env",
+    );
+    assert_eq!(named.read, [PathBuf::from("/home/u/x"), "{cwd}".into()]);
+    assert_eq!((named.write, named.on_file_hit), (vec!["{cwd}/dist".into()], OnFileHit::Report));
+    for path in ["{cwd}/../x", "{cwd}x", "relative", "/a/../b"] {
+        let text = format!("scope = \"s\"\n[sandbox]\nread = [\"{path}\"]\n");
+        assert_eq!(Document::parse(&text).unwrap_err().0[0].line, 3, "{path}");
+    }
+}
+
+#[test]
+fn exit_codes_of_any_command_are_told_where_the_policy_says_so() {
+    let code = |rule: &str| {
+        let text = format!(
+            "scope = \"s\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nsecrets = [\"db/ro\"]\ndeliver = \"env\"\n{rule}\n"
+        );
+        let policy = policy(&text);
+        let mut asked = request(&["psql"], Some(&["db/ro"]));
+        asked.resolved_program = Some("/usr/bin/psql".into());
+        let Decision::Allow(allowed) = policy.decide(&asked, &facts()) else { panic!("allowed") };
+        let Terms::Run(terms) = allowed.terms() else { panic!("a run") };
+        terms.exit_code
+    };
+    assert_eq!(code("commands = \"any\""), ExitCodes::Reduced);
+    assert_eq!(code("commands = \"any\"\nexit_code = \"exact\""), ExitCodes::Exact);
+    assert_eq!(code("commands = [[\"psql\"]]"), ExitCodes::Exact);
+    assert_eq!(code("commands = [[\"psql\"]]\nexit_code = \"reduced\""), ExitCodes::Reduced);
 }

@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    Ending, Launch, RunError,
-    execute::{Forced, Supervised, ending, output, report, setup},
+    Ending, FileHit, Launch, OnListening, RunError,
+    execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
     stage::Stage,
     wire::{Order, Session},
 };
@@ -34,7 +34,11 @@ const CHUNK: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`RunError`]: then nothing was started.
-pub async fn pass_through(launch: Launch, needles: NeedleSet) -> Result<(Ending, Counts), RunError> {
+pub async fn pass_through(
+    launch: Launch,
+    needles: NeedleSet,
+    listening: Option<OnListening>,
+) -> Result<Passed, RunError> {
     // At a terminal the program shares its foreground, or it could not read from it; the terminal then
     // signals it by itself.
     let at_terminal = io::stdin().is_terminal();
@@ -44,10 +48,13 @@ pub async fn pass_through(launch: Launch, needles: NeedleSet) -> Result<(Ending,
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
     let mut signals = signals(at_terminal).map_err(setup)?;
-    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr]).await?;
+    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let out = tokio::spawn(copy(out, tokio::io::stdout(), needles.redactor()));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), needles.redactor()));
     let report = loop {
+        if let Some(report) = supervised.ended() {
+            break report;
+        }
         tokio::select! {
             report = report(supervised.socket()) => break report,
             Some(number) = signals.recv() => supervised.order(Order::Signal(number)).await,
@@ -60,7 +67,20 @@ pub async fn pass_through(launch: Launch, needles: NeedleSet) -> Result<(Ending,
             counts.add(&masked);
         }
     }
-    Ok((ending(report, Forced::No), counts))
+    contained(report)?;
+    let file_hits = look_at_files(&stage, &launch, needles).await;
+    Ok(Passed { ending: ending(report, Forced::No), counts, file_hits })
+}
+
+/// What came of a run on the caller's own streams.
+#[derive(Debug)]
+pub struct Passed {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was masked.
+    pub counts: Counts,
+    /// Files that it wrote and that hold a secret.
+    pub file_hits: Vec<FileHit>,
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.

@@ -17,11 +17,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[cfg(target_os = "linux")]
+use super::sandbox::{CHANGED, Step};
 use super::{
-    Ending, Launch, Piece, RunError, RunOutput, SUPERVISE, Stream,
+    Ending, FileHit, Launch, OnListening, Piece, RunError, RunOutput, SUPERVISE, Stream, scan,
     stage::Stage,
     tree::{self, Registered},
-    wire::{self, Order, Report, Session},
+    wire::{self, First, Order, Report, Session},
 };
 use crate::redact::{Capture, Captured, Counts, NeedleSet};
 
@@ -41,13 +43,14 @@ pub async fn execute(
     needles: NeedleSet,
     progress: Option<mpsc::Sender<Piece>>,
     cancel: CancellationToken,
+    listening: Option<OnListening>,
 ) -> Result<RunOutput, RunError> {
     let started = Instant::now();
     let stage = Stage::build(&launch, Session::Own)?;
     let (stdin, feeder) = input(launch.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
-    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr]).await?;
+    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
     let out = Reader::start(out, 1, Capture::new(&needles, launch.output_limit), progress.clone());
     let err = Reader::start(err, 2, Capture::new(&needles, launch.output_limit), progress);
@@ -56,6 +59,7 @@ pub async fn execute(
     if let Some(feeding) = feeding {
         feeding.abort();
     }
+    contained(report)?;
     let ending = ending(report, forced);
     if let Some(Report::Failed(errno)) = report {
         let why = io::Error::from_raw_os_error(errno);
@@ -68,8 +72,33 @@ pub async fn execute(
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
         counts,
+        file_hits: look_at_files(&stage, &launch, needles).await,
         duration: started.elapsed(),
     })
+}
+
+/// Searches what the run wrote, off the tasks that serve.
+pub(super) async fn look_at_files(stage: &Stage, launch: &Launch, needles: NeedleSet) -> Vec<FileHit> {
+    if stage.written.is_empty() {
+        return Vec::new();
+    }
+    let (places, since, on_hit) = (stage.written.clone(), stage.since, launch.sandbox.terms.on_file_hit);
+    let searched = tokio::task::spawn_blocking(move || scan::search(&places, since, &needles, on_hit));
+    match searched.await {
+        Ok(hits) => hits,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// A run that could not be contained never ran.
+pub(super) fn contained(report: Option<Report>) -> Result<(), RunError> {
+    match report {
+        #[cfg(target_os = "linux")]
+        Some(Report::NotContained(number)) if number & 0xffff == CHANGED => Err(RunError::ProgramChanged),
+        #[cfg(target_os = "linux")]
+        Some(Report::NotContained(number)) => Err(RunError::NotContained(Step::describe(number))),
+        _ => Ok(()),
+    }
 }
 
 /// What was done to a run before it ended by itself.
@@ -82,7 +111,7 @@ pub(super) enum Forced {
 
 pub(super) fn ending(report: Option<Report>, forced: Forced) -> Ending {
     match (forced, report) {
-        (_, Some(Report::Failed(_))) => Ending::FailedToStart,
+        (_, Some(Report::Failed(_) | Report::NotContained(_))) => Ending::FailedToStart,
         (Forced::TimedOut, _) => Ending::TimedOut,
         (Forced::Cancelled, _) => Ending::Cancelled,
         (Forced::No, Some(Report::Exited(code))) => Ending::Exited(code),
@@ -100,6 +129,8 @@ pub(super) fn setup(error: io::Error) -> RunError {
 pub(super) struct Supervised {
     socket: UnixStream,
     child: Child,
+    /// What it said where it ended before it listened.
+    ended: Option<Option<Report>>,
     _registered: Option<Registered>,
 }
 
@@ -108,6 +139,7 @@ impl Supervised {
         launch: &Launch,
         stage: &Stage,
         streams: [OwnedFd; 3],
+        listening: Option<OnListening>,
     ) -> Result<Self, RunError> {
         let (mut ours, theirs) = StdUnixStream::pair().map_err(setup)?;
         #[expect(
@@ -116,7 +148,7 @@ impl Supervised {
         )]
         let mut command = tokio::process::Command::new(&launch.supervisor);
         let child = command
-            .arg(SUPERVISE)
+            .args([SUPERVISE, stage.role.word()])
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -128,9 +160,10 @@ impl Supervised {
         drop(command);
         wire::send(&mut ours, streams, &stage.spec)
             .map_err(|error| RunError::io("instruct its supervisor", error))?;
+        let ended = listen(&mut ours, launch, listening).await?;
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
-        Ok(Self { socket, child, _registered: registered })
+        Ok(Self { socket, child, ended, _registered: registered })
     }
 
     /// Waits for the end; ends the tree when the time is over or the caller wants it.
@@ -140,6 +173,9 @@ impl Supervised {
         grace: Duration,
         cancel: CancellationToken,
     ) -> (Option<Report>, Forced) {
+        if let Some(report) = self.ended() {
+            return self.reap(report, Forced::No).await;
+        }
         let forced = tokio::select! {
             report = report(&mut self.socket) => return self.reap(report, Forced::No).await,
             () = cancel.cancelled() => Forced::Cancelled,
@@ -152,6 +188,11 @@ impl Supervised {
         self.order(Order::Kill).await;
         let report = timeout(END_WITHIN, report(&mut self.socket)).await.unwrap_or_default();
         self.reap(report, forced).await
+    }
+
+    /// What a supervisor said that ended before it listened.
+    pub(super) fn ended(&mut self) -> Option<Option<Report>> {
+        self.ended.take()
     }
 
     pub(super) async fn order(&mut self, order: Order) {
@@ -174,6 +215,28 @@ impl Supervised {
             let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
         }
         (report, forced)
+    }
+}
+
+/// Takes the sockets of a run's own loopback, and hands them on; or the report of a run that never got so far.
+async fn listen(
+    socket: &mut StdUnixStream,
+    launch: &Launch,
+    listening: Option<OnListening>,
+) -> Result<Option<Option<Report>>, RunError> {
+    if launch.sandbox.listen.is_empty() {
+        return Ok(None);
+    }
+    let mut theirs = socket.try_clone().map_err(setup)?;
+    let first = tokio::task::spawn_blocking(move || wire::take_over(&mut theirs)).await;
+    match first.map_err(io::Error::other).and_then(|first| first).map_err(setup)? {
+        First::Ended(report) => Ok(Some(report)),
+        First::Listening(descriptors) => {
+            if let Some(listening) = listening {
+                listening(descriptors.into_iter().map(Into::into).collect());
+            }
+            Ok(None)
+        }
     }
 }
 

@@ -10,6 +10,9 @@ mod digest;
 mod execute;
 mod harden;
 mod process;
+mod program;
+pub mod sandbox;
+mod scan;
 mod stage;
 mod supervisor;
 mod tree;
@@ -19,16 +22,19 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::{
     name::{EnvName, RunId, SecretName},
-    policy::{CwdTerm, HomeMode},
+    policy::{CwdTerm, HomeMode, SandboxTerms},
     redact::{Counts, Redacted},
     value::SecretValue,
 };
 
-pub use attached::pass_through;
-pub use digest::digest_program;
+pub use attached::{Passed, pass_through};
+pub use digest::{digest_program, program_chain};
 pub use execute::execute;
 pub use harden::{Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory};
 pub use process::Process;
+pub use sandbox::{Machine, Plan};
+pub use scan::{Fate, FileHit};
+pub use stage::system_path;
 pub use supervisor::supervise;
 pub use tree::{become_subreaper, private_umask, signal_name};
 
@@ -45,6 +51,10 @@ pub struct Launch {
     pub program: PathBuf,
     /// SHA-256 that it must have.
     pub pin: Option<[u8; 32]>,
+    /// The program and its interpreters by real path, with the digests that are on record.
+    pub chain: Vec<(PathBuf, [u8; 32])>,
+    /// What contains it.
+    pub sandbox: Sandbox,
     /// `argv[0]` and the rest.
     pub argv: Vec<String>,
     /// Variables that aren't secret, complete (PATH, HOME and TMPDIR aside).
@@ -70,6 +80,40 @@ pub struct Launch {
     /// Bytes a stream that are kept (head and tail).
     pub output_limit: usize,
 }
+
+/// What contains a run, and what it may reach.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// How it is contained on this machine.
+    pub plan: Plan,
+    /// What the policy lets it reach.
+    pub terms: SandboxTerms,
+    /// Credentials and clients' configurations: not seen unless the policy names them.
+    pub hidden: Vec<PathBuf>,
+    /// The vault and the daemon's sockets: never seen.
+    pub never: Vec<PathBuf>,
+    /// Sockets that the run is given.
+    pub given: Vec<PathBuf>,
+    /// Ports of the run's own loopback on which whoever starts it listens.
+    pub listen: Vec<u16>,
+}
+
+impl Sandbox {
+    /// None.
+    pub fn none() -> Self {
+        Self {
+            plan: Plan::none(),
+            terms: SandboxTerms::default(),
+            hidden: Vec::new(),
+            never: Vec::new(),
+            given: Vec::new(),
+            listen: Vec::new(),
+        }
+    }
+}
+
+/// Takes the sockets on which whoever started a run listens, in the order of [`Sandbox::listen`].
+pub type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +150,8 @@ pub struct RunOutput {
     pub stderr: Stream,
     /// What was masked.
     pub counts: Counts,
+    /// Files that it wrote and that hold a secret.
+    pub file_hits: Vec<FileHit>,
     /// How long it took.
     pub duration: Duration,
 }
@@ -131,6 +177,15 @@ pub enum RunError {
     /// The program isn't what was pinned.
     #[error("the program has changed since the policy was applied")]
     ProgramChanged,
+    /// A path of the policy is part of the vault.
+    #[error("{} belongs to the vault, which no run sees", .0.display())]
+    OutOfReach(PathBuf),
+    /// A path to be written isn't there.
+    #[error("{} isn't there, or can't be made", .0.display())]
+    NoSuchPlace(PathBuf),
+    /// A step of containing it failed.
+    #[error("the run can't be contained: {0}")]
+    NotContained(String),
     /// A value with a NUL can't be put into a variable.
     #[error("the value of {0} can't be put into a variable: it has a NUL byte")]
     NulInValue(SecretName),

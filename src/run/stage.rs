@@ -12,7 +12,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    Launch, RunError, digest_program,
+    Launch, RunError, Sandbox,
+    digest::{digest_program, may_change},
+    sandbox::{self, Containment, INSIDE, Seen, Shape, Wanted, in_system},
+    scan::Moment,
+    supervisor::Role,
     wire::{self, Session, Spec},
 };
 use crate::{
@@ -21,12 +25,24 @@ use crate::{
     store::files,
 };
 
-/// The directories that every PATH ends with.
 const SYSTEM_PATH: [&str; 5] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin"];
+
+/// The directories that every PATH ends with.
+pub fn system_path() -> impl Iterator<Item = PathBuf> {
+    SYSTEM_PATH.iter().map(PathBuf::from)
+}
+
+/// What stands ready in a run's private directory: its own places, and an empty one for the root of its view.
+pub(super) const DIRS: [&str; 6] = ["in", "in/home", "in/work", "in/files", "tmp", "root"];
 
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
 pub(super) struct Stage {
     pub spec: Spec,
+    pub role: Role,
+    /// Where the run may write outside of its private directories.
+    pub written: Vec<PathBuf>,
+    /// From when on what is written there is the run's.
+    pub since: Moment,
     _scratch: TempDir,
 }
 
@@ -38,22 +54,96 @@ impl Stage {
             .prefix("authy-mcp-run-")
             .tempdir()
             .map_err(|error| RunError::io("make its private directory", error))?;
-        for dir in ["home", "work", "tmp", "files"] {
+        for dir in DIRS {
             files::create_private_dir(&scratch.path().join(dir))
                 .map_err(|error| RunError::io("make its private directory", error))?;
         }
-        let cwd = working_directory(&launch.cwd, scratch.path())?;
-        let env = environment(launch, scratch.path())?;
+        let shape = launch.sandbox.plan.shape;
+        let own = Own::of(shape, scratch.path());
+        let outside = working_directory(&launch.cwd)?;
+        let since = Moment::now();
+        let contain = contain(launch, session, outside.as_deref(), scratch.path())?;
+        let written = contain.iter().flat_map(|contain| &contain.places);
+        let written = written.filter(|place| place.seen == Seen::Write).map(|place| place.path.clone());
+        let written = written.collect();
         let spec = Spec {
-            program: launch.program.clone(),
+            program: started_as(launch),
             argv: launch.argv.clone(),
-            env,
-            cwd,
+            env: environment(launch, scratch.path(), &own)?,
+            cwd: outside.unwrap_or_else(|| own.base.join("work")),
             scratch: scratch.path().to_owned(),
             session,
             umask: super::tree::started_umask(),
+            contain,
         };
-        Ok(Self { spec, _scratch: scratch })
+        let role = if shape == Shape::Namespaces { Role::Namespaces } else { Role::Plain };
+        Ok(Self { spec, role, written, since, _scratch: scratch })
+    }
+}
+
+/// Where the run finds what is its own.
+struct Own {
+    base: PathBuf,
+    tmp: PathBuf,
+}
+
+impl Own {
+    fn of(shape: Shape, scratch: &Path) -> Self {
+        match shape {
+            Shape::Namespaces => Self { base: INSIDE.into(), tmp: "/tmp".into() },
+            _ => Self { base: scratch.join("in"), tmp: scratch.join("tmp") },
+        }
+    }
+}
+
+/// What contains the run, worked out.
+fn contain(
+    launch: &Launch,
+    session: Session,
+    cwd: Option<&Path>,
+    scratch: &Path,
+) -> Result<Option<Containment>, RunError> {
+    let Sandbox { plan, terms, hidden, never, given, listen } = &launch.sandbox;
+    if plan.shape == Shape::None {
+        return Ok(None);
+    }
+    let copies: Vec<_> = launch
+        .chain
+        .iter()
+        .filter(|(path, _)| plan.shape == Shape::Namespaces && (launch.pin.is_some() || may_change(path)))
+        .cloned()
+        .collect();
+    let places = sandbox::places(&Wanted {
+        terms,
+        path: &launch.path,
+        cwd,
+        home: (launch.home == HomeMode::User).then_some(launch.user_home.as_path()),
+        program: &started_as(launch),
+        copies: &copies,
+        hidden,
+        never,
+        given,
+    })?;
+    Ok(Some(Containment {
+        shape: plan.shape,
+        network: plan.network,
+        places,
+        root: scratch.join("root"),
+        listen: listen.clone(),
+        landlock: plan.landlock,
+        terminal: session == Session::Shared,
+    }))
+}
+
+/// A program that could be exchanged, or is none of the system's, is started by its real path: what a link leads
+/// to could change, or not be seen.
+fn started_as(launch: &Launch) -> PathBuf {
+    let contained = launch.sandbox.plan.shape != Shape::None;
+    match launch.chain.first() {
+        Some((real, _)) if contained && (may_change(&launch.program) || !in_system(&launch.program)) => {
+            real.clone()
+        }
+        _ => launch.program.clone(),
     }
 }
 
@@ -70,34 +160,39 @@ fn check_program(launch: &Launch) -> Result<(), RunError> {
 }
 
 /// Links are followed first: what counts is where the directory is, not how it is called.
-fn working_directory(cwd: &CwdTerm, scratch: &Path) -> Result<PathBuf, RunError> {
-    let CwdTerm::Within { dir, roots } = cwd else { return Ok(scratch.join("work")) };
+fn working_directory(cwd: &CwdTerm) -> Result<Option<PathBuf>, RunError> {
+    let CwdTerm::Within { dir, roots } = cwd else { return Ok(None) };
     let dir = fs::canonicalize(dir).map_err(|_| RunError::Cwd)?;
     let inside =
         roots.iter().filter_map(|root| fs::canonicalize(root).ok()).any(|root| dir.starts_with(root));
-    if inside && dir.is_dir() { Ok(dir) } else { Err(RunError::Cwd) }
+    if inside && dir.is_dir() { Ok(Some(dir)) } else { Err(RunError::Cwd) }
 }
 
 /// The whole environment: nothing is inherited.
 #[expect(clippy::disallowed_methods, reason = "values are delivered here: into variables and private files")]
-fn environment(launch: &Launch, scratch: &Path) -> Result<Vec<(String, Zeroizing<String>)>, RunError> {
+fn environment(
+    launch: &Launch,
+    scratch: &Path,
+    own: &Own,
+) -> Result<Vec<(String, Zeroizing<String>)>, RunError> {
     let mut env: Vec<(String, Zeroizing<String>)> = Vec::new();
     let mut set = |name: &str, value: &[u8]| env.push((name.to_owned(), wire::encode_value(value)));
     set("PATH", search_path(launch).as_bytes());
     let home = match launch.home {
-        HomeMode::Private => scratch.join("home"),
+        HomeMode::Private => own.base.join("home"),
         HomeMode::User => launch.user_home.clone(),
     };
     set("HOME", home.as_os_str().as_bytes());
-    set("TMPDIR", scratch.join("tmp").as_os_str().as_bytes());
+    set("TMPDIR", own.tmp.as_os_str().as_bytes());
     if !launch.env.keys().any(|name| name.as_str() == "LANG") {
         set("LANG", b"C.UTF-8");
     }
     let mut paths: Vec<(SecretName, PathBuf)> = Vec::new();
     for (index, (name, secret, value)) in launch.file_secrets.iter().enumerate() {
-        let path = scratch.join("files").join(index.to_string());
-        files::create_private(&path, value.expose_secret())
+        let name_of_file = index.to_string();
+        files::create_private(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
+        let path = own.base.join("files").join(name_of_file);
         set(name.as_str(), path.as_os_str().as_bytes());
         paths.push((secret.clone(), path));
     }
@@ -123,8 +218,7 @@ fn with_files(text: &OsString, paths: &[(SecretName, PathBuf)]) -> OsString {
 }
 
 fn search_path(launch: &Launch) -> OsString {
-    let system = SYSTEM_PATH.iter().map(PathBuf::from);
-    let dirs = launch.path.iter().cloned().chain(system);
+    let dirs = launch.path.iter().cloned().chain(system_path());
     let dirs: Vec<OsString> = dirs.map(PathBuf::into_os_string).collect();
     dirs.join(std::ffi::OsStr::new(":"))
 }

@@ -3,16 +3,15 @@
 //! everything that it left behind.
 
 use std::{
-    ffi::OsString,
     fs,
     io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{ffi::OsStringExt, net::UnixStream, process::CommandExt},
+        unix::net::UnixStream,
     },
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::{
@@ -20,26 +19,75 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, kill_process, waitpid},
 };
 
+#[cfg(target_os = "linux")]
+use super::sandbox::{Init, start_init};
 use super::{
+    program::{Program, start_program},
     tree,
-    wire::{self, Order, Report, Session, Spec},
+    wire::{self, Order, Report, Session},
 };
 
-/// How often ended processes are looked for where the kernel doesn't tell: soon at first, as most
-/// commands are short.
-const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
-const SOON: Duration = Duration::from_millis(200);
+/// How often the program's end is looked for where the kernel doesn't tell.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How often what fell to this process is reaped.
+const REAP_EVERY: Duration = Duration::from_secs(1);
 
-/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise`. Standard
+/// What this binary is started as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The supervisor of a run outside of namespaces.
+    Plain,
+    /// The supervisor of a run in namespaces.
+    Namespaces,
+    /// One that tries namespaces out, and prints what came of it.
+    Rehearsal,
+    /// What such a trial runs.
+    Nothing,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing];
+
+    /// The word behind [`super::SUPERVISE`].
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Namespaces => "namespaces",
+            Self::Rehearsal => "rehearsal",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`. Standard
 /// input is the socket to the run.
 pub fn supervise() -> ExitCode {
-    match try_supervise() {
+    let word = std::env::args_os().nth(2);
+    let role = Role::ALL.into_iter().find(|role| word.as_deref() == Some(role.word().as_ref()));
+    let done = match role {
+        Some(role @ (Role::Plain | Role::Namespaces)) => try_supervise(role),
+        Some(Role::Rehearsal) => rehearse(),
+        Some(Role::Nothing) => Ok(()),
+        None => Err(io::ErrorKind::InvalidInput.into()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn try_supervise() -> io::Result<()> {
+/// Prints nothing where namespaces can be set up, and else the step that failed.
+fn rehearse() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Err(why) = super::sandbox::rehearse_namespaces() {
+        io::stdout().write_all(why.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn try_supervise(role: Role) -> io::Result<()> {
+    close_inherited();
+    let entered = enter_namespace(role);
     harden()?;
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (streams, spec) = wire::receive(&mut socket)?;
@@ -50,12 +98,14 @@ fn try_supervise() -> io::Result<()> {
         rustix::process::umask(rustix::fs::Mode::from_bits_truncate(bits));
     }
     let scratch = spec.scratch.clone();
-    let report = match start(&spec, streams) {
-        Ok(program) => {
+    let program = Program { spec: &spec, streams };
+    let started = entered.map_err(Report::NotContained).and_then(|()| Started::start(program, role, &socket));
+    let report = match started {
+        Ok(started) => {
             drop(spec);
-            watch(&mut socket, program)?
+            started.watch(&mut socket)?
         }
-        Err(error) => Report::Failed(error.raw_os_error().unwrap_or_default()),
+        Err(report) => report,
     };
     tree::end_all();
     // The private files go before anybody is told that the run has ended.
@@ -64,10 +114,59 @@ fn try_supervise() -> io::Result<()> {
     socket.write_all(&report.encode())
 }
 
+/// Before anything is here that must not be read: who can't be read can't write the maps of its namespace.
+fn enter_namespace(role: Role) -> Result<(), i32> {
+    #[cfg(target_os = "linux")]
+    if role == Role::Namespaces {
+        use super::sandbox::{Step, enter_user_namespace};
+        return enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error));
+    }
+    let _ = role;
+    Ok(())
+}
+
+/// What was started: a program, or the process 1 that has it.
+struct Started {
+    pid: Pid,
+    #[cfg(target_os = "linux")]
+    init: Option<Init>,
+}
+
+impl Started {
+    #[cfg(target_os = "linux")]
+    fn start(program: Program<'_>, role: Role, call: &UnixStream) -> Result<Self, Report> {
+        match &program.spec.contain {
+            Some(contained) if role == Role::Namespaces => {
+                let init = start_init(contained, program, call).map_err(Report::NotContained)?;
+                Ok(Self { pid: init.pid, init: Some(init) })
+            }
+            contained => {
+                let contained = contained.as_ref();
+                Ok(Self { pid: start_program(program, contained)?, init: None })
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn start(program: Program<'_>, _: Role, _: &UnixStream) -> Result<Self, Report> {
+        let contained = program.spec.contain.as_ref();
+        Ok(Self { pid: start_program(program, contained)? })
+    }
+
+    /// Waits for the end. Process 1 says how its program ended; one that was killed took it along.
+    fn watch(self, socket: &mut UnixStream) -> io::Result<Report> {
+        let ended = watch(socket, self.pid)?;
+        #[cfg(target_os = "linux")]
+        if let Some(init) = self.init {
+            return Ok(init.report().unwrap_or(Report::Signaled(9)));
+        }
+        Ok(ended)
+    }
+}
+
 /// Before any value is here: descriptors that a client left open are closed, the program can't read this
 /// process, orphans fall to it, and signals of a terminal are the program's.
 fn harden() -> io::Result<()> {
-    close_inherited();
     super::harden::keep_private()?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -96,42 +195,21 @@ fn close_inherited() {
     }
 }
 
-fn start(spec: &Spec, streams: [OwnedFd; 3]) -> io::Result<Pid> {
-    let [stdin, stdout, stderr] = streams;
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where a decided run is started")]
-    let mut command = Command::new(&spec.program);
-    if let Some((name, arguments)) = spec.argv.split_first() {
-        command.arg0(name).args(arguments);
-    }
-    command.env_clear().current_dir(&spec.cwd);
-    for (name, value) in &spec.env {
-        command.env(name, OsString::from_vec(wire::decode_value(value)?.to_vec()));
-    }
-    let child =
-        command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn()?;
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
 /// Waits for the program's end, doing what it is told meanwhile. When whoever started the run is gone,
 /// the tree is ended.
-fn watch(socket: &mut UnixStream, program: Pid) -> io::Result<Report> {
-    let started = Instant::now();
+fn watch(socket: &UnixStream, program: Pid) -> io::Result<Report> {
+    let ending = Ending::of(program);
     let mut orders = Some(socket.try_clone()?);
     loop {
         while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
             if pid == program {
-                return Ok(status.exit_status().map_or_else(
-                    || Report::Signaled(status.terminating_signal().unwrap_or_default()),
-                    Report::Exited,
-                ));
+                return Ok(Report::of(status));
             }
         }
-        let pause = LOOK_EVERY[usize::from(started.elapsed() > SOON)];
-        let Some(waiting) = &mut orders else {
-            std::thread::sleep(pause);
+        if !ending.or_readable(orders.as_ref())? {
             continue;
-        };
-        if readable(waiting, pause)? {
+        }
+        if let Some(waiting) = &mut orders {
             let mut bytes = [0; 2];
             let order = waiting.read_exact(&mut bytes).map_or(Order::Kill, |()| Order::decode(bytes));
             obey(order, program);
@@ -139,6 +217,48 @@ fn watch(socket: &mut UnixStream, program: Pid) -> io::Result<Report> {
                 orders = None;
             }
         }
+    }
+}
+
+/// What tells of a program's end: a descriptor of it (pidfd_open(2)), or the clock where there is none.
+struct Ending {
+    #[cfg(target_os = "linux")]
+    descriptor: Option<OwnedFd>,
+}
+
+impl Ending {
+    fn of(program: Pid) -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let flags = rustix::process::PidfdFlags::empty();
+            Self { descriptor: rustix::process::pidfd_open(program, flags).ok() }
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = program;
+            Self {}
+        }
+    }
+
+    fn descriptor(&self) -> Option<&OwnedFd> {
+        #[cfg(target_os = "linux")]
+        return self.descriptor.as_ref();
+        #[cfg(not(target_os = "linux"))]
+        return None;
+    }
+
+    /// Waits until the program may have ended, or the socket is readable; whether it is the socket.
+    fn or_readable(&self, socket: Option<&UnixStream>) -> io::Result<bool> {
+        let within = if self.descriptor().is_some() { REAP_EVERY } else { LOOK_EVERY };
+        let mut waited: Vec<PollFd<'_>> = Vec::with_capacity(2);
+        waited.extend(socket.map(|socket| PollFd::new(socket, PollFlags::IN)));
+        waited.extend(self.descriptor().map(|ending| PollFd::new(ending, PollFlags::IN)));
+        let timeout = Timespec::try_from(within).map_err(io::Error::other)?;
+        match poll(&mut waited, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(socket.is_some() && !waited[0].revents().is_empty())
     }
 }
 
@@ -155,15 +275,5 @@ fn obey(order: Order, program: Pid) {
                 let _ = kill_process(program, signal);
             }
         }
-    }
-}
-
-fn readable(socket: &UnixStream, within: Duration) -> io::Result<bool> {
-    let mut waited = [PollFd::new(socket, PollFlags::IN)];
-    let timeout = Timespec::try_from(within).map_err(io::Error::other)?;
-    match poll(&mut waited, Some(&timeout)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

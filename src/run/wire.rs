@@ -8,19 +8,24 @@ use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::PathBuf,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
+use rustix::{
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags,
+    },
+    process::WaitStatus,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use super::sandbox::Containment;
 
 /// What to start.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +40,8 @@ pub(super) struct Spec {
     pub session: Session,
     /// The umask that the child starts with.
     pub umask: Option<u32>,
+    /// What contains it.
+    pub contain: Option<Containment>,
 }
 
 /// Whose terminal and process group the child is in.
@@ -64,6 +71,8 @@ pub(super) enum Report {
     Signaled(i32),
     /// It never ran; with the number of the operating system's error.
     Failed(i32),
+    /// It was not started, as it could not be contained; with the step that failed.
+    NotContained(i32),
 }
 
 impl Order {
@@ -90,6 +99,7 @@ impl Report {
             Self::Exited(code) => (b'E', code),
             Self::Signaled(signal) => (b'S', signal),
             Self::Failed(errno) => (b'F', errno),
+            Self::NotContained(step) => (b'C', step),
         };
         let [a, b, c, d] = number.to_be_bytes();
         [tag, a, b, c, d]
@@ -100,8 +110,16 @@ impl Report {
         match tag {
             b'E' => Self::Exited(number),
             b'S' => Self::Signaled(number),
+            b'C' => Self::NotContained(number),
             _ => Self::Failed(number),
         }
+    }
+
+    /// What a process that was waited for says of itself.
+    pub(super) fn of(status: WaitStatus) -> Self {
+        status
+            .exit_status()
+            .map_or_else(|| Self::Signaled(status.terminating_signal().unwrap_or_default()), Self::Exited)
     }
 }
 
@@ -120,26 +138,67 @@ pub(super) fn send(socket: &mut UnixStream, streams: [OwnedFd; 3], spec: &Spec) 
 /// Takes what [`send`] sent.
 pub(super) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec)> {
     let mut length = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
-    let got = rustix::net::recvmsg(&*socket, &mut [IoSliceMut::new(&mut length)], &mut control, flags)?;
-    let streams: Vec<OwnedFd> = control
-        .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let streams = receive_with(socket, &mut length)?;
     let streams = <[OwnedFd; 3]>::try_from(streams).map_err(|_| io::ErrorKind::InvalidData)?;
-    if got.bytes != length.len() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
     let mut json =
         Zeroizing::new(vec![0; usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?]);
     socket.read_exact(&mut json)?;
     Ok((streams, serde_json::from_slice(&json).map_err(io::Error::other)?))
+}
+
+/// The most sockets that a run listens on.
+pub(super) const MOST_LISTENERS: usize = 32;
+/// What comes with them.
+const LISTENING: u8 = b'L';
+
+/// Hands listening sockets to whoever started the run, before the program starts.
+pub(super) fn hand_over(socket: &UnixStream, descriptors: &[OwnedFd]) -> io::Result<()> {
+    let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(&[LISTENING])], &mut control, SendFlags::empty())?;
+    Ok(())
+}
+
+/// What a run's supervisor says first.
+pub(super) enum First {
+    /// It listens.
+    Listening(Vec<OwnedFd>),
+    /// It has ended already.
+    Ended(Option<Report>),
+}
+
+/// Takes what [`hand_over`] sent, or the report of a run that did not get that far.
+pub(super) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
+    let mut first = [0; 1];
+    let descriptors = receive_with(socket, &mut first)?;
+    if first == [LISTENING] {
+        return Ok(First::Listening(descriptors));
+    }
+    let mut rest = [0; 4];
+    let read = socket.read_exact(&mut rest);
+    let [a, b, c, d] = rest;
+    Ok(First::Ended(read.ok().map(|()| Report::decode([first[0], a, b, c, d]))))
+}
+
+/// Reads these bytes whole, and the descriptors that come with them.
+fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let length = bytes.len();
+    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
+    if got.bytes != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let rights = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    Ok(rights.flatten().collect())
 }
 
 pub(super) fn encode_value(value: &[u8]) -> Zeroizing<String> {

@@ -53,6 +53,7 @@ fn reveal(dir: &Path, vault: &Vault, secret: &str) -> Result<Vec<u8>, VaultError
         argv_sha256: None,
         cwd: None,
         sandbox: vec![],
+        interpreters: vec![],
     };
     let log = AuditLog::open(&dir.join("audit"), keys, None).unwrap();
     let intent = log.record_intent(allowed(secret), RunId::random(), facts).unwrap();

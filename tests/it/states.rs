@@ -198,8 +198,8 @@ fn policies_are_refused_with_their_line() {
     let apply = ["admin", "policy", "apply", file.to_str().unwrap(), "--yes"];
     for (text, words) in [
         (
-            "scope = \"s\"\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"env\"\ncommands = \"any\"\n",
-            "line 1, column 9: error: the policy asks for a sandbox",
+            "scope = \"s\"\n[sandbox]\nmode = \"off\"\nnetwork = \"none\"\n",
+            "line 4, column 11: error: without a sandbox nothing keeps a child from the network",
         ),
         (
             "scope = \"s\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"sealed\"\ncommands = \"any\"\n",
@@ -279,7 +279,10 @@ fn doctor_overview_completions_and_help() {
     assert!(stage.ok(&[]).contains("authy-mcp admin list"));
     assert!(stage.fails(4, &["init"]).contains("already"));
     let report = stage.ok(&["doctor"]);
-    assert!(report.contains("records read and compared") && report.contains("no sandbox"), "{report}");
+    assert!(
+        report.contains("records read and compared") && report.contains("runs are contained by"),
+        "{report}"
+    );
     std::process::Command::new("chmod")
         .args(["644", stage.home().join("identity.txt").to_str().unwrap()])
         .status()

@@ -11,7 +11,7 @@ use crate::{
     broker::admin::{Admin, Failure, PolicyPlan},
     config,
     name::ScopeName,
-    policy::NewRule,
+    policy::{Network, NewRule},
 };
 
 /// Allow a scope to run a command with secrets.
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  authy-mcp admin allow dev --secret 'myapp/*' --cwd . -- npm test
+  authy-mcp admin allow dev --secret 'myapp/*' --cwd . --network open -- npm test
   authy-mcp admin allow gh --secret github/token -- gh '**'
   authy-mcp admin allow --last")]
 pub(super) struct Args {
@@ -46,6 +46,15 @@ pub(super) struct Args {
     /// A directory where runs of the scope may start.
     #[arg(long, value_name = "DIR")]
     cwd: Vec<PathBuf>,
+    /// What runs of the scope may read, beside the system's directories and where they start.
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
+    /// What runs of the scope may write, beside private directories.
+    #[arg(long, value_name = "PATH")]
+    write: Vec<PathBuf>,
+    /// Which network runs of the scope have: none (what it is where nothing is said) or open.
+    #[arg(long, value_name = "WHICH", value_parser = network)]
+    network: Option<Network>,
     /// A name for the rule.
     #[arg(long)]
     id: Option<String>,
@@ -131,10 +140,6 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
         ));
     }
     let scope = args.scope.clone().ok_or_else(|| usage_failure("no scope is given", "as dev"))?;
-    let cwd = args.cwd.iter().map(|dir| {
-        let dir = std::fs::canonicalize(dir).map_err(|error| open::unreadable(dir, &error))?;
-        Ok(dir.display().to_string())
-    });
     let rule = NewRule {
         id: args.id.clone(),
         secrets: args.secrets.clone(),
@@ -143,9 +148,26 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
         hosts: args.hosts.clone(),
         bearer: args.bearer,
         output: args.output.clone(),
-        cwd: cwd.collect::<Result<_, Failure>>()?,
+        cwd: whole(&args.cwd)?,
+        read: whole(&args.read)?,
+        write: whole(&args.write)?,
+        network: args.network,
     };
     Ok((scope, rule))
+}
+
+/// Paths as a policy has them: whole, links followed now.
+fn whole(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let whole = paths.iter().map(|path| {
+        let real = std::fs::canonicalize(path).map_err(|error| open::unreadable(path, &error))?;
+        Ok(real.display().to_string())
+    });
+    whole.collect()
+}
+
+fn network(word: &str) -> Result<Network, String> {
+    let known = [Network::None, Network::Proxy, Network::Open];
+    known.into_iter().find(|known| known.word() == word).ok_or_else(|| "it is none, proxy or open".to_owned())
 }
 
 /// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it

@@ -1,0 +1,87 @@
+//! What contains a run, and what it is: the policy's terms held against this machine.
+
+use std::path::PathBuf;
+
+use super::{
+    Broker,
+    api::FileHitEntry,
+    refusal::{Code, Refusal},
+    refuse,
+};
+use crate::{
+    policy::{CwdTerm, RunTerms},
+    redact::NeedleSet,
+    run::{self, Fate, FileHit, Plan, RunError, Sandbox},
+};
+
+impl Broker {
+    /// What will contain a run under these terms.
+    ///
+    /// # Errors
+    /// A refusal that names what this machine can't enforce.
+    pub(super) fn plan(&self, terms: &RunTerms) -> Result<Plan, Refusal> {
+        if terms.sandbox.mode == crate::policy::SandboxMode::Off {
+            return Ok(Plan::none());
+        }
+        Plan::make(&terms.sandbox, self.machine()).map_err(|lack| {
+            Refusal::new(
+                Code::SandboxUnavailable,
+                lack.to_string(),
+                "ask the operator to run: authy-mcp doctor, which says what this machine lacks and how to get it",
+            )
+        })
+    }
+
+    pub(super) fn sandbox(&self, plan: Plan, terms: &RunTerms) -> Sandbox {
+        let hidden = &self.settings.hidden;
+        let projects = match &terms.cwd {
+            CwdTerm::Private => Vec::new(),
+            CwdTerm::Within { dir, .. } => hidden.in_projects.iter().map(|name| dir.join(name)).collect(),
+        };
+        Sandbox {
+            plan,
+            terms: terms.sandbox.clone(),
+            hidden: hidden.places.iter().cloned().chain(projects).collect(),
+            never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
+            given: Vec::new(),
+            listen: Vec::new(),
+        }
+    }
+
+    /// The program and its interpreters, each with its digest.
+    pub(super) fn chain(&self, terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, Refusal> {
+        let search: Vec<PathBuf> = terms.path.iter().cloned().chain(run::system_path()).collect();
+        let chain = run::program_chain(&terms.program, &search);
+        let digests = chain.into_iter().map(|path| {
+            let digest = self.digests.of(&path).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
+            Ok((path, digest))
+        });
+        digests.collect()
+    }
+}
+
+/// Files that hold a secret, for the result.
+pub(super) fn entries(hits: &[FileHit]) -> Vec<FileHitEntry> {
+    hits.iter()
+        .map(|hit| FileHitEntry {
+            path: hit.path.display().to_string(),
+            removed: match hit.fate {
+                Fate::Removed => true,
+                Fate::Left => false,
+            },
+        })
+        .collect()
+}
+
+/// The same for the audit, which keeps no value either.
+pub(super) fn lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<String> {
+    hits.iter()
+        .map(|hit| {
+            let fate = match hit.fate {
+                Fate::Removed => "removed",
+                Fate::Left => "left",
+            };
+            format!("{fate} {}", needles.text(&hit.path.display().to_string()).into_inner())
+        })
+        .collect()
+}

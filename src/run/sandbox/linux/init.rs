@@ -1,0 +1,147 @@
+//! Process 1 of a run: puts the view together, starts the program, reaps, and takes everything with it.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+
+use super::{
+    super::{Containment, Place, Seen, Shape},
+    At, Failed, Step, landlock_abi, mounts,
+    namespaces::{self, leave_the_rest, loopback_up, next_child_is_init},
+};
+use crate::{
+    policy::Network,
+    run::{
+        SUPERVISE,
+        program::{Program, start_program},
+        stage::DIRS,
+        supervisor::Role,
+        wire::{self, Report, Session, Spec},
+    },
+};
+
+/// A run's process 1, as its supervisor has it.
+pub(in crate::run) struct Init {
+    /// Its number here.
+    pub pid: Pid,
+    said: io::PipeReader,
+}
+
+impl Init {
+    /// What it said before it ended; nothing where it was killed.
+    pub(in crate::run) fn report(mut self) -> Option<Report> {
+        let mut bytes = [0; 5];
+        self.said.read_exact(&mut bytes).ok().map(|()| Report::decode(bytes))
+    }
+}
+
+/// Forks a run's process 1. `call` is where the listening sockets go.
+pub(in crate::run) fn start_init(
+    contained: &Containment,
+    program: Program<'_>,
+    call: &UnixStream,
+) -> Result<Init, i32> {
+    start(contained, program, call).map_err(|Failed(number)| number)
+}
+
+fn start(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Result<Init, Failed> {
+    next_child_is_init().at(Step::Namespaces)?;
+    let (said, mut say) = io::pipe().at(Step::Fork)?;
+    match fork::fork().at(Step::Fork)? {
+        fork::Fork::Parent(pid) => {
+            let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData).at(Step::Fork)?;
+            Ok(Init { pid, said })
+        }
+        fork::Fork::Child => {
+            drop(said);
+            let report =
+                live(contained, program, call).unwrap_or_else(|Failed(number)| Report::NotContained(number));
+            // A supervisor that is gone has nobody to tell.
+            let _ = say.write_all(&report.encode());
+            std::process::exit(0);
+        }
+    }
+}
+
+/// The life of process 1. It ends with the program, or with its supervisor.
+fn live(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Result<Report, Failed> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Fork)?;
+    leave_the_rest(contained.network).at(Step::Namespaces)?;
+    if contained.network != Network::Open {
+        loopback_up().at(Step::Loopback)?;
+    }
+    if !contained.listen.is_empty() {
+        let listening = namespaces::loopback_listeners(&contained.listen).at(Step::Listen)?;
+        let descriptors: Vec<OwnedFd> = listening.into_iter().map(OwnedFd::from).collect();
+        wire::hand_over(call, &descriptors).at(Step::Listen)?;
+    }
+    let scratch = contained.root.parent().unwrap_or(Path::new("/"));
+    mounts::enter(contained, scratch)?;
+    Ok(start_program(program, Some(contained)).map_or_else(|report| report, reap_until))
+}
+
+/// Reaps whatever ends, until it is the program.
+fn reap_until(program: Pid) -> Report {
+    loop {
+        match waitpid(None, WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == program => return Report::of(status),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Report::Signaled(9),
+        }
+    }
+}
+
+/// Sets everything up as for a run, and runs nothing but this binary's own `true`; what failed, in words.
+pub(in crate::run) fn rehearse_namespaces() -> Result<(), String> {
+    let described = |number: i32| Step::describe(number);
+    let io = |step: Step| move |error: io::Error| described(step.failed(&error));
+    namespaces::enter_user_namespace().map_err(io(Step::UserNamespace))?;
+    let scratch = tempfile::tempdir().map_err(io(Step::Root))?;
+    let spec = rehearsal(scratch.path()).map_err(io(Step::Root))?;
+    let Some(contained) = &spec.contain else { return Ok(()) };
+    let (call, _other) = UnixStream::pair().map_err(io(Step::Fork))?;
+    let null = || fs::File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+    let streams = [(); 3].map(|()| null());
+    let [Ok(stdin), Ok(stdout), Ok(stderr)] = streams else {
+        return Err("/dev/null can't be opened".to_owned());
+    };
+    let program = Program { spec: &spec, streams: [stdin, stdout, stderr] };
+    let init = start_init(contained, program, &call).map_err(described)?;
+    match init.report() {
+        Some(Report::Exited(0)) => Ok(()),
+        Some(Report::NotContained(number)) => Err(described(number)),
+        Some(Report::Failed(errno)) => Err(io::Error::from_raw_os_error(errno).to_string()),
+        other => Err(format!("a program in it ended with {other:?}")),
+    }
+}
+
+fn rehearsal(scratch: &Path) -> io::Result<Spec> {
+    for dir in DIRS {
+        fs::create_dir(scratch.join(dir))?;
+    }
+    let binary = fs::canonicalize("/proc/self/exe")?;
+    let contain = Containment {
+        shape: Shape::Namespaces,
+        network: Network::None,
+        places: vec![Place { path: binary.clone(), seen: Seen::Read }],
+        root: scratch.join("root"),
+        listen: Vec::new(),
+        landlock: landlock_abi() > 0,
+        terminal: false,
+    };
+    Ok(Spec {
+        argv: vec!["authy-mcp".to_owned(), SUPERVISE.to_owned(), Role::Nothing.word().to_owned()],
+        program: binary,
+        env: Vec::new(),
+        cwd: "/".into(),
+        scratch: scratch.to_owned(),
+        session: Session::Own,
+        umask: None,
+        contain: Some(contain),
+    })
+}

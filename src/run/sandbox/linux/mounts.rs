@@ -1,0 +1,356 @@
+//! The view of the file system: an empty root, the system's directories, devices, what the policy names.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{PermissionsExt, symlink},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags},
+    mount::{
+        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+        mount_change, mount_remount, unmount,
+    },
+    process::{chdir, geteuid, pivot_root},
+};
+
+use super::{
+    super::{Containment, INSIDE, SYSTEM, Seen},
+    At, Failed, Step, open_without_links,
+};
+use crate::{policy::Network, run::digest};
+
+/// Where a resolver's configuration may lie that `/etc/resolv.conf` is a link to.
+const RESOLVER: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf"];
+/// What only root reads on a machine, and a sandbox of root's would show.
+const ROOTS_OWN: [&str; 6] =
+    ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/ssl/private"];
+const HOST_KEYS: &str = "/etc/ssh";
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+/// What of `/proc` is the machine's, not the run's: root owns it, and a sandbox of root's could write it.
+const PROC_READ: [&str; 4] = ["sys", "irq", "bus", "sysrq-trigger"];
+const PROC_HIDDEN: [&str; 5] = ["kcore", "keys", "key-users", "timer_list", "kmsg"];
+
+/// Where copies lie, in the view.
+const COPIES: &str = ".programs";
+/// What is said of a file that is not what was digested: no operation on files fails with it.
+pub(in crate::run) const CHANGED: i32 = libc::EKEYREJECTED;
+
+/// Puts the view together and enters it. What was shown of the host before is gone from here afterwards.
+pub(super) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Failed> {
+    let root = contained.root.as_path();
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
+    let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
+    let view = View { root };
+    view.system(contained.network).at(Step::System)?;
+    view.devices(contained.terminal).at(Step::Devices)?;
+    view.proc().at(Step::Proc)?;
+    let private = view.private(scratch).at(Step::Private)?;
+    let mut access = view.places(contained).at(Step::Places)?;
+    access.written.extend(private);
+    access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
+    view.close(&access).at(Step::ReadOnly)?;
+    view.pivot().at(Step::Enter)
+}
+
+struct View<'a> {
+    root: &'a Path,
+}
+
+impl View<'_> {
+    fn inside(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    fn system(&self, network: Network) -> io::Result<()> {
+        for path in SYSTEM.map(Path::new) {
+            let Ok(found) = fs::symlink_metadata(path) else { continue };
+            if found.is_symlink() {
+                symlink(fs::read_link(path)?, self.inside(path))?;
+            } else if found.is_dir() {
+                self.show(path)?;
+            }
+        }
+        if network == Network::Open {
+            for path in RESOLVER.map(Path::new).into_iter().filter(|path| path.exists()) {
+                self.show(path)?;
+            }
+        }
+        self.hide_roots_own()
+    }
+
+    /// Another user's files are closed to us anyway; for root they are ours.
+    fn hide_roots_own(&self) -> io::Result<()> {
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let keys = fs::read_dir(HOST_KEYS).into_iter().flatten().flatten().map(|entry| entry.path());
+        let keys = keys.filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
+        });
+        let own = ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
+        own.filter(|path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink()))
+            .try_for_each(|path| self.hide(&path))
+    }
+
+    fn devices(&self, terminal: bool) -> io::Result<()> {
+        let dev = self.root.join("dev");
+        fs::create_dir(&dev)?;
+        for name in DEVICES.iter().chain(terminal.then_some(&"tty")) {
+            fs::write(dev.join(name), "")?;
+            mount_bind(format!("/dev/{name}"), dev.join(name))?;
+        }
+        let links = [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1")];
+        for (name, target) in links.into_iter().chain([("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")]) {
+            symlink(target, dev.join(name))?;
+        }
+        fs::create_dir(dev.join("shm"))?;
+        let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", dev.join("shm"), "tmpfs", quiet, c"mode=1777")?;
+        fs::create_dir(dev.join("pts"))?;
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+        mount("devpts", dev.join("pts"), "devpts", flags, c"newinstance,ptmxmode=0666,mode=620")
+            .map_err(Into::into)
+    }
+
+    fn proc(&self) -> io::Result<()> {
+        let proc = self.root.join("proc");
+        fs::create_dir(&proc)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("proc", &proc, "proc", flags, None)?;
+        if geteuid().is_root() {
+            for name in PROC_READ.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
+                mount_bind(name, name)?;
+            }
+            for name in PROC_HIDDEN.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
+                mount_bind("/dev/null", name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The run's own directories, which are what it may write in any case.
+    fn private(&self, scratch: &Path) -> io::Result<Vec<PathBuf>> {
+        let inside = self.inside(Path::new(INSIDE));
+        let tmp = self.root.join("tmp");
+        fs::create_dir_all(&inside)?;
+        fs::create_dir(&tmp)?;
+        mount_bind(scratch.join("in"), &inside)?;
+        mount_bind(scratch.join("tmp"), &tmp)?;
+        Ok(vec![inside, tmp])
+    }
+
+    /// What the policy names.
+    fn places(&self, contained: &Containment) -> io::Result<Access> {
+        let mut access = Access::default();
+        for place in &contained.places {
+            match &place.seen {
+                Seen::Read => {
+                    self.show(&place.path)?;
+                    access.closed.push(self.inside(&place.path));
+                }
+                Seen::Write => {
+                    self.show(&place.path)?;
+                    access.written.push(self.inside(&place.path));
+                }
+                Seen::Hidden => {
+                    self.hide(&place.path)?;
+                    access.closed.push(self.inside(&place.path));
+                }
+                Seen::Copy(sha256) => {
+                    self.copy(&place.path, sha256)?;
+                    access.closed.push(self.inside(&place.path));
+                }
+            }
+        }
+        Ok(access)
+    }
+
+    /// Shows a place where it lies on the host, with all that is mounted in it. Both ends are opened first, and
+    /// no link is followed to either: a swap meanwhile gains nothing.
+    fn show(&self, path: &Path) -> io::Result<()> {
+        let source = open_without_links(path)?;
+        let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&source)?.st_mode).is_dir();
+        let target = self.target(path, if is_dir { Kind::Dir } else { Kind::File })?;
+        Ok(mount_bind_recursive(by_descriptor(&source), by_descriptor(&target))?)
+    }
+
+    /// Shows a copy of a file, taken into memory that nobody else reaches, under its own name: what runs is what
+    /// was digested, whoever may write the file.
+    fn copy(&self, path: &Path, sha256: &[u8; 32]) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let source =
+            rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let copies = self.root.join(COPIES);
+        fs::create_dir_all(&copies)?;
+        let copy = copies.join(hex::encode(sha256));
+        let mut to = fs::File::create(&copy)?;
+        if digest::copy(&mut fs::File::from(source), &mut to)? != *sha256 {
+            return Err(io::Error::from_raw_os_error(CHANGED));
+        }
+        to.set_permissions(fs::Permissions::from_mode(0o555))?;
+        let target = self.target(path, Kind::File)?;
+        Ok(mount_bind(&copy, by_descriptor(&target))?)
+    }
+
+    fn hide(&self, path: &Path) -> io::Result<()> {
+        let Ok(found) = fs::symlink_metadata(self.inside(path)) else { return Ok(()) };
+        if found.is_symlink() {
+            // It leads where it led; what lies there is hidden by its own name.
+            return Ok(());
+        }
+        if found.is_dir() {
+            let target = self.target(path, Kind::Dir)?;
+            let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+            return Ok(mount("tmpfs", by_descriptor(&target), "tmpfs", quiet, c"mode=755,size=1m")?);
+        }
+        let target = self.target(path, Kind::File)?;
+        Ok(mount_bind("/dev/null", by_descriptor(&target))?)
+    }
+
+    /// Where a place goes in the view, made where it is missing.
+    fn target(&self, path: &Path, kind: Kind) -> io::Result<OwnedFd> {
+        let inside = self.inside(path);
+        match self.open(&inside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        if let Some(parent) = inside.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match kind {
+            Kind::Dir => fs::create_dir(&inside)?,
+            Kind::File => drop(fs::File::create_new(&inside)?),
+        }
+        self.open(&inside)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS;
+        Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?)
+    }
+
+    /// Makes every mount below the root read-only but those that may be written, and what lies in these. Flags
+    /// that a mount came with stay: they are locked (mount_namespaces(7)).
+    fn close(&self, access: &Access) -> io::Result<()> {
+        let text = fs::read_to_string("/proc/self/mountinfo")?;
+        // Several mounts may lie on one point: the last is what is seen.
+        let mounts: BTreeMap<PathBuf, MountFlags> =
+            text.lines().filter_map(mount_of).filter(|(point, _)| point.starts_with(self.root)).collect();
+        let dev = self.root.join("dev");
+        for (point, flags) in mounts {
+            let mut wanted = flags | MountFlags::NOSUID;
+            if !point.starts_with(&dev) {
+                wanted |= MountFlags::NODEV;
+            }
+            if point == self.root || !(point.starts_with(&dev) || access.may_write(&point)) {
+                wanted |= MountFlags::RDONLY;
+            }
+            if wanted != flags {
+                mount_remount(&point, wanted | MountFlags::BIND, "")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pivot(&self) -> io::Result<()> {
+        chdir(self.root)?;
+        // pivot_root(2), NOTES: the old root is then on top of the new one, and is taken away.
+        pivot_root(".", ".")?;
+        unmount(".", UnmountFlags::DETACH)?;
+        Ok(chdir("/")?)
+    }
+}
+
+enum Kind {
+    Dir,
+    File,
+}
+
+/// Which mounts may be written: these, and what lies in them, but for what lies closed in those.
+#[derive(Default)]
+struct Access {
+    written: Vec<PathBuf>,
+    closed: Vec<PathBuf>,
+}
+
+impl Access {
+    fn may_write(&self, point: &Path) -> bool {
+        let deepest = |places: &[PathBuf]| -> usize {
+            places
+                .iter()
+                .filter(|place| point.starts_with(place))
+                .map(|place| place.components().count())
+                .max()
+                .unwrap_or_default()
+        };
+        deepest(&self.written) > deepest(&self.closed)
+    }
+}
+
+fn by_descriptor(descriptor: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
+}
+
+/// A mount's point and flags, as `proc_pid_mountinfo(5)` has them (fields 5 and 6).
+fn mount_of(line: &str) -> Option<(PathBuf, MountFlags)> {
+    let mut fields = line.split(' ');
+    let point = unescape(fields.nth(4)?);
+    let options = fields.next()?;
+    let flags = options.split(',').fold(MountFlags::empty(), |flags, option| {
+        flags
+            | match option {
+                "ro" => MountFlags::RDONLY,
+                "nosuid" => MountFlags::NOSUID,
+                "nodev" => MountFlags::NODEV,
+                "noexec" => MountFlags::NOEXEC,
+                "noatime" => MountFlags::NOATIME,
+                "nodiratime" => MountFlags::NODIRATIME,
+                "relatime" => MountFlags::RELATIME,
+                _ => MountFlags::empty(),
+            }
+    });
+    Some((point, flags))
+}
+
+/// Blanks, tabs, line feeds and backslashes are written as three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let octal = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
+        match (first, behind.get(..3).and_then(octal)) {
+            (b'\\', Some(byte)) => {
+                bytes.push(byte);
+                rest = &behind[3..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_read_as_the_kernel_writes_them() {
+        let line = r"36 35 98:0 /mnt1 /mnt/two\040words ro,nosuid,noatime shared:1 - ext3 /dev/root rw";
+        let (point, flags) = mount_of(line).unwrap();
+        assert_eq!(point, Path::new("/mnt/two words"));
+        assert_eq!(flags, MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOATIME);
+        assert_eq!(unescape(r"a\134b\1"), Path::new("a\\b\\1"));
+    }
+}

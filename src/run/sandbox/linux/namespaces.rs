@@ -1,0 +1,74 @@
+//! Namespaces, and the loopback of a network of one's own.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener},
+};
+
+use nix::sched::CloneFlags;
+use rustix::{
+    net::{AddressFamily, SendFlags, SocketFlags, SocketType},
+    process::{getegid, geteuid},
+};
+
+use crate::policy::Network;
+
+/// Enters a user namespace in which this user is what it is outside. To be called before this process
+/// makes itself unreadable: its maps could not be written afterwards. Whoever is root without being let make
+/// user namespaces goes without: the other namespaces are root's to make.
+pub(in crate::run) fn enter_user_namespace() -> io::Result<()> {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    match nix::sched::unshare(CloneFlags::CLONE_NEWUSER) {
+        Err(_) if user == 0 => return Ok(()),
+        made => made?,
+    }
+    // user_namespaces(7): a process without privileges maps itself alone, after it has given up setgroups.
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+/// From now on children are in a pid namespace of their own, the first of them as process 1.
+pub(super) fn next_child_is_init() -> io::Result<()> {
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWPID)?)
+}
+
+/// Mounts, System V objects, the host's name, and, unless it is open, the network: all of one's own.
+pub(super) fn leave_the_rest(network: Network) -> io::Result<()> {
+    let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    let own = if network == Network::Open { own } else { own | CloneFlags::CLONE_NEWNET };
+    nix::sched::unshare(own)?;
+    // The name is told to nobody who does not know it: it is one more thing that says which machine this is.
+    Ok(nix::unistd::sethostname("sandbox")?)
+}
+
+/// Brings the loopback up: `RTM_NEWLINK` for interface 1 with `IFF_UP` (rtnetlink(7)).
+pub(super) fn loopback_up() -> io::Result<()> {
+    const LENGTH: usize = 32;
+    let mut message = Vec::with_capacity(LENGTH);
+    message.extend((LENGTH as u32).to_ne_bytes());
+    message.extend(libc::RTM_NEWLINK.to_ne_bytes());
+    message.extend(((libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16).to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend([0; 4]);
+    message.extend(1_i32.to_ne_bytes());
+    message.extend((libc::IFF_UP as u32).to_ne_bytes());
+    message.extend((libc::IFF_UP as u32).to_ne_bytes());
+    let socket =
+        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    rustix::net::send(&socket, &message, SendFlags::empty())?;
+    let mut answer = [0_u8; 128];
+    let (length, _) = rustix::net::recv(&socket, &mut answer, rustix::net::RecvFlags::empty())?;
+    // An NLMSG_ERROR: the header's 16 bytes, then the error as a negative number, or 0.
+    let errno = answer.get(16..20).filter(|_| length >= 20).and_then(|bytes| bytes.try_into().ok());
+    match errno.map(i32::from_ne_bytes) {
+        Some(0) => Ok(()),
+        Some(errno) => Err(io::Error::from_raw_os_error(-errno)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Listens on the loopback of this namespace: whoever is handed the descriptors accepts on them from anywhere.
+pub(super) fn loopback_listeners(ports: &[u16]) -> io::Result<Vec<TcpListener>> {
+    ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port))).collect()
+}

@@ -1,0 +1,251 @@
+//! What a contained run sees of the file system: a list of places, worked out before anything is set up.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::RunError;
+use crate::policy::{CWD, SandboxTerms};
+
+/// Where a contained run finds its private directories.
+pub(in crate::run) const INSIDE: &str = "/run/authy-mcp";
+
+/// What of the system is shown, where it is there; links among them stay links.
+pub(in crate::run) const SYSTEM: [&str; 13] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+    "/var/lib/ca-certificates",
+    "/sys/devices/system/cpu",
+];
+/// Where a program and its libraries lie beside a directory of `[env] path` that is called `bin`.
+const BESIDE_BIN: [&str; 4] = ["lib", "lib64", "libexec", "pyvenv.cfg"];
+
+/// One place, absolute, links followed by nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::run) struct Place {
+    pub path: PathBuf,
+    pub seen: Seen,
+}
+
+/// How a place is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::run) enum Seen {
+    /// As it is, not to be written.
+    Read,
+    /// As it is, and may be written.
+    Write,
+    /// Empty.
+    Hidden,
+    /// As a copy that nobody changes, made from the file that lies there, if it has this SHA-256.
+    Copy([u8; 32]),
+}
+
+/// What the view is made of.
+pub(in crate::run) struct Wanted<'a> {
+    pub terms: &'a SandboxTerms,
+    /// The directories of `[env] path`.
+    pub path: &'a [PathBuf],
+    /// Where the run starts, unless in a private directory; canonical.
+    pub cwd: Option<&'a Path>,
+    /// The user's home, where the policy gives it.
+    pub home: Option<&'a Path>,
+    /// The program as it is started.
+    pub program: &'a Path,
+    /// Files of which a copy is seen, and their SHA-256: what is started is what was digested.
+    pub copies: &'a [(PathBuf, [u8; 32])],
+    /// Credentials, clients' configurations: not seen unless the policy names them.
+    pub hidden: &'a [PathBuf],
+    /// The vault and the daemon's sockets: never seen.
+    pub never: &'a [PathBuf],
+    /// Sockets that the run is given.
+    pub given: &'a [PathBuf],
+}
+
+/// Works out the places, shallow ones first, so that a deeper one lies on top of what holds it.
+///
+/// # Errors
+/// [`RunError::OutOfReach`] for a path of the policy that is part of the vault; [`RunError::NoSuchPlace`] for
+/// one to be written that isn't there and can't be made.
+pub(in crate::run) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, RunError> {
+    let mut view = View { places: BTreeMap::new(), wanted };
+    view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
+    view.read_only(wanted.home.iter().map(|home| home.to_path_buf()))?;
+    view.read_only(wanted.cwd.iter().map(|cwd| cwd.to_path_buf()))?;
+    let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
+        paths.iter().filter_map(|path| in_cwd(path, wanted.cwd)).collect()
+    };
+    let (read, write) = (named(&wanted.terms.read), named(&wanted.terms.write));
+    view.read_only(read.iter().cloned())?;
+    for path in &write {
+        view.writable(path)?;
+    }
+    view.program();
+    view.hide(read.iter().chain(&write));
+    view.put(wanted.given.iter().cloned(), &Seen::Read);
+    for (path, sha256) in wanted.copies {
+        view.places.insert(path.clone(), Seen::Copy(*sha256));
+    }
+    Ok(view.places.into_iter().map(|(path, seen)| Place { path, seen }).collect())
+}
+
+struct View<'a> {
+    /// By path: a place comes before what lies in it.
+    places: BTreeMap<PathBuf, Seen>,
+    wanted: &'a Wanted<'a>,
+}
+
+impl View<'_> {
+    fn read_only(&mut self, paths: impl Iterator<Item = PathBuf>) -> Result<(), RunError> {
+        for path in paths {
+            self.within_reach(&path)?;
+            if path.exists() {
+                self.places.entry(path).or_insert(Seen::Read);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last part of the path may be missing, and is made: what a build writes is not there before it.
+    fn writable(&mut self, path: &Path) -> Result<(), RunError> {
+        self.within_reach(path)?;
+        if fs::symlink_metadata(path).is_err() && make_dir(path).is_err() {
+            return Err(RunError::NoSuchPlace(path.to_owned()));
+        }
+        self.places.insert(path.to_owned(), Seen::Write);
+        Ok(())
+    }
+
+    fn within_reach(&self, path: &Path) -> Result<(), RunError> {
+        let inside = self.wanted.never.iter().any(|never| path.starts_with(never));
+        if inside { Err(RunError::OutOfReach(path.to_owned())) } else { Ok(()) }
+    }
+
+    fn put(&mut self, paths: impl Iterator<Item = PathBuf>, seen: &Seen) {
+        for path in paths {
+            self.places.insert(path, seen.clone());
+        }
+    }
+
+    /// A program outside of all that is seen is seen by itself, under its own name.
+    fn program(&mut self) {
+        let program = self.wanted.program;
+        if !in_system(program) {
+            self.places.entry(program.to_owned()).or_insert(Seen::Read);
+        }
+    }
+
+    /// What is hidden is hidden also where a link leads to it; what the policy names is not.
+    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) {
+        let follow = |path: &PathBuf| [Some(path.clone()), fs::canonicalize(path).ok()].into_iter().flatten();
+        let unnamed = |hidden: &PathBuf| !named.clone().any(|path| path == hidden);
+        let credentials: Vec<PathBuf> = self.wanted.hidden.iter().flat_map(follow).filter(unnamed).collect();
+        let never: Vec<PathBuf> = self.wanted.never.iter().flat_map(follow).collect();
+        for path in credentials.into_iter().chain(never) {
+            let seen = self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place));
+            if seen && path.exists() {
+                self.places.insert(path, Seen::Hidden);
+            }
+        }
+    }
+}
+
+/// Whether a path is part of what is shown of the system.
+pub(in crate::run) fn in_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|dir| path.starts_with(dir))
+}
+
+/// Makes a directory, following no link on the way to it.
+fn make_dir(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    #[cfg(target_os = "linux")]
+    let parent = super::linux::open_without_links(parent)?;
+    #[cfg(not(target_os = "linux"))]
+    let parent = fs::File::open(fs::canonicalize(parent)?)?;
+    Ok(rustix::fs::mkdirat(parent, name, rustix::fs::Mode::from_raw_mode(0o755))?)
+}
+
+fn with_libraries(dir: &Path) -> Vec<PathBuf> {
+    let mut places = vec![dir.to_owned()];
+    if let (Some("bin"), Some(prefix)) = (dir.file_name().and_then(|name| name.to_str()), dir.parent()) {
+        places.extend(BESIDE_BIN.map(|name| prefix.join(name)));
+    }
+    places
+}
+
+/// A path that begins with `{cwd}` needs one.
+fn in_cwd(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
+    match path.strip_prefix(CWD) {
+        Ok(rest) if rest.as_os_str().is_empty() => cwd.map(Path::to_path_buf),
+        Ok(rest) => cwd.map(|cwd| cwd.join(rest)),
+        Err(_) => Some(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_seen_and_what_is_hidden_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        for sub in [".ssh", ".aws", "site/src", "vault", "tool/bin", "tool/lib"] {
+            fs::create_dir_all(home.join(sub)).unwrap();
+        }
+        let terms = SandboxTerms {
+            read: vec![home.join(".ssh/known"), home.join("missing")],
+            write: vec!["{cwd}/dist".into()],
+            ..SandboxTerms::default()
+        };
+        fs::write(home.join(".ssh/known"), "x").unwrap();
+        let (path, cwd) = ([home.join("tool/bin")], home.join("site"));
+        let hidden = [home.join(".ssh"), home.join(".aws")];
+        let never = [home.join("vault")];
+        let mut wanted = Wanted {
+            terms: &terms,
+            path: &path,
+            cwd: Some(&cwd),
+            home: Some(&home),
+            program: Path::new("/usr/bin/true"),
+            copies: &[],
+            hidden: &hidden,
+            never: &never,
+            given: &[],
+        };
+        let seen = |places: &[Place], path: &str| {
+            places.iter().find(|place| place.path == home.join(path)).map(|place| place.seen.clone())
+        };
+        let found = places(&wanted).unwrap();
+        assert_eq!(seen(&found, "site/dist"), Some(Seen::Write), "made, since it was missing");
+        assert_eq!(seen(&found, "tool/lib"), Some(Seen::Read));
+        assert_eq!(seen(&found, ".aws"), Some(Seen::Hidden));
+        assert_eq!(seen(&found, ".ssh"), Some(Seen::Hidden));
+        assert_eq!(seen(&found, ".ssh/known"), Some(Seen::Read), "the policy names it");
+        assert_eq!(seen(&found, "vault"), Some(Seen::Hidden));
+        assert_eq!(seen(&found, "missing"), None);
+        let order: Vec<_> = found.iter().map(|place| &place.path).collect();
+        assert!(order.is_sorted(), "{order:?}");
+
+        let reaching = SandboxTerms { read: vec![home.join("vault/x")], ..SandboxTerms::default() };
+        wanted.terms = &reaching;
+        assert!(matches!(places(&wanted), Err(RunError::OutOfReach(_))));
+        let deep = SandboxTerms { write: vec![home.join("a/b/c")], ..SandboxTerms::default() };
+        wanted.terms = &deep;
+        assert!(matches!(places(&wanted), Err(RunError::NoSuchPlace(_))));
+    }
+}
