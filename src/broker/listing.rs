@@ -60,13 +60,11 @@ fn listing(session: &Session, all: &[SecretFacts]) -> ListAllowed {
 /// What of the sandbox an agent has to know: what it can count on not to have.
 fn sandbox_text(policy: &Policy) -> String {
     let part = &policy.document().sandbox;
-    let mode = match part.mode {
-        SandboxMode::Required => "required",
-        SandboxMode::BestEffort => "best-effort",
-        SandboxMode::Off => return "off".to_owned(),
-    };
+    if part.mode == SandboxMode::Off {
+        return part.mode.word().to_owned();
+    }
     let writes = if part.write.is_empty() { "nothing outside".to_owned() } else { part.write.join(", ") };
-    format!("{mode}, network {}, writes {writes}", part.network.word())
+    format!("{}, network {}, writes {writes}", part.mode.word(), part.network.word())
 }
 
 fn limits(policy: &Policy) -> LimitsEntry {

@@ -12,6 +12,8 @@ use super::output::Output;
 use crate::{
     broker::admin::{Failure, FailureKind},
     mcp::client::{Client, ToolAnswer},
+    policy::SandboxTerms,
+    run::{Machine, Plan},
 };
 
 /// What the demo's project keeps in its `.env`: two made-up secrets, and two settings that are none.
@@ -58,19 +60,15 @@ impl Stage<'_> {
         self.type_command(&["init", "--unlock", "identity-file"])?;
         self.type_command(&["admin", "import", ".env", "--prefix", "demo/"])?;
         self.heading("2", "You allow one command to one scope, with one of the keys");
-        self.type_command(&[
-            "admin",
-            "allow",
-            SCOPE,
-            "--yes",
-            "--id",
-            "show-key",
-            "--secret",
-            SECRET,
-            "--",
-            "printenv",
-            "DEMO_API_KEY",
-        ])
+        let mut words = vec!["admin", "allow", SCOPE, "--yes", "--id", "show-key", "--secret", SECRET];
+        if let Err(lack) = Plan::make(&SandboxTerms::default(), &Machine::look(&self.binary)) {
+            self.out.line(&format!(
+                "  {lack}; authy-mcp doctor says what to do. The demo goes on without a sandbox."
+            ));
+            words.extend(["--sandbox", "off"]);
+        }
+        words.extend(["--", "printenv", "DEMO_API_KEY"]);
+        self.type_command(&words)
     }
 
     async fn agent_calls(&self) -> Result<Hidden, Failure> {

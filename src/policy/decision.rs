@@ -274,6 +274,17 @@ pub enum SandboxMode {
     Off,
 }
 
+impl SandboxMode {
+    /// The word that a policy uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Which network a child has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -45,6 +45,8 @@ pub struct NewRule {
     pub write: Vec<String>,
     /// Which network runs of the scope have.
     pub network: Option<Network>,
+    /// How much of the sandbox must stand.
+    pub sandbox: Option<SandboxMode>,
 }
 
 /// What applying a document changes. Whatever isn't clearly less counts as more.
@@ -186,7 +188,8 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
     add_paths(&mut document, "cwd", &rule.cwd);
     add_paths(&mut document, "read", &rule.read);
     add_paths(&mut document, "write", &rule.write);
-    set_network(&mut document, rule.network);
+    set_word(&mut document, "mode", rule.sandbox.map(SandboxMode::word));
+    set_word(&mut document, "network", rule.network.map(Network::word));
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     match allow {
@@ -227,9 +230,9 @@ fn add_paths(document: &mut DocumentMut, key: &str, paths: &[String]) {
     }
 }
 
-fn set_network(document: &mut DocumentMut, network: Option<Network>) {
-    if let (Some(network), Some(sandbox)) = (network, sandbox_table(document)) {
-        sandbox.insert("network", value(network.word()));
+fn set_word(document: &mut DocumentMut, key: &str, word: Option<&str>) {
+    if let (Some(word), Some(sandbox)) = (word, sandbox_table(document)) {
+        sandbox.insert(key, value(word));
     }
 }
 

@@ -29,8 +29,6 @@ POLICY = """scope = "soak"
 [limits]
 runs_per_minute = 1000000
 concurrent_runs = 64
-[sandbox]
-mode = "off"
 [[allow]]
 id = "one"
 secrets = ["s/rotated", "s/fixed"]

@@ -15,7 +15,7 @@ echo "select 'rows: ' || count(*) from pg_database;" > reports/count.sql
 cat > policy.toml <<P
 scope = "reports"
 [sandbox]
-mode = "off"
+network = "open"
 cwd = ["$project"]
 [[allow]]
 id = "reports"

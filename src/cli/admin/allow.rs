@@ -11,7 +11,7 @@ use crate::{
     broker::admin::{Admin, Failure, PolicyPlan},
     config,
     name::ScopeName,
-    policy::{Network, NewRule},
+    policy::{Network, NewRule, SandboxMode},
 };
 
 /// Allow a scope to run a command with secrets.
@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// Which network runs of the scope have: none (what it is where nothing is said) or open.
     #[arg(long, value_name = "WHICH", value_parser = network)]
     network: Option<Network>,
+    /// How much of the sandbox must stand: required (what it is where nothing is said), best-effort or off.
+    #[arg(long, value_name = "MODE", value_parser = sandbox)]
+    sandbox: Option<SandboxMode>,
     /// A name for the rule.
     #[arg(long)]
     id: Option<String>,
@@ -152,6 +155,7 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
         read: whole(&args.read)?,
         write: whole(&args.write)?,
         network: args.network,
+        sandbox: args.sandbox,
     };
     Ok((scope, rule))
 }
@@ -168,6 +172,14 @@ fn whole(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
 fn network(word: &str) -> Result<Network, String> {
     let known = [Network::None, Network::Proxy, Network::Open];
     known.into_iter().find(|known| known.word() == word).ok_or_else(|| "it is none, proxy or open".to_owned())
+}
+
+fn sandbox(word: &str) -> Result<SandboxMode, String> {
+    let known = [SandboxMode::Required, SandboxMode::BestEffort, SandboxMode::Off];
+    known
+        .into_iter()
+        .find(|known| known.word() == word)
+        .ok_or_else(|| "it is required, best-effort or off".to_owned())
 }
 
 /// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it

@@ -26,8 +26,9 @@ A policy is a TOML document; schemas/policy.schema.json describes it:
 
   scope = \"deploy\"
   [sandbox]
-  mode = \"off\"                  # this version has no sandbox
+  network = \"open\"              # none where nothing is said
   cwd = [\"~/src/site\"]          # where runs may start
+  write = [\"{cwd}/dist\"]        # what they may write
   [[allow]]
   secrets = [\"site/*\"]
   deliver = \"env\"               # env or file

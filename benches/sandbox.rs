@@ -1,0 +1,156 @@
+//! What the sandbox costs: `/bin/true`, started bare, by a run without a sandbox, by a run in one, and by other
+//! programs that contain (bubblewrap and nono, where they are installed), in turns within one run.
+//!
+//! `cargo bench --bench sandbox`
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a benchmark starts programs and prints"
+)]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use authy_mcp::{
+    name::RunId,
+    policy::{CwdTerm, HomeMode, Network, SandboxTerms},
+    redact::NeedleSet,
+    run::{self, Launch, Machine, Plan, Sandbox},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Rounds; the medians are shown.
+const ROUNDS: usize = 60;
+const TRUE: &str = "/bin/true";
+
+/// What bubblewrap is asked for: the same view, and every namespace.
+const BWRAP: &[&str] = &[
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/bin",
+    "/bin",
+    "--symlink",
+    "usr/lib",
+    "/lib",
+    "--symlink",
+    "usr/lib64",
+    "/lib64",
+    "--ro-bind",
+    "/etc",
+    "/etc",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--tmpfs",
+    "/tmp",
+    "--unshare-all",
+    "--die-with-parent",
+    TRUE,
+];
+
+/// One way of starting a program.
+type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let machine = Machine::look(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
+    let contained = |network| {
+        let terms = SandboxTerms { network, ..SandboxTerms::default() };
+        Plan::make(&terms, &machine).expect("this machine can contain")
+    };
+    let by_run = |plan: Plan| {
+        let (runtime, plan) = (&runtime, plan);
+        move || runtime.block_on(once(plan.clone()))
+    };
+    println!("the sandbox here: {}", contained(Network::None));
+    let mut ways: Vec<Way<'_>> = vec![
+        ("bare spawn", Box::new(|| spawn(Command::new(TRUE)))),
+        ("authy-mcp, no sandbox", Box::new(by_run(Plan::none()))),
+        ("authy-mcp, network none", Box::new(by_run(contained(Network::None)))),
+        ("authy-mcp, network open", Box::new(by_run(contained(Network::Open)))),
+    ];
+    let others: [(&str, &str, &[&str]); 3] = [
+        ("bwrap --unshare-all", "bwrap", BWRAP),
+        ("nono wrap", "nono", &["wrap", "--silent", "--allow-cwd", "--", TRUE]),
+        ("nono run", "nono", &["run", "--silent", "--allow-cwd", "--", TRUE]),
+    ];
+    for (name, program, arguments) in others {
+        let command = move || {
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir("/usr");
+            command
+        };
+        match command().stdin(Stdio::null()).output() {
+            Ok(done) if done.status.success() => ways.push((name, Box::new(move || spawn(command())))),
+            Ok(done) => println!("{name}: left out, it ended with {}", done.status),
+            Err(error) => println!("{name}: left out ({error})"),
+        }
+    }
+    measure(&ways);
+}
+
+fn measure(ways: &[Way<'_>]) {
+    let mut times = vec![Vec::new(); ways.len()];
+    for _ in 0..ROUNDS {
+        for ((_, way), times) in ways.iter().zip(&mut times) {
+            let begun = Instant::now();
+            way();
+            times.push(begun.elapsed());
+        }
+    }
+    let medians: Vec<Duration> = times.into_iter().map(median).collect();
+    println!("{:<28}{:>12}{:>16}{:>20}", "", "median", "over bare", "over no sandbox");
+    for ((name, _), median) in ways.iter().zip(&medians) {
+        let over = |base: Duration| format!("{:+.2} ms", (median.as_secs_f64() - base.as_secs_f64()) * 1e3);
+        println!(
+            "{name:<28}{:>12}{:>16}{:>20}",
+            format!("{:.2} ms", median.as_secs_f64() * 1e3),
+            over(medians[0]),
+            over(medians[1])
+        );
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn spawn(mut command: Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.expect("it starts").success());
+}
+
+async fn once(plan: Plan) {
+    let launch = Launch {
+        run_id: RunId::random(),
+        supervisor: env!("CARGO_BIN_EXE_authy-mcp").into(),
+        program: TRUE.into(),
+        pin: None,
+        chain: Vec::new(),
+        sandbox: Sandbox { plan, ..Sandbox::none() },
+        argv: vec!["true".to_owned()],
+        env: BTreeMap::new(),
+        env_secrets: Vec::new(),
+        file_secrets: Vec::new(),
+        path: Vec::new(),
+        home: HomeMode::Private,
+        user_home: PathBuf::from("/nonexistent"),
+        cwd: CwdTerm::Private,
+        stdin: None,
+        timeout: Duration::from_secs(60),
+        grace: Duration::from_secs(1),
+        output_limit: 1024,
+    };
+    let done = run::execute(launch, NeedleSet::empty(), None, CancellationToken::new(), None).await;
+    let done = done.expect("it starts");
+    assert_eq!(done.ending, run::Ending::Exited(0), "{done:?}");
+}
