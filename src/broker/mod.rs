@@ -36,7 +36,7 @@ use crate::{
     audit::AuditLog,
     name::{GrantId, ScopeName},
     redact::NeedleSet,
-    run::{Machine, Process},
+    run::{Machine, Process, RunAs},
     vault::{Opener, Vault},
 };
 use keys::{KeyRing, Keys};
@@ -108,6 +108,8 @@ pub struct Settings {
     pub user_home: PathBuf,
     /// What no run sees.
     pub hidden: Hidden,
+    /// The user that runs are of, where it is not this process's own.
+    pub run_as: Option<RunAs>,
 }
 
 /// What no run sees, whatever a policy shows it of what lies around.
@@ -140,6 +142,7 @@ struct Place {
     supervisor: PathBuf,
     user_home: PathBuf,
     hidden: Hidden,
+    run_as: Option<RunAs>,
 }
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
@@ -159,6 +162,7 @@ impl Broker {
                 supervisor: settings.supervisor,
                 user_home: settings.user_home,
                 hidden: settings.hidden,
+                run_as: settings.run_as,
             },
             machine: OnceLock::new(),
             needles: needles::ScopeNeedles::default(),

@@ -251,6 +251,7 @@ impl Broker {
         Launch {
             run_id,
             supervisor: self.settings.supervisor.clone(),
+            run_as: self.settings.run_as.clone(),
             program: terms.program.clone(),
             pin: terms.pin,
             chain: Vec::new(),

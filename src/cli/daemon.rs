@@ -25,9 +25,12 @@ use crate::{
         admin::{Failure, FailureKind},
     },
     config,
-    local_api::{self, Admits, Client, Host, HostSettings, Life, LocalError, LocalKey, Starter, Status},
+    local_api::{
+        self, Admits, Client, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo, Socket,
+        Starter, Status, Trust,
+    },
     policy,
-    run::{self, Process},
+    run::{self, Process, RunAs},
     vault::{HomeInfo, Opener, UnlockKind},
 };
 
@@ -51,13 +54,20 @@ const READY: &str = "ready";
 #[command(after_help = "\
 Examples:
   authy-mcp daemon
-  authy-mcp daemon --passphrase-file /run/credentials/authy-mcp --idle 12h --life 7d")]
+  authy-mcp daemon --passphrase-file /run/credentials/authy-mcp --idle 12h --life 7d
+  authy-mcp daemon --socket /run/authy-mcp/daemon.sock --socket-group authy-agents --run-as authy-run")]
 pub(super) struct DaemonArgs {
     #[command(flatten)]
     life: LifeArgs,
     /// Leave the terminal, and say when it listens.
     #[arg(long)]
     background: bool,
+    /// Let members of this group call, each with a token (with --socket, in a directory of the daemon's own).
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
+    /// Start every program as this user, by the capabilities that the unit gives.
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
     /// Read the identity from standard input: from the process that opened it.
     #[arg(long, hide = true)]
     handed_over: bool,
@@ -112,14 +122,27 @@ impl LifeArgs {
     }
 }
 
-/// Where this home's daemon listens.
-pub(super) fn socket(home: &Path) -> PathBuf {
+/// Where this home's daemon listens: where the person says, and else at its own place.
+pub(super) fn socket(globals: &Globals, home: &Path) -> Socket {
+    match named_socket(globals) {
+        Some(path) => Socket { path, trust: Trust::Owner },
+        None => Socket::own(own_socket(home)),
+    }
+}
+
+/// The socket that the person named.
+pub(super) fn named_socket(globals: &Globals) -> Option<PathBuf> {
+    let named = globals.socket.clone().or_else(config::socket)?;
+    Some(std::path::absolute(&named).unwrap_or(named))
+}
+
+pub(super) fn own_socket(home: &Path) -> PathBuf {
     local_api::socket_path(config::runtime_dir().as_deref(), home)
 }
 
 /// What starts a daemon for a server, where nobody has to be asked.
 pub(super) fn starter(globals: &Globals, home: &Path, info: &HomeInfo) -> Option<Starter> {
-    if info.unlock == UnlockKind::Passphrase {
+    if info.unlock == UnlockKind::Passphrase || named_socket(globals).is_some() {
         return None;
     }
     let (globals, home) = (globals.clone(), home.to_owned());
@@ -153,6 +176,9 @@ fn start(
         let file = std::path::absolute(file).map_err(failed)?;
         command.arg("--log-file").arg(file);
     }
+    if let Some(socket) = named_socket(globals) {
+        command.arg("--socket").arg(socket);
+    }
     command.args((0..globals.verbose).map(|_| "-v"));
     command.args(["daemon", "--background"]).args(words);
     command.stdin(stdin).stdout(stdout).stderr(Stdio::null());
@@ -165,14 +191,59 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     let info = open::info(&home)?;
     let life = args.life.parse(IDLE)?;
     own_namespace(&info, &args.life)?;
+    let place = Place::of(args, globals, &home)?;
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
     run::keep_private().map_err(|error| hardening(&error))?;
     let side = run::go_on_in_a_child(args.background).map_err(|error| hardening(&error))?;
     if let run::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
-    host(args, globals, out, &home, &info, life)
+    host(args, globals, out, &home, &info, life, place)
         .inspect_err(|failure| tracing::error!(%failure, "the daemon can't go on"))
+}
+
+/// Where a daemon listens, to whom, and as whom it starts programs: looked up before it is forked.
+struct Place {
+    socket: PathBuf,
+    listener: Listener,
+    open_to: OpenTo,
+    run_as: Option<RunAs>,
+}
+
+impl Place {
+    fn of(args: &DaemonArgs, globals: &Globals, home: &Path) -> Result<Self, Failure> {
+        let named = named_socket(globals);
+        let open_to = match &args.socket_group {
+            None => OpenTo::OwnUser,
+            Some(_) if named.is_none() => {
+                return Err(usage_failure(
+                    "a socket for a group must be named",
+                    "add --socket FILE, in a directory that the group may enter",
+                ));
+            }
+            Some(name) => OpenTo::Group(local_api::group(name).map_err(|error| local(&error))?),
+        };
+        let run_as = args.run_as.as_deref().map(RunAs::named).transpose().map_err(|error| {
+            Failure::new(
+                FailureKind::Denied,
+                error.to_string(),
+                "docs/tier-3.md has the unit that sets it up",
+            )
+        })?;
+        let (pid, count) = config::listen_words();
+        let listener =
+            local_api::handed_over(pid.as_deref(), count.as_deref()).map_err(|error| local(&error))?;
+        let socket = match &listener {
+            Listener::Fresh => named.unwrap_or_else(|| own_socket(home)),
+            Listener::Handed(listener) => {
+                let path = listener.local_addr().ok().and_then(|addr| Some(addr.as_pathname()?.to_owned()));
+                path.ok_or_else(|| {
+                    usage_failure("the socket that was handed over has no path", "ListenStream=%t/…")
+                })?
+            }
+        };
+        Ok(Self { socket, listener, open_to, run_as })
+    }
 }
 
 /// A passphrase's keys are kept only where nobody else made the namespace: before it is asked for, too.
@@ -202,6 +273,7 @@ fn host(
     home: &Path,
     info: &HomeInfo,
     life: Life,
+    place: Place,
 ) -> Result<ExitCode, Failure> {
     let opener = if args.handed_over {
         let mut text = Zeroizing::new(String::new());
@@ -212,12 +284,17 @@ fn host(
         open::opener(globals, home, info, ask)?
     };
     let memory_locked = run::lock_memory();
+    let user_home = match &place.run_as {
+        Some(run_as) => run_as.home.clone(),
+        None => config::user_home().map_err(open::environment)?,
+    };
     let broker = Broker::new(Settings {
         home: home.to_owned(),
         opener,
         supervisor: open::binary()?,
-        user_home: config::user_home().map_err(open::environment)?,
-        hidden: open::hidden(home, Some(info))?,
+        user_home,
+        hidden: open::hidden(globals, home, Some(info))?,
+        run_as: place.run_as,
     });
     let Some(key) = broker.local_key() else {
         return Err(Failure::new(
@@ -229,7 +306,10 @@ fn host(
     run::become_subreaper();
     runtime()?.block_on(async {
         let bound = Host::bind(HostSettings {
-            socket: socket(home),
+            socket: place.socket,
+            listener: place.listener,
+            lock: own_socket(home).with_extension("lock"),
+            open_to: place.open_to,
             home: home.to_owned(),
             vault: info.fingerprint.clone(),
             broker: Arc::clone(&broker),
@@ -265,7 +345,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let (epoch, last_used) = admin.last_use()?;
     let renewed = admin.renew_tokens()?;
     admin.note_unlock()?;
-    let socket = socket(&home);
+    let socket = socket(globals, &home);
     let key = LocalKey::new(admin.local_key());
     let runtime = runtime()?;
     runtime.block_on(make_room(&socket, &key, out))?;
@@ -304,7 +384,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
 }
 
 /// Tells an old daemon to finish; what listens there and is none of ours loses its place.
-async fn make_room(socket: &Path, key: &LocalKey, out: &Output) -> Result<(), Failure> {
+async fn make_room(socket: &Socket, key: &LocalKey, out: &Output) -> Result<(), Failure> {
     match Client::retire(socket, key).await {
         Ok(()) | Err(LocalError::Nobody) => Ok(()),
         Err(LocalError::Version { .. }) => {
@@ -314,7 +394,7 @@ async fn make_room(socket: &Path, key: &LocalKey, out: &Output) -> Result<(), Fa
         }
         Err(error) => {
             out.note(&format!("{error}; it is put aside"));
-            match fs::remove_file(socket) {
+            match fs::remove_file(&socket.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local(&LocalError::Io(error))),
                 _ => Ok(()),
             }
@@ -351,8 +431,8 @@ fn wait_until_ready(child: &mut Child) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn lock(out: &Output) -> Result<ExitCode, Failure> {
-    let socket = socket(&open::home()?);
+pub(super) fn lock(globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    let socket = socket(globals, &open::home()?);
     let locked = runtime()?.block_on(async {
         let process = Client::status(&socket).await.ok().and_then(|status| process_of(&status));
         match Client::lock(&socket).await {
@@ -386,31 +466,32 @@ async fn wait_until_gone(process: Option<Process>) -> Result<(), Failure> {
     ))
 }
 
-pub(super) fn status(out: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
     let home = open::home()?;
-    let info = open::info(&home)?;
-    let found = runtime()?.block_on(Client::status(&socket(&home)));
-    match found {
-        Ok(status) => {
-            out.answer(&json!({"running": true, "daemon": status}), |_| lines(&status));
-            Ok(ExitCode::SUCCESS)
+    let socket = socket(globals, &home);
+    let found = runtime()?.block_on(Client::status(&socket));
+    // Whoever names another user's daemon has no home to look into.
+    let info = match (&found, socket.trust) {
+        (Err(LocalError::Nobody), Trust::OwnUser) => open::info(&home)?,
+        (Err(error), _) => return Err(local(error)),
+        (Ok(status), _) => {
+            out.answer(&json!({"running": true, "socket": socket.path, "daemon": status}), |_| lines(status));
+            return Ok(ExitCode::SUCCESS);
         }
-        Err(LocalError::Nobody) => {
-            let person = info.unlock == UnlockKind::Passphrase;
-            out.answer(&json!({"running": false, "vault": info.fingerprint}), |_| {
-                vec![
-                    format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
-                    if person {
-                        "the vault is locked; authy-mcp unlock opens it for your agents".to_owned()
-                    } else {
-                        "one is started when a server needs it".to_owned()
-                    },
-                ]
-            });
-            Ok(if person { super::exit_code(FailureKind::Locked) } else { ExitCode::SUCCESS })
-        }
-        Err(error) => Err(local(&error)),
-    }
+    };
+    let person = info.unlock == UnlockKind::Passphrase;
+    let answer = json!({"running": false, "socket": socket.path, "vault": info.fingerprint});
+    out.answer(&answer, |_| {
+        vec![
+            format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
+            if person {
+                "the vault is locked; authy-mcp unlock opens it for your agents".to_owned()
+            } else {
+                "one is started when a server needs it".to_owned()
+            },
+        ]
+    });
+    Ok(if person { super::exit_code(FailureKind::Locked) } else { ExitCode::SUCCESS })
 }
 
 fn lines(status: &Status) -> Vec<String> {
@@ -447,6 +528,7 @@ fn local(error: &LocalError) -> Failure {
         LocalError::NotOurs(_) => {
             (FailureKind::Denied, "remove it, or set XDG_RUNTIME_DIR to a directory of yours")
         }
+        LocalError::NoGroup(_) => (FailureKind::NotFound, "getent group shows those that there are"),
         LocalError::Version { .. } => (FailureKind::Failed, "authy-mcp lock, then authy-mcp unlock"),
         LocalError::Broken(_) | LocalError::Io(_) => (FailureKind::Failed, "authy-mcp status"),
     };

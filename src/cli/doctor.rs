@@ -66,7 +66,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
             permissions(&mut report, &home);
             tier(&mut report, &info);
-            daemon_state(&mut report, &home, &info)?;
+            daemon_state(&mut report, globals, &home, &info)?;
             contents(&mut report, globals, &home, &info);
         }
     }
@@ -120,8 +120,8 @@ fn below_closed(path: &Path, home: &Path) -> bool {
     path.starts_with(home.join("vault")) && path != home.join("vault")
 }
 
-fn daemon_state(report: &mut Report, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
-    let socket = super::daemon::socket(home);
+fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
+    let socket = super::daemon::socket(globals, home);
     let found = super::runtime()?.block_on(Client::status(&socket));
     match found {
         Ok(status) if status.vault != info.fingerprint => report.add(

@@ -59,6 +59,9 @@ struct Globals {
     /// Keep everything in this process: use no daemon, and start none.
     #[arg(long, global = true)]
     no_daemon: bool,
+    /// The daemon's socket, where it is another user's or not at its own place (also AUTHY_MCP_SOCKET).
+    #[arg(long, global = true, value_name = "FILE")]
+    socket: Option<PathBuf>,
     /// Print JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -130,8 +133,8 @@ fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
         Some(Command::Run(args)) => run::run(args, globals),
         Some(Command::Daemon(args)) => daemon::daemon(args, globals, out),
         Some(Command::Unlock(args)) => daemon::unlock(args, globals, out),
-        Some(Command::Lock) => daemon::lock(out),
-        Some(Command::Status) => daemon::status(out),
+        Some(Command::Lock) => daemon::lock(globals, out),
+        Some(Command::Status) => daemon::status(globals, out),
         Some(Command::Config(args)) => config::config(args, globals, out),
         Some(Command::Doctor) => doctor::doctor(globals, out),
         Some(Command::Demo) => runtime()?.block_on(demo::play(out, open::binary()?)),

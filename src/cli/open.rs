@@ -127,14 +127,19 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
-pub(super) fn hidden(home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
+pub(super) fn hidden(
+    globals: &Globals,
+    home: &Path,
+    info: Option<&HomeInfo>,
+) -> Result<Hidden, Failure> {
     let user_home = config::user_home().map_err(environment)?;
-    let socket = super::daemon::socket(home);
-    let sockets = socket.parent().map(Path::to_path_buf).filter(|dir| !home.starts_with(dir));
+    let sockets = [Some(super::daemon::own_socket(home)), super::daemon::named_socket(globals)];
+    let sockets = sockets.into_iter().flatten().filter_map(|socket| Some(socket.parent()?.to_path_buf()));
+    let sockets = sockets.filter(|dir| !home.starts_with(dir));
     let identity = info.and_then(|info| info.identity_file.clone());
     Ok(Hidden {
         places: config::hidden_places(&user_home),
         in_projects: config::hidden_in_projects(),
-        never: sockets.into_iter().chain(identity).collect(),
+        never: sockets.chain(identity).collect(),
     })
 }

@@ -57,6 +57,11 @@ impl Output {
         write_out(bytes);
     }
 
+    /// Bytes as they are, beside the answer.
+    pub(super) fn raw_note(&self, bytes: &[u8]) {
+        let _ = io::stderr().lock().write_all(bytes);
+    }
+
     /// A note beside the answer.
     pub(super) fn note(&self, text: &str) {
         write_err(&format!("{}\n", plain(text)));

@@ -1,19 +1,25 @@
 //! `authy-mcp run`: a command with secrets on this process's own streams.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Globals, open, output::Output, runtime, serve};
+use super::{Globals, daemon, open, output::Output, runtime, serve, usage_failure};
 use crate::{
     broker::{
-        Broker, Credential, LocalSession,
+        Broker, Credential, LocalSession, Service, Settings,
         admin::Failure,
-        api::RunParams,
+        api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
     config,
-    local_api::{self, Admits, Host, HostSettings, Life},
+    local_api::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
     name::{EnvName, ScopeName},
     run::{Ending, Process},
     vault::{self, HomeInfo},
@@ -25,6 +31,9 @@ use crate::{
 /// program does (128 and the signal's number, if by a signal), or with 125 (not run), 126 (denied, or can't
 /// be started) or 127 (not found).
 ///
+/// With a token the command runs where the daemon is, as its user for runs: standard input is sent whole, and
+/// what it printed comes at its end, within the policy's limits.
+///
 /// A program that the policy gives no secret itself is taken for an agent: authy-mcp serve, started inside it
 /// without any credential, has a session of the scope that is worth nothing outside its process tree.
 #[derive(Debug, clap::Args)]
@@ -32,11 +41,15 @@ use crate::{
 Examples:
   authy-mcp run --scope reports --secret db/readonly-password -- psql -f reports/today.sql
   authy-mcp run --scope github -- github-mcp-server stdio
-  authy-mcp run --scope dev -- claude")]
+  authy-mcp run --scope dev -- claude
+  authy-mcp run --socket /run/authy-mcp/daemon.sock --token-file ~/dev.jwt -- npm test")]
 pub(super) struct Args {
     /// The scope whose policy decides.
-    #[arg(long)]
-    scope: ScopeName,
+    #[arg(long, required_unless_present = "token_file")]
+    scope: Option<ScopeName>,
+    /// A token, for a daemon of another user (with --socket): the command runs there.
+    #[arg(long, value_name = "FILE", conflicts_with = "scope")]
+    token_file: Option<PathBuf>,
     /// A secret to use; where none is named, those that the one matching rule writes without a glob.
     #[arg(long = "secret", value_name = "NAME")]
     secrets: Vec<String>,
@@ -61,15 +74,11 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::from(NOT_RUN));
         }
     };
+    let Some(scope) = &args.scope else { return over_there(args, globals, settings, &out) };
     crate::run::become_subreaper();
-    let params = RunParams {
-        command: args.argv.clone(),
-        secrets: Some(args.secrets.clone()).filter(|names| !names.is_empty()),
-        cwd: args.cwd.clone(),
-        ..RunParams::default()
-    };
+    let params = params(args);
     let near = config::cwd().map_err(open::environment)?;
-    let local = LocalSession::new(args.scope.clone());
+    let local = LocalSession::new(scope.clone());
     let caller = serve::caller(Credential::LocalScope(local.clone()));
     let info = vault::home_info(&settings.home).ok();
     let runtime = runtime()?;
@@ -95,11 +104,60 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     runtime.shutdown_background();
     Ok(match done {
         Ok(ending) => ExitCode::from(code_of(ending)),
-        Err(refused) => {
-            out.failure(&as_failure(&refused.body));
-            ExitCode::from(code_of_refusal(refused.body.code))
-        }
+        Err(refused) => refusal(&out, &refused.body),
     })
+}
+
+fn params(args: &Args) -> RunParams {
+    RunParams {
+        command: args.argv.clone(),
+        secrets: Some(args.secrets.clone()).filter(|names| !names.is_empty()),
+        cwd: args.cwd.clone(),
+        ..RunParams::default()
+    }
+}
+
+fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
+    out.failure(&as_failure(refusal));
+    ExitCode::from(code_of_refusal(refusal.code))
+}
+
+/// Has a daemon run the command: nothing of it is in this process, and the vault may be another user's.
+fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) -> Result<ExitCode, Failure> {
+    let socket = daemon::socket(globals, &settings.home);
+    let file = args.token_file.as_deref().unwrap_or(Path::new("/dev/null"));
+    let caller = serve::caller(serve::token_from(file));
+    let stdin = match io::stdin() {
+        terminal if terminal.is_terminal() => None,
+        piped => Some(io::read_to_string(piped).map_err(|error| {
+            usage_failure(format!("standard input is no text: {error}"), "send text, or none: </dev/null")
+        })?),
+    };
+    let params = RunParams { stdin: stdin.filter(|text| !text.is_empty()), ..params(args) };
+    let done = runtime()?.block_on(async {
+        let cancel = serve::stop_signal()?;
+        let client = Client::new(socket, Broker::new(settings), None);
+        Ok(client.run_with_secrets(&caller, params, None, cancel).await)
+    })?;
+    Ok(match done {
+        Ok(answer) => {
+            let ran = answer.body;
+            out.raw(ran.stdout.as_bytes());
+            out.raw_note(ran.stderr.as_bytes());
+            ExitCode::from(code_of(ending_of(&ran)))
+        }
+        Err(refused) => refusal(out, &refused.body),
+    })
+}
+
+fn ending_of(ran: &RunResult) -> Ending {
+    match ran.outcome {
+        Outcome::Exited => Ending::Exited(ran.exit_code.unwrap_or_default()),
+        Outcome::Signaled => Ending::Signaled(ran.signal.as_deref().map_or(0, crate::run::signal_number)),
+        Outcome::TimedOut => Ending::TimedOut,
+        Outcome::Cancelled => Ending::Cancelled,
+        Outcome::FailedToStart => Ending::FailedToStart,
+    }
 }
 
 /// A session of the scope for the program, where it is an agent: `serve` in its process tree finds it,
@@ -112,6 +170,9 @@ fn session(
     let socket = local_api::run_socket_path(config::runtime_dir().as_deref(), &local.instance);
     let bound = Host::bind(HostSettings {
         socket: socket.clone(),
+        listener: Listener::Fresh,
+        lock: socket.with_extension("lock"),
+        open_to: OpenTo::OwnUser,
         home: broker.home().to_owned(),
         vault: info.as_ref()?.fingerprint.clone(),
         broker: Arc::clone(broker),

@@ -24,7 +24,7 @@ use crate::{
         admin::{Failure, FailureKind},
     },
     config,
-    local_api::{self, Client},
+    local_api::{self, Client, Socket},
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
     vault,
@@ -83,10 +83,10 @@ fn service(args: &Args, globals: &Globals) -> Result<Arc<dyn Service>, Failure> 
         return Ok(Arc::new(here));
     }
     if let Some((socket, _)) = session_of_a_run(args) {
-        return Ok(Arc::new(Client::new(socket, here, None)));
+        return Ok(Arc::new(Client::new(Socket::own(socket), here, None)));
     }
     let start = vault::home_info(&home).ok().and_then(|info| daemon::starter(globals, &home, &info));
-    Ok(Arc::new(Client::new(daemon::socket(&home), here, start)))
+    Ok(Arc::new(Client::new(daemon::socket(globals, &home), here, start)))
 }
 
 /// The broker of the home; without what opens the vault where only a person could.
@@ -101,8 +101,9 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         opener,
         supervisor: open::binary()?,
         user_home: config::user_home().map_err(open::environment)?,
-        hidden: open::hidden(&home, info.as_ref())?,
+        hidden: open::hidden(globals, &home, info.as_ref())?,
         home,
+        run_as: None,
     })
 }
 
@@ -135,7 +136,7 @@ fn credential(args: &Args) -> Credential {
     }
 }
 
-fn token_from(path: &Path) -> Credential {
+pub(super) fn token_from(path: &Path) -> Credential {
     match fs::read_to_string(path) {
         Ok(text) => Credential::Token(Arc::new(SecretString::from(text.trim()))),
         Err(_) => Credential::Missing(format!("the token file {} can't be read", path.display())),

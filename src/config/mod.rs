@@ -24,6 +24,9 @@ pub const HOME: &str = "AUTHY_MCP_HOME";
 /// The variable that may carry a session's bearer token.
 pub const TOKEN: &str = "AUTHY_MCP_TOKEN";
 
+/// The variable that names the daemon's socket.
+pub const SOCKET: &str = "AUTHY_MCP_SOCKET";
+
 /// The variable in which a run names the socket of its session; worth nothing outside its process tree.
 pub const RUN: &str = "AUTHY_MCP_RUN";
 
@@ -127,6 +130,18 @@ pub fn daemon_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)
         kept.extend(env::var_os(name).map(|value| (name, value)));
     }
     kept
+}
+
+/// The daemon's socket, where the person names one.
+#[expect(clippy::disallowed_methods, reason = "the daemon's socket may be named in the environment")]
+pub fn socket() -> Option<PathBuf> {
+    env::var_os(SOCKET).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// What a service manager says of the sockets that it hands over: to whom, and how many (`sd_listen_fds(3)`).
+#[expect(clippy::disallowed_methods, reason = "a service manager speaks by the environment")]
+pub fn listen_words() -> (Option<String>, Option<String>) {
+    (env::var("LISTEN_PID").ok(), env::var("LISTEN_FDS").ok())
 }
 
 /// The socket of the run whose process tree this process is in.

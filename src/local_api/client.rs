@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use tokio::sync::{Mutex, OnceCell, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LocalError,
+    LocalError, Socket, Trust,
     connection::{self, Connection},
     proof::{self, LocalKey},
     server,
@@ -46,7 +45,7 @@ pub type Starter = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 /// A service that asks the daemon where there is one, starts one where it can, and else asks the broker
 /// of this process.
 pub struct Client {
-    socket: PathBuf,
+    socket: Socket,
     here: Arc<Broker>,
     start: Option<Starter>,
     failed: Mutex<Option<Instant>>,
@@ -56,8 +55,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the daemon at a socket; `here` serves where there is none.
-    pub fn new(socket: PathBuf, here: Arc<Broker>, start: Option<Starter>) -> Self {
+    /// A client of the daemon at a socket; `here` serves where there is none, unless the person named the
+    /// socket: then that daemon is meant.
+    pub fn new(socket: Socket, here: Arc<Broker>, start: Option<Starter>) -> Self {
         Self {
             socket,
             here,
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`] where there is none.
-    pub async fn status(socket: &Path) -> Result<Status, LocalError> {
+    pub async fn status(socket: &Socket) -> Result<Status, LocalError> {
         Connection::answered(socket).await.map(|(_, status)| status)
     }
 
@@ -81,7 +81,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub async fn lock(socket: &Path) -> Result<(), LocalError> {
+    pub async fn lock(socket: &Socket) -> Result<(), LocalError> {
         let (mut connection, _) = Connection::answered(socket).await?;
         connection.post("/v1/lock", &(), None).await.map(drop)
     }
@@ -90,7 +90,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`], [`LocalError::Impostor`].
-    pub async fn retire(socket: &Path, key: &LocalKey) -> Result<(), LocalError> {
+    pub async fn retire(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
         let mut connection = Connection::open(socket).await?;
         let nonce = connection.prove(key, socket).await?;
         connection.post("/v1/retire", &(), Some((key, &nonce))).await.map(drop)
@@ -100,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`], [`LocalError::Impostor`].
-    pub async fn prove(socket: &Path, key: &LocalKey) -> Result<(), LocalError> {
+    pub async fn prove(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
         Connection::open(socket).await?.prove(key, socket).await.map(drop)
     }
 
@@ -108,7 +108,7 @@ impl Client {
     async fn connect(&self) -> Result<Option<Connection>, LocalError> {
         match Connection::answered(&self.socket).await {
             Ok((connection, _)) => return Ok(Some(connection)),
-            Err(LocalError::Nobody) => {}
+            Err(LocalError::Nobody) if self.socket.trust == Trust::OwnUser => {}
             Err(error) => return Err(error),
         }
         let Some(start) = &self.start else { return Ok(None) };
@@ -330,7 +330,7 @@ fn refusal(error: &LocalError) -> Refusal {
         LocalError::Version { .. } => {
             (Code::VaultLocked, "ask the operator to type: authy-mcp lock, then authy-mcp unlock")
         }
-        LocalError::Impostor(_) | LocalError::NotOurs(_) | LocalError::Taken => (
+        LocalError::Impostor(_) | LocalError::NotOurs(_) | LocalError::Taken | LocalError::NoGroup(_) => (
             Code::VaultLocked,
             "ask the operator to type: authy-mcp unlock, which puts a daemon of its own there",
         ),

@@ -1,6 +1,6 @@
 //! One connection to a daemon's socket. Dropping it ends what was asked over it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, task::AbortHandle};
 
 use super::{
-    LocalError,
+    LocalError, Socket,
     proof::{self, LocalKey},
     wire::{Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, Status},
 };
@@ -33,15 +33,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(socket: &Path) -> Result<Self, LocalError> {
-        let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+    pub(super) async fn open(socket: &Socket) -> Result<Self, LocalError> {
+        let stream = UnixStream::connect(&socket.path).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => LocalError::Nobody,
             _ => LocalError::Io(error),
         })?;
-        let ours = rustix::process::getuid().as_raw();
-        if stream.peer_cred()?.uid() != ours {
-            return Err(LocalError::NotOurs(socket.to_owned()));
-        }
+        socket.admits(stream.peer_cred()?.uid())?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let driver = tokio::spawn(async move {
             // What is wrong with the connection is said to whoever waits for an answer.
@@ -52,7 +49,7 @@ impl Connection {
 
     /// A connection on which somebody has answered: one that was made in the last moment of a daemon is
     /// made again.
-    pub(super) async fn answered(socket: &Path) -> Result<(Self, Status), LocalError> {
+    pub(super) async fn answered(socket: &Socket) -> Result<(Self, Status), LocalError> {
         let mut tries = 0;
         loop {
             let mut connection = Self::open(socket).await?;
@@ -75,14 +72,14 @@ impl Connection {
     }
 
     /// Makes whoever listens prove that it knows the identity. Returns the nonce for the next request.
-    pub(super) async fn prove(&mut self, key: &LocalKey, socket: &Path) -> Result<String, LocalError> {
+    pub(super) async fn prove(&mut self, key: &LocalKey, socket: &Socket) -> Result<String, LocalError> {
         let ours = proof::nonce();
         let response = self.post("/v1/challenge", &Challenge { nonce: ours.clone() }, None).await?;
         let theirs: Challenged = read(response).await?;
         if proof::same(&theirs.proof, &key.of_daemon(&ours, &theirs.nonce)) {
             Ok(theirs.nonce)
         } else {
-            Err(LocalError::Impostor(socket.to_owned()))
+            Err(LocalError::Impostor(socket.path.clone()))
         }
     }
 

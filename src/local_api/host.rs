@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -13,8 +13,9 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LocalError,
+    Listener, LocalError, OpenTo,
     server::{self, Admits, Peer, Room},
+    socket,
     stats::Stats,
     wire::{PROTOCOL, Status},
 };
@@ -44,6 +45,12 @@ impl Life {
 pub struct HostSettings {
     /// Where it listens.
     pub socket: PathBuf,
+    /// On a socket of its own, or on one that it was handed.
+    pub listener: Listener,
+    /// Whose lock file says that the home has a daemon: the same wherever that listens.
+    pub lock: PathBuf,
+    /// Who may call.
+    pub open_to: OpenTo,
     /// The home, which it does not outlive.
     pub home: PathBuf,
     /// The vault's fingerprint.
@@ -81,10 +88,19 @@ pub struct Host {
     lock: Mutex<Option<File>>,
     room: Arc<Room>,
     socket: PathBuf,
+    kept: Kept,
     inode: u64,
     home: PathBuf,
     life: Life,
     begun: Instant,
+}
+
+/// Who removes the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Ours,
+    /// A service manager, which listens on when the daemon has ended.
+    ByTheManager,
 }
 
 impl Host {
@@ -92,27 +108,24 @@ impl Host {
     ///
     /// # Errors
     /// [`LocalError::Taken`], [`LocalError::NotOurs`], [`LocalError::Io`].
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub fn bind(settings: HostSettings) -> Result<Self, LocalError> {
         let socket = settings.socket;
-        let dir = socket.parent().unwrap_or(Path::new("/"));
-        private_dir(dir)?;
-        let lock = files::lock(&socket.with_extension("lock"), settings.take_over).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::WouldBlock => LocalError::Taken,
-                _ => LocalError::Io(error),
-            }
-        })?;
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&socket)?;
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+        let lock = lock(&settings.lock, settings.take_over)?;
+        let (listener, kept) = match settings.listener {
+            Listener::Fresh => (socket::listen(&socket, settings.open_to)?, Kept::Ours),
+            Listener::Handed(listener) => (listener, Kept::ByTheManager),
+        };
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
         let inode = fs::metadata(&socket)?.ino();
         let about = about(settings.home.clone(), settings.vault, settings.life, settings.memory_locked);
         let room = Room {
             broker: settings.broker,
             admits: settings.admits,
+            open_to: settings.open_to,
             stats: Stats::new(),
             about,
             retire: CancellationToken::new(),
@@ -125,6 +138,7 @@ impl Host {
             lock: Mutex::new(Some(lock)),
             room: Arc::new(room),
             socket,
+            kept,
             inode,
             home: settings.home,
             life: settings.life,
@@ -137,7 +151,7 @@ impl Host {
     /// # Errors
     /// [`LocalError::Io`].
     pub async fn serve(self, stop: CancellationToken) -> Result<Ended, LocalError> {
-        let Self { listener, lock, room, socket, inode, home, life, begun } = self;
+        let Self { listener, lock, room, socket, kept, inode, home, life, begun } = self;
         let closing = CancellationToken::new();
         let stopped = closing.clone();
         let app = server::router(Arc::clone(&room)).into_make_service_with_connect_info::<Peer>();
@@ -163,7 +177,7 @@ impl Host {
             }
         };
         // Another may listen from here on.
-        if fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
+        if kept == Kept::Ours && fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
             let _ = fs::remove_file(&socket);
         }
         drop(lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
@@ -190,17 +204,12 @@ impl Host {
     }
 }
 
-/// The runtime directory: ours, and nobody else's to enter.
-fn private_dir(dir: &Path) -> Result<(), LocalError> {
-    if !dir.is_dir() {
-        files::create_private_dir(dir)?;
-    }
-    let found = fs::symlink_metadata(dir)?;
-    let ours = found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
-    if ours && found.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(LocalError::NotOurs(dir.to_owned()))
+fn lock(path: &Path, wait: Duration) -> Result<File, LocalError> {
+    socket::ours_to_write(path.parent().unwrap_or(Path::new("/")))?;
+    files::lock(path, wait).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => LocalError::Taken,
+        _ => LocalError::Io(error),
+    })
 }
 
 fn about(

@@ -3,7 +3,8 @@
 //! What enters are agents' calls, each with its credential; what leaves is masked before it does, since
 //! nobody at the other end knows what to mask. No passphrase and no identity ever crosses the socket, and
 //! nothing here lets one change the vault: operators open it themselves. `--scope` without a token is
-//! taken only with a proof of the identity, or from a process of a run's own tree.
+//! taken only with a proof of the identity, or from a process of a run's own tree. Processes of other users
+//! are let in where the daemon is open to their group: with a token, and to nothing that is the operator's.
 //!
 //! ```text
 //! GET  /v1/status         who is there: health, limits, counts; no name of a secret or scope
@@ -20,6 +21,7 @@ mod connection;
 mod host;
 mod proof;
 mod server;
+mod socket;
 mod stats;
 mod wire;
 
@@ -36,6 +38,7 @@ pub use client::{Client, Starter};
 pub use host::{Ended, Host, HostSettings, Life};
 pub use proof::LocalKey;
 pub use server::Admits;
+pub use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};
 pub use wire::{PROTOCOL, Status};
 
 /// The longest path that a Unix socket's address takes, with room for a suffix.
@@ -62,6 +65,9 @@ pub enum LocalError {
     /// The runtime directory belongs to somebody else.
     #[error("{} belongs to another user, or others can enter it", .0.display())]
     NotOurs(PathBuf),
+    /// The system knows no such group.
+    #[error("there is no group called {0}")]
+    NoGroup(String),
     /// It broke off, or said what this program can't read.
     #[error("the daemon broke off: {0}")]
     Broken(String),

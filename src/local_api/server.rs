@@ -22,6 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    OpenTo,
     proof::{self, LocalKey, Nonces},
     stats::Stats,
     wire::{
@@ -61,6 +62,7 @@ pub enum Admits {
 pub(super) struct Room {
     pub broker: Arc<Broker>,
     pub admits: Admits,
+    pub open_to: OpenTo,
     pub stats: Stats,
     pub about: Box<dyn Fn(&Stats) -> Status + Send + Sync>,
     /// Finish what runs, and let another take over.
@@ -76,6 +78,19 @@ pub(super) struct Room {
 pub(super) struct Peer {
     uid: Option<u32>,
     process: Option<Process>,
+}
+
+/// Whose process a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Own,
+    Other,
+}
+
+impl Peer {
+    fn side(self) -> Side {
+        if self.uid == Some(rustix::process::getuid().as_raw()) { Side::Own } else { Side::Other }
+    }
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
@@ -100,14 +115,26 @@ pub(super) fn router(room: Arc<Room>) -> Router {
         .route("/v1/retire", post(retire))
         .route("/v1/lock", post(lock))
         .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(middleware::from_fn(door))
+        .layer(middleware::from_fn_with_state(Arc::clone(&room), door))
         .with_state(room)
 }
 
-/// Our own user only, and only who speaks this version; `status` and `lock` are for every version.
-async fn door(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
-    if peer.uid != Some(rustix::process::getuid().as_raw()) {
-        return plain(StatusCode::FORBIDDEN);
+/// What members of the group may ask for: agents' calls, nothing of the operator's.
+const FOR_OTHERS: [&str; 6] =
+    ["/v1/status", "/v1/check", "/v1/list_allowed", "/v1/request_token", "/v1/run", "/v1/cancel"];
+
+/// Our own user, and members of the group that the daemon is open to (the kernel let them connect); and only
+/// who speaks this version, `status` and `lock` aside.
+async fn door(
+    State(room): State<Arc<Room>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match (peer.side(), room.open_to) {
+        (Side::Own, _) => {}
+        (Side::Other, OpenTo::Group(_)) if FOR_OTHERS.contains(&request.uri().path()) => {}
+        (Side::Other, _) => return plain(StatusCode::FORBIDDEN),
     }
     let theirs = request.headers().get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
     if theirs != Some(PROTOCOL.to_string().as_str())
@@ -324,6 +351,7 @@ impl Room {
                 Ok(Credential::LocalScope(session.clone()))
             }
             (Admits::Tree { .. }, _) | (Admits::Proven(_), Shown::Tree { .. }) => Err(not_of_the_tree()),
+            (Admits::Proven(_), Shown::Scope { .. }) if peer.side() == Side::Other => Err(scope_alone()),
             (Admits::Proven(_), Shown::Scope { .. }) if !self.proven(headers, path, body) => {
                 Err(scope_alone())
             }

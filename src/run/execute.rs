@@ -3,6 +3,7 @@
 use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -20,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 #[cfg(target_os = "linux")]
 use super::sandbox::{CHANGED, Step};
 use super::{
-    Ending, FileHit, Launch, OnListening, Piece, RunError, RunOutput, SUPERVISE, Stream, scan,
+    Ending, FileHit, Launch, OnListening, Piece, RunAs, RunError, RunOutput, SUPERVISE, Stream, scan,
     stage::Stage,
+    supervisor::Role,
     tree::{self, Registered},
     wire::{self, First, Order, Report, Session},
 };
@@ -125,12 +127,20 @@ pub(super) fn setup(error: io::Error) -> RunError {
     RunError::io("connect its streams", error)
 }
 
+/// What a run of another user leaves where its supervisor is killed: only that user can remove it.
+struct Left {
+    supervisor: PathBuf,
+    run_as: RunAs,
+    scratch: PathBuf,
+}
+
 /// A supervisor at work.
 pub(super) struct Supervised {
     socket: UnixStream,
     child: Child,
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
+    left: Option<Left>,
     _registered: Option<Registered>,
 }
 
@@ -149,6 +159,7 @@ impl Supervised {
         let mut command = tokio::process::Command::new(&launch.supervisor);
         let child = command
             .args([SUPERVISE, stage.role.word()])
+            .args(launch.run_as.iter().flat_map(RunAs::words))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -163,7 +174,12 @@ impl Supervised {
         let ended = listen(&mut ours, launch, listening).await?;
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
-        Ok(Self { socket, child, ended, _registered: registered })
+        let left = launch.run_as.clone().map(|run_as| Left {
+            supervisor: launch.supervisor.clone(),
+            run_as,
+            scratch: stage.spec.scratch.clone(),
+        });
+        Ok(Self { socket, child, ended, left, _registered: registered })
     }
 
     /// Waits for the end; ends the tree when the time is over or the caller wants it.
@@ -213,6 +229,12 @@ impl Supervised {
         }
         if report.is_none() {
             let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
+            if let Some(left) = &self.left {
+                left.empty().await;
+            }
+        }
+        if let Some(left) = &self.left {
+            left.remove();
         }
         (report, forced)
     }
@@ -236,6 +258,27 @@ async fn listen(
                 listening(descriptors.into_iter().map(Into::into).collect());
             }
             Ok(None)
+        }
+    }
+}
+
+impl Left {
+    /// As the user whose it is.
+    async fn empty(&self) {
+        #[expect(clippy::disallowed_methods, reason = "this binary, as the user whose directory it is")]
+        let mut command = tokio::process::Command::new(&self.supervisor);
+        command.args([SUPERVISE, Role::Sweep.word()]).args(self.run_as.words()).arg(&self.scratch);
+        command.env_clear().current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // What it could not remove is said below.
+        let _ = command.status().await;
+    }
+
+    /// The empty directory lies in one of this process's, whose user alone can remove it from there.
+    fn remove(&self) {
+        let removed = std::fs::remove_dir(&self.scratch);
+        if removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            tracing::warn!(scratch = %self.scratch.display(), "what a run left could not be removed");
         }
     }
 }

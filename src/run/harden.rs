@@ -2,6 +2,13 @@
 
 use std::{fs, io};
 
+use nix::{
+    sys::{
+        signal::{SigSet, Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
 use rustix::process::{Resource, Rlimit};
 
 /// Which of two processes goes on here.
@@ -27,19 +34,15 @@ pub fn keep_private() -> io::Result<()> {
 }
 
 /// Goes on in a child, whose memory is none that somebody could have opened before [`keep_private`]. In the
-/// background the child leaves its session; in the foreground the parent waits for it, and the child ends
-/// with its parent. Call it before there is a second thread.
+/// background the child leaves its session; in the foreground the parent passes signals on and waits for it,
+/// and the child ends with its parent. Call it before there is a second thread.
 ///
 /// # Errors
 /// Of the operating system.
 pub fn go_on_in_a_child(background: bool) -> io::Result<Side> {
     match fork::fork()? {
         fork::Fork::Parent(_) if background => Ok(Side::Parent(0)),
-        fork::Fork::Parent(child) => {
-            let status = fork::waitpid(child)?;
-            let code = if fork::WIFEXITED(status) { fork::WEXITSTATUS(status) } else { 1 };
-            Ok(Side::Parent(u8::try_from(code).unwrap_or(1)))
-        }
+        fork::Fork::Parent(child) => stand_in_front_of(child),
         fork::Fork::Child => {
             if background {
                 rustix::process::setsid()?;
@@ -48,6 +51,28 @@ pub fn go_on_in_a_child(background: bool) -> io::Result<Side> {
                 rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
             }
             Ok(Side::Child)
+        }
+    }
+}
+
+/// What a service manager sees of a daemon: passes on what tells it to end, and ends as it does.
+fn stand_in_front_of(child: i32) -> io::Result<Side> {
+    let child = Pid::from_raw(child);
+    let mut awaited = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+        awaited.add(signal);
+    }
+    awaited.thread_block()?;
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::StillAlive => {}
+            WaitStatus::Exited(_, code) => return Ok(Side::Parent(u8::try_from(code).unwrap_or(1))),
+            _ => return Ok(Side::Parent(1)),
+        }
+        match awaited.wait()? {
+            Signal::SIGCHLD => {}
+            // Where it has ended meanwhile, the next look finds that.
+            signal => drop(kill(child, signal)),
         }
     }
 }

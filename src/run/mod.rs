@@ -16,6 +16,7 @@ mod scan;
 mod stage;
 mod supervisor;
 mod tree;
+mod user;
 mod wire;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
@@ -36,9 +37,10 @@ pub use sandbox::{Machine, Plan};
 pub use scan::{Fate, FileHit};
 pub use stage::system_path;
 pub use supervisor::supervise;
-pub use tree::{become_subreaper, private_umask, signal_name};
+pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
+pub use user::{RunAs, RunAsError};
 
-/// The argument with which this binary is started as a supervisor.
+/// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
 pub const SUPERVISE: &str = "__supervise";
 
 /// Everything that one run needs.
@@ -47,6 +49,8 @@ pub struct Launch {
     pub run_id: RunId,
     /// This binary, which supervises.
     pub supervisor: PathBuf,
+    /// The user that the run is of, where it is not this process's own.
+    pub run_as: Option<RunAs>,
     /// The program, absolute.
     pub program: PathBuf,
     /// SHA-256 that it must have.

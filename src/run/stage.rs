@@ -66,10 +66,16 @@ impl Stage {
         let written = contain.iter().flat_map(|contain| &contain.places);
         let written = written.filter(|place| place.seen == Seen::Write).map(|place| place.path.clone());
         let written = written.collect();
+        let env = environment(launch, scratch.path(), &own)?;
+        if let Some(run_as) = &launch.run_as {
+            run_as
+                .own(scratch.path())
+                .map_err(|error| RunError::io("hand its private directory to its user", error))?;
+        }
         let spec = Spec {
             program: started_as(launch),
             argv: launch.argv.clone(),
-            env: environment(launch, scratch.path(), &own)?,
+            env,
             cwd: outside.unwrap_or_else(|| own.base.join("work")),
             scratch: scratch.path().to_owned(),
             session,

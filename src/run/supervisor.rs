@@ -3,6 +3,7 @@
 //! everything that it left behind.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Read, Write},
     os::{
@@ -22,6 +23,7 @@ use rustix::{
 #[cfg(target_os = "linux")]
 use super::sandbox::{Init, start_init};
 use super::{
+    RunAs,
     program::{Program, start_program},
     tree,
     wire::{self, Order, Report, Session},
@@ -43,10 +45,13 @@ pub(super) enum Role {
     Rehearsal,
     /// What such a trial runs.
     Nothing,
+    /// One that removes what a run of another user left, which that user alone can.
+    Sweep,
 }
 
 impl Role {
-    const ALL: [Self; 4] = [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing];
+    const ALL: [Self; 5] =
+        [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing, Self::Sweep];
 
     /// The word behind [`super::SUPERVISE`].
     pub(super) fn word(self) -> &'static str {
@@ -55,17 +60,22 @@ impl Role {
             Self::Namespaces => "namespaces",
             Self::Rehearsal => "rehearsal",
             Self::Nothing => "nothing",
+            Self::Sweep => "sweep",
         }
     }
 }
 
-/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`. Standard
-/// input is the socket to the run.
+/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`, and where a run
+/// is of another user, that one's number and group behind it. Standard input is the socket to the run.
 pub fn supervise() -> ExitCode {
-    let word = std::env::args_os().nth(2);
-    let role = Role::ALL.into_iter().find(|role| word.as_deref() == Some(role.word().as_ref()));
+    let words: Vec<OsString> = std::env::args_os().skip(2).collect();
+    let word = words.first();
+    let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.word()));
     let done = match role {
-        Some(role @ (Role::Plain | Role::Namespaces)) => try_supervise(role),
+        Some(role @ (Role::Plain | Role::Namespaces)) => {
+            become_user(&words, role).and_then(|()| try_supervise(role))
+        }
+        Some(Role::Sweep) => become_user(&words, Role::Sweep).and_then(|()| sweep(&words)),
         Some(Role::Rehearsal) => rehearse(),
         Some(Role::Nothing) => Ok(()),
         None => Err(io::ErrorKind::InvalidInput.into()),
@@ -74,6 +84,23 @@ pub fn supervise() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Before anything is taken. Who is switched can't be read, and could not write the maps of its namespace.
+fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
+    let [_, uid, gid, ..] = words else { return Ok(()) };
+    let run_as = uid.to_str().zip(gid.to_str()).and_then(|(uid, gid)| RunAs::from_words(uid, gid));
+    run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()?;
+    #[cfg(target_os = "linux")]
+    if role == Role::Namespaces {
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
+    }
+    let _ = role;
+    Ok(())
+}
+
+fn sweep(words: &[OsString]) -> io::Result<()> {
+    words.get(3).map_or(Ok(()), fs::remove_dir_all)
 }
 
 /// Prints nothing where namespaces can be set up, and else the step that failed.

@@ -138,6 +138,11 @@ pub(super) fn started_umask() -> Option<u32> {
     STARTED_WITH.get().copied()
 }
 
+/// The number of a signal's name.
+pub fn signal_number(name: &str) -> i32 {
+    name.parse::<nix::sys::signal::Signal>().map_or(0, |signal| signal as i32)
+}
+
 /// A signal's name, as `SIGKILL`; its number where it has none.
 pub fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number)

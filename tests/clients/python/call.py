@@ -19,7 +19,7 @@ async def main():
     parser.add_argument("tool")
     parser.add_argument("arguments")
     args = parser.parse_args()
-    env = {name: os.environ[name] for name in ("AUTHY_MCP_HOME", "HOME", "PATH")}
+    env = {name: os.environ[name] for name in ("AUTHY_MCP_HOME", "HOME", "PATH", "XDG_RUNTIME_DIR") if name in os.environ}
     server = StdioServerParameters(command=args.binary, args=["serve", "--scope", args.scope], env=env)
     async with Client(server, read_timeout_seconds=120) as client:
         result = await client.call_tool(args.tool, json.loads(args.arguments))
