@@ -89,10 +89,15 @@ secrets = ["t/file"]
 deliver = "file"
 commands = [["$scene/probe"]]
 POLICY
-chmod 644 "$scene/policy.toml"
+sed -e 's/scope = "t"/scope = "boxed"/' -e 's/mode = "off"/mode = "required"\nnetwork = "none"/' \
+  -e 's/\[\["[^\n]*"status"\]\]/[["sh", "-c", "*"]]/' "$scene/policy.toml" >"$scene/boxed.toml"
+chmod 644 "$scene/policy.toml" "$scene/boxed.toml"
 as_keeper "$binary" admin policy apply "$scene/policy.toml" --yes >/dev/null 2>&1
 as_keeper "$binary" admin token issue --scope t --out "$scene/lib/t.jwt" >/dev/null
 install -m 600 -o $agent -g $agent "$scene/lib/t.jwt" "$scene/agent/t.jwt"
+as_keeper "$binary" admin policy apply "$scene/boxed.toml" --yes >/dev/null 2>&1
+as_keeper "$binary" admin token issue --scope boxed --out "$scene/lib/boxed.jwt" >/dev/null
+install -m 600 -o $agent -g $agent "$scene/lib/boxed.jwt" "$scene/agent/boxed.jwt"
 
 # The daemon, with what the unit gives it and nothing else.
 start() {
@@ -132,6 +137,14 @@ call() {
   printf '%s\n' "$answer"
   grep -q '"isError":false' <<<"$answer"
 }
+if as_agent unshare -U -r true 2>/dev/null; then
+  said=$(as_agent "$binary" run --token-file boxed.jwt --secret t/key -- \
+    sh -c 'id -u; grep -E "^(Cap|NoNewPrivs)" /proc/self/status; echo x >"$TMPDIR/x" && echo writes; [ -n "$T_KEY" ] && echo has-the-key; ls /proc' </dev/null 2>&1) || fail "a sandboxed program: $said"
+  [ "$(head -n 1 <<<"$said")" = $runner ] && grep -q writes <<<"$said" && grep -q has-the-key <<<"$said" || fail "a sandboxed program: $said"
+  [ "$(grep -cE '^Cap(Inh|Prm|Eff|Amb):[[:space:]]0+$' <<<"$said")" = 4 ] || fail "a sandboxed program's capabilities: $said"
+  ! grep -qx "$daemon" <<<"$said" || fail "a sandboxed program sees the daemon"
+  holds "the same in a sandbox of its own"
+fi
 answer=$(call --token-file t.jwt) && grep -q t/key <<<"$answer" || fail "serve over the socket: $answer"
 holds "serve finds another user's daemon by its socket"
 
