@@ -668,7 +668,18 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
-        self.vault()?.verify().map_err(vault_failure)
+        let mut report = self.vault()?.verify().map_err(vault_failure)?;
+        report.backups = vault::verify_backups(&self.home, &self.keys.vault);
+        report.damage.extend(report.backups.damage.clone());
+        Ok(report)
+    }
+
+    /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
+    fn keep_backup(&self) {
+        let open = || Vault::open(&self.home, &self.keys.vault, super::WAIT);
+        if let Err(error) = super::upkeep::back_up(&self.home, open) {
+            tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
+        }
     }
 
     fn vault(&self) -> Result<Vault, Failure> {
@@ -705,6 +716,9 @@ impl Admin {
             open.audit.record(note(&failed, Some(failure.message.clone()))).map_err(audit_failure)?;
         }
         anchor(open)?;
+        if made.is_ok() && action != "restore" {
+            self.keep_backup();
+        }
         made
     }
 }

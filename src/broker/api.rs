@@ -281,7 +281,7 @@ pub struct TokenAnswer {
 }
 
 /// A code, as it stands in JSON.
-pub(super) fn code_text(code: super::refusal::Code) -> String {
+pub(crate) fn code_text(code: super::refusal::Code) -> String {
     word(&code)
 }
 

@@ -19,11 +19,12 @@ mod refuse;
 mod resolve;
 mod service;
 mod session;
+mod upkeep;
 
 use std::{
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -42,6 +43,7 @@ use crate::{
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
 pub use service::{Caller, Pending, Service};
+pub use upkeep::Upkeep;
 
 /// How long an operation waits for another process that has the vault.
 const WAIT: Duration = Duration::from_secs(5);
@@ -131,6 +133,8 @@ pub struct Broker {
     limits: limits::Limiter,
     digests: resolve::Digests,
     unanchored: AtomicBool,
+    anchoring_failed: AtomicBool,
+    backup_problem: Mutex<Option<String>>,
     tasks: TaskTracker,
     closing: CancellationToken,
     machine: OnceLock<Machine>,
@@ -169,6 +173,8 @@ impl Broker {
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
             unanchored: AtomicBool::new(false),
+            anchoring_failed: AtomicBool::new(false),
+            backup_problem: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         })
@@ -272,6 +278,7 @@ impl Broker {
             let head = open.audit.head();
             open.vault.anchor_audit(head).map_err(refuse::from_vault)
         });
+        self.anchoring_failed.store(anchored.is_err(), Ordering::Release);
         if let Err(refusal) = anchored {
             self.unanchored.store(true, Ordering::Release);
             tracing::warn!(code = ?refusal.code, "the audit's head could not be anchored yet");

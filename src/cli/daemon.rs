@@ -31,7 +31,7 @@ use crate::{
     },
     policy,
     run::{self, Process, RunAs},
-    vault::{HomeInfo, Opener, UnlockKind},
+    vault::{self, HomeInfo, Opener, UnlockKind},
 };
 
 /// Without a call for so long, a daemon that a person unlocked locks itself.
@@ -480,7 +480,9 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
         }
     };
     let person = info.unlock == UnlockKind::Passphrase;
-    let answer = json!({"running": false, "socket": socket.path, "vault": info.fingerprint});
+    let backups = vault::backups(&home);
+    let answer =
+        json!({"running": false, "socket": socket.path, "vault": info.fingerprint, "backups": backups});
     out.answer(&answer, |_| {
         vec![
             format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
@@ -509,7 +511,18 @@ fn lines(status: &Status) -> Vec<String> {
             status.latency_ms.p99
         ),
         format!("memory locked: {}", if status.memory_locked { "yes" } else { "no" }),
+        backups_line(status.upkeep.backups, status.upkeep.newest_backup.as_deref()),
     ]
+    .into_iter()
+    .chain(status.upkeep.problems.iter().map(|problem| format!("NOT WELL  {problem}")))
+    .collect()
+}
+
+pub(super) fn backups_line(kept: usize, newest: Option<&str>) -> String {
+    match newest {
+        None => "no automatic backup yet".to_owned(),
+        Some(newest) => format!("{kept} automatic backups, the newest of {newest}, in the home's backups/"),
+    }
 }
 
 fn hours(seconds: u64) -> String {

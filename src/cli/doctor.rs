@@ -192,6 +192,10 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
                 format!("{} records read and compared, epoch {}", found.records, found.epoch),
                 "",
             );
+            let newest = found.backups.newest.map(|newest| newest.to_string());
+            let state = if newest.is_some() { State::Ok } else { State::Warning };
+            let mend = if newest.is_some() { "" } else { "one is made with the next change" };
+            report.add(state, super::daemon::backups_line(found.backups.kept, newest.as_deref()), mend);
         }
         Ok(found) => {
             for damage in found.damage {

@@ -127,11 +127,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
-pub(super) fn hidden(
-    globals: &Globals,
-    home: &Path,
-    info: Option<&HomeInfo>,
-) -> Result<Hidden, Failure> {
+pub(super) fn hidden(globals: &Globals, home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
     let user_home = config::user_home().map_err(environment)?;
     let sockets = [Some(super::daemon::own_socket(home)), super::daemon::named_socket(globals)];
     let sockets = sockets.into_iter().flatten().filter_map(|socket| Some(socket.parent()?.to_path_buf()));

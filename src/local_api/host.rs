@@ -17,12 +17,15 @@ use super::{
     server::{self, Admits, Peer, Room},
     socket,
     stats::Stats,
-    wire::{PROTOCOL, Status},
+    wire::{Health, PROTOCOL, Status},
 };
 use crate::{broker::Broker, store::files};
 
 /// How often a daemon looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often it is seen whether a backup is due.
+const BACKUPS_EVERY: Duration = Duration::from_secs(600);
 
 /// How long the last answers may take to be read.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -121,7 +124,8 @@ impl Host {
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let inode = fs::metadata(&socket)?.ino();
-        let about = about(settings.home.clone(), settings.vault, settings.life, settings.memory_locked);
+        let about =
+            about(&settings.broker, settings.vault, settings.life, settings.open_to, settings.memory_locked);
         let room = Room {
             broker: settings.broker,
             admits: settings.admits,
@@ -158,6 +162,7 @@ impl Host {
         let mut serving = tokio::spawn(async move {
             axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
         });
+        let keeper = keep_backups(&room);
         let ended = loop {
             tokio::select! {
                 () = room.lock.cancelled() => break Ended::Locked,
@@ -176,6 +181,7 @@ impl Host {
                 break Ended::Orphaned;
             }
         };
+        keeper.abort();
         // Another may listen from here on.
         if kept == Kept::Ours && fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
             let _ = fs::remove_file(&socket);
@@ -204,6 +210,17 @@ impl Host {
     }
 }
 
+/// A daemon of a home sees to its backups; the host of a run's session doesn't.
+fn keep_backups(room: &Arc<Room>) -> tokio::task::JoinHandle<()> {
+    let room = Arc::clone(room);
+    tokio::spawn(async move {
+        while matches!(room.admits, Admits::Proven(_)) {
+            room.broker.keep_backup().await;
+            tokio::time::sleep(BACKUPS_EVERY).await;
+        }
+    })
+}
+
 fn lock(path: &Path, wait: Duration) -> Result<File, LocalError> {
     socket::ours_to_write(path.parent().unwrap_or(Path::new("/")))?;
     files::lock(path, wait).map_err(|error| match error.kind() {
@@ -213,9 +230,10 @@ fn lock(path: &Path, wait: Duration) -> Result<File, LocalError> {
 }
 
 fn about(
-    home: PathBuf,
+    broker: &Arc<Broker>,
     vault: String,
     life: Life,
+    open_to: OpenTo,
     memory_locked: bool,
 ) -> Box<dyn Fn(&Stats) -> Status + Send + Sync> {
     use std::sync::atomic::Ordering::Relaxed;
@@ -224,20 +242,35 @@ fn about(
         .ok()
         .and_then(|longest| since.checked_add(longest).ok())
         .unwrap_or(jiff::Timestamp::MAX);
-    Box::new(move |stats| Status {
-        protocol: PROTOCOL,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        home: home.clone(),
-        vault: vault.clone(),
-        unlocked_since: since.to_string(),
-        idle_lock_seconds: life.idle.as_secs(),
-        locks_at: locks_at.to_string(),
-        memory_locked,
-        calls: stats.calls.load(Relaxed),
-        denials: stats.denials.load(Relaxed),
-        runs: stats.runs.load(Relaxed),
-        running: stats.running.load(Relaxed),
-        latency_ms: stats.latencies(),
+    let (broker, home, begun) = (Arc::clone(broker), broker.home().to_owned(), Instant::now());
+    let group = match open_to {
+        OpenTo::OwnUser => None,
+        OpenTo::Group(group) => Some(group),
+    };
+    Box::new(move |stats| {
+        let upkeep = broker.upkeep();
+        let health = if upkeep.problems.is_empty() { Health::Ok } else { Health::Degraded };
+        Status {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            home: home.clone(),
+            vault: vault.clone(),
+            unlocked_since: since.to_string(),
+            idle_lock_seconds: life.idle.as_secs(),
+            locks_at: locks_at.to_string(),
+            memory_locked,
+            calls: stats.calls.load(Relaxed),
+            denials: stats.denials.load(Relaxed),
+            runs: stats.runs.load(Relaxed),
+            running: stats.running.load(Relaxed),
+            latency_ms: stats.latencies(),
+            overhead_ms: stats.overheads(),
+            denials_by_code: stats.codes(),
+            uptime_seconds: begun.elapsed().as_secs(),
+            open_to_group: group,
+            health,
+            upkeep,
+        }
     })
 }

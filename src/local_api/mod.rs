@@ -39,7 +39,7 @@ pub use host::{Ended, Host, HostSettings, Life};
 pub use proof::LocalKey;
 pub use server::Admits;
 pub use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};
-pub use wire::{PROTOCOL, Status};
+pub use wire::{Health, PROTOCOL, Status};
 
 /// The longest path that a Unix socket's address takes, with room for a suffix.
 const LONGEST_PATH: usize = 100;

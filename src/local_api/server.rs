@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Credential, LocalSession, Refused, Service,
+        Answer, Broker, Caller, Credential, LocalSession, Refused, Service, api,
         refusal::{Code, Refusal},
     },
     run::{Piece, Process},
@@ -215,7 +215,7 @@ async fn run(
             (Caller { credential, environment: Arc::new(call.environment) }, params)
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
-            room.stats.denied();
+            room.stats.denied(api::code_text(refusal.code));
             return json(&Reply::Refused(refusal));
         }
     };
@@ -224,12 +224,16 @@ async fn run(
     room.calls.lock().unwrap_or_else(PoisonError::into_inner).insert(call.call.clone(), cancel.clone());
     let progress = call.progress.then(|| pieces(lines.clone()));
     tokio::spawn(async move {
-        let running = room.stats.run();
+        let (running, begun) = (room.stats.run(), Instant::now());
         let signs = tokio::spawn(signs_of_life(lines.clone(), cancel.clone()));
         let done = Service::run_with_secrets(&room.broker, &caller, params, progress, cancel).await;
         signs.abort();
         room.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&call.call);
         drop(running);
+        if let Ok(answer) = &done {
+            room.stats
+                .took_beside(begun.elapsed().saturating_sub(Duration::from_millis(answer.body.duration_ms)));
+        }
         let reply = room.reply(done);
         // A client that is gone has no use for it; the outcome is on record.
         let _ = lines.send(Ok(line(&reply))).await;
@@ -326,7 +330,7 @@ impl Room {
                 Reply::Answer(answer.needles.json(body).into_inner())
             }
             Err(refused) => {
-                self.stats.denied();
+                self.stats.denied(api::code_text(refused.body.code));
                 let body = serde_json::to_value(&refused.body).expect("refusals have string keys only");
                 let masked = refused.needles.json(body).into_inner();
                 Reply::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))

@@ -1,7 +1,7 @@
 //! Counts of a daemon's life, for `status`.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +20,9 @@ pub(super) struct Stats {
     pub denials: AtomicU64,
     pub runs: AtomicU64,
     pub running: AtomicU64,
-    latencies: Mutex<VecDeque<Duration>>,
+    latencies: Remembered,
+    overheads: Remembered,
+    codes: Mutex<BTreeMap<String, u64>>,
     last: Mutex<Instant>,
 }
 
@@ -34,7 +36,9 @@ impl Stats {
             denials: AtomicU64::new(0),
             runs: AtomicU64::new(0),
             running: AtomicU64::new(0),
-            latencies: Mutex::default(),
+            latencies: Remembered::default(),
+            overheads: Remembered::default(),
+            codes: Mutex::default(),
             last: Mutex::new(Instant::now()),
         }
     }
@@ -45,18 +49,25 @@ impl Stats {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// A call was refused.
-    pub(super) fn denied(&self) {
+    /// A call was refused, with this code.
+    pub(super) fn denied(&self, code: String) {
         self.denials.fetch_add(1, Ordering::Relaxed);
+        *self.codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+    }
+
+    /// Refusals by their codes.
+    pub(super) fn codes(&self) -> BTreeMap<String, u64> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A call that ran nothing took so long.
     pub(super) fn took(&self, time: Duration) {
-        let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        if latencies.len() == REMEMBERED {
-            latencies.pop_front();
-        }
-        latencies.push_back(time);
+        self.latencies.add(time);
+    }
+
+    /// A run took so long beside its program.
+    pub(super) fn took_beside(&self, time: Duration) {
+        self.overheads.add(time);
     }
 
     /// A run begins.
@@ -75,8 +86,30 @@ impl Stats {
     }
 
     pub(super) fn latencies(&self) -> Latencies {
+        self.latencies.percentiles()
+    }
+
+    pub(super) fn overheads(&self) -> Latencies {
+        self.overheads.percentiles()
+    }
+}
+
+/// The last times.
+#[derive(Default)]
+struct Remembered(Mutex<VecDeque<Duration>>);
+
+impl Remembered {
+    fn add(&self, time: Duration) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if times.len() == REMEMBERED {
+            times.pop_front();
+        }
+        times.push_back(time);
+    }
+
+    fn percentiles(&self) -> Latencies {
         let mut times: Vec<Duration> =
-            self.latencies.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         times.sort_unstable();
         let at = |share: usize| {
             let index = times.len().saturating_sub(1) * share / 100;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
-    broker::{Credential, LocalSession, refusal::Refusal},
+    broker::{Credential, LocalSession, Upkeep, refusal::Refusal},
     name::{GrantId, ScopeName},
 };
 
@@ -139,6 +139,35 @@ pub struct Status {
     pub running: u64,
     /// Latencies of the last calls that ran nothing, in milliseconds.
     pub latency_ms: Latencies,
+    /// What the last runs took beside their programs, in milliseconds.
+    #[serde(default)]
+    pub overhead_ms: Latencies,
+    /// Refused calls, by their codes.
+    #[serde(default)]
+    pub denials_by_code: BTreeMap<String, u64>,
+    /// For how long it has the keys.
+    #[serde(default)]
+    pub uptime_seconds: u64,
+    /// Whether members of a group may call, too.
+    #[serde(default)]
+    pub open_to_group: Option<u32>,
+    /// Whether all is well; where not, `upkeep` says what isn't.
+    #[serde(default)]
+    pub health: Health,
+    /// Backups, and what is not well.
+    #[serde(default)]
+    pub upkeep: Upkeep,
+}
+
+/// Whether a daemon is well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// All is well.
+    #[default]
+    Ok,
+    /// It serves, and something needs a person.
+    Degraded,
 }
 
 /// Percentiles, in milliseconds.

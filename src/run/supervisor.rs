@@ -50,8 +50,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 5] =
-        [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing, Self::Sweep];
+    const ALL: [Self; 5] = [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing, Self::Sweep];
 
     /// The word behind [`super::SUPERVISE`].
     pub(super) fn word(self) -> &'static str {

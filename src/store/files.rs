@@ -48,6 +48,14 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Writes a private file that must not be there yet, and leaves it to the caller to make it durable.
+///
+/// # Errors
+/// As [`create_private`].
+pub fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
 /// Whether others than the owner can read or write a file.
 ///
 /// # Errors
@@ -102,6 +110,27 @@ pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
         } else {
             create_private(&target, &fs::read(&path)?)?;
         }
+    }
+    Ok(())
+}
+
+/// Has a directory, whose files nobody changes any more, in another place, too: a link as a link, and files by
+/// hard links. Where there is none, none is made.
+///
+/// # Errors
+/// Of the operating system.
+pub fn carry_dir(from: &Path, to: &Path) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(from) else { return Ok(()) };
+    if found.is_symlink() {
+        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
+    }
+    if !found.is_dir() {
+        return fs::hard_link(from, to);
+    }
+    create_private_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        carry_dir(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

@@ -23,16 +23,16 @@ use crate::{
     store::{Batch, files},
 };
 
-const MANIFEST: &str = "manifest";
-const RECORDS: &str = "records";
+pub(super) const MANIFEST: &str = "manifest";
+pub(super) const RECORDS: &str = "records";
 
 /// What a backup has: a record that is missing or was exchanged shows.
 #[derive(Serialize, Deserialize)]
-struct Manifest {
-    vault_id: String,
-    epoch: u64,
+pub(super) struct Manifest {
+    pub vault_id: String,
+    pub epoch: u64,
     /// File below `records/` → SHA-256, in hex.
-    records: BTreeMap<String, String>,
+    pub records: BTreeMap<String, String>,
 }
 
 impl Vault {
@@ -170,7 +170,8 @@ fn rebuild(
                 .map_err(|error| VaultError::io(format!("keep {kept}/"), error))?;
         }
     }
-    Ok(())
+    files::carry_dir(&home.join("backups"), &fresh.join("backups"))
+        .map_err(|error| VaultError::io("keep backups/", error))
 }
 
 impl Vault {
@@ -220,7 +221,7 @@ fn beside(home: &Path, suffix: &str) -> PathBuf {
     home.with_file_name(name)
 }
 
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), VaultError> {
+pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), VaultError> {
     let path = dir.join(name);
     files::create_private(&path, bytes)
         .map_err(|error| VaultError::io(format!("write {}", path.display()), error))

@@ -4,6 +4,7 @@
 //! with an epoch say which records there are. [`Vault::reveal`] is the only way to a value and asks
 //! for a [`crate::audit::Intent`].
 
+mod automatic;
 mod backup;
 mod envelope;
 mod home;
@@ -24,6 +25,7 @@ use crate::{
     store::StoreError,
 };
 
+pub use automatic::{Backups, Reuse, Snapshot, backups, verify_backups};
 pub use backup::restore;
 pub use home::home_info;
 pub use key::VaultKey;
@@ -177,6 +179,8 @@ pub struct VerifyReport {
     pub epoch: u64,
     /// Everything that is wrong, each with its place.
     pub damage: Vec<String>,
+    /// The automatic backups.
+    pub backups: Backups,
 }
 
 impl VaultError {

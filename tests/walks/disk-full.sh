@@ -6,7 +6,7 @@ if [ -z "${DISK_FULL_INSIDE:-}" ]; then
   DISK_FULL_INSIDE=1 exec unshare -m bash "$0" "$@"
 fi
 source "$(dirname "$0")/lib.inc"
-trap '"$binary" lock >/dev/null 2>&1 || true; umount "$walk/disk" 2>/dev/null || true; rm -rf "$walk" || true' EXIT
+trap '"$binary" lock >/dev/null 2>&1 || true; umount "$walk/disk/small" "$walk/disk" 2>/dev/null || true; rm -rf "$walk" || true' EXIT
 mkdir "$walk/disk"
 mount -t tmpfs -o size=8m tmpfs "$walk/disk"
 export AUTHY_MCP_HOME="$walk/disk/home"
@@ -14,7 +14,8 @@ export AUTHY_MCP_HOME="$walk/disk/home"
 for number in 1 2 3; do printf 'sk-disk-full-%s-7Qm2vXz9' "$number" | "$binary" admin set "d/$number" >/dev/null; done
 head -c 200000 /dev/urandom >"$walk/big"
 "$binary" admin set d/big --from-file "$walk/big" >/dev/null
-"$binary" admin allow d --yes --secret d/1 -- touch "$walk/ran" >/dev/null 2>&1
+mkdir "$walk/out"
+"$binary" admin allow d --yes --write "$walk/out" --secret d/1 -- touch "$walk/out/ran" >/dev/null 2>&1
 
 fails() { # what it says must be a sentence, and no success
   local what=$1 said
@@ -27,7 +28,7 @@ fails() { # what it says must be a sentence, and no success
 for room in 0 64 512 768 1024 2048; do
   cat /dev/zero >"$walk/disk/full" 2>/dev/null || true
   [ "$room" = 0 ] || truncate -s -"${room}K" "$walk/disk/full"
-  rm -f "$walk/ran"
+  rm -f "$walk/out/ran"
   runs=$(grep -c '"event":"intent"' "$AUTHY_MCP_HOME/audit/log.jsonl" || true)
   if [ "$room" = 0 ]; then
     fails "set" "$binary" --no-daemon admin set d/4 --from-file "$walk/big"
@@ -37,9 +38,9 @@ for room in 0 64 512 768 1024 2048; do
     printf 'sk-disk-full-4-7Qm2vXz9' | "$binary" --no-daemon admin set d/4 >/dev/null 2>&1 || true
     "$binary" --no-daemon admin backup "$walk/disk/backup" >/dev/null 2>&1 || true
   fi
-  said=$("$binary" --no-daemon run --scope d -- touch "$walk/ran" 2>&1) || printf '%-24s %s\n' "run, ${room} KiB left" "$(head -n 1 <<<"$said")"
+  said=$("$binary" --no-daemon run --scope d -- touch "$walk/out/ran" 2>&1) || printf '%-24s %s\n' "run, ${room} KiB left" "$(head -n 1 <<<"$said")"
   now=$(grep -c '"event":"intent"' "$AUTHY_MCP_HOME/audit/log.jsonl" || true)
-  ! [ -e "$walk/ran" ] || [ "$now" -gt "$runs" ] || fail "a run without its record, with ${room} KiB left"
+  ! [ -e "$walk/out/ran" ] || [ "$now" -gt "$runs" ] || fail "a run without its record, with ${room} KiB left"
   rm -rf "$walk/disk/full" "$walk/disk/backup"
   "$binary" --no-daemon admin verify >/dev/null
   "$binary" --no-daemon admin audit verify >/dev/null
@@ -47,7 +48,25 @@ for room in 0 64 512 768 1024 2048; do
     [ "$("$binary" --no-daemon admin get "d/$number" --reveal --out -)" = "sk-disk-full-$number-7Qm2vXz9" ] || fail "d/$number is lost"
   done
 done
-"$binary" --no-daemon run --scope d -- touch "$walk/ran"
-[ -e "$walk/ran" ] || fail "space has returned, and nothing runs"
+"$binary" --no-daemon run --scope d -- touch "$walk/out/ran"
+[ -e "$walk/out/ran" ] || fail "space has returned, and nothing runs"
 [ "$("$binary" --no-daemon admin get d/big --reveal --out - | sha256sum)" = "$(sha256sum <"$walk/big")" ] || fail "d/big is lost"
+# An automatic backup that finds no room: the change is made, the warning says so, the backups before stay.
+[ "$(ls "$AUTHY_MCP_HOME/backups" | grep -c Z)" -ge 1 ] || fail "no automatic backup was made"
+mkdir "$walk/disk/small"
+mount -t tmpfs -o size=2m tmpfs "$walk/disk/small"
+cp -a "$AUTHY_MCP_HOME/backups/." "$walk/disk/small/" 2>/dev/null || true
+for part in "$walk"/disk/small/*Z; do mv "$part" "$walk/disk/small/20260101T000000Z" 2>/dev/null || true; done
+rm -rf "$AUTHY_MCP_HOME/backups"
+ln -s "$walk/disk/small" "$AUTHY_MCP_HOME/backups"
+"$binary" --no-daemon admin verify >/dev/null
+cat /dev/zero >"$walk/disk/small/full" 2>/dev/null || true
+said=$(printf 'sk-disk-full-5-7Qm2vXz9' | "$binary" --no-daemon admin set d/5 2>&1) || fail "no change without a backup: $said"
+grep -q 'no automatic backup could be' <<<"$said" && grep -qi 'no space' <<<"$said" || fail "a backup without room says nothing: $said"
+printf '%-24s %s\n' "automatic backup" "$(grep -o 'the change is made.*kept' <<<"$said" | head -n 1)"
+[ "$(ls -A "$walk/disk/small" | grep -c '^[.]part')" = 0 ] || fail "half a backup is left"
+"$binary" --no-daemon admin verify >/dev/null || fail "the backups before are gone"
+rm "$walk/disk/small/full"
+printf 'sk-disk-full-6-7Qm2vXz9' | "$binary" --no-daemon admin set d/6 >/dev/null 2>"$walk/said" && [ ! -s "$walk/said" ] || fail "space has returned, and no backup is made: $(cat "$walk/said")"
+"$binary" --no-daemon admin verify | grep -q '2 automatic backups' || fail "no second backup"
 echo "disk full: nothing lost"

@@ -63,6 +63,8 @@ pub(super) fn verify(admin: &Admin, out: &Output) -> Result<ExitCode, Failure> {
         let mut lines: Vec<String> = report.damage.iter().map(|what| format!("DAMAGED  {what}")).collect();
         let word = if good { "all is well" } else { "not all is well" };
         lines.push(format!("{word}: {} records read and compared, epoch {}", report.records, report.epoch));
+        let newest = report.backups.newest.map(|newest| newest.to_string());
+        lines.push(super::super::daemon::backups_line(report.backups.kept, newest.as_deref()));
         lines
     });
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(7) })

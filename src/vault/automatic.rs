@@ -1,0 +1,331 @@
+//! Automatic backups: dated directories, each of them whole, read back before it counts, and few enough to
+//! keep. Files that did not change are links to those of the backup before.
+//!
+//! ```text
+//! backups/20261125T174500Z/   as `admin backup` writes it
+//! backups/.part-…             one that is being written; nobody's once its writer is gone
+//! backups/keep.lock           one writer at a time
+//! ```
+//! `backups` may be a link to a directory on another disk. An identity that the operator keeps outside of the
+//! home is not copied into it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    HomeInfo, UnlockKind, VaultError, VaultKey,
+    backup::{MANIFEST, Manifest, RECORDS, write},
+    home, index,
+    open::Vault,
+    unlock,
+};
+use crate::store::files;
+
+/// The newest backups, whenever they were made.
+const NEWEST: usize = 3;
+/// Beside these the newest of so many days.
+const DAYS: usize = 7;
+/// And of so many weeks.
+const WEEKS: usize = 4;
+
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
+const PART: &str = ".part-";
+
+/// What there is of automatic backups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Backups {
+    /// How many are kept.
+    pub kept: usize,
+    /// When the newest was made.
+    pub newest: Option<Timestamp>,
+    /// What is wrong with them, each with its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
+}
+
+/// A backup that is not written yet: taken while the vault is held, written when it isn't any more.
+pub struct Snapshot {
+    dir: PathBuf,
+    key: VaultKey,
+    info: HomeInfo,
+    identity: Vec<(String, Vec<u8>)>,
+    manifest: Manifest,
+    fresh: Vec<(String, Vec<u8>)>,
+    before: Option<PathBuf>,
+}
+
+/// What of an earlier backup is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// What did not change, by link.
+    Unchanged,
+    /// Nothing: the one before is damaged.
+    Nothing,
+}
+
+/// Where a home's automatic backups lie.
+fn place(home: &Path) -> PathBuf {
+    home.join("backups")
+}
+
+/// The automatic backups of a home, without looking into them.
+pub fn backups(home: &Path) -> Backups {
+    let found = stamps(&place(home));
+    Backups { kept: found.len(), newest: found.last().copied(), damage: Vec::new() }
+}
+
+/// The automatic backups of a home, read and compared.
+pub fn verify_backups(home: &Path, key: &VaultKey) -> Backups {
+    let mut read = HashMap::new();
+    let dir = place(home);
+    let damage = stamps(&dir).into_iter().filter_map(|stamp| {
+        let name = name_of(stamp);
+        compare(&dir.join(&name), key, &mut read).err().map(|error| format!("backups/{name}: {error}"))
+    });
+    Backups { damage: damage.collect(), ..backups(home) }
+}
+
+impl Vault {
+    /// Takes what an automatic backup must hold; `None` where the newest holds it already, or there is nothing.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn snapshot(&self, reuse: Reuse) -> Result<Option<Snapshot>, VaultError> {
+        let key = &self.key.vault;
+        let dir = place(&self.home);
+        let before = stamps(&dir).last().map(|stamp| dir.join(name_of(*stamp)));
+        let before = before.filter(|_| reuse == Reuse::Unchanged);
+        let known = before.as_ref().and_then(|dir| manifest(dir, key).ok()).map(|manifest| manifest.records);
+        let known = known.unwrap_or_default();
+        let mut records = BTreeMap::new();
+        let mut fresh = Vec::new();
+        for bucket in self.root.pages.keys() {
+            for entry in self.page(*bucket)?.entries.values() {
+                let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
+                for version in &entry.versions {
+                    let name = format!("{}-{}.age", hex::encode(id), version.version);
+                    if known.get(&name) != Some(&version.digest) {
+                        fresh.push((name.clone(), self.record(entry, Some(version.version))?.0));
+                    }
+                    records.insert(name, version.digest.clone());
+                }
+            }
+        }
+        if records.is_empty() || (records == known && before.is_some()) {
+            return Ok(None);
+        }
+        let manifest = Manifest { vault_id: self.info.vault_id.clone(), epoch: self.root.epoch, records };
+        let identity = match (self.info.unlock, &self.info.identity_file) {
+            (UnlockKind::IdentityFile, Some(file)) if !file.starts_with(&self.home) => Vec::new(),
+            _ => unlock::identity_files(&self.home, &self.info, key)?,
+        };
+        let key = key.duplicate();
+        Ok(Some(Snapshot { dir, key, info: self.info.clone(), identity, manifest, fresh, before }))
+    }
+}
+
+impl Snapshot {
+    /// Writes it, reads it back, and lets go of backups that are not to be kept any longer. Says how many
+    /// records it has; `None` where another process is writing one.
+    ///
+    /// # Errors
+    /// [`VaultError`]: nothing of it is left, and the backups before are as they were.
+    pub fn keep(self, now: Timestamp) -> Result<Option<u64>, VaultError> {
+        let failed = |error| VaultError::io("write an automatic backup", error);
+        if !self.dir.is_dir() {
+            files::create_private_dir(&self.dir).map_err(failed)?;
+        }
+        let _lock = match files::lock(&self.dir.join("keep.lock"), Duration::ZERO) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            locked => locked.map_err(failed)?,
+        };
+        remove_parts(&self.dir);
+        let part = self.dir.join(format!("{PART}{}", name_of(now)));
+        let written = self.write(&part).and_then(|()| {
+            compare(&part, &self.key, &mut HashMap::new())?;
+            durable(&part, &self.dir.join(name_of(now))).map_err(failed)
+        });
+        if written.is_err() {
+            remove_parts(&self.dir);
+        }
+        written?;
+        prune(&self.dir);
+        Ok(Some(self.manifest.records.len() as u64))
+    }
+
+    fn write(&self, part: &Path) -> Result<(), VaultError> {
+        let failed = |error| VaultError::io("write an automatic backup", error);
+        files::create_private_dir(&part.join(RECORDS)).map_err(failed)?;
+        home::write(part, &self.info, &self.key)?;
+        for (name, bytes) in &self.identity {
+            write(part, name, bytes)?;
+        }
+        let fresh: BTreeSet<&str> = self.fresh.iter().map(|(name, _)| name.as_str()).collect();
+        for (name, bytes) in &self.fresh {
+            files::create_unsynced(&part.join(RECORDS).join(name), bytes).map_err(failed)?;
+        }
+        let linked = self.manifest.records.keys().filter(|name| !fresh.contains(name.as_str()));
+        for (name, before) in linked.zip(std::iter::repeat(self.before.as_ref())) {
+            let old = before.map(|dir| dir.join(RECORDS).join(name)).unwrap_or_default();
+            fs::hard_link(old, part.join(RECORDS).join(name))
+                .map_err(|_| VaultError::damaged(format!("the backup before has lost {RECORDS}/{name}")))?;
+        }
+        write(part, MANIFEST, &index::signed(&self.key, "manifest", &self.manifest))
+    }
+}
+
+/// Reads a backup and compares all of it with its manifest; each file once, however many backups have it.
+fn compare(dir: &Path, key: &VaultKey, read: &mut HashMap<(u64, u64), String>) -> Result<(), VaultError> {
+    home::checked(dir, key)?;
+    for (name, digest) in &manifest(dir, key)?.records {
+        let path = dir.join(RECORDS).join(name);
+        let found = fs::metadata(&path).and_then(|found| {
+            let inode = (found.dev(), found.ino());
+            if !read.contains_key(&inode) {
+                read.insert(inode, index::digest(&fs::read(&path)?));
+            }
+            Ok(read.get(&inode) == Some(digest))
+        });
+        if !found.unwrap_or(false) {
+            return Err(VaultError::damaged(format!("{RECORDS}/{name} is missing, cut or changed")));
+        }
+    }
+    Ok(())
+}
+
+fn manifest(dir: &Path, key: &VaultKey) -> Result<Manifest, VaultError> {
+    let bytes = fs::read(dir.join(MANIFEST)).map_err(|error| VaultError::io("read its manifest", error))?;
+    index::open_signed(key, "manifest", &bytes)
+        .ok_or_else(|| VaultError::damaged("its manifest is cut or changed"))
+}
+
+/// On the disk, and only then in its place.
+fn durable(part: &Path, place: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(File::open(part)?)?;
+    #[cfg(not(target_os = "linux"))]
+    rustix::fs::sync();
+    fs::rename(part, place)?;
+    File::open(place.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn name_of(stamp: Timestamp) -> String {
+    stamp.strftime(STAMP).to_string()
+}
+
+/// When the backups in a directory were made, oldest first.
+fn stamps(dir: &Path) -> Vec<Timestamp> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<Timestamp> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let parsed = jiff::civil::DateTime::strptime(STAMP, name.to_str()?).ok()?;
+            Some(parsed.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn remove_parts(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PART) {
+            // What stays is tried again the next time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Lets go of what is not to be kept: first out of sight, so that none is ever half there.
+fn prune(dir: &Path) {
+    let all = stamps(dir);
+    let kept = retained(&all);
+    for stamp in all.into_iter().filter(|stamp| !kept.contains(stamp)) {
+        let _ = fs::rename(dir.join(name_of(stamp)), dir.join(format!("{PART}{}", name_of(stamp))));
+    }
+    remove_parts(dir);
+}
+
+/// Which of these are kept: the newest, the newest of each of the last days that have one, and of each of the
+/// last weeks (Monday to Sunday, UTC).
+fn retained(oldest_first: &[Timestamp]) -> BTreeSet<Timestamp> {
+    let newest_first = || oldest_first.iter().rev().copied();
+    let mut kept: BTreeSet<Timestamp> = newest_first().take(NEWEST).collect();
+    kept.extend(newest_of_each(newest_first(), DAYS, date));
+    kept.extend(newest_of_each(newest_first(), WEEKS, |stamp| {
+        let week = date(stamp).iso_week_date();
+        (week.year(), week.week())
+    }));
+    kept
+}
+
+fn date(stamp: Timestamp) -> Date {
+    stamp.to_zoned(TimeZone::UTC).date()
+}
+
+fn newest_of_each<K: PartialEq>(
+    newest_first: impl Iterator<Item = Timestamp>,
+    most: usize,
+    period: impl Fn(Timestamp) -> K,
+) -> Vec<Timestamp> {
+    let mut found: Vec<(K, Timestamp)> = Vec::new();
+    for stamp in newest_first {
+        let period = period(stamp);
+        if found.len() < most && found.last().is_none_or(|(last, _)| *last != period) {
+            found.push((period, stamp));
+        }
+    }
+    found.into_iter().map(|(_, stamp)| stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_newest_of_each_day_and_week_are_kept() {
+        // One every six hours for sixty days: 2026-11-25 is a Wednesday.
+        let end = at("2026-11-25T18:00:00Z").as_second();
+        let all: Vec<Timestamp> =
+            (0..240).rev().map(|n| Timestamp::from_second(end - n * 6 * 3600).unwrap()).collect();
+        let kept: Vec<String> = retained(&all).into_iter().map(name_of).collect();
+        let right = [
+            "20261108T180000Z", // the week before the two below
+            "20261115T180000Z",
+            "20261119T180000Z",
+            "20261120T180000Z",
+            "20261121T180000Z",
+            "20261122T180000Z", // also its week's
+            "20261123T180000Z",
+            "20261124T180000Z",
+            "20261125T060000Z",
+            "20261125T120000Z",
+            "20261125T180000Z",
+        ];
+        assert_eq!(kept, right);
+    }
+
+    #[test]
+    fn few_are_all_kept_and_many_are_bounded() {
+        assert!(retained(&[]).is_empty());
+        let few = [at("2020-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")];
+        assert_eq!(retained(&few).len(), 2, "however old");
+        let busy: Vec<Timestamp> =
+            (0..5000).map(|n| Timestamp::from_second(1_790_000_000 + n * 700).unwrap()).collect();
+        let kept = retained(&busy);
+        assert!(kept.len() <= NEWEST + DAYS + WEEKS, "{}", kept.len());
+        assert!(kept.contains(busy.last().unwrap()));
+    }
+}
