@@ -17,6 +17,8 @@ mod attacks;
 mod backups;
 #[path = "it/hosted.rs"]
 mod hosted;
+#[path = "it/log.rs"]
+mod log;
 #[path = "it/runs.rs"]
 mod runs;
 #[path = "it/stage.rs"]

@@ -19,6 +19,7 @@ mod refuse;
 mod resolve;
 mod service;
 mod session;
+mod trace;
 mod upkeep;
 
 use std::{

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Answer, Broker, Caller, Opened, Refused, api,
@@ -19,6 +20,7 @@ use super::{
     refusal::{Code, Refusal},
     refuse,
     session::Session,
+    trace::{Step, Trace},
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
@@ -47,6 +49,7 @@ struct Admitted {
     launch: Launch,
     needles: NeedleSet,
     audit: AuditLog,
+    trace: Trace,
     _place: limits::Place,
 }
 
@@ -99,14 +102,14 @@ impl Broker {
         let broker = Arc::clone(self);
         let caller = caller.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
-        let Admitted { intent, mut launch, needles, audit, _place } = admitted;
+        let Admitted { intent, mut launch, needles, audit, mut trace, _place } = admitted;
         let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
             launch.sandbox.given.push(PathBuf::from(&socket));
             launch.env.insert(name, socket.into());
         }
         let started = Instant::now();
-        let done = run::pass_through(launch, needles.clone(), None).await;
+        let done = run::pass_through(launch, needles.clone(), None).instrument(trace.span()).await;
         let facts = match &done {
             Ok(passed) => OutcomeFacts {
                 file_hits: contain::lines(&passed.file_hits, &needles),
@@ -114,7 +117,8 @@ impl Broker {
             },
             Err(_) => outcome_facts(Ending::FailedToStart, started.elapsed(), &Counts::default()),
         };
-        self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
+        trace.ran(&facts.outcome, None, started.elapsed());
+        self.conclude(audit, intent, facts, trace).await.map_err(|refusal| self.refused(refusal))?;
         done.map(|passed| passed.ending).map_err(|error| self.refused(refuse::from_run(error)))
     }
 
@@ -127,12 +131,13 @@ impl Broker {
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(&self);
         let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
-        let Admitted { intent, launch, needles, audit, _place } = admitted;
+        let Admitted { intent, launch, needles, audit, mut trace, _place } = admitted;
         let terms = run_terms(&intent).clone();
         let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
         let ended = either(cancel, self.closing.clone());
-        let output = run::execute(launch, needles.clone(), progress, ended, None).await;
+        let running = run::execute(launch, needles.clone(), progress, ended, None);
+        let output = running.instrument(trace.span()).await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
             Ok(output) => OutcomeFacts {
@@ -141,7 +146,9 @@ impl Broker {
             },
             Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
         };
-        self.conclude(audit, intent, facts).await.map_err(|refusal| self.refused(refusal))?;
+        let whole = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
+        trace.ran(&facts.outcome, output.as_ref().ok().map(|output| output.setup), whole);
+        self.conclude(audit, intent, facts, trace).await.map_err(|refusal| self.refused(refusal))?;
         let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
         Ok(Answer { body: result(output, &terms, &run_id, sandbox), needles })
     }
@@ -152,21 +159,31 @@ impl Broker {
         audit: AuditLog,
         intent: Intent,
         facts: OutcomeFacts,
+        mut trace: Trace,
     ) -> Result<(), Refusal> {
         blocking(move || audit.record_outcome(intent, facts)).await.map_err(refuse::from_audit)?;
+        trace.step(Step::Conclude);
         self.anchor_soon();
         Ok(())
     }
 
     fn admit(&self, caller: &Caller, params: &RunParams, near: Option<PathBuf>) -> Result<Admitted, Refused> {
-        let mut open = self.open().map_err(|refusal| self.refused(refusal))?;
+        let mut trace = Trace::begin();
+        let mut open = self.open().map_err(|refusal| {
+            trace.refused(&refusal);
+            self.refused(refusal)
+        })?;
+        trace.step(Step::Open);
         let mut who = Who::default();
-        let admitted = self.admit_in(&mut open, &mut who, caller, params, near);
+        let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
         match admitted {
             Ok((intent, launch, needles, place)) => {
-                Ok(Admitted { intent, launch, needles, audit: open.audit, _place: place })
+                Ok(Admitted { intent, launch, needles, audit: open.audit, trace, _place: place })
             }
-            Err(refusal) => Err(self.refused(self.record_denial(&mut open, who, params, refusal))),
+            Err(refusal) => {
+                trace.refused(&refusal);
+                Err(self.refused(self.record_denial(&mut open, who, params, refusal)))
+            }
         }
     }
 
@@ -174,6 +191,7 @@ impl Broker {
         &self,
         open: &mut Opened,
         who: &mut Who,
+        trace: &mut Trace,
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
@@ -182,6 +200,7 @@ impl Broker {
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
+        trace.scope(&session.scope);
 
         let request = self.request(params, &session, near)?;
         let facts =
@@ -190,6 +209,7 @@ impl Broker {
             Decision::Deny(denial) => return Err(refuse::from_denial(denial)),
             Decision::Allow(allowed) => allowed,
         };
+        trace.step(Step::Policy);
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
         let plan = self.plan(terms)?;
@@ -199,7 +219,10 @@ impl Broker {
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
         let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
+        trace.allowed(intent.run_id(), run_terms(&intent));
+        trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain));
+        trace.step(Step::Reveal);
         match prepared {
             Ok((launch, needles)) => Ok((intent, launch, needles, place)),
             Err(refusal) => {

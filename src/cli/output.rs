@@ -10,7 +10,10 @@ use std::{
 };
 
 use serde::Serialize;
-use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{format::FmtSpan, writer::BoxMakeWriter},
+};
 
 use crate::broker::admin::{Failure, FailureKind};
 use crate::policy::{Finding, Severity};
@@ -130,6 +133,8 @@ pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_ansi(false)
+        // A run is one line, when it has ended: its span says all that there is to say.
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(writer);
     // One process logs once; a second call changes nothing.
     let _ = subscriber.try_init();

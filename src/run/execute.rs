@@ -53,6 +53,7 @@ pub async fn execute(
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
+    let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
     let out = Reader::start(out, 1, Capture::new(&needles, launch.output_limit), progress.clone());
     let err = Reader::start(err, 2, Capture::new(&needles, launch.output_limit), progress);
@@ -75,6 +76,7 @@ pub async fn execute(
         stderr: Stream { text: err.text, truncated: err.truncated },
         counts,
         file_hits: look_at_files(&stage, &launch, needles).await,
+        setup,
         duration: started.elapsed(),
     })
 }

@@ -156,6 +156,8 @@ pub struct RunOutput {
     pub counts: Counts,
     /// Files that it wrote and that hold a secret.
     pub file_hits: Vec<FileHit>,
+    /// Of that, how long until the program was started.
+    pub setup: Duration,
     /// How long it took.
     pub duration: Duration,
 }

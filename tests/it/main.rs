@@ -17,6 +17,7 @@ mod backups;
 mod damage;
 mod durability;
 mod files;
+mod log;
 mod runs;
 mod stage;
 mod states;
