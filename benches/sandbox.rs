@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use authy_mcp::{
     name::RunId,
     policy::{CwdTerm, HomeMode, Network, SandboxTerms},
     redact::NeedleSet,
-    run::{self, Launch, Machine, Plan, Sandbox},
+    run::{self, Launch, Machine, Plan, Sandbox, Spares, Supervisors},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -66,16 +67,20 @@ fn main() {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
         Plan::make(&terms, &machine).expect("this machine can contain")
     };
-    let by_run = |plan: Plan| {
-        let (runtime, plan) = (&runtime, plan);
-        move || runtime.block_on(once(plan.clone()))
+    let binary = || env!("CARGO_BIN_EXE_authy-mcp").into();
+    let (ahead, fresh) =
+        [Spares::Kept, Spares::None].map(|spares| Supervisors::new(binary(), None, spares)).into();
+    let by_run = |plan: Plan, supervisors: &Arc<Supervisors>| {
+        let (runtime, supervisors) = (&runtime, Arc::clone(supervisors));
+        move || runtime.block_on(once(plan.clone(), &supervisors))
     };
     println!("the sandbox here: {}", contained(Network::None));
     let mut ways: Vec<Way<'_>> = vec![
         ("bare spawn", Box::new(|| spawn(Command::new(TRUE)))),
-        ("authy-mcp, no sandbox", Box::new(by_run(Plan::none()))),
-        ("authy-mcp, network none", Box::new(by_run(contained(Network::None)))),
-        ("authy-mcp, network open", Box::new(by_run(contained(Network::Open)))),
+        ("authy-mcp, no sandbox", Box::new(by_run(Plan::none(), &ahead))),
+        ("authy-mcp, network none", Box::new(by_run(contained(Network::None), &ahead))),
+        ("authy-mcp, network open", Box::new(by_run(contained(Network::Open), &ahead))),
+        ("the same, the first run", Box::new(by_run(contained(Network::None), &fresh))),
     ];
     let others: [(&str, &str, &[&str]); 3] = [
         ("bwrap --unshare-all", "bwrap", BWRAP),
@@ -129,10 +134,10 @@ fn spawn(mut command: Command) {
     assert!(status.expect("it starts").success());
 }
 
-async fn once(plan: Plan) {
+async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
     let launch = Launch {
         run_id: RunId::random(),
-        supervisor: env!("CARGO_BIN_EXE_authy-mcp").into(),
+        supervisors: Arc::clone(supervisors),
         program: TRUE.into(),
         pin: None,
         chain: Vec::new(),

@@ -38,7 +38,7 @@ use crate::{
     audit::AuditLog,
     name::{GrantId, ScopeName},
     redact::NeedleSet,
-    run::{Machine, Process, RunAs},
+    run::{Machine, Process, RunAs, Spares, Supervisors},
     vault::{Opener, Vault},
 };
 use keys::{KeyRing, Keys};
@@ -107,6 +107,8 @@ pub struct Settings {
     pub opener: Option<Opener>,
     /// This binary, which supervises runs.
     pub supervisor: PathBuf,
+    /// Whether supervisors are started ahead.
+    pub spares: Spares,
     /// The user's home directory.
     pub user_home: PathBuf,
     /// What no run sees.
@@ -138,16 +140,15 @@ pub struct Broker {
     backup_problem: Mutex<Option<String>>,
     tasks: TaskTracker,
     closing: CancellationToken,
+    supervisors: Arc<Supervisors>,
     machine: OnceLock<Machine>,
 }
 
 /// The settings less the opener, which the key ring took.
 struct Place {
     home: PathBuf,
-    supervisor: PathBuf,
     user_home: PathBuf,
     hidden: Hidden,
-    run_as: Option<RunAs>,
 }
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
@@ -162,13 +163,8 @@ impl Broker {
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             keyring: KeyRing::new(&settings.home, settings.opener),
-            settings: Place {
-                home: settings.home,
-                supervisor: settings.supervisor,
-                user_home: settings.user_home,
-                hidden: settings.hidden,
-                run_as: settings.run_as,
-            },
+            settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
+            supervisors: Supervisors::new(settings.supervisor, settings.run_as, settings.spares),
             machine: OnceLock::new(),
             needles: needles::ScopeNeedles::default(),
             limits: limits::Limiter::default(),
@@ -249,7 +245,7 @@ impl Broker {
 
     /// What this machine gives to contain a run; looked at once.
     pub fn machine(&self) -> &Machine {
-        self.machine.get_or_init(|| Machine::look(&self.settings.supervisor))
+        self.machine.get_or_init(|| Machine::look(self.supervisors.binary()))
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

@@ -273,8 +273,7 @@ impl Broker {
         let argv0 = params.command.first().cloned().unwrap_or_default();
         Launch {
             run_id,
-            supervisor: self.settings.supervisor.clone(),
-            run_as: self.settings.run_as.clone(),
+            supervisors: Arc::clone(&self.supervisors),
             program: terms.program.clone(),
             pin: terms.pin,
             chain: Vec::new(),

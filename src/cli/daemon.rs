@@ -30,7 +30,7 @@ use crate::{
         Starter, Status, Trust,
     },
     policy,
-    run::{self, Process, RunAs},
+    run::{self, Process, RunAs, Spares},
     vault::{self, HomeInfo, Opener, UnlockKind},
 };
 
@@ -292,6 +292,7 @@ fn host(
         home: home.to_owned(),
         opener,
         supervisor: open::binary()?,
+        spares: Spares::Kept,
         user_home,
         hidden: open::hidden(globals, home, Some(info))?,
         run_as: place.run_as,

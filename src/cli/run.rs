@@ -21,7 +21,7 @@ use crate::{
     config,
     local_api::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
     name::{EnvName, ScopeName},
-    run::{Ending, Process},
+    run::{Ending, Process, Spares},
     vault::{self, HomeInfo},
 };
 
@@ -68,7 +68,7 @@ const NOT_FOUND: u8 = 127;
 pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let out = Output::new(globals.json);
     let settings = match serve::settings(globals) {
-        Ok(settings) => settings,
+        Ok(settings) => Settings { spares: Spares::None, ..settings },
         Err(failure) => {
             out.failure(&failure);
             return Ok(ExitCode::from(NOT_RUN));

@@ -27,6 +27,7 @@ use crate::{
     local_api::{self, Client, Socket},
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
+    run::Spares,
     vault,
 };
 
@@ -100,6 +101,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
     Ok(Settings {
         opener,
         supervisor: open::binary()?,
+        spares: Spares::Kept,
         user_home: config::user_home().map_err(open::environment)?,
         hidden: open::hidden(globals, &home, info.as_ref())?,
         home,

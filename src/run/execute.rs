@@ -5,6 +5,7 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     path::PathBuf,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ use super::{
     Ending, FileHit, Launch, OnListening, Piece, RunAs, RunError, RunOutput, SUPERVISE, Stream, scan,
     stage::Stage,
     supervisor::Role,
+    supervisors::{Supervisor, Supervisors},
     tree::{self, Registered},
     wire::{self, First, Order, Report, Session},
 };
@@ -143,6 +145,8 @@ pub(super) struct Supervised {
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
     left: Option<Left>,
+    supervisors: Arc<Supervisors>,
+    role: Role,
     _registered: Option<Registered>,
 }
 
@@ -153,35 +157,23 @@ impl Supervised {
         streams: [OwnedFd; 3],
         listening: Option<OnListening>,
     ) -> Result<Self, RunError> {
-        let (mut ours, theirs) = StdUnixStream::pair().map_err(setup)?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the supervisor is started here; it starts what was decided"
-        )]
-        let mut command = tokio::process::Command::new(&launch.supervisor);
-        let child = command
-            .args([SUPERVISE, stage.role.word()])
-            .args(launch.run_as.iter().flat_map(RunAs::words))
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| RunError::io("start its supervisor", error))?;
-        let registered = child.id().map(Registered::new);
-        drop(command);
-        wire::send(&mut ours, streams, &stage.spec)
-            .map_err(|error| RunError::io("instruct its supervisor", error))?;
+        let supervisor = launch
+            .supervisors
+            .instruct(stage.role, &streams, &stage.spec)
+            .map_err(|error| RunError::io("start and instruct its supervisor", error))?;
+        // The program's ends are its own from here on: its end is seen by them.
+        drop(streams);
+        let Supervisor { socket: mut ours, child, registered } = supervisor;
         let ended = listen(&mut ours, launch, listening).await?;
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
-        let left = launch.run_as.clone().map(|run_as| Left {
-            supervisor: launch.supervisor.clone(),
+        let supervisors = Arc::clone(&launch.supervisors);
+        let left = supervisors.run_as().cloned().map(|run_as| Left {
+            supervisor: supervisors.binary().to_owned(),
             run_as,
             scratch: stage.spec.scratch.clone(),
         });
-        Ok(Self { socket, child, ended, left, _registered: registered })
+        Ok(Self { socket, child, ended, left, supervisors, role: stage.role, _registered: registered })
     }
 
     /// Waits for the end; ends the tree when the time is over or the caller wants it.
@@ -238,6 +230,7 @@ impl Supervised {
         if let Some(left) = &self.left {
             left.remove();
         }
+        self.supervisors.prepare(self.role);
         (report, forced)
     }
 }
@@ -316,7 +309,7 @@ pub(super) fn output() -> io::Result<(OwnedFd, pipe::Receiver)> {
 /// A task that reads one stream, whatever happens to whoever waits for it.
 struct Reader {
     task: JoinHandle<()>,
-    capture: std::sync::Arc<std::sync::Mutex<Option<Capture>>>,
+    capture: Arc<std::sync::Mutex<Option<Capture>>>,
 }
 
 impl Reader {
@@ -326,8 +319,8 @@ impl Reader {
         capture: Capture,
         progress: Option<mpsc::Sender<Piece>>,
     ) -> Self {
-        let capture = std::sync::Arc::new(std::sync::Mutex::new(Some(capture)));
-        let shared = std::sync::Arc::clone(&capture);
+        let capture = Arc::new(std::sync::Mutex::new(Some(capture)));
+        let shared = Arc::clone(&capture);
         let task = tokio::spawn(async move {
             let mut chunk = vec![0; CHUNK];
             while let Ok(length @ 1..) = pipe.read(&mut chunk).await {

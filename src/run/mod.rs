@@ -15,11 +15,12 @@ pub mod sandbox;
 mod scan;
 mod stage;
 mod supervisor;
+mod supervisors;
 mod tree;
 mod user;
 mod wire;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     name::{EnvName, RunId, SecretName},
@@ -37,6 +38,7 @@ pub use sandbox::{Machine, Plan};
 pub use scan::{Fate, FileHit};
 pub use stage::system_path;
 pub use supervisor::supervise;
+pub use supervisors::{Spares, Supervisors};
 pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
 pub use user::{RunAs, RunAsError};
 
@@ -47,10 +49,8 @@ pub const SUPERVISE: &str = "__supervise";
 pub struct Launch {
     /// The run's identity.
     pub run_id: RunId,
-    /// This binary, which supervises.
-    pub supervisor: PathBuf,
-    /// The user that the run is of, where it is not this process's own.
-    pub run_as: Option<RunAs>,
+    /// Where its supervisor comes from.
+    pub supervisors: Arc<Supervisors>,
     /// The program, absolute.
     pub program: PathBuf,
     /// SHA-256 that it must have.

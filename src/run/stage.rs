@@ -67,7 +67,7 @@ impl Stage {
         let written = written.filter(|place| place.seen == Seen::Write).map(|place| place.path.clone());
         let written = written.collect();
         let env = environment(launch, scratch.path(), &own)?;
-        if let Some(run_as) = &launch.run_as {
+        if let Some(run_as) = launch.supervisors.run_as() {
             run_as
                 .own(scratch.path())
                 .map_err(|error| RunError::io("hand its private directory to its user", error))?;

@@ -17,7 +17,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, WaitOptions, kill_process, waitpid},
+    process::{Pid, Signal, WaitOptions, kill_process, wait},
 };
 
 #[cfg(target_os = "linux")]
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// What this binary is started as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     /// The supervisor of a run outside of namespaces.
     Plain,
@@ -227,7 +227,7 @@ fn watch(socket: &UnixStream, program: Pid) -> io::Result<Report> {
     let ending = Ending::of(program);
     let mut orders = Some(socket.try_clone()?);
     loop {
-        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == program {
                 return Ok(Report::of(status));
             }

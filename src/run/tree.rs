@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid};
 
 use super::process::parent;
 
@@ -48,8 +48,8 @@ pub(super) fn signal_all(signal: Signal) {
 /// are ended, then killed, until none is left. This process must be the subreaper of the tree.
 pub(super) fn end_all() {
     for _ in 0..PASSES {
-        reap_all();
-        if descendants().is_empty() {
+        // Whoever has no child has no descendant either: orphans fall to this process.
+        if reap_all() == Children::None || descendants().is_empty() {
             return;
         }
         signal_all(Signal::STOP);
@@ -58,9 +58,22 @@ pub(super) fn end_all() {
     }
 }
 
+/// Whether anything is left below this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Children {
+    None,
+    Some,
+}
+
 /// Reaps whatever has ended.
-pub(super) fn reap_all() {
-    while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+fn reap_all() -> Children {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Err(rustix::io::Errno::CHILD) => return Children::None,
+            _ => return Children::Some,
+        }
+    }
 }
 
 /// Supervisors of this process that are alive.

@@ -124,7 +124,7 @@ impl Report {
 }
 
 /// Hands a supervisor the child's three streams, and what to start.
-pub(super) fn send(socket: &mut UnixStream, streams: [OwnedFd; 3], spec: &Spec) -> io::Result<()> {
+pub(super) fn send(socket: &mut UnixStream, streams: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
     let json = Zeroizing::new(serde_json::to_vec(spec).map_err(io::Error::other)?);
     let length = u32::try_from(json.len()).map_err(io::Error::other)?.to_be_bytes();
     let borrowed = [streams[0].as_fd(), streams[1].as_fd(), streams[2].as_fd()];

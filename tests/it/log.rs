@@ -18,9 +18,16 @@ fn a_run_is_one_line_with_its_steps() {
         line.to_owned()
     };
     let line = run(&["echo", "an-argument-of-nobodys-business"]);
-    for field in
-        ["run=\"r_", "scope=\"s\"", "rules=\"one\"", "policy_us=", "audit_us=", "reveal_us=", "conclude_us=", "outcome=\"exited\""]
-    {
+    for field in [
+        "run=\"r_",
+        "scope=\"s\"",
+        "rules=\"one\"",
+        "policy_us=",
+        "audit_us=",
+        "reveal_us=",
+        "conclude_us=",
+        "outcome=\"exited\"",
+    ] {
         assert!(line.contains(field), "{field}: {line}");
     }
     assert!(!line.contains("nobodys-business") && !line.contains(VALUE), "{line}");

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, wait};
 
 use super::{
     super::{Containment, Place, Seen, Shape},
@@ -88,7 +88,7 @@ fn live(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Res
 /// Reaps whatever ends, until it is the program.
 fn reap_until(program: Pid) -> Report {
     loop {
-        match waitpid(None, WaitOptions::empty()) {
+        match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == program => return Report::of(status),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return Report::Signaled(9),
