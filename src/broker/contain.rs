@@ -1,6 +1,6 @@
 //! What contains a run, and what it is: the policy's terms held against this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     Broker,
@@ -34,14 +34,18 @@ impl Broker {
 
     pub(super) fn sandbox(&self, plan: Plan, terms: &RunTerms) -> Sandbox {
         let hidden = &self.settings.hidden;
-        let projects = match &terms.cwd {
-            CwdTerm::Private => Vec::new(),
-            CwdTerm::Within { dir, .. } => hidden.in_projects.iter().map(|name| dir.join(name)).collect(),
+        let cwd = match &terms.cwd {
+            CwdTerm::Private => None,
+            CwdTerm::Within { dir, .. } => Some(dir.as_path()),
         };
+        let shown = terms.sandbox.read.iter().chain(&terms.sandbox.write).map(PathBuf::as_path);
+        let projects = cwd.into_iter().flat_map(Path::ancestors).chain(shown);
+        let covered = projects.flat_map(|dir| hidden.in_projects.iter().map(|name| dir.join(name))).collect();
         Sandbox {
             plan,
             terms: terms.sandbox.clone(),
-            hidden: hidden.places.iter().cloned().chain(projects).collect(),
+            hidden: hidden.places.clone(),
+            covered,
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
             given: Vec::new(),
             listen: Vec::new(),

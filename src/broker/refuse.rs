@@ -144,6 +144,11 @@ pub(super) fn from_run(error: RunError) -> Refusal {
             message,
             "ask the operator to make it, or to leave it out of the policy's write",
         ),
+        RunError::CantHide(_) => Refusal::new(
+            Code::SandboxUnavailable,
+            message,
+            "ask the operator to run: authy-mcp doctor, which says how to get namespaces, or to write to less",
+        ),
         RunError::NotContained(_) => {
             Refusal::new(Code::SandboxUnavailable, message, "ask the operator to run: authy-mcp doctor")
         }

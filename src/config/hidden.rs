@@ -69,12 +69,63 @@ const CREDENTIALS: &[&str] = &[
     ".config/opencode",
     ".config/zed",
     ".config/Code/User",
+    ".local/share/opencode",
+    ".wrangler",
+    ".config/.wrangler",
+    ".config/configstore",
+    ".config/netlify",
+    ".local/share/com.vercel.cli",
+    ".fly",
+    ".config/hcloud",
+    ".config/ngrok",
+    ".cloudflared",
+    ".databrickscfg",
+    ".sentryclirc",
+    ".huggingface",
+    ".cache/huggingface/token",
+    ".composer/auth.json",
+    ".config/composer/auth.json",
+    ".bundle/config",
+    ".subversion/auth",
+    ".boto",
+    ".s3cfg",
+    ".config/keepassxc",
+    ".config/BraveSoftware",
+    ".config/microsoft-edge",
+    ".config/Slack",
+    ".config/discord",
+    ".Xauthority",
+    ".ICEauthority",
+    ".mysql_history",
+    ".sqlite_history",
+    ".rediscli_history",
+    ".viminfo",
+    // Where container engines, virtual machines and key agents keep their sockets.
+    ".colima",
+    ".lima",
+    ".orbstack",
+    ".rd",
+    ".minikube",
+    ".local/share/containers",
+    ".local/share/docker",
+    ".1password",
+    ".bitwarden-ssh-agent.sock",
     "Library/Keychains",
     "Library/Application Support/Claude",
 ];
 
+/// Below a project, beside where [`CLIENTS`] have theirs.
+const IN_PROJECTS: &[&str] = &[
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".codex/config.toml",
+    ".claude/settings.local.json",
+    ".roo/mcp.json",
+    ".amazonq/mcp.json",
+];
+
 /// Sockets and state outside of it that are as good as being the user.
-const SOCKETS: &[&str] = &["/run/docker.sock", "/var/run/docker.sock", "/run/podman", "/run/dbus"];
+const SOCKETS: &[&str] = &["/run/docker.sock", "/var/run/docker.sock", "/run/podman", "/run/dbus", "/run/user"];
 
 /// Credentials, clients' configurations, sockets: hidden unless a policy names them.
 pub fn hidden_places(user_home: &Path) -> Vec<PathBuf> {
@@ -91,7 +142,7 @@ pub fn hidden_in_projects() -> Vec<PathBuf> {
         let (here, there) = (client.file(nowhere, Path::new("/a"))?, client.file(nowhere, Path::new("/b"))?);
         (here != there).then(|| here.strip_prefix("/a").map(Path::to_path_buf).ok()).flatten()
     });
-    files.collect()
+    files.chain(IN_PROJECTS.iter().map(PathBuf::from)).collect()
 }
 
 #[cfg(test)]

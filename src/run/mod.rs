@@ -94,6 +94,8 @@ pub struct Sandbox {
     pub terms: SandboxTerms,
     /// Credentials and clients' configurations: not seen unless the policy names them.
     pub hidden: Vec<PathBuf>,
+    /// Clients' configurations in projects, likewise.
+    pub covered: Vec<PathBuf>,
     /// The vault and the daemon's sockets: never seen.
     pub never: Vec<PathBuf>,
     /// Sockets that the run is given.
@@ -109,6 +111,7 @@ impl Sandbox {
             plan: Plan::none(),
             terms: SandboxTerms::default(),
             hidden: Vec::new(),
+            covered: Vec::new(),
             never: Vec::new(),
             given: Vec::new(),
             listen: Vec::new(),
@@ -189,6 +192,9 @@ pub enum RunError {
     /// A path to be written isn't there.
     #[error("{} isn't there, or can't be made", .0.display())]
     NoSuchPlace(PathBuf),
+    /// Something that no run sees lies where it may write, and there are no mounts to cover it.
+    #[error("{} lies where the run may write, and can't be kept from it without namespaces", .0.display())]
+    CantHide(PathBuf),
     /// A step of containing it failed.
     #[error("the run can't be contained: {0}")]
     NotContained(String),

@@ -109,7 +109,7 @@ fn contain(
     cwd: Option<&Path>,
     scratch: &Path,
 ) -> Result<Option<Containment>, RunError> {
-    let Sandbox { plan, terms, hidden, never, given, listen } = &launch.sandbox;
+    let Sandbox { plan, terms, hidden, covered, never, given, listen } = &launch.sandbox;
     if plan.shape == Shape::None {
         return Ok(None);
     }
@@ -126,7 +126,9 @@ fn contain(
         home: (launch.home == HomeMode::User).then_some(launch.user_home.as_path()),
         program: &started_as(launch),
         copies: &copies,
+        shape: plan.shape,
         hidden,
+        covered,
         never,
         given,
     })?;
@@ -137,6 +139,7 @@ fn contain(
         root: scratch.join("root"),
         listen: listen.clone(),
         landlock: plan.landlock,
+        given: !given.is_empty(),
         terminal: session == Session::Shared,
     }))
 }

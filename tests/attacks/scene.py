@@ -3,7 +3,7 @@
 `scene.py BINARY PYTHON DIR`, as the user whose runs they are; prints a line of JSON: what contained the runs, and for
 each way whether it got through, without a sandbox and in it.
 """
-import json, os, re, shutil, socket, subprocess, sys, threading, time
+import ctypes, json, os, re, shutil, socket, subprocess, sys, threading, time
 
 binary, python, scene_dir = sys.argv[1:4]
 here = os.path.dirname(os.path.abspath(__file__))
@@ -82,8 +82,8 @@ def try_all(scope, scene):
         sys.exit(f"{scope}: the run ended early: {json.dumps(result)[:2000]}")
     time.sleep(0.3)
     noted = open(scene["signals"]).read()
-    if scope != "off" and noted:
-        ways["signal every process"] = [True, "the victim noted: " + ", ".join(sorted(set(noted.split("\n"))))]
+    if scope != "off" and "signal" in noted:
+        ways["signal every process"] = [True, "somebody outside was signalled"]
     for directory in ("/dev/shm", "/tmp"):
         left = f"{directory}/{scene['left']}"
         ways[f"leave a file in the machine's {directory}"] = [os.path.exists(left), "it is there" if os.path.exists(left) else "it isn't there"]
@@ -113,11 +113,14 @@ def swap(ended, aside):
     """An agent with a shell of its own: a written place is a directory, and in the next moment a link to ~/.ssh."""
     os.symlink(home + "/.ssh", aside)
     while not ended.is_set():
-        os.rename(dist, dist + ".real")
-        os.rename(aside, dist)
-        os.rename(dist, aside)
-        os.rename(dist + ".real", dist)
+        exchange(dist, aside)
+        exchange(dist, aside)
     os.unlink(aside)
+
+
+def exchange(one, other):
+    if ctypes.CDLL(None).renameat2(-100, one.encode(), -100, other.encode(), 2) != 0:
+        sys.exit("the written place can't be exchanged")
 
 
 def race(scope):
@@ -125,10 +128,10 @@ def race(scope):
     ended = threading.Event()
     swapping = threading.Thread(target=swap, args=(ended, project + "/aside"))
     swapping.start()
-    got = False
+    got = os.path.exists(home + "/.ssh/by-the-run") and os.unlink(home + "/.ssh/by-the-run")
     for _ in range(25):
         result = run(scope, ["/bin/sh", "-c", "cat dist/id_ed25519; echo > dist/by-the-run; sleep 0.05; cat dist/id_ed25519"])
-        got |= marker in result.get("stdout", "") or os.path.exists(home + "/.ssh/by-the-run")
+        got = got or marker in result.get("stdout", "") or os.path.exists(home + "/.ssh/by-the-run")
     ended.set()
     swapping.join()
     return got
@@ -196,7 +199,7 @@ def main():
                 ways[name] = [answer[0], answer[1] + " (where the home may be read)"]
         # What the policy lets be read is no way out.
         name = "swap a written place while runs start"
-        control[name], ways[name] = [race("off"), ""], [race("tight"), "every run was kept from it"]
+        control[name], ways[name] = [race("off"), ""], [race("tight"), "where a link led"]
     finally:
         ended.set()
         changing.join()

@@ -29,8 +29,8 @@ mq = scene["mq"]
 libc.syscall(180 if os.uname().machine == "aarch64" else 240, mq.encode(), os.O_RDWR | os.O_CREAT, 0o600, 0)
 
 listening, datagram = [], []
-for name, path in {**scene["sockets"], **scene["datagrams"]}.items():
-    kind = socket.SOCK_STREAM if name in scene["sockets"] else socket.SOCK_DGRAM
+streams = [(socket.SOCK_STREAM, *item) for item in scene["sockets"].items()]
+for kind, name, path in streams + [(socket.SOCK_DGRAM, *item) for item in scene["datagrams"].items()]:
     own = socket.socket(socket.AF_UNIX, kind)
     own.bind("\0" + path[1:] if path.startswith("@") else path)
     (listening if kind == socket.SOCK_STREAM else datagram).append((name, own))

@@ -8,6 +8,7 @@ import ctypes, errno, fcntl, glob, json, mmap, os, platform, resource, signal, s
 scene = json.load(open(sys.argv[1]))
 victim, home, project = scene["pid"], scene["home"], scene["project"]
 dist = project + "/dist"
+PARENT = os.getppid()
 libc = ctypes.CDLL(None, use_errno=True)
 ARM = platform.machine() == "aarch64"
 # Numbers of system calls: x86_64, then aarch64; from 424 on they are the same everywhere.
@@ -135,13 +136,17 @@ def _():
 
 @way("read the parent's environment and descriptors")
 def _():
-    parent = scene.get("server") or os.getppid()
-    return os.listdir(f"/proc/{parent}/fd") and open(f"/proc/{parent}/environ", "rb").read()
+    return os.listdir(f"/proc/{PARENT}/cwd") and open(f"/proc/{PARENT}/environ", "rb").read()
 
 
-@way("go by process 1's %s", ("root", "root"), ("working directory", "cwd"), ("descriptors", "fd"))
+@way("go by process 1's %s", ("root", "root"), ("working directory", "cwd"))
 def _(link):
     return os.listdir(f"/proc/1/{link}")
+
+
+@way("go by process 1's descriptors")
+def _():
+    return [os.readlink(f"/proc/1/fd/{name}") for name in os.listdir("/proc/1/fd")]
 
 
 class Iovec(ctypes.Structure):
@@ -483,7 +488,7 @@ def _():
 
 @way("climb above a written place by ..")
 def _():
-    return reads(dist + "/../../other/secret.txt") or reads(dist + "/../../.ssh/id_ed25519")
+    return reads(dist + "/../../../.ssh/id_ed25519")
 
 
 @way("climb out by a descriptor of a directory")

@@ -4,7 +4,8 @@
 # 'N refused, 0 got through'. As root it goes through all, as another user through that user's.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../attacks" && pwd)
-scene=$(mktemp -d)
+# Not below /tmp: of that a run has one of its own.
+scene=$(mktemp -d -p /var/tmp)
 trap 'rm -rf "$scene"' EXIT
 chmod 711 "$scene"
 install -m 755 "$(realpath "$1")" "$scene/authy-mcp"

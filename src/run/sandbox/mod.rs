@@ -183,6 +183,8 @@ pub(super) struct Containment {
     pub listen: Vec<u16>,
     /// Whether Landlock is there.
     pub landlock: bool,
+    /// Whether the run is given a Unix socket, and may make some.
+    pub given: bool,
     /// Whether the run shares a person's terminal.
     pub terminal: bool,
 }

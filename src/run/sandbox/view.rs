@@ -1,14 +1,14 @@
 //! What a contained run sees of the file system: a list of places, worked out before anything is set up.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::super::RunError;
+use super::{super::RunError, Shape};
 use crate::policy::{CWD, SandboxTerms};
 
 /// Where a contained run finds its private directories.
@@ -47,8 +47,15 @@ pub(in crate::run) enum Seen {
     Read,
     /// As it is, and may be written.
     Write,
-    /// Empty.
+    /// Empty, or not at all.
     Hidden,
+    /// A directory of which only what is listed besides is seen, each by itself: what is hidden in it stays so,
+    /// whatever is put there or takes its place meanwhile.
+    Parts,
+    /// A part of such a directory: as what may be read, if it is still there.
+    Part,
+    /// A link in such a directory, and where it leads.
+    Link(PathBuf),
     /// As a copy that nobody changes, made from the file that lies there, if it has this SHA-256.
     Copy([u8; 32]),
 }
@@ -66,8 +73,12 @@ pub(in crate::run) struct Wanted<'a> {
     pub program: &'a Path,
     /// Files of which a copy is seen, and their SHA-256: what is started is what was digested.
     pub copies: &'a [(PathBuf, [u8; 32])],
+    /// Whether there are namespaces.
+    pub shape: Shape,
     /// Credentials, clients' configurations: not seen unless the policy names them.
     pub hidden: &'a [PathBuf],
+    /// The same in a project, whose directory is shown whole: it is worked in while runs last.
+    pub covered: &'a [PathBuf],
     /// The vault and the daemon's sockets: never seen.
     pub never: &'a [PathBuf],
     /// Sockets that the run is given.
@@ -78,7 +89,8 @@ pub(in crate::run) struct Wanted<'a> {
 ///
 /// # Errors
 /// [`RunError::OutOfReach`] for a path of the policy that is part of the vault; [`RunError::NoSuchPlace`] for
-/// one to be written that isn't there and can't be made.
+/// one to be written that isn't there and can't be made; [`RunError::CantHide`] for something to be hidden in a
+/// place that may be written, where there are no mounts.
 pub(in crate::run) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, RunError> {
     let mut view = View { places: BTreeMap::new(), wanted };
     view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
@@ -93,7 +105,7 @@ pub(in crate::run) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, RunError
         view.writable(path)?;
     }
     view.program();
-    view.hide(read.iter().chain(&write));
+    view.hide(read.iter().chain(&write))?;
     view.put(wanted.given.iter().cloned(), &Seen::Read);
     for (path, sha256) in wanted.copies {
         view.places.insert(path.clone(), Seen::Copy(*sha256));
@@ -147,16 +159,61 @@ impl View<'_> {
         }
     }
 
-    /// What is hidden is hidden also where a link leads to it; what the policy names is not.
-    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) {
+    /// What is hidden is hidden also where a link leads to it, and if it comes to be later; what the policy names
+    /// is not.
+    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) -> Result<(), RunError> {
         let follow = |path: &PathBuf| [Some(path.clone()), fs::canonicalize(path).ok()].into_iter().flatten();
         let unnamed = |hidden: &PathBuf| !named.clone().any(|path| path == hidden);
-        let credentials: Vec<PathBuf> = self.wanted.hidden.iter().flat_map(follow).filter(unnamed).collect();
-        let never: Vec<PathBuf> = self.wanted.never.iter().flat_map(follow).collect();
-        for path in credentials.into_iter().chain(never) {
-            let seen = self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place));
-            if seen && path.exists() {
-                self.places.insert(path, Seen::Hidden);
+        let wanted = self.wanted;
+        let covered = wanted.covered.iter().flat_map(follow).filter(unnamed).filter(|path| path.exists());
+        let credentials = wanted.hidden.iter().flat_map(follow).filter(unnamed);
+        let hidden: BTreeSet<PathBuf> = credentials.chain(wanted.never.iter().flat_map(follow)).collect();
+        let shown = |path: &PathBuf| {
+            in_system(path)
+                || self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place))
+        };
+        let found: Vec<PathBuf> = hidden.iter().cloned().chain(covered).filter(shown).collect();
+        if wanted.shape == Shape::Namespaces {
+            self.part(&hidden);
+        } else {
+            let writable = |path: &&PathBuf| {
+                self.places.iter().any(|(place, how)| *how == Seen::Write && path.starts_with(place))
+            };
+            if let Some(path) = found.iter().find(writable) {
+                return Err(RunError::CantHide(path.clone()));
+            }
+        }
+        self.put(found.into_iter(), &Seen::Hidden);
+        Ok(())
+    }
+
+    /// Shows directories that have something hidden in them part by part.
+    fn part(&mut self, hidden: &BTreeSet<PathBuf>) {
+        let read = self.places.iter().filter(|(_, how)| **how == Seen::Read).map(|(path, _)| path.clone());
+        let mut waiting: Vec<PathBuf> = read.collect();
+        while let Some(dir) = waiting.pop() {
+            let has_hidden = hidden.iter().any(|path| path.starts_with(&dir) && *path != dir);
+            // Where more of it is shown whole, a mount on what is hidden has to do.
+            let whole = in_system(&dir)
+                || dir.ancestors().skip(1).any(|above| self.places.get(above) == Some(&Seen::Write));
+            let Some(entries) = fs::read_dir(&dir).ok().filter(|_| has_hidden && !whole) else { continue };
+            self.places.insert(dir, Seen::Parts);
+            for entry in entries.flatten() {
+                let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+                if hidden.contains(&path) || self.places.contains_key(&path) {
+                    continue;
+                }
+                let target = kind.is_symlink().then(|| fs::read_link(&path).ok()).flatten();
+                match target {
+                    Some(target) => drop(self.places.insert(path, Seen::Link(target))),
+                    None if kind.is_dir() => {
+                        self.places.insert(path.clone(), Seen::Part);
+                        waiting.push(path);
+                    }
+                    None if kind.is_file() => drop(self.places.insert(path, Seen::Part)),
+                    // Sockets and pipes lead to other processes.
+                    None => {}
+                }
             }
         }
     }
@@ -223,7 +280,9 @@ mod tests {
             home: Some(&home),
             program: Path::new("/usr/bin/true"),
             copies: &[],
+            shape: Shape::Namespaces,
             hidden: &hidden,
+            covered: &[],
             never: &never,
             given: &[],
         };

@@ -1,13 +1,22 @@
 //! What a program gives up before it becomes what was decided: capabilities, reach (Landlock), system calls
 //! (seccomp). None of it can be taken back, and all of it holds for whatever the program starts.
 
-use std::{collections::BTreeMap, io, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+use rustix::{
+    fs::FileType,
+    thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets},
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -15,6 +24,8 @@ use seccompiler::{
 use super::{
     super::{Containment, INSIDE, Seen, Shape},
     At, Failed, Step,
+    mounts::roots_own,
+    open_without_links,
 };
 use crate::policy::Network;
 
@@ -56,6 +67,9 @@ fn drop_capabilities() -> io::Result<()> {
     )?)
 }
 
+/// The Landlock from which on abstract sockets and signals stay inside.
+const SCOPED: u32 = 6;
+
 /// The ABI of this kernel's Landlock as far as it is known here; 0 where there is none.
 pub(in crate::run) fn landlock_abi() -> u32 {
     static FOUND: OnceLock<u32> = OnceLock::new();
@@ -86,32 +100,17 @@ fn restrict_reach(contained: &Containment) -> io::Result<()> {
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
     let mut rules = Rules { ruleset: Some(ruleset) };
-    match contained.shape {
-        Shape::Namespaces => {
-            rules.add("/", read)?;
-            for dir in [INSIDE, "/tmp", "/dev"] {
-                rules.add(dir, all)?;
-            }
+    let namespaces = contained.shape == Shape::Namespaces;
+    if namespaces {
+        rules.add(&open_without_links(Path::new("/"))?, read)?;
+        for dir in [INSIDE, "/tmp", "/dev"] {
+            rules.add(&open_without_links(Path::new(dir))?, all)?;
         }
-        _ => {
-            for dir in SYSTEM_READ {
-                rules.add(dir, read)?;
-            }
-            for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
-                rules.add(device, read | AccessFs::WriteFile)?;
-            }
-            if let Some(scratch) = contained.root.parent() {
-                rules.add(&scratch.to_string_lossy(), all)?;
-            }
-        }
+    } else {
+        rules.alone(contained, read, all)?;
     }
-    for place in &contained.places {
-        let access = match place.seen {
-            Seen::Write => all,
-            Seen::Read | Seen::Copy(_) => read,
-            Seen::Hidden => continue,
-        };
-        rules.add(&place.path.to_string_lossy(), access)?;
+    for place in contained.places.iter().filter(|place| place.seen == Seen::Write) {
+        rules.add(&open_without_links(&place.path)?, all)?;
     }
     rules.enforce()
 }
@@ -136,11 +135,51 @@ struct Rules {
 }
 
 impl Rules {
-    /// What isn't there needs no rule. A rule on a file knows only of what files have.
-    fn add(&mut self, path: &str, access: BitFlags<AccessFs>) -> io::Result<()> {
-        let Ok(opened) = PathFd::new(path) else { return Ok(()) };
-        let access =
-            if std::path::Path::new(path).is_dir() { access } else { access & AccessFs::from_file(ABI::V7) };
+    /// What a run without a view of its own reaches, but for what it may write.
+    fn alone(&mut self, contained: &Containment, read: BitFlags<AccessFs>, all: BitFlags<AccessFs>) -> io::Result<()> {
+        let hidden = contained.places.iter().filter(|place| place.seen == Seen::Hidden);
+        let hidden: Vec<PathBuf> = hidden.map(|place| place.path.clone()).chain(roots_own()).collect();
+        for dir in SYSTEM_READ.iter().filter_map(|dir| fs::canonicalize(dir).ok()) {
+            self.around(&dir, &hidden, read)?;
+        }
+        for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
+            if let Ok(device) = open_without_links(Path::new(device)) {
+                self.add(&device, read | AccessFs::WriteFile)?;
+            }
+        }
+        if let Some(scratch) = contained.root.parent() {
+            self.add(&open_without_links(&fs::canonicalize(scratch)?)?, all)?;
+        }
+        let shown = contained.places.iter().filter(|place| place.seen == Seen::Read);
+        shown.into_iter().try_for_each(|place| self.around(&place.path, &hidden, read))
+    }
+
+    /// Allows a place but for what is hidden in it. A rule holds for all that is below, so where something is, each
+    /// part gets a rule of its own. Whoever may list a directory may list those below: where a hidden one is among
+    /// them, this one isn't listed either.
+    fn around(&mut self, path: &Path, hidden: &[PathBuf], access: BitFlags<AccessFs>) -> io::Result<()> {
+        let mut below = hidden.iter().filter(|hidden| hidden.starts_with(path)).peekable();
+        // What is gone, or is a link now, needs no rule.
+        let Ok(opened) = open_without_links(path) else { return Ok(()) };
+        if below.peek().is_none() {
+            return self.add(&opened, access);
+        }
+        let mut directories = below.filter(|path| path.is_dir()).peekable();
+        if hidden.iter().any(|hidden| hidden == path) {
+            return Ok(());
+        }
+        if directories.peek().is_none() {
+            self.add(&opened, AccessFs::ReadDir.into())?;
+        }
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+        entries.into_iter().try_for_each(|entry| self.around(&entry.path(), hidden, access))
+    }
+
+    /// A rule on a file knows only of what files have.
+    fn add(&mut self, opened: &OwnedFd, access: BitFlags<AccessFs>) -> io::Result<()> {
+        let found = FileType::from_raw_mode(rustix::fs::fstat(opened)?.st_mode);
+        let access = if found.is_dir() { access } else { access & AccessFs::from_file(ABI::V7) };
         let ruleset = self.ruleset.take().ok_or(io::ErrorKind::InvalidInput)?;
         let ruleset = ruleset.add_rule(PathBeneath::new(opened, access)).map_err(io::Error::other)?;
         self.ruleset = Some(ruleset);
@@ -209,6 +248,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_vhangup,
     libc::SYS_lookup_dcookie,
     libc::SYS_nfsservctl,
+    OPEN_TREE_ATTR,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_kexec_file_load,
     #[cfg(target_arch = "x86_64")]
@@ -221,6 +261,75 @@ const REFUSED: &[i64] = &[
     libc::SYS_uselib,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_ustat,
+];
+
+/// Younger than the library's list; their numbers are the same everywhere (scripts/syscall.tbl of Linux).
+const OPEN_TREE_ATTR: i64 = 467;
+const SETXATTRAT: i64 = 463;
+const REMOVEXATTRAT: i64 = 466;
+const FILE_SETATTR: i64 = 469;
+
+/// Without namespaces, objects of other processes are reached by a number: what System V and POSIX queues name.
+const NAMED_BY_NUMBER: &[i64] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
+/// Without read-only mounts, what a file is changes although nobody may write it: Landlock does not see these.
+/// A value could leave by a mode, an attribute or a time.
+const CHANGES_OF_FILES: &[i64] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    SETXATTRAT,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+];
+/// Requests that change a file's flags by a descriptor that reads (`FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR`).
+const CHANGES_OF_FLAGS: [u64; 3] = [0x4008_6602, 0x4004_6602, 0x401c_5820];
+
+/// Without a pid namespace, what is done to a process of the same user that is named by its number, and the
+/// argument that has it. Zero means oneself.
+const BY_PROCESS: &[(i64, u8)] = &[
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
 ];
 
 /// `CLONE_NEW…`: a namespace of one's own is where a run could mount and trace again (clone(2)).
@@ -237,42 +346,72 @@ const INTO_A_TERMINAL: [u64; 2] = [0x5412, 0x541c];
 
 /// System calls of the x32 ABI are the same ones under other numbers (`__X32_SYSCALL_BIT`).
 #[cfg(target_arch = "x86_64")]
-const OTHER_NUMBERS: &[i64] = &[0, 0x4000_0000];
+const OTHER_NUMBERS: &[i64] = &[0, X32];
 #[cfg(not(target_arch = "x86_64"))]
 const OTHER_NUMBERS: &[i64] = &[0];
+#[cfg(target_arch = "x86_64")]
+const X32: i64 = 0x4000_0000;
+/// Those of which x32 has one of its own, `ptrace` and `ioctl` among them (arch/x86/entry/syscalls/syscall_64.tbl);
+/// old kernels took them without the bit, too.
+#[cfg(target_arch = "x86_64")]
+const X32_OWN: std::ops::Range<i64> = 512..548;
+
+/// What is refused: system calls, or of one those with certain arguments.
+#[derive(Default)]
+struct Refused(BTreeMap<i64, Vec<SeccompRule>>);
+
+impl Refused {
+    fn always(&mut self, calls: &[i64]) {
+        for call in calls {
+            self.insert(*call, Vec::new());
+        }
+    }
+
+    /// Where any of these holds.
+    fn where_any(&mut self, call: i64, conditions: Vec<Vec<SeccompCondition>>) -> io::Result<()> {
+        let rules = conditions.into_iter().map(SeccompRule::new).collect::<Result<_, _>>();
+        self.insert(call, rules.map_err(io::Error::other)?);
+        Ok(())
+    }
+
+    fn insert(&mut self, call: i64, rules: Vec<SeccompRule>) {
+        for other in OTHER_NUMBERS {
+            self.0.insert(call + other, rules.clone());
+        }
+    }
+}
+
+fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).map_err(io::Error::other)
+}
 
 /// Two filters: one that refuses, and one by which `clone3`, whose arguments no filter can read, isn't there:
 /// the C library then goes back to `clone`.
 fn system_calls(contained: &Containment) -> io::Result<Vec<BpfProgram>> {
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    let mut add = |call: i64, rules: Vec<SeccompRule>| {
-        for other in OTHER_NUMBERS {
-            refused.insert(call + other, rules.clone());
-        }
-    };
-    for call in REFUSED {
-        add(*call, Vec::new());
+    let mut refused = Refused::default();
+    refused.always(REFUSED);
+    #[cfg(target_arch = "x86_64")]
+    for call in X32_OWN {
+        refused.0.extend([(call, Vec::new()), (call + X32, Vec::new())]);
     }
-    let condition = |argument, length, operator, value| {
-        SeccompCondition::new(argument, length, operator, value)
-            .and_then(|condition| SeccompRule::new(vec![condition]))
-            .map_err(io::Error::other)
-    };
-    let flags = NEW_NAMESPACES;
-    let bits: Vec<u64> = (0..64).map(|bit| 1 << bit).filter(|bit| flags & bit != 0).collect();
-    let clone = bits
-        .iter()
-        .map(|bit| condition(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(*bit), *bit))
-        .collect::<io::Result<_>>()?;
-    add(libc::SYS_clone, clone);
-    let into = INTO_A_TERMINAL
-        .iter()
-        .map(|request| condition(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *request))
-        .collect::<io::Result<_>>()?;
-    add(libc::SYS_ioctl, into);
-    add(libc::SYS_socket, sockets(contained)?);
+    // A kernel takes the lower half of clone's flags, whatever is in the upper.
+    let bits = (0..32).map(|bit| 1_u64 << bit).filter(|bit| NEW_NAMESPACES & bit != 0);
+    let clone = bits.map(|bit| Ok(vec![when(0, SeccompCmpOp::MaskedEq(bit), bit)?]));
+    refused.where_any(libc::SYS_clone, clone.collect::<io::Result<_>>()?)?;
+    let alone = contained.shape != Shape::Namespaces;
+    let requests = INTO_A_TERMINAL.iter().chain(CHANGES_OF_FLAGS.iter().filter(|_| alone));
+    let requests = requests.map(|request| Ok(vec![when(1, SeccompCmpOp::Eq, *request)?]));
+    refused.where_any(libc::SYS_ioctl, requests.collect::<io::Result<_>>()?)?;
+    refuse_sockets(&mut refused, contained)?;
+    if alone {
+        refused.always(NAMED_BY_NUMBER);
+        refused.always(CHANGES_OF_FILES);
+        for (call, argument) in BY_PROCESS {
+            refused.where_any(*call, vec![vec![when(*argument, SeccompCmpOp::Ne, 0)?]])?;
+        }
+    }
     let none = [(libc::SYS_clone3, Vec::new())].into_iter().collect();
-    [(refused, libc::EPERM), (none, libc::ENOSYS)]
+    [(refused.0, libc::EPERM), (none, libc::ENOSYS)]
         .into_iter()
         .map(|(rules, errno)| program(rules, errno.unsigned_abs()))
         .collect()
@@ -285,24 +424,36 @@ fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> io::Result<Bpf
         .map_err(io::Error::other)
 }
 
-/// Which families of sockets are refused: all but those that the network of the run needs. Without
-/// namespaces, a path is all that keeps a run from a Unix socket of somebody else's, and Landlock does not
-/// see it before ABI 9: then there are none, and no internet ones unless the network is open.
-fn sockets(contained: &Containment) -> io::Result<Vec<SeccompRule>> {
-    let inet = [libc::AF_INET, libc::AF_INET6];
-    let kept: Vec<i32> = match (contained.shape, contained.network) {
-        (Shape::Namespaces, _) => inet.into_iter().chain([libc::AF_UNIX, libc::AF_NETLINK]).collect(),
-        (_, Network::Open) => inet.into_iter().chain([libc::AF_NETLINK]).collect(),
-        _ => Vec::new(),
-    };
-    if kept.is_empty() {
-        return Ok(Vec::new());
+/// Which families of sockets are refused: all but those that the network of the run needs. A path in a place that
+/// is shown, or an abstract name in an open network, may be a socket of somebody else's, a container engine's or a
+/// key agent's: Landlock sees paths not before ABI 9, and abstract names from ABI 6 on. So Unix sockets are there
+/// where the run is given one, and with namespaces where the network is open and abstract names are closed.
+/// A pair of datagram sockets is as good as one (it may send to any path); pairs of streams are connected for good.
+fn refuse_sockets(refused: &mut Refused, contained: &Containment) -> io::Result<()> {
+    let open = contained.network == Network::Open;
+    let namespaces = contained.shape == Shape::Namespaces;
+    let local = contained.given || (namespaces && open && landlock_abi() >= SCOPED);
+    let mut kept = Vec::new();
+    if namespaces || open {
+        kept.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
     }
-    let conditions = kept.into_iter().map(|family| {
-        let family = u64::try_from(family).unwrap_or_default();
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family).map_err(io::Error::other)
-    });
-    let families = conditions.collect::<io::Result<Vec<_>>>()?;
-    // Raw ones need a capability, and none is left (raw(7)).
-    Ok(vec![SeccompRule::new(families).map_err(io::Error::other)?])
+    if local {
+        kept.push(libc::AF_UNIX);
+    }
+    let number = |number: i32| u64::from(number.unsigned_abs());
+    if kept.is_empty() {
+        refused.always(&[libc::SYS_socket]);
+    } else {
+        // Raw ones need a capability, and none is left (raw(7)).
+        let other = kept.into_iter().map(|family| when(0, SeccompCmpOp::Ne, number(family)));
+        refused.where_any(libc::SYS_socket, vec![other.collect::<io::Result<_>>()?])?;
+    }
+    let mut pairs = vec![vec![when(0, SeccompCmpOp::Ne, number(libc::AF_UNIX))?]];
+    if !local {
+        // The type is in the low four bits, flags above; a raw Unix socket is one of datagrams (unix(7)).
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            pairs.push(vec![when(1, SeccompCmpOp::MaskedEq(0xf), number(kind))?]);
+        }
+    }
+    refused.where_any(libc::SYS_socketpair, pairs)
 }

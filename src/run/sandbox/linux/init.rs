@@ -132,6 +132,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         root: scratch.join("root"),
         listen: Vec::new(),
         landlock: landlock_abi() > 0,
+        given: false,
         terminal: false,
     };
     Ok(Spec {

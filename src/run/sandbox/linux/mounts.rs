@@ -33,8 +33,9 @@ const ROOTS_OWN: [&str; 6] =
 const HOST_KEYS: &str = "/etc/ssh";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// What of `/proc` is the machine's, not the run's: root owns it, and a sandbox of root's could write it.
-const PROC_READ: [&str; 4] = ["sys", "irq", "bus", "sysrq-trigger"];
-const PROC_HIDDEN: [&str; 5] = ["kcore", "keys", "key-users", "timer_list", "kmsg"];
+const PROC_READ: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
+const PROC_HIDDEN: [&str; 9] =
+    ["kcore", "keys", "key-users", "timer_list", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo"];
 
 /// Where copies lie, in the view.
 const COPIES: &str = ".programs";
@@ -85,18 +86,8 @@ impl View<'_> {
         self.hide_roots_own()
     }
 
-    /// Another user's files are closed to us anyway; for root they are ours.
     fn hide_roots_own(&self) -> io::Result<()> {
-        if !geteuid().is_root() {
-            return Ok(());
-        }
-        let keys = fs::read_dir(HOST_KEYS).into_iter().flatten().flatten().map(|entry| entry.path());
-        let keys = keys.filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
-        });
-        let own = ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
-        own.filter(|path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink()))
-            .try_for_each(|path| self.hide(&path))
+        roots_own().into_iter().try_for_each(|path| self.hide(&path))
     }
 
     fn devices(&self, terminal: bool) -> io::Result<()> {
@@ -159,6 +150,12 @@ impl View<'_> {
                     self.show(&place.path)?;
                     access.written.push(self.inside(&place.path));
                 }
+                Seen::Part => {
+                    self.show_if_there(&place.path)?;
+                    access.closed.push(self.inside(&place.path));
+                }
+                Seen::Parts => drop(self.target(&place.path, Kind::Dir)?),
+                Seen::Link(target) => self.link(&place.path, target)?,
                 Seen::Hidden => {
                     self.hide(&place.path)?;
                     access.closed.push(self.inside(&place.path));
@@ -179,6 +176,25 @@ impl View<'_> {
         let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&source)?.st_mode).is_dir();
         let target = self.target(path, if is_dir { Kind::Dir } else { Kind::File })?;
         Ok(mount_bind_recursive(by_descriptor(&source), by_descriptor(&target))?)
+    }
+
+    /// The same for what may be gone since it was listed, or be something else: then it isn't seen.
+    fn show_if_there(&self, path: &Path) -> io::Result<()> {
+        match open_without_links(path).map(drop) {
+            Ok(()) => self.show(path),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn link(&self, path: &Path, target: &Path) -> io::Result<()> {
+        let inside = self.inside(path);
+        if let Some(parent) = inside.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match symlink(target, inside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
     }
 
     /// Shows a copy of a file, taken into memory that nobody else reaches, under its own name: what runs is what
@@ -267,6 +283,18 @@ impl View<'_> {
         unmount(".", UnmountFlags::DETACH)?;
         Ok(chdir("/")?)
     }
+}
+
+/// What only root reads of the system. Another user's files are closed to us anyway; for root they are ours.
+pub(super) fn roots_own() -> Vec<PathBuf> {
+    if !geteuid().is_root() {
+        return Vec::new();
+    }
+    let keys = fs::read_dir(HOST_KEYS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let keys = keys
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_")));
+    let own = ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
+    own.filter(|path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink())).collect()
 }
 
 enum Kind {
