@@ -19,6 +19,7 @@ pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod egress;
 pub mod local_api;
 pub mod mcp;
 pub mod name;

@@ -167,6 +167,57 @@ impl SecretPattern {
     }
 }
 
+impl HostPattern {
+    /// The host without `*.` in front and without a port, lower-case.
+    pub fn host(&self) -> String {
+        let (host, _) = split_port(self.as_str());
+        host.strip_prefix("*.").unwrap_or(host).to_ascii_lowercase()
+    }
+
+    /// The port, where one is written; otherwise the pattern stands for 443.
+    pub fn port(&self) -> Option<u16> {
+        split_port(self.as_str()).1.and_then(|port| port.parse().ok())
+    }
+
+    /// Whether it stands for all the subdomains of a host.
+    pub fn is_wildcard(&self) -> bool {
+        self.as_str().starts_with("*.")
+    }
+
+    /// Whether it covers a host (lower-case, without a final dot) at a port. A wildcard covers every depth
+    /// of subdomains, not the host itself, and no address.
+    pub fn covers(&self, host: &str, port: u16) -> bool {
+        if self.port().unwrap_or(443) != port {
+            return false;
+        }
+        let own = self.host();
+        if !self.is_wildcard() {
+            return own == host;
+        }
+        let address = host.parse::<std::net::IpAddr>().is_ok();
+        !address && host.strip_suffix(&own).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
+    }
+
+    /// Whether a host and port exist that both cover.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let inside = |wide: &Self, narrow: &Self| {
+            let (wide_host, narrow_host) = (wide.host(), narrow.host());
+            wide.is_wildcard() && narrow_host.ends_with(&format!(".{wide_host}"))
+        };
+        self.port().unwrap_or(443) == other.port().unwrap_or(443)
+            && ((self.host() == other.host() && self.is_wildcard() == other.is_wildcard())
+                || inside(self, other)
+                || inside(other, self))
+    }
+}
+
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    }
+}
+
 /// `**` stands for one or more whole segments at the end, none or more elsewhere.
 fn match_segments(pattern: &[&str], segments: &[&str]) -> bool {
     match (pattern.split_first(), segments.split_first()) {
@@ -292,10 +343,7 @@ fn check_env_name(text: &str) -> Result<(), NameError> {
 fn check_host_pattern(text: &str) -> Result<(), NameError> {
     const WHAT: &str = "host";
     check_len(WHAT, text, 260)?;
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(']') || text.starts_with('[') => (host, Some(port)),
-        _ => (text, None),
-    };
+    let (host, port) = split_port(text);
     let host = host.strip_prefix("*.").unwrap_or(host);
     let labels = host.split('.').all(|label| {
         !label.is_empty()
@@ -413,6 +461,35 @@ mod tests {
         }
         for bad in ["", "a b", "http://a", "a:0", "a:b", "a..b", "*"] {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
+        }
+        for (pattern, host, port, covers) in [
+            ("api.example.com", "api.example.com", 443, true),
+            ("API.example.com", "api.example.com", 443, true),
+            ("api.example.com", "api.example.com", 8443, false),
+            ("api.example.com:8443", "api.example.com", 8443, true),
+            ("api.example.com:8443", "api.example.com", 443, false),
+            ("*.example.com", "a.b.example.com", 443, true),
+            ("*.example.com", "example.com", 443, false),
+            ("*.example.com", "evilexample.com", 443, false),
+            ("*.example.com", ".example.com", 443, false),
+            ("*.0.0.1", "127.0.0.1", 443, false),
+        ] {
+            assert_eq!(
+                HostPattern::parse(pattern).unwrap().covers(host, port),
+                covers,
+                "{pattern} {host}:{port}"
+            );
+        }
+        for (one, other, overlap) in [
+            ("a.example.com", "a.example.com", true),
+            ("*.example.com", "a.example.com", true),
+            ("*.example.com", "*.b.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("a.example.com", "a.example.com:1", false),
+        ] {
+            let [one, other] = [one, other].map(|text| HostPattern::parse(text).unwrap());
+            assert_eq!(one.overlaps(&other), overlap, "{one} {other}");
+            assert_eq!(other.overlaps(&one), overlap, "{other} {one}");
         }
         assert!(RunId::parse(RunId::random().as_str()).is_ok());
         assert!(RunId::parse("r_").is_err() && TokenId::parse("r_abc").is_err());

@@ -15,6 +15,7 @@ mod listing;
 mod promise;
 mod raw;
 mod sandbox;
+mod sealed;
 
 pub use argv::{ArgvError, ArgvPattern};
 pub use decision::{
@@ -29,6 +30,7 @@ pub use edit::{Change, NewRule, add_rule, changes};
 pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
 pub use raw::policy_schema;
 pub use sandbox::{CWD, SandboxPart};
+pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SealedTerm, SigV4, Tls};
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 

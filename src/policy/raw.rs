@@ -132,16 +132,19 @@ pub(super) struct RawRule {
     pub secrets: Vec<At<String>>,
     /// How a value gets to the program.
     pub deliver: At<Deliver>,
-    /// Where a sealed secret may go.
+    /// Where a sealed secret may go: `host` (port 443), `host:port`, `*.host` for its subdomains.
     pub hosts: Option<At<Vec<String>>>,
     /// What the proxy sets by itself.
-    pub inject: Option<At<Inject>>,
+    pub inject: Option<At<RawInject>>,
     /// Where a placeholder is replaced.
-    pub substitute: Option<At<Vec<Place>>>,
+    pub substitute: Option<At<Vec<RawPlace>>>,
     /// HTTP methods that a sealed secret may go with.
     pub methods: Option<At<Vec<String>>>,
-    /// Paths that a sealed secret may go to.
+    /// Paths that a sealed secret may go to: `*` within a segment, `**` across.
     pub paths: Option<At<Vec<String>>>,
+    /// Variable → the address of one of the hosts, for clients that know no proxy.
+    #[serde(default)]
+    pub base_url: BTreeMap<At<String>, At<String>>,
     /// Argv patterns, one element an argument, or `"any"`.
     pub commands: At<RawCommands>,
     /// Whether a person is asked.
@@ -197,24 +200,49 @@ pub(super) enum RawCommands {
 /// What the proxy sets by itself.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "parsed so that a document with it is read, and refused by name")]
-pub(super) enum Inject {
+#[schemars(rename = "Inject")]
+pub(super) enum RawInject {
     /// `Authorization: Bearer`.
     Bearer,
     /// `Authorization: Basic`, with this user.
     Basic(String),
-    /// A header of this name.
+    /// A header of this name, with the value alone.
     Header(String),
+    /// An AWS signature, version 4, made anew with sealed keys.
+    AwsSigv4(RawSigV4),
+}
+
+/// The secrets that sign, all of them the rule's, and what they sign for.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "AwsSigV4")]
+pub(super) struct RawSigV4 {
+    /// The secret that is the access key's id.
+    pub access_key: String,
+    /// The secret that is the key itself.
+    pub secret_key: String,
+    /// The secret that is the session token of temporary keys.
+    pub session_token: Option<String>,
+    /// The region; none: the one that the program signs for.
+    pub region: Option<String>,
+    /// The service, as `s3`; none: the one that the program signs for.
+    pub service: Option<String>,
 }
 
 /// Where a placeholder is replaced.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
+#[schemars(rename = "Place")]
+pub(super) enum RawPlace {
+    /// In header values: what is meant where nothing is said.
     Header,
+    /// In the query.
     Query,
+    /// In the path.
     Path,
+    /// In JSON, form and text bodies.
     Body,
+    /// In text messages of a WebSocket.
     Websocket,
 }
 

@@ -1,0 +1,102 @@
+//! What was asked for: one record a request, never contents, and no more of them than an audit can bear.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::name::SecretName;
+
+/// Records of a run that are kept one by one; of what comes after only the number is.
+const KEPT: usize = 2_000;
+
+/// One request, as it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The host and port.
+    pub host: String,
+    /// The method, or `CONNECT` for a tunnel.
+    pub method: String,
+    /// The path without its query, redacted and bounded; a placeholder in it is `{{name}}`.
+    pub path: String,
+    /// The answer's status; what the proxy itself answered where it refused.
+    pub status: u16,
+    /// Why the proxy refused, where it did.
+    pub refused: Option<&'static str>,
+    /// Which secrets went with it.
+    pub secrets: Vec<SecretName>,
+    /// Bytes of the request's body.
+    pub sent: u64,
+    /// Bytes of the answer's body, as the program got it.
+    pub received: u64,
+    /// How often a value was taken out of the answer.
+    pub scrubs: u64,
+}
+
+/// The records of one run.
+#[derive(Default)]
+pub(super) struct Ledger {
+    records: Mutex<VecDeque<Record>>,
+    written: AtomicU64,
+    beyond: AtomicU64,
+}
+
+impl Ledger {
+    pub(super) fn write(&self, record: Record) {
+        if self.written.fetch_add(1, Ordering::Relaxed) >= KEPT as u64 {
+            self.beyond.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
+    }
+
+    /// Takes out what was written since the last time.
+    pub(super) fn take(&self) -> Vec<Record> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// How many requests have no record.
+    pub(super) fn beyond(&self) -> u64 {
+        self.beyond.load(Ordering::Relaxed)
+    }
+}
+
+/// A request under way: writes its record when it is dropped, whatever ended it.
+pub(super) struct Entry {
+    run: super::rules::Shared,
+    record: Record,
+}
+
+impl Entry {
+    pub(super) fn new(run: &super::rules::Shared, host: String, method: &str) -> Self {
+        let record = Record {
+            host,
+            method: method.chars().take(16).collect(),
+            path: String::new(),
+            status: 0,
+            refused: None,
+            secrets: Vec::new(),
+            sent: 0,
+            received: 0,
+            scrubs: 0,
+        };
+        Self { run: run.clone(), record }
+    }
+
+    pub(super) fn run(&self) -> super::rules::Shared {
+        self.run.clone()
+    }
+
+    pub(super) fn record(&mut self) -> &mut Record {
+        &mut self.record
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.run.ledger.write(self.record.clone());
+    }
+}

@@ -1,0 +1,216 @@
+//! Sealed delivery: a proxy of the run's own, in which placeholders become values on their way to the hosts
+//! that the policy names, and values become placeholders again on their way back.
+//!
+//! What enters: the terms of a policy, the values that an intent covers, and what an untrusted program sends.
+//! What leaves towards the program never has a value in it; what leaves towards a host has one only where
+//! the rule says so. Every message is parsed and written anew, nothing of an intercepted connection is
+//! passed on as it came. Nothing here reads an environment, starts a program or touches the vault.
+//!
+//! ```text
+//!  program ─ door (credential) ─┬─ tunnel: bytes to a host without secrets
+//!                               └─ intercept (the run's CA) ─ request: form, rules, placeholders, inject
+//!                                                              │ dial: resolved once, pinned, verified
+//!  program ◀─ response: headers, trailers, body scrubbed ◀─────┘ host
+//! ```
+
+mod addresses;
+mod authority;
+mod body;
+mod ca;
+mod decode;
+mod dial;
+mod door;
+mod inject;
+mod ledger;
+mod outgoing;
+mod placeholder;
+mod refusal;
+mod request;
+mod response;
+mod rules;
+mod run;
+mod scrub;
+mod sigv4;
+mod substitute;
+mod tls;
+mod websocket;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio_util::sync::DropGuard;
+
+use crate::{
+    name::SecretName,
+    policy::{Reach, SealedTerm},
+    redact::Needles,
+    value::SecretValue,
+};
+
+pub use ledger::Record;
+pub use tls::is_bundle;
+
+/// A sealed secret: what the policy says of it, and its value.
+pub struct Sealed {
+    /// Hosts, injection, places.
+    pub term: SealedTerm,
+    /// The value.
+    pub value: SecretValue,
+}
+
+/// What one run may reach, and with what.
+pub struct Terms {
+    /// Its sealed secrets.
+    pub sealed: Vec<Sealed>,
+    /// What it may reach beside their hosts.
+    pub reach: Reach,
+    /// The needles of everything else that the scope was given.
+    pub known: Vec<Needles>,
+    /// How long the run's certificate authority lives.
+    pub lifetime: Duration,
+}
+
+/// Why a run's proxy can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// A value that could not be taken out of what comes back.
+    #[error("the value of {0} is too short to be sealed: it could not be taken out of an answer")]
+    TooShort(SecretName),
+    /// The operator's roots aren't certificates.
+    #[error("the policy's extra_ca is no bundle of certificates")]
+    ExtraCa,
+    /// A certificate can't be made.
+    #[error("the run's certificates can't be made")]
+    Certificate(#[source] rcgen::Error),
+    /// TLS can't be set up.
+    #[error("TLS can't be set up")]
+    Tls(#[source] rustls::Error),
+    /// A listener can't be used.
+    #[error("the run's proxy can't listen")]
+    Listen(#[source] std::io::Error),
+}
+
+impl EgressError {
+    fn certificate(error: rcgen::Error) -> Self {
+        Self::Certificate(error)
+    }
+}
+
+/// A run's proxy, before it serves: what the program must be told.
+pub struct Egress {
+    run: Arc<run::Run>,
+}
+
+/// Variables that name a proxy; clients read one case or the other.
+const PROXY: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+/// Variables that name a file of roots, of OpenSSL and Go, curl, Python, Node, git, AWS, Cargo, pip, Deno, npm,
+/// gRPC, Bundler, Perl, the Google Cloud SDK and Nix.
+const ROOTS: &[&str] = &[
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+    "PIP_CERT",
+    "DENO_CERT",
+    "npm_config_cafile",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "BUNDLE_SSL_CA_CERT",
+    "PERL_LWP_SSL_CA_FILE",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "NIX_SSL_CERT_FILE",
+];
+
+impl Egress {
+    /// Makes the placeholders, the credential and the certificate authority of a run.
+    ///
+    /// # Errors
+    /// [`EgressError`].
+    pub fn new(terms: Terms) -> Result<Self, EgressError> {
+        run::Run::new(terms).map(|run| Self { run: Arc::new(run) })
+    }
+
+    /// What stands for a secret in the program's environment, arguments and standard input.
+    pub fn placeholder(&self, name: &SecretName) -> Option<&str> {
+        self.run.rules.get(name).map(|held| held.placeholder.as_str())
+    }
+
+    /// The needles of the placeholders: in output each is masked as its secret is.
+    pub fn needles(&self) -> Vec<Needles> {
+        let held = self.run.rules.held.iter();
+        held.map(|held| Needles::of(&held.name, &SecretValue::new(held.placeholder.clone().into_bytes())))
+            .collect()
+    }
+
+    /// How many listeners it serves on: the proxy's, and one for each base URL.
+    pub fn listeners(&self) -> usize {
+        1 + self.run.bases.len()
+    }
+
+    /// The variables that tell clients of it. `ports` are those of the listeners on 127.0.0.1, in order, as
+    /// the program reaches them; `ca_bundle` is where [`Egress::ca_bundle`] lies.
+    pub fn environment(&self, ports: &[u16], ca_bundle: &str) -> Vec<(String, String)> {
+        let credential = self.run.credential.as_str();
+        let mut variables = vec![("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned())];
+        let mut ports = ports.iter();
+        if let Some(port) = ports.next() {
+            let proxy = format!("http://run:{credential}@127.0.0.1:{port}");
+            variables.extend(PROXY.iter().map(|name| ((*name).to_owned(), proxy.clone())));
+        }
+        for (base, port) in self.run.bases.iter().zip(ports) {
+            let address = format!("http://127.0.0.1:{port}/{credential}{}", base.path);
+            variables.push((base.env.to_string(), address));
+        }
+        variables.extend(ROOTS.iter().map(|name| ((*name).to_owned(), ca_bundle.to_owned())));
+        variables
+    }
+
+    /// The system's roots, the operator's, and the run's own, as PEM.
+    pub fn ca_bundle(&self) -> Vec<u8> {
+        self.run.bundle.clone().into_bytes()
+    }
+
+    /// Serves on the listeners until the answer is dropped.
+    ///
+    /// # Errors
+    /// [`EgressError::Listen`].
+    pub fn serve(self, listeners: Vec<std::net::TcpListener>) -> Result<Running, EgressError> {
+        door::open(&self.run, listeners).map_err(EgressError::Listen)?;
+        let ended = self.run.ended.clone().drop_guard();
+        Ok(Running { run: self.run, _ended: ended })
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Egress({} sealed)", self.run.rules.held.len())
+    }
+}
+
+/// A proxy that serves. Ends when it is dropped.
+pub struct Running {
+    run: Arc<run::Run>,
+    _ended: DropGuard,
+}
+
+impl Running {
+    /// The requests that ended since the last time.
+    pub fn take_records(&self) -> Vec<Record> {
+        self.run.ledger.take()
+    }
+
+    /// Ends it, waits for what it had under way, and returns the last records and how many were not kept.
+    pub async fn end(self) -> (Vec<Record>, u64) {
+        self.run.ended.cancel();
+        self.run.tasks.close();
+        self.run.tasks.wait().await;
+        (self.run.ledger.take(), self.run.ledger.beyond())
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Running({} sealed)", self.run.rules.held.len())
+    }
+}

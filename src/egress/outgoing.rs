@@ -1,0 +1,112 @@
+//! The request that a host gets: made anew, with the values that the rules put into it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http_body_util::BodyExt;
+
+use super::{
+    body::{Body, Counted},
+    inject,
+    refusal::Refusal,
+    rules::{Held, Shared},
+    scrub::{ends_here, named_by_connection},
+    sigv4,
+};
+use crate::{name::SecretName, policy::Inject};
+
+/// Headers of the program that no host gets: they shape the message, or ask for what could not be read.
+const NOT_SENT: &[&str] = &[
+    "host",
+    "expect",
+    "accept-encoding",
+    "grpc-accept-encoding",
+    "range",
+    "if-range",
+    "trailer",
+    "sec-websocket-extensions",
+    "content-length",
+];
+
+/// A request before it is sent.
+pub(super) struct Outgoing {
+    pub method: Method,
+    pub uri: Uri,
+    pub host: String,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+/// The program's headers, as far as a host gets them.
+pub(super) fn headers(from: &HeaderMap) -> HeaderMap {
+    let connection = named_by_connection(from);
+    let trailers = from.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let mut headers = HeaderMap::with_capacity(from.len());
+    for (name, value) in from {
+        let sent = !ends_here(name) && !NOT_SENT.contains(&name.as_str()) && !connection.contains(name);
+        if sent && name != header::COOKIE {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    // HTTP/2 cuts cookies into many lines (RFC 9113, section 8.2.3).
+    let cookies: Vec<&[u8]> = from.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Some(cookies) = Some(cookies.join(&b"; "[..])).filter(|cookies| !cookies.is_empty())
+        && let Ok(cookies) = HeaderValue::from_bytes(&cookies)
+    {
+        headers.insert(header::COOKIE, cookies);
+    }
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    headers
+}
+
+impl Outgoing {
+    /// Puts in what the rules put in by themselves, and begins to count the body.
+    pub(super) async fn with_secrets(
+        mut self,
+        run: &Shared,
+        fitting: &[&Held],
+        used: &mut BTreeSet<SecretName>,
+    ) -> Result<(Self, Arc<AtomicU64>), Refusal> {
+        for held in fitting {
+            match &held.seal.inject {
+                None => continue,
+                Some(Inject::AwsSigV4(keys)) if keys.secret_key != held.name => continue,
+                Some(Inject::AwsSigV4(keys)) => {
+                    self = sigv4::signed(self, run, keys).await?;
+                    used.extend(keys.secrets().cloned());
+                }
+                Some(inject) => inject::header(&mut self.headers, inject, held)?,
+            }
+            used.insert(held.name.clone());
+        }
+        let sent = Arc::new(AtomicU64::new(0));
+        self.body = Counted::new(self.body, Arc::clone(&sent)).boxed_unsync();
+        Ok((self, sent))
+    }
+
+    /// The request as it is sent.
+    pub(super) fn into_request(self) -> Request<Body> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        if let Ok(host) = HeaderValue::from_str(&self.host) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        request
+    }
+
+    /// The same, asking for a WebSocket (RFC 6455, section 4.1).
+    pub(super) fn into_upgrade(self) -> Request<Body> {
+        let mut request = self.into_request();
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        request
+    }
+}

@@ -1,0 +1,208 @@
+//! All that serving one run needs, in one place that is dropped, and wiped, when the run has ended.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use hyper_util::{client::legacy::Client, rt::TokioTimer};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
+
+use super::{
+    EgressError, Terms,
+    authority::Authority,
+    body::Body,
+    ca,
+    dial::Dial,
+    ledger::Ledger,
+    placeholder,
+    rules::{Held, Rules},
+    tls,
+};
+use crate::{
+    name::SecretName,
+    policy::BaseUrl,
+    redact::{NeedleSet, Needles},
+    value::SecretValue,
+};
+
+/// Connections of one run at once.
+const CONNECTIONS: usize = 256;
+/// How long a connection to a host is kept for the next request.
+const KEPT_IDLE: Duration = Duration::from_secs(30);
+/// Windows of an HTTP/2 stream and connection, in bytes: what is under way at most (RFC 9113, section 5.2).
+pub(super) const STREAM_WINDOW: u32 = 1 << 20;
+pub(super) const CONNECTION_WINDOW: u32 = 4 << 20;
+/// A value shorter than this can't be found again in what comes back.
+const SHORTEST: usize = 8;
+
+/// One run, as its proxy sees it.
+pub(super) struct Run {
+    pub rules: Arc<Rules>,
+    pub needles: NeedleSet,
+    /// The same in lower case, as header names come.
+    names: NeedleSet,
+    pub ca: ca::Authority,
+    /// What the program trusts: the system's roots, the operator's, and the run's own.
+    pub bundle: String,
+    pub client: Client<Dial, Body>,
+    /// For what is upgraded, which HTTP/2 can't be here.
+    pub sockets: Client<Dial, Body>,
+    pub credential: Zeroizing<String>,
+    pub bases: Vec<BaseUrl>,
+    /// The ports on which the base URLs are, in order.
+    pub base_ports: OnceLock<Vec<u16>>,
+    pub ledger: Ledger,
+    pub tasks: TaskTracker,
+    pub ended: CancellationToken,
+    pub connections: Arc<Semaphore>,
+    pub tunnels: Arc<Semaphore>,
+}
+
+impl Run {
+    pub(super) fn new(terms: Terms) -> Result<Self, EgressError> {
+        let ca = ca::Authority::new(terms.lifetime)?;
+        let mut bases: Vec<BaseUrl> = Vec::new();
+        for base in terms.sealed.iter().flat_map(|sealed| &sealed.term.seal.base_urls) {
+            if !bases.contains(base) {
+                bases.push(base.clone());
+            }
+        }
+        let system = tls::system_roots();
+        let extra = terms.reach.extra_ca.clone();
+        let config = tls::client(&system, extra.as_deref())?;
+        let bundle = format!("{system}\n{}\n{}", extra.unwrap_or_default(), ca.pem());
+        let held = terms.sealed.into_iter().map(hold).collect::<Result<Vec<Held>, EgressError>>()?;
+        let (needles, names) = needles(&held, &terms.known);
+        let rules = Arc::new(Rules { held, reach: terms.reach });
+        let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+        let spawner = Spawner { tasks: tasks.clone(), ended: ended.clone() };
+        let both = Dial::new(Arc::clone(&rules), config.clone(), &[b"h2", b"http/1.1"]);
+        let one = Dial::new(Arc::clone(&rules), config, &[b"http/1.1"]);
+        Ok(Self {
+            client: client(spawner.clone(), both),
+            sockets: client(spawner, one),
+            rules,
+            needles,
+            names,
+            ca,
+            bundle,
+            credential: placeholder::word(),
+            bases,
+            base_ports: OnceLock::new(),
+            ledger: Ledger::default(),
+            tasks,
+            ended,
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            tunnels: Arc::new(Semaphore::new(CONNECTIONS)),
+        })
+    }
+
+    /// Serves something until it or the run ends.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        Spawner { tasks: self.tasks.clone(), ended: self.ended.clone() }.spawn(work);
+    }
+
+    pub(super) fn executor(&self) -> Spawner {
+        Spawner { tasks: self.tasks.clone(), ended: self.ended.clone() }
+    }
+
+    /// Which base URL is at an address of this proxy: a client sends those by the proxy, too.
+    pub(super) fn base_at(&self, to: &Authority) -> Option<usize> {
+        let here = to.address() == Some(Ipv4Addr::LOCALHOST.into());
+        self.base_ports.get()?.iter().position(|port| here && *port == to.port)
+    }
+
+    /// Whether a header's name has a value in it: names come in lower case.
+    pub(super) fn in_name(&self, name: &str) -> bool {
+        let mut redactor = self.names.redactor();
+        let mut out = Vec::new();
+        redactor.push(name.as_bytes(), &mut out);
+        redactor.finish(&mut out);
+        redactor.counts().total() > 0
+    }
+
+    /// A path as the audit has it: without values, bounded, a placeholder as what it stands for.
+    pub(super) fn shown(&self, path: &str) -> String {
+        let mut text = self.needles.text(path).into_inner();
+        for held in &self.rules.held {
+            text = text.replace(&held.placeholder, &format!("{{{{{}}}}}", held.name));
+        }
+        text.chars().filter(|c| !c.is_control()).take(512).collect()
+    }
+}
+
+/// The hosts' connections end with the run, too.
+#[derive(Clone)]
+pub(super) struct Spawner {
+    tasks: TaskTracker,
+    ended: CancellationToken,
+}
+
+impl Spawner {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.ended.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = ended.cancelled() => {}
+            }
+        });
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Spawner {
+    fn execute(&self, work: F) {
+        self.spawn(async move {
+            let _ = work.await;
+        });
+    }
+}
+
+fn client(executor: Spawner, dial: Dial) -> Client<Dial, Body> {
+    Client::builder(executor)
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_IDLE)
+        .http1_max_buf_size(256 << 10)
+        .http2_max_header_list_size(256 << 10)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .build(dial)
+}
+
+fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
+    let super::Sealed { term, value } = sealed;
+    if value.len() < SHORTEST {
+        return Err(EgressError::TooShort(term.name));
+    }
+    let mut held = Held { name: term.name, seal: term.seal, placeholder: String::new(), value };
+    held.placeholder = placeholder::placeholder(held.bytes());
+    Ok(held)
+}
+
+/// What is taken out of answers: the values of this run become their placeholders, all others of the scope
+/// what they become in output.
+fn needles(held: &[Held], known: &[Needles]) -> (NeedleSet, NeedleSet) {
+    let own: Vec<Needles> = held.iter().flat_map(own_needles).collect();
+    let lower: Vec<Needles> = held.iter().map(|held| lower_case(&held.name, held.bytes())).collect();
+    (NeedleSet::new(own.iter().chain(known)), NeedleSet::new(&lower))
+}
+
+/// The value, and the form that it takes as the password of a user.
+fn own_needles(held: &Held) -> Vec<Needles> {
+    let mask = &held.placeholder;
+    let mut found = vec![Needles::of_masked(&held.name, &held.value, mask)];
+    if let Some(crate::policy::Inject::Basic { user }) = &held.seal.inject {
+        let basic = super::inject::basic(user, held.bytes());
+        found.push(Needles::of_masked(&held.name, &SecretValue::new(basic.as_bytes().to_vec()), mask));
+    }
+    found
+}
+
+fn lower_case(name: &SecretName, value: &[u8]) -> Needles {
+    Needles::of(name, &SecretValue::new(value.to_ascii_lowercase()))
+}

@@ -1,0 +1,66 @@
+//! What comes back in headers and trailers: values become their placeholders again, and what speaks about
+//! the connection rather than the answer is left out.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{ledger::Entry, rules::Shared};
+
+/// Headers that end at a proxy (RFC 9110, section 7.6.1), or that lead past it (RFC 7838, RFC 9110 sections
+/// 11.7 and 14.3: ranges are not asked for, as a value cut in two is none that is found).
+const ENDS_HERE: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-authentication-info",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "alt-svc",
+    "alt-used",
+    "accept-ranges",
+    "content-length",
+];
+
+/// Whether a header ends at the proxy, in either direction.
+pub(super) fn ends_here(name: &HeaderName) -> bool {
+    ENDS_HERE.contains(&name.as_str())
+}
+
+/// The headers that a `Connection` header names, which end here, too.
+pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let words = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    words.filter_map(|word| word.trim().parse().ok()).collect()
+}
+
+/// Headers or trailers as the program gets them.
+pub(super) fn headers(run: &Shared, from: HeaderMap, entry: &mut Entry) -> HeaderMap {
+    let connection = named_by_connection(&from);
+    let mut clean = HeaderMap::with_capacity(from.len());
+    for (name, value) in &from {
+        if ends_here(name) || connection.contains(name) || run.in_name(name.as_str()) {
+            continue;
+        }
+        if let Some(value) = self::value(run, value, entry) {
+            clean.append(name.clone(), value);
+        }
+    }
+    clean
+}
+
+/// One value; nothing where what is left of it is no header value.
+fn value(run: &Shared, value: &HeaderValue, entry: &mut Entry) -> Option<HeaderValue> {
+    let mut redactor = run.needles.redactor();
+    let mut out = Vec::with_capacity(value.len());
+    redactor.push(value.as_bytes(), &mut out);
+    redactor.finish(&mut out);
+    let masked = redactor.counts().total();
+    if masked == 0 {
+        return Some(value.clone());
+    }
+    entry.record().scrubs += masked;
+    HeaderValue::from_bytes(&out).ok()
+}
