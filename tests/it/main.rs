@@ -19,6 +19,7 @@ mod durability;
 mod files;
 mod log;
 mod runs;
+mod sealed;
 mod stage;
 mod states;
 mod tap;
