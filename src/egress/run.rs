@@ -195,10 +195,10 @@ fn needles(held: &[Held], known: &[Needles]) -> (NeedleSet, NeedleSet) {
 /// The value, and the form that it takes as the password of a user.
 fn own_needles(held: &Held) -> Vec<Needles> {
     let mask = &held.placeholder;
-    let mut found = vec![Needles::of_masked(&held.name, &held.value, mask)];
+    let mut found = vec![Needles::of_masked(&held.name, &held.value, mask.as_bytes())];
     if let Some(crate::policy::Inject::Basic { user }) = &held.seal.inject {
         let basic = super::inject::basic(user, held.bytes());
-        found.push(Needles::of_masked(&held.name, &SecretValue::new(basic.as_bytes().to_vec()), mask));
+        found.push(Needles::of_masked(&held.name, &SecretValue::new(basic.as_bytes().to_vec()), mask.as_bytes()));
     }
     found
 }
