@@ -90,7 +90,7 @@ fn rule_entry(rule: RuleListing) -> RuleEntry {
             })
             .collect(),
         commands: rule.commands.map_or(Commands::Any(AnyCommand::Any), Commands::Patterns),
-        hosts: Vec::new(),
+        hosts: rule.hosts,
         deliver: rule.deliver,
         promise: rule.promise,
         output: rule.output,

@@ -76,7 +76,25 @@ pub(super) fn resolve(document: &Document, machine: &Machine) -> Result<Resolved
             None => findings.push(not_found(&program, &resolved.search)),
         }
     }
+    match extra_ca(document, machine) {
+        None => {}
+        Some(Ok(pem)) => resolved.extra_ca = Some(pem),
+        Some(Err(finding)) => findings.push(finding),
+    }
     if findings.is_empty() { Ok(resolved) } else { Err(findings) }
+}
+
+/// The operator's roots, kept as they are now: what lies at the path later changes nothing.
+fn extra_ca(document: &Document, machine: &Machine) -> Option<Result<String, Finding>> {
+    let (path, line) = document.extra_ca(&machine.user_home)?;
+    let pem = std::fs::read_to_string(&path).ok().filter(|pem| crate::egress::is_bundle(pem));
+    Some(pem.ok_or_else(|| Finding {
+        severity: Severity::Error,
+        line,
+        column: 1,
+        message: format!("{} is no file of certificates", path.display()),
+        hint: "name a file with -----BEGIN CERTIFICATE----- in it".to_owned(),
+    }))
 }
 
 /// Where a call's program lies under a policy that allows any; policies with patterns know already.

@@ -198,7 +198,11 @@ fn own_needles(held: &Held) -> Vec<Needles> {
     let mut found = vec![Needles::of_masked(&held.name, &held.value, mask.as_bytes())];
     if let Some(crate::policy::Inject::Basic { user }) = &held.seal.inject {
         let basic = super::inject::basic(user, held.bytes());
-        found.push(Needles::of_masked(&held.name, &SecretValue::new(basic.as_bytes().to_vec()), mask.as_bytes()));
+        found.push(Needles::of_masked(
+            &held.name,
+            &SecretValue::new(basic.as_bytes().to_vec()),
+            mask.as_bytes(),
+        ));
     }
     found
 }

@@ -13,6 +13,7 @@ use super::{
     },
     document::Rule,
     env_names,
+    sealed::{self, BaseUrl, Reach, SealedTerm, Unfit},
 };
 use crate::name::{EnvName, SecretName};
 
@@ -225,8 +226,8 @@ impl Policy {
 
     /// `{{name}}` means a placeholder, which only sealed delivery has.
     fn check_references(&self, request: &Request, chosen: &[(&Rule, Option<SecretName>)]) -> Step<()> {
-        for (_, name) in chosen {
-            let Some(name) = name else { continue };
+        for (rule, name) in chosen {
+            let Some(name) = name.as_ref().filter(|_| rule.seal.is_none()) else { continue };
             let reference = format!("{{{{{name}}}}}");
             let texts = request.command.iter().chain(&request.stdin);
             if texts.into_iter().any(|text| text.contains(&reference)) {
@@ -254,6 +255,8 @@ impl Policy {
         let program = self.program(&rules, request)?;
         let secrets = delivered(&chosen, facts)?;
         let set_env = merged_env(&rules, &secrets, &agent_env)?;
+        let sealed = sealed::terms(&chosen).map_err(unfit)?;
+        check_base_urls(&sealed, &secrets, &set_env)?;
         let document = &self.document;
         let longest = rules.iter().filter_map(|rule| rule.timeout).chain([document.limits.timeout]).min();
         let longest = longest.unwrap_or(document.limits.timeout);
@@ -277,6 +280,8 @@ impl Policy {
             pin,
             sandbox: document.sandbox_terms(&self.resolved.home),
             exit_code: exit_codes(&rules),
+            sealed,
+            reach: Reach { hosts: document.reach.hosts.clone(), extra_ca: self.resolved.extra_ca.clone() },
             runs_per_minute: document.limits.runs_per_minute,
             concurrent_runs: document.limits.concurrent_runs,
         })
@@ -405,6 +410,42 @@ fn merged_env(
         ));
     }
     Ok(set)
+}
+
+fn unfit(unfit: Unfit) -> Box<Denial> {
+    match unfit {
+        Unfit::Conflict(one, other) => denial(
+            DenyCode::BadArgument,
+            format!("{one} and {other} would both be set in the same header of the same host"),
+            "use one at a time",
+        ),
+        Unfit::Incomplete(name, missing) => denial(
+            DenyCode::SecretsRequired,
+            format!("{name} signs together with {missing}"),
+            "name both in secrets",
+        ),
+    }
+}
+
+/// A base URL has its variable to itself.
+fn check_base_urls(
+    sealed: &[SealedTerm],
+    secrets: &[Delivered],
+    set_env: &BTreeMap<EnvName, String>,
+) -> Step<()> {
+    let mut known: Vec<&BaseUrl> = Vec::new();
+    for base in sealed.iter().flat_map(|term| &term.seal.base_urls) {
+        let twice = known.iter().any(|other| other.env == base.env && *other != base);
+        if twice || set_env.contains_key(&base.env) || secrets.iter().any(|secret| secret.env == base.env) {
+            return Err(denial(
+                DenyCode::BadArgument,
+                format!("{} would be set twice, to different things", base.env),
+                "use fewer secrets at a time",
+            ));
+        }
+        known.push(base);
+    }
+    Ok(())
 }
 
 fn not_available(name: &SecretName) -> Box<Denial> {

@@ -9,7 +9,10 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::document::HomeMode;
+use super::{
+    document::HomeMode,
+    sealed::{Reach, SealedTerm},
+};
 use crate::name::{EnvName, ScopeName, SecretName};
 
 /// What an agent asks to run. Every field is hostile.
@@ -182,6 +185,10 @@ pub struct RunTerms {
     pub sandbox: SandboxTerms,
     /// What is told of an exit code.
     pub exit_code: ExitCodes,
+    /// The sealed ones among the secrets, and how they may be used.
+    pub sealed: Vec<SealedTerm>,
+    /// What the run's proxy reaches beside their hosts.
+    pub reach: Reach,
     /// Runs a minute, for the scope.
     pub runs_per_minute: u32,
     /// Runs at once, for the scope.

@@ -14,8 +14,9 @@ use super::{
     argv::ArgvPattern,
     decision::{Deliver, ExitCodes, Network, OutputMode, Promise, SandboxMode},
     env_names, promise,
-    raw::{Approval, At, RawCommands, RawDocument, RawRule},
+    raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
     sandbox::SandboxPart,
+    sealed::{self, ReachPart, Seal},
 };
 use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
 
@@ -39,6 +40,8 @@ pub struct Document {
     pub sandbox: SandboxPart,
     /// Directories where runs may start, `~` not yet replaced.
     pub cwd: Vec<String>,
+    /// What runs reach by the proxy, beside the hosts of sealed secrets.
+    pub reach: ReachPart,
     /// What is allowed, in file order.
     pub allow: Vec<Rule>,
     /// What is denied.
@@ -83,6 +86,8 @@ pub struct Rule {
     pub exit_code: ExitCodes,
     /// A shorter timeout than the scope's.
     pub timeout: Option<Duration>,
+    /// Where its secrets may go, for sealed delivery.
+    pub seal: Option<Seal>,
     /// Line of the rule.
     pub(super) line: usize,
     /// Line and column of its commands.
@@ -136,6 +141,9 @@ pub struct Resolved {
     pub programs: BTreeMap<String, PathBuf>,
     /// SHA-256, in hex, of the programs of rules with `pin = true`, by absolute path.
     pub digests: BTreeMap<PathBuf, String>,
+    /// The certificates of `[sandbox] extra_ca`, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_ca: Option<String>,
     /// Where programs were looked for, in order (also those of `commands = "any"`).
     pub search: Vec<PathBuf>,
 }
@@ -253,6 +261,7 @@ impl Document {
         for rule in &self.allow {
             let id = &rule.id;
             match &rule.commands {
+                _ if rule.seal.is_some() => {}
                 None => warn(
                     rule.line,
                     format!("rule {id} lets any command have its secrets"),
@@ -273,6 +282,9 @@ impl Document {
                         }
                     }
                 }
+            }
+            for (message, hint) in rule.seal.iter().flat_map(Seal::warnings) {
+                warn(rule.line, format!("rule {id}: {message}"), hint);
             }
             if rule.secrets.iter().any(|pattern| pattern.as_str() == "**") {
                 warn(
@@ -365,6 +377,7 @@ impl Reader<'_> {
         let env = self.env(raw);
         let sandbox = self.sandbox(raw);
         let cwd = raw.sandbox.cwd.iter().filter_map(|dir| self.dir(dir)).collect();
+        let reach = self.reach(&raw.sandbox);
         let mut ids = BTreeSet::new();
         let mut allow = Vec::new();
         for (index, rule) in raw.allow.iter().enumerate() {
@@ -389,6 +402,7 @@ impl Reader<'_> {
             env,
             sandbox,
             cwd,
+            reach,
             allow,
             deny,
             unenforceable: Vec::new(),
@@ -448,6 +462,7 @@ impl Reader<'_> {
                 "name the commands, or leave pin out",
             );
         }
+        let seal = self.seal(raw, at.span());
         let env = self.rule_env(raw);
         let set_env = self.set_env(raw);
         for (secret, variable) in &env {
@@ -464,8 +479,9 @@ impl Reader<'_> {
             secrets,
             deliver: *raw.deliver.get(),
             exit_code: raw.exit_code.unwrap_or(match commands {
-                None => ExitCodes::Reduced,
-                Some(_) => ExitCodes::Exact,
+                None if seal.is_none() => ExitCodes::Reduced,
+                // A program that has no value says none by its exit code.
+                None | Some(_) => ExitCodes::Exact,
             }),
             commands,
             env,
@@ -473,30 +489,13 @@ impl Reader<'_> {
             pin: raw.pin,
             output: raw.output,
             timeout: self.duration(raw.timeout.as_ref()),
+            seal,
             line: place(self.text, at.span().start).0,
             commands_at: place(self.text, raw.commands.span().start),
         })
     }
 
     fn rule_unenforceable(&mut self, raw: &RawRule) {
-        const SEALED: &str = "write deliver = \"env\" or \"file\": this version has no egress proxy yet";
-        if *raw.deliver.get() == Deliver::Sealed {
-            self.refuse(raw.deliver.span(), "this version can't deliver sealed secrets", SEALED);
-        }
-        let spans = [
-            raw.hosts.as_ref().map(At::span),
-            raw.inject.as_ref().map(At::span),
-            raw.substitute.as_ref().map(At::span),
-            raw.methods.as_ref().map(At::span),
-            raw.paths.as_ref().map(At::span),
-        ];
-        for span in spans.into_iter().flatten() {
-            self.refuse(
-                span,
-                "this belongs to sealed delivery, which this version does not have",
-                "leave it out",
-            );
-        }
         if let Some(approval) = raw.approval.as_ref().filter(|approval| *approval.get() != Approval::Never) {
             self.refuse(
                 approval.span(),
@@ -504,6 +503,33 @@ impl Reader<'_> {
                 "write approval = \"never\", or leave it out",
             );
         }
+    }
+
+    /// The sealed part of a rule, which no other delivery has.
+    fn seal(&mut self, raw: &RawRule, at: Range<usize>) -> Option<Seal> {
+        let mut wrong = Vec::new();
+        let seal = match *raw.deliver.get() {
+            Deliver::Sealed => sealed::seal(raw, at, &mut wrong),
+            Deliver::Env | Deliver::File => {
+                wrong = sealed::stray(raw);
+                None
+            }
+        };
+        for (span, message, hint) in wrong {
+            self.error(span, message, hint);
+        }
+        seal
+    }
+
+    fn reach(&mut self, raw: &RawSandbox) -> ReachPart {
+        let mut wrong = Vec::new();
+        let hosts = raw.hosts.as_ref().map(|hosts| sealed::host_patterns(hosts, &mut wrong));
+        for (span, message, hint) in wrong {
+            self.error(span, message, hint);
+        }
+        let extra_ca = raw.extra_ca.as_ref().and_then(|path| self.dir(path));
+        let line = raw.extra_ca.as_ref().map_or(0, |at| place(self.text, at.span().start).0);
+        ReachPart { hosts: hosts.unwrap_or_default(), extra_ca, line }
     }
 
     fn commands(&mut self, raw: &At<RawCommands>) -> Option<Option<Vec<ArgvPattern>>> {

@@ -99,6 +99,10 @@ impl Facets {
         grants.extend(document.env.path.iter().map(|dir| format!("programs from {dir}")));
         grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
         grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
+        grants.extend(document.reach.hosts.iter().map(|host| format!("runs reach {host} by a plain tunnel")));
+        grants.extend(
+            document.reach.extra_ca.iter().map(|path| format!("the proxy trusts the roots in {path}")),
+        );
         grants.extend(document.cwd.iter().map(|dir| format!("runs may start in {dir}")));
         grants.extend(sandbox_grants(document));
         if document.env.home == HomeMode::User {
@@ -158,6 +162,7 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
         super::OutputMode::Status => "status only",
     };
     terms.push(output.to_owned());
+    terms.extend(rule.seal.iter().flat_map(super::Seal::words));
     if rule.pin {
         terms.push("pinned".to_owned());
     }

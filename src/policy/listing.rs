@@ -22,6 +22,8 @@ pub struct RuleListing {
     pub commands: Option<Vec<Vec<String>>>,
     /// How values are delivered.
     pub deliver: Deliver,
+    /// Where sealed ones may go.
+    pub hosts: Vec<String>,
     /// What may be promised.
     pub promise: Promise,
     /// What of the output is returned.
@@ -93,12 +95,13 @@ impl Policy {
         if patterns.as_ref().is_some_and(Vec::is_empty) {
             return None;
         }
-        let example = self.example(patterns.as_deref(), &secrets, all);
+        let example = self.example(rule, patterns.as_deref(), &secrets, all);
         Some(RuleListing {
             id: rule.id.clone(),
             secrets,
             commands: patterns.map(|patterns| patterns.iter().map(ArgvPattern::elements).collect()),
             deliver: rule.deliver,
+            hosts: rule.seal.iter().flat_map(|seal| &seal.hosts).map(ToString::to_string).collect(),
             promise: self.document.promise(rule),
             output: rule.output,
             example,
@@ -120,6 +123,7 @@ impl Policy {
     /// The first call made of these patterns and secrets that is allowed; all secrets at once if possible.
     fn example(
         &self,
+        rule: &Rule,
         patterns: Option<&[ArgvPattern]>,
         secrets: &[ListedSecret],
         all: &[SecretFacts],
@@ -128,7 +132,7 @@ impl Policy {
         let one: Vec<SecretName> = names.iter().take(1).cloned().collect();
         let commands: Vec<Vec<String>> = match patterns {
             Some(patterns) => patterns.iter().map(ArgvPattern::example).collect(),
-            None => vec![vec!["printenv".to_owned(), secrets.first()?.env.to_string()]],
+            None => vec![any_example(rule, secrets.first()?)],
         };
         let calls = commands.iter().flat_map(|command| [(command, &names), (command, &one)]);
         calls
@@ -137,7 +141,7 @@ impl Policy {
                 let request = Request {
                     command: example.command.clone(),
                     secrets: Some(example.secrets.clone()),
-                    resolved_program: patterns.is_none().then(|| "/usr/bin/printenv".into()),
+                    resolved_program: patterns.is_none().then(|| "/usr/bin/env".into()),
                     ..Request::default()
                 };
                 matches!(self.decide(&request, all), Decision::Allow(_))
@@ -185,6 +189,15 @@ impl Policy {
             }
         }
         reasons
+    }
+}
+
+/// What shows that a secret of a rule for any command works: without showing it, where it can be.
+fn any_example(rule: &Rule, secret: &ListedSecret) -> Vec<String> {
+    let host = rule.seal.iter().flat_map(|seal| &seal.hosts).find(|host| !host.is_wildcard());
+    match host {
+        Some(host) => vec!["curl".to_owned(), "-sS".to_owned(), format!("https://{host}/")],
+        None => vec!["printenv".to_owned(), secret.env.to_string()],
     }
 }
 

@@ -30,7 +30,7 @@ pub use edit::{Change, NewRule, add_rule, changes};
 pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
 pub use raw::policy_schema;
 pub use sandbox::{CWD, SandboxPart};
-pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SealedTerm, SigV4, Tls};
+pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, ReachPart, Seal, SealedTerm, SigV4, Tls};
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
@@ -76,6 +76,7 @@ impl Policy {
             env: EnvPart::default(),
             sandbox: SandboxPart::default(),
             cwd: Vec::new(),
+            reach: ReachPart::default(),
             allow: Vec::new(),
             deny: Vec::new(),
             unenforceable: Vec::new(),

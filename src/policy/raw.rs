@@ -118,6 +118,11 @@ pub(super) struct RawSandbox {
     /// Directories where runs may start; none: a private empty one.
     #[serde(default)]
     pub cwd: Vec<At<String>>,
+    /// Hosts that runs with `network = "proxy"` reach beside those of sealed secrets, as plain tunnels.
+    pub hosts: Option<At<Vec<String>>>,
+    /// A file of certificates (PEM) that the proxy trusts beside the system's roots; it is read when the policy
+    /// is applied.
+    pub extra_ca: Option<At<String>>,
 }
 
 /// Secrets, how they are delivered, and the commands that may have them.

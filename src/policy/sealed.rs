@@ -1,9 +1,16 @@
 //! Sealed delivery, as a policy has it: where a value may go, how it gets into a request, and what a run
 //! may reach beside. Read here from the document's keys, and merged into a run's terms.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::raw::{At, RawInject, RawPlace, RawRule, RawSigV4};
+use super::{
+    document::{Document, Rule, expand},
+    raw::{At, RawInject, RawPlace, RawRule, RawSigV4},
+};
 use crate::name::{EnvName, HostPattern, SecretName};
 
 /// How a rule's secrets may be used on the wire.
@@ -174,6 +181,52 @@ pub struct Reach {
     pub hosts: Vec<HostPattern>,
     /// Roots that the operator trusts beside the system's, as PEM.
     pub extra_ca: Option<String>,
+}
+
+/// `[sandbox] hosts` and `extra_ca`, as they are written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReachPart {
+    /// Hosts that pass as a plain tunnel.
+    pub hosts: Vec<HostPattern>,
+    /// The file of roots, `~` not yet replaced.
+    pub extra_ca: Option<String>,
+    /// Line of the file's name.
+    pub(super) line: usize,
+}
+
+impl Document {
+    /// The file of `[sandbox] extra_ca`, and the line that names it.
+    pub fn extra_ca(&self, home: &Path) -> Option<(PathBuf, usize)> {
+        self.reach.extra_ca.as_ref().map(|path| (expand(path, home), self.reach.line))
+    }
+}
+
+/// The sealed secrets of a run, each with its rule; or why they can't be used together.
+pub(super) fn terms(chosen: &[(&Rule, Option<SecretName>)]) -> Result<Vec<SealedTerm>, Unfit> {
+    let named = chosen.iter().filter_map(|(rule, name)| {
+        let (seal, name) = (rule.seal.clone()?, name.clone()?);
+        Some(SealedTerm { name, seal })
+    });
+    let sealed: Vec<SealedTerm> = named.collect();
+    if let Some((one, other)) = conflict(&sealed) {
+        return Err(Unfit::Conflict(one.clone(), other.clone()));
+    }
+    for term in &sealed {
+        let Some(Inject::AwsSigV4(keys)) = &term.seal.inject else { continue };
+        let missing = keys.secrets().find(|name| !sealed.iter().any(|other| other.name == **name));
+        if let Some(missing) = missing {
+            return Err(Unfit::Incomplete(term.name.clone(), missing.clone()));
+        }
+    }
+    Ok(sealed)
+}
+
+/// Why sealed secrets can't be used together.
+pub(super) enum Unfit {
+    /// Both would set the same header of the same host.
+    Conflict(SecretName, SecretName),
+    /// The first signs with the second, which the call leaves out.
+    Incomplete(SecretName, SecretName),
 }
 
 /// Something wrong with a rule's sealed part: where, what, and the way out.
@@ -392,6 +445,11 @@ impl Seal {
         })
     }
 
+    /// The keys of one signature set one header between them.
+    fn is_one_signature(&self, other: &Self) -> bool {
+        matches!((&self.inject, &other.inject), (Some(Inject::AwsSigV4(a)), Some(Inject::AwsSigV4(b))) if a == b)
+    }
+
     /// What is weak in it, and applied all the same: message and way out.
     pub(super) fn warnings(&self) -> Vec<(String, &'static str)> {
         let mut found = Vec::new();
@@ -456,7 +514,11 @@ fn is_here(host: &str) -> bool {
 pub(super) fn conflict(sealed: &[SealedTerm]) -> Option<(&SecretName, &SecretName)> {
     sealed.iter().enumerate().find_map(|(index, one)| {
         let header = one.seal.header()?;
+        let together = |other: &SealedTerm| one.seal.is_one_signature(&other.seal);
         let same = |other: &&SealedTerm| {
+            if together(other) {
+                return false;
+            }
             let meet = |host: &HostPattern| other.seal.hosts.iter().any(|theirs| theirs.overlaps(host));
             other.seal.header() == Some(header) && one.seal.hosts.iter().any(meet)
         };
@@ -503,6 +565,91 @@ mod tests {
         assert!(one.covers("/v1/a/x") && !one.covers("/v1/a/b/x") && !one.covers("/v1/a/x/"));
         for bad in ["", "v1", "/a%20b", "/a?b", "/../a", "/a**"] {
             assert!(PathPattern::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    fn document(rule: &str) -> Result<Document, Vec<(usize, String)>> {
+        let text = format!("scope = \"s\"\n[[allow]]\nsecrets = [\"a/*\"]\ncommands = \"any\"\n{rule}\n");
+        Document::parse(&text).map_err(|error| error.0.into_iter().map(|f| (f.line, f.message)).collect())
+    }
+
+    #[test]
+    fn what_a_sealed_rule_lacks_or_has_too_much_is_an_error_with_its_line() {
+        const GOOD: &str = "deliver = \"sealed\"\nhosts = [\"api.example.com\"]\n";
+        for (rule, line, says) in [
+            ("deliver = \"sealed\"".to_owned(), 2, "needs the hosts"),
+            ("deliver = \"sealed\"\nhosts = []".to_owned(), 6, "needs the hosts"),
+            ("deliver = \"sealed\"\nhosts = [\"a b\"]".to_owned(), 6, "a host is made of"),
+            ("deliver = \"sealed\"\nhosts = [\"*.com\"]".to_owned(), 6, "top-level"),
+            ("deliver = \"env\"\nhosts = [\"api.example.com\"]".to_owned(), 6, "hosts belongs to sealed"),
+            ("deliver = \"env\"\ninject = \"bearer\"".to_owned(), 6, "inject belongs to sealed"),
+            ("deliver = \"file\"\nmethods = [\"GET\"]".to_owned(), 6, "methods belongs to sealed"),
+            (format!("{GOOD}inject = {{ header = \"Host\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ header = \"a b\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ basic = \"a:b\" }}"), 7, "no colon"),
+            (format!("{GOOD}substitute = []"), 2, "nothing puts the value in"),
+            (format!("{GOOD}methods = [\"get\"]"), 7, "upper-case"),
+            (format!("{GOOD}methods = [\"CONNECT\"]"), 7, "upper-case"),
+            (format!("{GOOD}paths = [\"/a/../b\"]"), 7, "a path begins"),
+            (
+                format!("{GOOD}base_url = {{ X_URL = \"https://other.example.com\" }}"),
+                7,
+                "not among the rule's hosts",
+            ),
+            (format!("{GOOD}base_url = {{ X_URL = \"http://api.example.com\" }}"), 7, "an https address"),
+            (format!("{GOOD}base_url = {{ PATH = \"https://api.example.com\" }}"), 7, "set by authy-mcp"),
+            (
+                format!("{GOOD}inject = {{ aws_sigv4 = {{ access_key = \"a b\", secret_key = \"a/s\" }} }}"),
+                7,
+                "a secret name",
+            ),
+        ] {
+            let errors = document(&rule).expect_err(&rule);
+            assert_eq!(errors[0].0, line, "{rule}: {errors:?}");
+            assert!(errors[0].1.contains(says), "{rule}: {errors:?}");
+        }
+        let seal =
+            document(&format!("{GOOD}inject = {{ header = \"X-Api-Key\" }}\nmethods = [\"GET\"]")).unwrap();
+        let seal = seal.allow[0].seal.clone().unwrap();
+        assert_eq!(seal.header(), Some("x-api-key"));
+        assert_eq!(seal.substitute, BTreeSet::from([Place::Header]));
+    }
+
+    #[test]
+    fn what_is_weak_in_a_sealed_rule_is_said() {
+        let rule = "deliver = \"sealed\"\nhosts = [\"*.example.com\", \"localhost:80\"]\n\
+                    substitute = [\"header\", \"query\", \"path\", \"body\", \"websocket\"]";
+        let warnings: Vec<String> =
+            document(rule).unwrap().warnings().into_iter().map(|w| w.message).collect();
+        for says in ["in query", "in path", "in body", "in websocket", "subdomains", "this machine"] {
+            assert!(warnings.iter().any(|warning| warning.contains(says)), "{says}: {warnings:?}");
+        }
+        assert!(!warnings.iter().any(|warning| warning.contains("in header")), "{warnings:?}");
+    }
+
+    fn term(name: &str, host: &str, inject: Inject) -> SealedTerm {
+        let seal = Seal {
+            hosts: vec![HostPattern::parse(host).unwrap()],
+            inject: Some(inject),
+            substitute: BTreeSet::new(),
+            methods: None,
+            paths: None,
+            base_urls: Vec::new(),
+        };
+        SealedTerm { name: SecretName::parse(name).unwrap(), seal }
+    }
+
+    #[test]
+    fn two_secrets_never_set_one_header_of_one_host() {
+        let header = |name: &str| Inject::Header { name: name.to_owned() };
+        for (one, other, meet) in [
+            (("a.example.com", Inject::Bearer), ("a.example.com", Inject::Bearer), true),
+            (("*.example.com", Inject::Bearer), ("a.example.com", header("authorization")), true),
+            (("a.example.com", Inject::Bearer), ("a.example.com", header("x-api-key")), false),
+            (("a.example.com", Inject::Bearer), ("b.example.com", Inject::Bearer), false),
+        ] {
+            let sealed = [term("one", one.0, one.1), term("other", other.0, other.1)];
+            assert_eq!(conflict(&sealed).is_some(), meet, "{sealed:?}");
         }
     }
 

@@ -287,8 +287,6 @@ fn what_cannot_be_enforced_is_refused_with_its_line() {
         ("mode = \"off\"", "mode = \"off\"\nnetwork = \"none\"", 10),
         ("mode = \"off\"", "mode = \"off\"\nread = [\"/x\"]", 10),
         ("mode = \"off\"", "mode = \"off\"\nwrite = [\"{cwd}\"]", 10),
-        ("deliver = \"file\"", "deliver = \"sealed\"", 23),
-        ("deliver = \"file\"", "deliver = \"file\"\nhosts = [\"a.example\"]", 24),
         ("deliver = \"file\"", "deliver = \"file\"\napproval = \"once\"", 24),
     ] {
         let text = DOCUMENT.replacen(from, to, 1);

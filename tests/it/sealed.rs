@@ -12,7 +12,8 @@ use program::{KEY, Program, seal, sealed, terms};
 async fn a_value_is_put_in_and_taken_out_again() {
     let host = Host::start().await;
     let at = host.name();
-    let program = Program::start(terms(vec![sealed("openai/key", KEY, seal(&at, Some(Inject::Bearer)))], &host));
+    let program =
+        Program::start(terms(vec![sealed("openai/key", KEY, seal(&at, Some(Inject::Bearer)))], &host));
     let answer = program.get(&at, "/v1/models?x=1", "").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let seen = host.seen().await;

@@ -44,7 +44,11 @@ pub(crate) const ENCODINGS: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
     ("json", |text| serde_json::to_vec(&String::from_utf8_lossy(text)).unwrap()),
     ("xml", |text| {
         let text = String::from_utf8_lossy(text);
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").into_bytes()
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .into_bytes()
     }),
 ];
 
@@ -144,7 +148,8 @@ impl Host {
             return websocket(&mut request);
         }
         let (parts, body) = request.into_parts();
-        let collected = body.collect().await.map(|collected| collected.to_bytes().to_vec()).unwrap_or_default();
+        let collected =
+            body.collect().await.map(|collected| collected.to_bytes().to_vec()).unwrap_or_default();
         let line = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("", |p| p.as_str()));
         let seen = Seen { line, headers: parts.headers, body: collected };
         self.seen.lock().await.push(seen.clone());
@@ -304,7 +309,8 @@ fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
         let _ = stream.write_all(&frame(0x88, &reason)).await;
         let _ = stream.flush().await;
     });
-    let mut response = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "websocket");
+    let mut response =
+        Response::builder().status(101).header("connection", "upgrade").header("upgrade", "websocket");
     if offered {
         response = response.header("sec-websocket-extensions", "permessage-deflate");
     }

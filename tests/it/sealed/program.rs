@@ -73,7 +73,8 @@ impl Program {
         let environment = egress.environment(&ports, "/bundle.pem");
         let proxy = &environment.iter().find(|(name, _)| name == "https_proxy").unwrap().1;
         let credential = proxy.trim_start_matches("http://").split('@').next().unwrap().to_owned();
-        let placeholder = |name: &SecretName| (name.to_string(), egress.placeholder(name).unwrap().to_owned());
+        let placeholder =
+            |name: &SecretName| (name.to_string(), egress.placeholder(name).unwrap().to_owned());
         let placeholders = names.iter().map(placeholder).collect();
         let bundle = egress.ca_bundle();
         let running = egress.serve(listeners).unwrap();
@@ -142,7 +143,8 @@ impl Program {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&self.bundle).map(Result::unwrap));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -162,7 +164,9 @@ impl Program {
 
     /// A plain GET inside.
     pub(crate) async fn get(&self, to: &str, path: &str, headers: &str) -> String {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n{headers}TE: trailers\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {to}\r\n{headers}TE: trailers\r\nConnection: close\r\n\r\n"
+        );
         self.inside(to, head.as_bytes()).await
     }
 
@@ -210,7 +214,14 @@ fn forms(value: &str) -> Vec<(&'static str, Vec<u8>)> {
         let encoded = STANDARD.encode([&vec![b'x'; shift], value.as_bytes()].concat());
         let decided = &encoded.as_bytes()[if shift == 0 { 0 } else { 4 }..encoded.len() - 4];
         forms.push(("base64", decided.to_vec()));
-        let url: Vec<u8> = decided.iter().map(|b| match b { b'+' => b'-', b'/' => b'_', b => *b }).collect();
+        let url: Vec<u8> = decided
+            .iter()
+            .map(|b| match b {
+                b'+' => b'-',
+                b'/' => b'_',
+                b => *b,
+            })
+            .collect();
         forms.push(("base64url", url));
     }
     forms
