@@ -7,7 +7,7 @@
 //! - [`local_api`]: the daemon's API on a Unix socket, and its client.
 //! - [`broker`]: the one place where a request becomes an action.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
-//! - [`run`]: child processes. [`redact`]: needles, the streaming redactor, what may leave.
+//! - [`run`]: child processes. [`egress`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`name`], [`value`]: what is parsed once, at the edge, and what is never printed.
 //!

@@ -81,6 +81,39 @@ pub enum Note {
         /// The secrets asked for.
         secrets: Vec<String>,
     },
+    /// A run asked for something by its egress proxy. Never contents.
+    Request {
+        /// The run.
+        run: RunId,
+        /// The host and port.
+        host: String,
+        /// The method; `CONNECT` for a tunnel.
+        method: String,
+        /// The path without its query, redacted and bounded.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        path: String,
+        /// The answer's status.
+        status: u16,
+        /// Why the proxy refused, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+        /// Which secrets went with it, by name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<String>,
+        /// Bytes of the request's body.
+        sent: u64,
+        /// Bytes of the answer's body.
+        received: u64,
+        /// How often a value was taken out of the answer.
+        scrubs: u64,
+    },
+    /// A run made more requests than have an event each.
+    MoreRequests {
+        /// The run.
+        run: RunId,
+        /// How many more.
+        number: u64,
+    },
     /// An operator changed something (`set`, `rm`, `rollback`, `policy_apply`, `token_issue`, …).
     Admin {
         /// Who.

@@ -17,6 +17,7 @@ mod records;
 pub mod refusal;
 mod refuse;
 mod resolve;
+mod sealed;
 mod service;
 mod session;
 mod trace;

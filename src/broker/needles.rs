@@ -50,6 +50,12 @@ impl ScopeNeedles {
         scope.set.clone()
     }
 
+    /// The same as [`ScopeNeedles::of`], one by one, for sets that are put together otherwise.
+    pub(super) fn each_of(&self, scope: &ScopeName) -> Vec<Needles> {
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.get(scope).map_or_else(Vec::new, |scope| scope.known.values().cloned().collect())
+    }
+
     /// Everything that a scope was given so far.
     pub(super) fn of(&self, scope: &ScopeName) -> NeedleSet {
         let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,15 +19,18 @@ use super::{
     blocking, contain, limits,
     refusal::{Code, Refusal},
     refuse,
+    sealed::{self, Streams},
     session::Session,
     trace::{Step, Trace},
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
+    egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
     policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Request, RunTerms, Terms},
     redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, Plan, Process, RunOutput, Sandbox},
+    value::SecretValue,
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
@@ -48,9 +51,17 @@ struct Admitted {
     intent: Intent,
     launch: Launch,
     needles: NeedleSet,
+    egress: Option<Egress>,
     audit: AuditLog,
     trace: Trace,
     _place: limits::Place,
+}
+
+/// What the child gets, and what is masked in what it says.
+struct Prepared {
+    launch: Launch,
+    needles: NeedleSet,
+    egress: Option<Egress>,
 }
 
 /// What is known of a caller when a refusal is recorded.
@@ -102,14 +113,17 @@ impl Broker {
         let broker = Arc::clone(self);
         let caller = caller.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
-        let Admitted { intent, mut launch, needles, audit, mut trace, _place } = admitted;
+        let Admitted { intent, mut launch, needles, egress, audit, mut trace, _place } = admitted;
+        let audit = Arc::new(audit);
         let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
             launch.sandbox.given.push(PathBuf::from(&socket));
             launch.env.insert(name, socket.into());
         }
         let started = Instant::now();
-        let done = run::pass_through(launch, needles.clone(), None).instrument(trace.span()).await;
+        let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
+        let done = run::pass_through(launch, needles.clone(), listening).instrument(trace.span()).await;
+        let requests = proxy.end().await;
         let facts = match &done {
             Ok(passed) => OutcomeFacts {
                 file_hits: contain::lines(&passed.file_hits, &needles),
@@ -118,7 +132,8 @@ impl Broker {
             Err(_) => outcome_facts(Ending::FailedToStart, started.elapsed(), &Counts::default()),
         };
         trace.ran(&facts.outcome, None, started.elapsed());
-        self.conclude(audit, intent, facts, trace).await.map_err(|refusal| self.refused(refusal))?;
+        let concluded = self.conclude(audit, intent, facts, trace).await;
+        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
         done.map(|passed| passed.ending).map_err(|error| self.refused(refuse::from_run(error)))
     }
 
@@ -131,13 +146,16 @@ impl Broker {
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(&self);
         let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
-        let Admitted { intent, launch, needles, audit, mut trace, _place } = admitted;
+        let Admitted { intent, launch, needles, egress, audit, mut trace, _place } = admitted;
+        let audit = Arc::new(audit);
+        let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
         let terms = run_terms(&intent).clone();
         let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
         let ended = either(cancel, self.closing.clone());
-        let running = run::execute(launch, needles.clone(), progress, ended, None);
+        let running = run::execute(launch, needles.clone(), progress, ended, listening);
         let output = running.instrument(trace.span()).await;
+        let requests = proxy.end().await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
             Ok(output) => OutcomeFacts {
@@ -148,7 +166,8 @@ impl Broker {
         };
         let whole = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
         trace.ran(&facts.outcome, output.as_ref().ok().map(|output| output.setup), whole);
-        self.conclude(audit, intent, facts, trace).await.map_err(|refusal| self.refused(refusal))?;
+        let concluded = self.conclude(audit, intent, facts, trace).await;
+        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
         let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
         Ok(Answer { body: result(output, &terms, &run_id, sandbox), needles })
     }
@@ -156,7 +175,7 @@ impl Broker {
     /// Puts the outcome on record; nothing of the run is returned where that fails.
     async fn conclude(
         self: &Arc<Self>,
-        audit: AuditLog,
+        audit: Arc<AuditLog>,
         intent: Intent,
         facts: OutcomeFacts,
         mut trace: Trace,
@@ -177,8 +196,8 @@ impl Broker {
         let mut who = Who::default();
         let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
         match admitted {
-            Ok((intent, launch, needles, place)) => {
-                Ok(Admitted { intent, launch, needles, audit: open.audit, trace, _place: place })
+            Ok((intent, Prepared { launch, needles, egress }, place)) => {
+                Ok(Admitted { intent, launch, needles, egress, audit: open.audit, trace, _place: place })
             }
             Err(refusal) => {
                 trace.refused(&refusal);
@@ -195,13 +214,14 @@ impl Broker {
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
-    ) -> Result<(Intent, Launch, NeedleSet, limits::Place), Refusal> {
+    ) -> Result<(Intent, Prepared, limits::Place), Refusal> {
         let now = Timestamp::now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
         trace.scope(&session.scope);
 
+        let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
         let request = self.request(params, &session, near)?;
         let facts =
             open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
@@ -221,10 +241,10 @@ impl Broker {
         let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
         trace.allowed(intent.run_id(), run_terms(&intent));
         trace.step(Step::Audit);
-        let prepared = self.prepare(open, &intent, caller, params, (plan, chain));
+        let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
         trace.step(Step::Reveal);
         match prepared {
-            Ok((launch, needles)) => Ok((intent, launch, needles, place)),
+            Ok(prepared) => Ok((intent, prepared, place)),
             Err(refusal) => {
                 let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
                 open.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
@@ -240,25 +260,29 @@ impl Broker {
         intent: &Intent,
         caller: &Caller,
         params: &RunParams,
-        (plan, chain): (Plan, Chain),
-    ) -> Result<(Launch, NeedleSet), Refusal> {
+        (plan, chain, streams): (Plan, Chain, Streams),
+    ) -> Result<Prepared, Refusal> {
         let head = open.audit.head();
         open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
         let terms = run_terms(intent);
         let mut env_secrets = Vec::new();
         let mut file_secrets = Vec::new();
+        let mut sealed = Vec::new();
         for secret in &terms.secrets {
             let value = open.vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
             let delivered = (secret.env.clone(), secret.name.clone(), value);
             match secret.deliver {
                 Deliver::Env => env_secrets.push(delivered),
                 Deliver::File => file_secrets.push(delivered),
-                Deliver::Sealed => return Err(sealed_unavailable()),
+                Deliver::Sealed => sealed.extend(seal(terms, delivered)),
             }
         }
-        let values = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
-        let needles = self.needles.add(intent.scope(), values);
-        let launch = Launch {
+        let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
+        let values = given.chain(sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value)));
+        let mut needles = self.needles.add(intent.scope(), values);
+        let known = self.needles.each_of(intent.scope());
+        let egress = sealed::egress(&plan, terms, sealed, known.clone(), streams)?;
+        let mut launch = Launch {
             env: environment(terms, caller),
             env_secrets,
             file_secrets,
@@ -266,7 +290,11 @@ impl Broker {
             sandbox: self.sandbox(plan, terms),
             ..self.launch(intent.run_id().clone(), terms, params)
         };
-        Ok((launch, needles))
+        if let Some(egress) = &egress {
+            sealed::tell(&mut launch, egress, terms);
+            needles = NeedleSet::new(known.iter().chain(&egress.needles()));
+        }
+        Ok(Prepared { launch, needles, egress })
     }
 
     fn launch(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Launch {
@@ -282,6 +310,7 @@ impl Broker {
             env: BTreeMap::new(),
             env_secrets: Vec::new(),
             file_secrets: Vec::new(),
+            files: Vec::new(),
             path: terms.path.clone(),
             home: terms.home,
             user_home: self.settings.user_home.clone(),
@@ -392,12 +421,10 @@ pub(super) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> 
     Ok(parsed)
 }
 
-fn sealed_unavailable() -> Refusal {
-    Refusal::new(
-        Code::SandboxUnavailable,
-        "this version can't deliver sealed secrets",
-        "ask the operator to deliver it as env or file",
-    )
+/// A sealed secret with the terms that the policy set for it.
+fn seal(terms: &RunTerms, (_, name, value): (EnvName, SecretName, SecretValue)) -> Option<Sealed> {
+    let term = terms.sealed.iter().find(|term| term.name == name)?.clone();
+    Some(Sealed { term, value })
 }
 
 fn argv_digest(argv: &[String]) -> String {

@@ -137,7 +137,13 @@ async fn make(
 
     let client = if upgrade.is_some() { &run.sockets } else { &run.client };
     let request = if upgrade.is_some() { outgoing.into_upgrade() } else { outgoing.into_request() };
-    let response = client.request(request).await.map_err(|error| unreached(&error))?;
+    let response = client.request(request).await.map_err(|error| {
+        if error.is_connect() {
+            // Nothing was sent.
+            entry.record().secrets.clear();
+        }
+        unreached(&error)
+    })?;
     Ok(Made { method, response, sent, upgrade })
 }
 

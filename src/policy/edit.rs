@@ -6,7 +6,7 @@ use serde::Serialize;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::{
-    ExitCodes, Network, OnFileHit, SandboxMode,
+    Deliver, ExitCodes, Network, OnFileHit, SandboxMode,
     document::{Document, DocumentError, HomeMode, Rule},
 };
 use crate::name::ScopeName;
@@ -193,8 +193,9 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
     add_paths(&mut document, "cwd", &rule.cwd);
     add_paths(&mut document, "read", &rule.read);
     add_paths(&mut document, "write", &rule.write);
+    let network = rule.network.or_else(|| needed_network(&document, rule));
     set_word(&mut document, "mode", rule.sandbox.map(SandboxMode::word));
-    set_word(&mut document, "network", rule.network.map(Network::word));
+    set_word(&mut document, "network", network.map(Network::word));
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     match allow {
@@ -233,6 +234,12 @@ fn add_paths(document: &mut DocumentMut, key: &str, paths: &[String]) {
             }
         }
     }
+}
+
+/// A sealed rule needs the proxy, where the document says that runs have no network at all.
+fn needed_network(document: &DocumentMut, rule: &NewRule) -> Option<Network> {
+    let word = document.get("sandbox")?.get("network")?.as_str()?;
+    (rule.deliver == Deliver::Sealed.word() && word == Network::None.word()).then_some(Network::Proxy)
 }
 
 fn set_word(document: &mut DocumentMut, key: &str, word: Option<&str>) {

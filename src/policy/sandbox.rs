@@ -46,7 +46,8 @@ impl Reader<'_> {
     pub(super) fn sandbox(&mut self, raw: &RawDocument) -> SandboxPart {
         let part = &raw.sandbox;
         let mode = part.mode.as_ref().map_or(SandboxMode::Required, |mode| *mode.get());
-        let sealed = raw.allow.iter().any(|rule| *rule.get().deliver.get() == Deliver::Sealed);
+        let sealed =
+            raw.allow.iter().any(|rule| *rule.get().deliver.get() == Deliver::Sealed) || part.hosts.is_some();
         let network = match (&part.network, mode) {
             (Some(network), _) => *network.get(),
             (None, SandboxMode::Off) => Network::Open,
@@ -66,12 +67,8 @@ impl Reader<'_> {
     /// Without a sandbox nothing keeps a child from anything: a document that asks for both is refused.
     fn contradictions(&mut self, raw: &RawDocument, mode: SandboxMode, network: Network) {
         let part = &raw.sandbox;
-        if let Some(at) = part.network.as_ref().filter(|_| network == Network::Proxy) {
-            self.refuse(
-                at.span(),
-                "this version has no egress proxy",
-                "write network = \"none\" or \"open\"",
-            );
+        if network != Network::Proxy {
+            self.without_proxy(raw, mode);
         }
         if mode != SandboxMode::Off {
             return;
@@ -89,6 +86,23 @@ impl Reader<'_> {
                 "without a sandbox nothing keeps a child from other files",
                 "leave mode out, or leave read and write out",
             );
+        }
+    }
+
+    /// A sealed secret reaches its hosts by the proxy alone, which is reached from inside the sandbox alone.
+    fn without_proxy(&mut self, raw: &RawDocument, mode: SandboxMode) {
+        let way_out = match mode {
+            SandboxMode::Off => "leave mode out: the proxy is reached from inside the sandbox",
+            SandboxMode::Required | SandboxMode::BestEffort => {
+                "write network = \"proxy\", or leave network out"
+            }
+        };
+        let sealed = raw.allow.iter().map(At::get).find(|rule| *rule.deliver.get() == Deliver::Sealed);
+        if let Some(rule) = sealed {
+            self.error(rule.deliver.span(), "a sealed secret needs the sandbox and its proxy", way_out);
+        }
+        if let Some(hosts) = &raw.sandbox.hosts {
+            self.error(hosts.span(), "hosts are reached by the proxy alone", way_out);
         }
     }
 

@@ -67,6 +67,8 @@ pub struct Launch {
     pub env_secrets: Vec<(EnvName, SecretName, SecretValue)>,
     /// Values that go into private files; the variable gets the path, and so does `{file:NAME}` in `env`.
     pub file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
+    /// Files that aren't secret, for the run's private directory, by what `{file:…}` calls them.
+    pub files: Vec<(String, Vec<u8>)>,
     /// PATH's directories, in order.
     pub path: Vec<PathBuf>,
     /// Which HOME.

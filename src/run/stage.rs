@@ -20,7 +20,6 @@ use super::{
     wire::{self, Session, Spec},
 };
 use crate::{
-    name::SecretName,
     policy::{CwdTerm, HomeMode},
     store::files,
 };
@@ -196,14 +195,20 @@ fn environment(
     if !launch.env.keys().any(|name| name.as_str() == "LANG") {
         set("LANG", b"C.UTF-8");
     }
-    let mut paths: Vec<(SecretName, PathBuf)> = Vec::new();
+    let mut paths: Vec<(String, PathBuf)> = Vec::new();
+    for (index, (called, bytes)) in launch.files.iter().enumerate() {
+        let name_of_file = format!("own-{index}");
+        files::create_private(&scratch.join("in/files").join(&name_of_file), bytes)
+            .map_err(|error| RunError::io("write a private file", error))?;
+        paths.push((called.clone(), own.base.join("files").join(name_of_file)));
+    }
     for (index, (name, secret, value)) in launch.file_secrets.iter().enumerate() {
         let name_of_file = index.to_string();
         files::create_private(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
         let path = own.base.join("files").join(name_of_file);
         set(name.as_str(), path.as_os_str().as_bytes());
-        paths.push((secret.clone(), path));
+        paths.push((secret.to_string(), path));
     }
     for (name, secret, value) in &launch.env_secrets {
         if value.expose_secret().contains(&0) {
@@ -217,8 +222,8 @@ fn environment(
     Ok(env)
 }
 
-/// Replaces `{file:NAME}` by the path of that secret's file.
-fn with_files(text: &OsString, paths: &[(SecretName, PathBuf)]) -> OsString {
+/// Replaces `{file:NAME}` by the path of the file of that name.
+fn with_files(text: &OsString, paths: &[(String, PathBuf)]) -> OsString {
     let Some(text) = text.to_str() else { return text.clone() };
     let replaced = paths.iter().fold(text.to_owned(), |text, (secret, path)| {
         text.replace(&format!("{{file:{secret}}}"), &path.display().to_string())
