@@ -140,9 +140,12 @@ fn knows_credential(run: &Shared, headers: &HeaderMap) -> bool {
 }
 
 fn connect(run: &Shared, mut request: Request<Incoming>) -> Response<Body> {
-    let authority =
-        request.uri().authority().and_then(|authority| Authority::parse(authority.as_str(), None));
-    let Some(to) = authority else { return refused(run, &request, refusal::FORM) };
+    // The target is a host and a port, and nothing else (RFC 9110, section 9.3.6).
+    let bare = request.uri().scheme().is_none() && request.uri().path_and_query().is_none();
+    let authority = request.uri().authority().filter(|_| bare);
+    let Some(to) = authority.and_then(|authority| Authority::parse(authority.as_str(), None)) else {
+        return refused(run, &request, refusal::FORM);
+    };
     if request.headers().contains_key(header::TRANSFER_ENCODING)
         || request.headers().contains_key(header::CONTENT_LENGTH)
     {

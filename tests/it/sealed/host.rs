@@ -148,13 +148,18 @@ impl Host {
             return websocket(&mut request);
         }
         let (parts, body) = request.into_parts();
-        let collected =
-            body.collect().await.map(|collected| collected.to_bytes().to_vec()).unwrap_or_default();
+        // A request that never came whole is none.
+        let Ok(collected) = body.collect().await else { return Response::new(nothing()) };
+        let collected = collected.to_bytes().to_vec();
         let line = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("", |p| p.as_str()));
         let seen = Seen { line, headers: parts.headers, body: collected };
         self.seen.lock().await.push(seen.clone());
         echo(&seen, &query)
     }
+}
+
+fn nothing() -> Body {
+    http_body_util::Empty::new().boxed_unsync()
 }
 
 /// Everything of a request as one text.
@@ -314,7 +319,7 @@ fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
     if offered {
         response = response.header("sec-websocket-extensions", "permessage-deflate");
     }
-    let body = http_body_util::Empty::new().boxed_unsync();
+    let body = nothing();
     response.header("sec-websocket-accept", "x").body(body).unwrap()
 }
 

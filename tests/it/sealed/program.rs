@@ -104,9 +104,13 @@ impl Program {
 
     /// Keeps what came, and returns it.
     pub(crate) fn keep(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.got.lock().unwrap().extend_from_slice(&bytes);
-        self.got.lock().unwrap().push(b'\n');
-        bytes
+        let whole = dechunked(&bytes);
+        let mut got = self.got.lock().unwrap();
+        for bytes in [&bytes, &whole] {
+            got.extend_from_slice(bytes);
+            got.push(b'\n');
+        }
+        whole
     }
 
     /// Sends bytes to the proxy and reads until it closes or falls silent.
@@ -184,10 +188,36 @@ async fn talk(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) 
     let _ = stream.flush().await;
     let mut got = Vec::new();
     let mut chunk = vec![0; 64 << 10];
-    while let Ok(Ok(length @ 1..)) = timeout(Duration::from_millis(1500), stream.read(&mut chunk)).await {
+    let closes = String::from_utf8_lossy(bytes).to_ascii_lowercase().contains("close");
+    // Whoever says that it closes is waited for; whoever doesn't may fall silent for good.
+    let silence = Duration::from_millis(if closes { 20_000 } else { 500 });
+    while let Ok(Ok(length @ 1..)) = timeout(silence, stream.read(&mut chunk)).await {
         got.extend_from_slice(&chunk[..length]);
     }
     got
+}
+
+/// An answer with its chunks put together (RFC 9112, section 7.1), its trailers behind them.
+fn dechunked(answer: &[u8]) -> Vec<u8> {
+    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4) else {
+        return answer.to_vec();
+    };
+    let (head, mut rest) = answer.split_at(end);
+    let mut whole = head.to_vec();
+    if !String::from_utf8_lossy(head).to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return answer.to_vec();
+    }
+    while let Some(line) = rest.windows(2).position(|w| w == b"\r\n") {
+        let size = usize::from_str_radix(&String::from_utf8_lossy(&rest[..line]), 16).unwrap_or(0);
+        rest = &rest[line + 2..];
+        if size == 0 || size + 2 > rest.len() {
+            break;
+        }
+        whole.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
+    }
+    whole.extend_from_slice(rest);
+    whole
 }
 
 /// No form of a value is in these bytes: what is searched for is worked out here, not by the redactor.
