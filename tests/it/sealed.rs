@@ -1,6 +1,7 @@
 //! Sealed delivery: a host that says everything again, a program that asks in every wrong way, and no byte of
 //! a value that reaches it. The proxy alone, on the host's loopback; `sealed/contained.rs` has it in runs.
 
+mod contained;
 mod host;
 mod malformed;
 mod program;

@@ -23,6 +23,7 @@ use crate::{
 Examples:
   authy-mcp admin allow dev --secret 'myapp/*' --cwd . --network open -- npm test
   authy-mcp admin allow gh --secret github/token -- gh '**'
+  authy-mcp admin allow ai --secret openai/key --host api.openai.com --bearer --any
   authy-mcp admin allow --last")]
 pub(super) struct Args {
     /// The scope.
@@ -31,13 +32,14 @@ pub(super) struct Args {
     /// A secret, or a pattern over names, as myapp/* or **.
     #[arg(long = "secret", value_name = "PATTERN")]
     secrets: Vec<String>,
-    /// How the value gets to the program: env or file.
+    /// How the value gets to the program: env, file or sealed (which --host implies).
     #[arg(long, value_name = "HOW", default_value = "env")]
     deliver: String,
-    /// Where a sealed secret may go (this version has no sealed delivery).
+    /// Where a sealed secret may go, as api.example.com: the program gets a placeholder, and the value is put
+    /// in on its way there.
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// Let the proxy set Authorization: Bearer (this version has no sealed delivery).
+    /// Let the proxy set Authorization: Bearer by itself.
     #[arg(long)]
     bearer: bool,
     /// What of the output is returned: redacted, withhold or status.
@@ -52,7 +54,8 @@ pub(super) struct Args {
     /// What runs of the scope may write, beside private directories.
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
-    /// Which network runs of the scope have: none (what it is where nothing is said) or open.
+    /// Which network runs of the scope have: none (what it is where nothing is said), proxy (what it is where a
+    /// rule is sealed) or open.
     #[arg(long, value_name = "WHICH", value_parser = network)]
     network: Option<Network>,
     /// How much of the sandbox must stand: required (what it is where nothing is said), best-effort or off.
@@ -146,7 +149,11 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
     let rule = NewRule {
         id: args.id.clone(),
         secrets: args.secrets.clone(),
-        deliver: if args.bearer { "sealed".to_owned() } else { args.deliver.clone() },
+        deliver: if args.bearer || !args.hosts.is_empty() {
+            "sealed".to_owned()
+        } else {
+            args.deliver.clone()
+        },
         command: Some(args.argv.clone()).filter(|_| !args.any),
         hosts: args.hosts.clone(),
         bearer: args.bearer,
