@@ -4,20 +4,25 @@
 //! needle masked as `[redacted:NAME]`. A net, never a boundary: a program that wants to carry a value
 //! out can always transform it into something that no net knows.
 
-mod automaton;
 mod capture;
 mod find;
 mod forms;
+mod index;
+mod needles;
+mod scan;
+mod spans;
 mod stream;
+mod views;
 mod weak;
+mod window;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-pub use automaton::{NeedleSet, Needles};
 pub use capture::{Capture, Captured};
 pub use find::Finder;
+pub use needles::{NeedleSet, Needles};
 pub use stream::Redactor;
 pub use weak::{Weakness, weakness};
 

@@ -1,79 +1,103 @@
-//! The streaming redactor: matches that overlap become one mask, matches that only touch stay two, and
-//! no chunk boundary makes a difference.
+//! The streaming redactor: several views of one stream, one set of spans, and no chunk boundary makes a
+//! difference.
 //!
 //! ```text
-//!   emitted │ base … buffer … │ next byte
-//!           │   text  [interval)  text [open interval…
-//!           │                     ▲ earliest: where the longest match in progress began
+//!   given out │ window: … text [span)  text [open span…            │ next byte
+//!                                     ▲ undecided: the first byte that any view may still mask
 //! ```
-//! Everything before `earliest` is decided: no later match can begin there. What lies behind it waits.
+//! Everything before `undecided` is settled: no later match can begin there. What lies behind it waits.
 
 use std::{fmt, sync::Arc};
 
-use aho_corasick::automaton::StateID;
-
-use super::{Counts, automaton::Tables};
+use super::{
+    Counts,
+    needles::Tables,
+    scan::{Scanner, Track},
+    spans::{Span, Spans},
+    views::{Compressed, Dump, Hit, Squeezed, Stream, Userinfo},
+    window::Window,
+};
 
 /// How many bytes of a beginning match are shown rather than held back at a pause: a prompt must not
 /// wait because it ends with the first letters of a secret. The rest of such a match is still masked.
 const SHOWN_AT_A_PAUSE: usize = 3;
 /// Bytes after which what is decided is given out, within a chunk.
-const STRIDE: usize = 64 * 1024;
+const STRIDE: usize = 16 * 1024;
+/// Bytes before what is undecided that views may look back at.
+const LOOK_BACK: u64 = 64;
 
-/// Masks one stream as it comes. Holds back no more than the longest needle.
-pub struct Redactor {
-    tables: Option<Arc<Tables>>,
-    state: StateID,
-    /// Bytes that are not given out yet; the first has the stream's offset `base`.
-    buffer: Vec<u8>,
-    base: u64,
-    /// Matches that are not given out yet: disjoint, in order.
-    intervals: Vec<Interval>,
-    counts: Counts,
+/// What a redactor looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Everything.
+    All,
+    /// The needles, in any form.
+    Needles,
+    /// The needles, in data that was unpacked: nothing is unpacked once more.
+    Inner,
 }
 
-/// Bytes of the stream that one mask stands for.
-struct Interval {
-    start: u64,
-    end: u64,
-    label: usize,
+/// Masks one stream as it comes.
+///
+/// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes (160 in a
+/// dump), for a symbol may have separators behind it; of compressed data at most 64 KiB.
+pub struct Redactor {
+    tables: Arc<Tables>,
+    reach: Reach,
+    window: Window,
+    /// Everything before this offset was given out, or is masked.
+    shown: u64,
+    written: Vec<Scanner>,
+    squeezed: Squeezed,
+    dump: Dump,
+    userinfo: Userinfo,
+    compressed: Compressed,
+    spans: Spans,
+    counts: Counts,
+    first_label: Option<u32>,
 }
 
 impl Redactor {
-    pub(super) fn new(tables: Option<Arc<Tables>>) -> Self {
-        let state = tables.as_ref().map_or_else(StateID::default, |tables| tables.start());
-        Self { tables, state, buffer: Vec::new(), base: 0, intervals: Vec::new(), counts: Counts::default() }
+    pub(super) fn new(tables: Arc<Tables>, reach: Reach) -> Self {
+        Self {
+            written: tables.written().iter().map(|_| Scanner::default()).collect(),
+            tables,
+            reach,
+            window: Window::default(),
+            shown: 0,
+            squeezed: Squeezed::new(),
+            dump: Dump::new(),
+            userinfo: Userinfo::default(),
+            compressed: Compressed::default(),
+            spans: Spans::default(),
+            counts: Counts::default(),
+            first_label: None,
+        }
     }
 
     /// Takes a chunk in and appends what is decided.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let Some(tables) = self.tables.clone() else {
-            out.extend_from_slice(chunk);
-            return;
-        };
         for part in chunk.chunks(STRIDE) {
-            self.scan(&tables, part);
-            self.emit(&tables, self.earliest(&tables), out);
+            self.take(part);
+            let undecided = self.undecided(0);
+            self.emit(undecided, out);
+            self.forget(undecided);
         }
     }
 
     /// Gives out what is held back at a pause: all but a match that has begun and is longer than its
     /// first three bytes.
     pub fn flush_idle(&mut self, out: &mut Vec<u8>) {
-        let Some(tables) = self.tables.clone() else { return };
-        let upto = if tables.depth(self.state) <= SHOWN_AT_A_PAUSE {
-            self.position()
-        } else {
-            self.earliest(&tables)
-        };
-        self.emit(&tables, upto, out);
+        self.emit(self.undecided(SHOWN_AT_A_PAUSE), out);
     }
 
     /// Ends the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let Some(tables) = self.tables.clone() else { return };
-        self.emit(&tables, self.position(), out);
-        self.state = tables.start();
+        self.search(Stream::Ended);
+        self.emit(self.window.end(), out);
+        let counts = std::mem::take(&mut self.counts);
+        let first_label = self.first_label;
+        *self = Self { counts, first_label, ..Self::new(Arc::clone(&self.tables), self.reach) };
     }
 
     /// What was masked so far.
@@ -81,77 +105,106 @@ impl Redactor {
         &self.counts
     }
 
-    fn position(&self) -> u64 {
-        self.base + self.buffer.len() as u64
+    /// The label of the first mask.
+    pub(super) fn first_label(&self) -> Option<u32> {
+        self.first_label
     }
 
-    fn earliest(&self, tables: &Tables) -> u64 {
-        self.position() - (tables.depth(self.state) as u64).min(self.buffer.len() as u64)
-    }
-
-    fn scan(&mut self, tables: &Tables, part: &[u8]) {
-        let mut state = self.state;
-        let begun = self.position();
-        self.buffer.extend_from_slice(part);
-        for (index, &byte) in part.iter().enumerate() {
-            state = tables.next(state, byte);
-            if let Some((length, label)) = tables.longest_match(state) {
-                let end = begun + index as u64 + 1;
-                self.unite(Interval { start: end.saturating_sub(length as u64).max(self.base), end, label });
-            }
+    fn take(&mut self, part: &[u8]) {
+        let at = self.window.end();
+        self.window.add(part);
+        if self.reach == Reach::All {
+            let spans = &mut self.spans;
+            self.userinfo.take(part, at, &mut |hit| add(spans, self.shown, hit));
         }
-        self.state = state;
+        if self.tables.is_empty() {
+            return;
+        }
+        self.squeezed.take(part, at);
+        if self.reach != Reach::Inner {
+            self.dump.take(part, at);
+            let spans = &mut self.spans;
+            self.compressed.take(&self.tables, &self.window, at, &mut |hit| add(spans, self.shown, hit));
+        }
+        self.search(Stream::GoesOn);
     }
 
-    /// Joins a match with those it overlaps; the mask is that of the leftmost, the longest if tied.
-    fn unite(&mut self, mut new: Interval) {
-        while let Some(last) = self.intervals.pop_if(|last| last.end > new.start) {
-            if last.start < new.start {
-                new.label = last.label;
-                new.start = last.start;
-            }
+    fn search(&mut self, stream: Stream) {
+        let Self { tables, window, spans, shown, .. } = self;
+        let mut hit = |hit: Hit| add(spans, *shown, hit);
+        self.userinfo.end(stream, &mut hit);
+        for (scanner, written) in self.written.iter_mut().zip(tables.written()) {
+            scanner.scan(&written.index, track(window), |found| {
+                let end = found.at + written.index.needle(found.needle).len() as u64;
+                let label = written.labels[found.needle as usize];
+                hit(Hit { start: found.at, end, label, kind: None });
+            });
         }
-        self.intervals.push(new);
+        if let Some(wanted) = tables.squeezed() {
+            self.squeezed.search(wanted, window, stream, &mut hit);
+            self.dump.search(wanted, window, stream, &mut hit);
+        }
+        self.compressed.end(stream, &mut hit);
+    }
+
+    /// The first byte that may still be masked by a match of which more than `longer_than` symbols are there.
+    fn undecided(&self, longer_than: usize) -> u64 {
+        let end = self.window.end();
+        let scanners = self.written.iter().zip(self.tables.written());
+        let written = scanners.filter_map(|(scanner, written)| {
+            scanner.earliest(&written.index, track(&self.window), longer_than)
+        });
+        let squeezed = self.tables.squeezed().into_iter().flat_map(|wanted| {
+            let dump = self.dump.earliest(wanted, &self.window, longer_than);
+            [self.squeezed.earliest(wanted, &self.window, longer_than), dump]
+        });
+        let userinfo =
+            if longer_than == 0 { self.userinfo.earliest() } else { self.userinfo.earliest_at_a_pause() };
+        let others = [userinfo, self.compressed.earliest()];
+        written.chain(squeezed.flatten()).chain(others.into_iter().flatten()).fold(end, u64::min)
     }
 
     /// Gives out everything before `upto`, where nothing can change any more.
-    fn emit(&mut self, tables: &Tables, upto: u64, out: &mut Vec<u8>) {
-        let mut from = self.base;
-        let closed = self.intervals.iter().take_while(|interval| interval.end <= upto).count();
-        for interval in self.intervals.drain(..closed) {
-            out.extend_from_slice(slice(&self.buffer, self.base, from, interval.start));
-            let label = tables.label(interval.label);
+    fn emit(&mut self, upto: u64, out: &mut Vec<u8>) {
+        while let Some(span) = self.spans.next_before(upto) {
+            out.extend_from_slice(self.window.between(self.shown, span.start));
+            let label = self.tables.label(span.name.label);
             out.extend_from_slice(&label.mask);
-            *self.counts.0.entry(label.kind).or_default() += 1;
-            from = interval.end;
+            *self.counts.0.entry(span.name.kind.unwrap_or(label.kind)).or_default() += 1;
+            self.first_label.get_or_insert(span.name.label);
+            self.shown = span.end;
         }
-        match self.intervals.first_mut() {
-            // A mask that may still grow: its bytes are known to be masked, and needn't be kept.
-            Some(open) if open.start < upto => {
-                out.extend_from_slice(slice(&self.buffer, self.base, from, open.start.max(from)));
-                open.start = upto;
-            }
-            _ => out.extend_from_slice(slice(&self.buffer, self.base, from, upto.max(from))),
+        // The bytes of a mask that may still grow aren't given out, and aren't needed.
+        let open = self.spans.first_start().map_or(upto, |start| start.min(upto));
+        out.extend_from_slice(self.window.between(self.shown, open));
+        self.shown = self.shown.max(upto);
+    }
+
+    /// Forgets what no view needs any more.
+    fn forget(&mut self, undecided: u64) {
+        if let Some(wanted) = self.tables.squeezed() {
+            self.squeezed.forget(wanted);
+            self.dump.forget(wanted);
         }
-        let done = usize::try_from(upto.max(from) - self.base).unwrap_or(self.buffer.len());
-        self.buffer.drain(..done);
-        self.base += done as u64;
+        let end = self.window.end();
+        let scanners = self.written.iter().zip(self.tables.written());
+        let kept = scanners.map(|(scanner, written)| scanner.keeps(&written.index, end));
+        let first = kept.fold(self.shown.min(undecided.saturating_sub(LOOK_BACK)), u64::min);
+        self.window.forget_before(first);
     }
 }
 
-fn slice(buffer: &[u8], base: u64, from: u64, to: u64) -> &[u8] {
-    let at = |offset: u64| usize::try_from(offset - base).unwrap_or(usize::MAX).min(buffer.len());
-    &buffer[at(from)..at(to)]
+/// Bytes that a pause has let through stay shown; the rest of their match is masked.
+fn add(spans: &mut Spans, shown: u64, hit: Hit) {
+    spans.unite(Span::of_label(hit.start, hit.end, hit.label, hit.kind).clipped(shown));
 }
 
-impl Drop for Redactor {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.buffer);
-    }
+fn track(window: &Window) -> Track<'_> {
+    Track { symbols: window.bytes(), base: window.base(), places: None }
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} bytes held)", self.buffer.len())
+        write!(f, "Redactor({} bytes held)", self.window.end() - self.shown)
     }
 }

@@ -1,4 +1,5 @@
-//! The byte forms that a value takes in output: one table, a line a kind.
+//! Forms in which a value is written out as text: base64, hex and every kind of escaping. They are looked
+//! for as they stand, byte by byte.
 
 use std::fmt::Write as _;
 
@@ -8,88 +9,9 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-/// A value shorter than this is no needle: masking it would mask everything. The vault takes one only
-/// with `--allow-weak`, and says so.
-pub(super) const MIN_VALUE: usize = 4;
-/// A line of a multi-line value shorter than this is no needle.
-const MIN_LINE: usize = 3;
-/// An encoded form shorter than this is no needle: it would be found by chance.
-const MIN_ENCODED: usize = 6;
-
-/// One byte form of a value.
-pub(super) struct Form {
-    /// What kind of form, for counts.
-    pub kind: &'static str,
-    /// The bytes to look for.
-    pub bytes: Zeroizing<Vec<u8>>,
-}
-
-/// Works out the forms of one text, all of a kind.
-type Encoder = fn(&[u8]) -> Vec<Vec<u8>>;
-
-/// Every kind of encoded form; each is applied to the whole value, to its unquoted inside, and to each
-/// of its lines.
-const ENCODERS: &[(&str, Encoder)] = &[
-    ("base64", base64_forms),
-    ("hex", hex_forms),
-    ("percent", percent_forms),
-    ("json", json_forms),
-    ("xml", xml_forms),
-    ("shell", shell_forms),
-];
-
-/// All forms of a value, longest kinds of text first, no form twice.
-pub(super) fn forms(value: &[u8]) -> Vec<Form> {
-    let mut forms = Vec::new();
-    if value.len() < MIN_VALUE {
-        return forms;
-    }
-    for (kind, text) in texts(value) {
-        add(&mut forms, kind, text.to_vec(), 1);
-        for (kind, encode) in ENCODERS {
-            for encoded in encode(text) {
-                if encoded != text {
-                    add(&mut forms, kind, encoded, MIN_ENCODED);
-                }
-            }
-        }
-    }
-    forms
-}
-
-fn add(forms: &mut Vec<Form>, kind: &'static str, bytes: Vec<u8>, shortest: usize) {
-    if bytes.len() >= shortest && !forms.iter().any(|known| *known.bytes == bytes) {
-        forms.push(Form { kind, bytes: Zeroizing::new(bytes) });
-    }
-}
-
-/// The value; what is inside its quotes (a quoted value is often printed without); and each line.
-fn texts(value: &[u8]) -> Vec<(&'static str, &[u8])> {
-    let mut texts = vec![("raw", value)];
-    let trimmed = value.trim_ascii();
-    if trimmed.len() < value.len() && trimmed.len() >= MIN_VALUE {
-        texts.push(("raw", trimmed));
-    }
-    if let Some(inside) = unquoted(trimmed).filter(|inside| inside.len() >= MIN_VALUE) {
-        texts.push(("raw", inside));
-    }
-    let lines: Vec<&[u8]> = value.split(|b| matches!(b, b'\r' | b'\n')).map(<[u8]>::trim_ascii).collect();
-    if lines.len() > 1 {
-        texts.extend(lines.into_iter().filter(|line| line.len() >= MIN_LINE).map(|line| ("line", line)));
-    }
-    texts
-}
-
-fn unquoted(value: &[u8]) -> Option<&[u8]> {
-    match value {
-        [b'"', inside @ .., b'"'] | [b'\'', inside @ .., b'\''] => Some(inside),
-        _ => None,
-    }
-}
-
 /// At each of the three alignments, the characters that the value alone decides; and with the padding
 /// that stands behind it when it comes last. Standard and URL-safe alphabet (RFC 4648, sections 4 and 5).
-fn base64_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn base64_forms(value: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
     for before in 0..3usize {
         let mut bytes = Zeroizing::new(vec![0; before]);
@@ -110,13 +32,13 @@ fn base64_forms(value: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
-fn hex_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn hex_forms(value: &[u8]) -> Vec<Vec<u8>> {
     vec![hex::encode(value).into_bytes(), hex::encode_upper(value).into_bytes()]
 }
 
 /// The sets of bytes that encoders in use leave as they are: RFC 3986 unreserved, the same with `/`
 /// (Python's quote), encodeURIComponent, encodeURI, form data (where a space becomes `+`), none.
-fn percent_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn percent_forms(value: &[u8]) -> Vec<Vec<u8>> {
     const KEPT: [&[u8]; 6] =
         [b"-_.~", b"-_.~/", b"-_.!~*'()", b"-_.!~*'();,/?:@&=+$#", b"*-._", b"-_.~!$&'()*+,;=:@/?"];
     let mut forms = Vec::new();
@@ -153,7 +75,7 @@ struct JsonStyle {
     upper: bool,
 }
 
-fn json_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn json_forms(value: &[u8]) -> Vec<Vec<u8>> {
     let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
     let mut forms = Vec::new();
     for slash in [false, true] {
@@ -204,7 +126,7 @@ fn json_unit(out: &mut String, unit: u16, upper: bool) {
 }
 
 /// `&`, `<` and `>` have one name each; quotes have several, and may be left as they are.
-fn xml_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn xml_forms(value: &[u8]) -> Vec<Vec<u8>> {
     let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Vec::new();
@@ -228,7 +150,7 @@ fn xml_forms(value: &[u8]) -> Vec<Vec<u8>> {
 
 /// Inside single quotes (three ways to write one), doubled quotes, inside double quotes, with
 /// backslashes as `printf %q` does, and inside `$'…'`.
-fn shell_forms(value: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn shell_forms(value: &[u8]) -> Vec<Vec<u8>> {
     let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
     let escaped = |special: fn(char) -> bool| -> String {
         text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()

@@ -1,0 +1,118 @@
+//! Forms that are looked for squeezed: encodings of which only letters and digits count.
+//!
+//! So `73 65`, `73:65`, `\x73\x65`-like prefixes apart, `xxd -p` and a wrapped dump are one form, and base64
+//! of any width another. What the encoder puts between bytes and is a letter or digit itself (`x`, `0x`, `u00`)
+//! makes a form of its own.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::{
+    Encoder,
+    numbers::{
+        BITS, DECIMAL, DECIMAL_PADDED, HEX, OCTAL, OCTAL_PLAIN, base32_forms, base58_forms, joined,
+        word_forms,
+    },
+};
+
+/// Applied to values and to each line of a value.
+pub(super) const SQUEEZED_LINES: &[(&str, Encoder)] = &[
+    ("reversed", |text| vec![reversed(text), base64_at(text, 0).into_iter().rev().collect()]),
+    ("hex", hex_forms),
+    ("octal", |text| vec![joined(text, "", OCTAL)]),
+    ("decimal", |text| vec![joined(text, "", DECIMAL), joined(text, "", DECIMAL_PADDED)]),
+    ("words", word_forms),
+];
+
+/// Applied to values only.
+pub(super) const SQUEEZED: &[(&str, Encoder)] = &[
+    ("base64", base64_of_encodings),
+    ("base32", base32_forms),
+    ("base58", base58_forms),
+    ("octal", |text| vec![joined(text, "0o", OCTAL_PLAIN), joined(text, "", OCTAL_PLAIN)]),
+    ("binary", |text| vec![joined(text, "", BITS), joined(text, "0b", BITS)]),
+    ("rot", |text| vec![rotated(text), mirrored(text)]),
+    ("percent", |text| vec![joined(text, "25", HEX), joined(text, "2525", HEX)]),
+    ("utf-16", wide_forms),
+    ("spread", spread_forms),
+];
+
+/// Plain; as `\x41`, `&#x41;`, `0x41`, `\u0041`, `U+0041`, `\u{41}`; of the encodings of a value.
+fn hex_forms(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms: Vec<Vec<u8>> =
+        ["", "x", "0x", "u", "u00", "x00", "u000000"].map(|before| joined(text, before, HEX)).into();
+    forms.push(joined(text, "", HEX).into_iter().rev().collect());
+    forms.extend((0..3).map(|before| joined(&base64_at(text, before), "", HEX)));
+    forms
+}
+
+fn reversed(text: &[u8]) -> Vec<u8> {
+    text.iter().rev().copied().collect()
+}
+
+/// Each letter thirteen further.
+fn rotated(text: &[u8]) -> Vec<u8> {
+    let turn = |byte: u8, first: u8| first + (byte - first + 13) % 26;
+    let rotate = |byte: &u8| match byte {
+        b'a'..=b'z' => turn(*byte, b'a'),
+        b'A'..=b'Z' => turn(*byte, b'A'),
+        _ => *byte,
+    };
+    text.iter().map(rotate).collect()
+}
+
+/// The alphabet turned around, as atbash does.
+fn mirrored(text: &[u8]) -> Vec<u8> {
+    let mirror = |byte: &u8| match byte {
+        b'a'..=b'z' => b'a' + (b'z' - byte),
+        b'A'..=b'Z' => b'A' + (b'Z' - byte),
+        _ => *byte,
+    };
+    text.iter().map(mirror).collect()
+}
+
+/// The characters of base64 (RFC 4648, section 4) that a text alone decides behind `before` other bytes.
+pub(super) fn base64_at(text: &[u8], before: usize) -> Vec<u8> {
+    let bytes = [vec![0; before].as_slice(), text].concat();
+    let encoded = STANDARD_NO_PAD.encode(&bytes).into_bytes();
+    let first = (8 * before).div_ceil(6);
+    let decided = 8 * bytes.len() / 6;
+    encoded.get(first..decided).unwrap_or_default().to_vec()
+}
+
+/// Base64 of base64, of hex, of the reversed text, of UTF-16: at every alignment.
+fn base64_of_encodings(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut inner: Vec<Vec<u8>> = (0..3).map(|before| base64_at(text, before)).collect();
+    inner.extend([
+        joined(text, "", HEX),
+        joined(text, "", HEX).to_ascii_uppercase(),
+        reversed(text),
+        wide(text, 1),
+    ]);
+    inner.iter().flat_map(|inner| (0..3).map(|before| base64_at(inner, before))).collect()
+}
+
+/// Zero bytes between a text's: what UTF-16 and UTF-32 of either order have in common.
+fn wide(text: &[u8], zeros: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() * (zeros + 1));
+    for (index, byte) in text.iter().enumerate() {
+        if index > 0 {
+            out.resize(out.len() + zeros, 0);
+        }
+        out.push(*byte);
+    }
+    out
+}
+
+fn wide_forms(text: &[u8]) -> Vec<Vec<u8>> {
+    [1, 3].map(|zeros| joined(&wide(text, zeros), "", HEX)).into()
+}
+
+/// Every character twice; every character with its place in the row before it, from 0 and from 1.
+fn spread_forms(text: &[u8]) -> Vec<Vec<u8>> {
+    let doubled = text.iter().flat_map(|byte| [*byte, *byte]).collect();
+    let numbered = |from: usize| -> Vec<u8> {
+        let numbered = text.iter().enumerate();
+        numbered.flat_map(|(at, byte)| [(at + from).to_string().as_bytes(), &[*byte]].concat()).collect()
+    };
+    vec![doubled, numbered(0), numbered(1)]
+}

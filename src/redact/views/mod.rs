@@ -1,0 +1,30 @@
+//! Views of a stream: other ways to read the same bytes, each of which keeps where in the stream its symbols
+//! stand, so that what is found in it masks the bytes that it was read from.
+
+mod compressed;
+mod dump;
+mod reading;
+mod squeezed;
+mod userinfo;
+
+pub(super) use compressed::{Beginnings, Compressed};
+pub(super) use dump::Dump;
+use reading::Reading;
+pub(super) use reading::{SqueezedIndex, Wanted};
+pub(super) use squeezed::Squeezed;
+pub(super) use userinfo::Userinfo;
+
+/// What was found in a view: bytes of the stream, and what they are called.
+pub(super) struct Hit {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) label: u32,
+    pub(super) kind: Option<&'static str>,
+}
+
+/// Whether the stream goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    GoesOn,
+    Ended,
+}
