@@ -42,6 +42,12 @@ impl Needles {
     pub fn of_masked(name: &SecretName, value: &SecretValue, mask: &[u8]) -> Self {
         Self { name: name.clone(), mask: mask.into(), forms: Arc::new(forms(value.expose_secret())) }
     }
+
+    /// The forms that are looked for as they stand: for a benchmark that looks for them in another way.
+    #[doc(hidden)]
+    pub fn written(&self) -> impl Iterator<Item = &[u8]> {
+        self.forms.iter().filter(|form| form.sight == Sight::Exact).map(|form| form.bytes.as_slice())
+    }
 }
 
 impl fmt::Debug for Needles {

@@ -105,6 +105,14 @@ impl Redactor {
         &self.counts
     }
 
+    /// Which bytes of a whole text are masked.
+    #[cfg(test)]
+    pub(super) fn masked(mut self, text: &[u8]) -> Vec<(u64, u64)> {
+        text.chunks(STRIDE).for_each(|part| self.take(part));
+        self.search(Stream::Ended);
+        std::iter::from_fn(|| self.spans.next_before(u64::MAX)).map(|span| (span.start, span.end)).collect()
+    }
+
     /// The label of the first mask.
     pub(super) fn first_label(&self) -> Option<u32> {
         self.first_label
@@ -158,9 +166,13 @@ impl Redactor {
             let dump = self.dump.earliest(wanted, &self.window, longer_than);
             [self.squeezed.earliest(wanted, &self.window, longer_than), dump]
         });
-        let userinfo =
-            if longer_than == 0 { self.userinfo.earliest() } else { self.userinfo.earliest_at_a_pause() };
-        let others = [userinfo, self.compressed.earliest()];
+        let others = if longer_than > 0 {
+            [self.userinfo.earliest_at_a_pause(), self.compressed.earliest_at_a_pause()]
+        } else if self.tables.is_empty() || self.reach == Reach::Inner {
+            [self.userinfo.earliest(), None]
+        } else {
+            [self.userinfo.earliest(), self.compressed.earliest(&self.window)]
+        };
         written.chain(squeezed.flatten()).chain(others.into_iter().flatten()).fold(end, u64::min)
     }
 

@@ -50,6 +50,9 @@ pub(super) fn percent_forms(value: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     forms.extend([true, false].map(|upper| percent(value, |_| false, "%20", upper)));
+    // A URL inside of a URL: the same, once more.
+    let twice = |text: &Vec<u8>| percent(text, |byte| byte != b'%', "%20", true);
+    forms.extend(forms.iter().map(twice).collect::<Vec<_>>());
     forms
 }
 

@@ -107,6 +107,8 @@ struct Try {
     bits: u32,
     count: u32,
     stage: Stage,
+    /// The length of the checksums behind the data.
+    trailer: usize,
     state: Box<InflateState>,
     inflated: usize,
     batch: Vec<u8>,
@@ -156,7 +158,18 @@ impl Compressed {
     }
 
     /// The offset from which on the stream may still be masked.
-    pub(in crate::redact) fn earliest(&self) -> Option<u64> {
+    pub(in crate::redact) fn earliest(&self, window: &Window) -> Option<u64> {
+        let end = window.end();
+        let begun = (1..LONGEST_BEGINNING).rev().filter_map(|length| end.checked_sub(length)).find(|at| {
+            let last = window.between(*at, end);
+            !last.is_empty()
+                && BEGINNINGS.iter().any(|(bytes, _)| bytes.len() > last.len() && bytes.starts_with(last))
+        });
+        self.earliest_at_a_pause().into_iter().chain(begun).min()
+    }
+
+    /// The same at a pause: what may be the beginning of compressed data, but isn't yet, is shown.
+    pub(in crate::redact) fn earliest_at_a_pause(&self) -> Option<u64> {
         self.tries.iter().map(|one| one.start).min()
     }
 
@@ -212,6 +225,7 @@ impl Try {
             bits: 0,
             count: 0,
             stage: Stage::Header(Vec::new()),
+            trailer: 0,
             state: InflateState::new_boxed(DataFormat::Raw),
             inflated: 0,
             batch: Vec::new(),
@@ -254,6 +268,7 @@ impl Try {
         match &mut self.stage {
             Stage::Header(header) => {
                 header.push(byte);
+                self.trailer = if header[0] == b'x' { 4 } else { 8 };
                 match header_length(header) {
                     Some(length) if length == header.len() => self.stage = Stage::Body,
                     _ if header.len() >= LONGEST_HEADER => return Data::Over,
@@ -286,7 +301,7 @@ impl Try {
             }
             match done.status {
                 Ok(MZStatus::StreamEnd) => {
-                    self.stage = Stage::Trailer(8);
+                    self.stage = Stage::Trailer(self.trailer);
                     return Data::GoesOn;
                 }
                 Ok(_) if done.bytes_written == output.len() || !input.is_empty() => {}

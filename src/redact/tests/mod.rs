@@ -1,12 +1,15 @@
 //! Tables first, then properties.
 
+mod properties;
+mod transforms;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Capture, NeedleSet, Needles, Weakness, forms::forms, weakness};
 use crate::{name::SecretName, value::SecretValue};
 
-const CORPUS: &str = include_str!("../../tests/corpora/redaction.json");
+const CORPUS: &str = include_str!("../../../tests/corpora/redaction.json");
 
 fn set(values: &[&[u8]]) -> NeedleSet {
     let needles: Vec<Needles> = values

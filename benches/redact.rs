@@ -1,0 +1,230 @@
+//! Redaction beside a plain scan: how fast log-like text goes through all forms and views, with one secret
+//! and with a hundred, next to a contiguous NFA of the same written forms in the same run.
+//!
+//! `cargo bench --bench redact` prints the ratios, measured alternating, and then criterion's figures.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use authy_mcp::{
+    name::SecretName,
+    redact::{NeedleSet, Needles},
+    value::SecretValue,
+};
+use criterion::{Criterion, Throughput};
+
+/// Bytes of text that each measurement goes over, in chunks as a pipe gives them.
+const TEXT: usize = 8 * 1024 * 1024;
+const CHUNK: usize = 64 * 1024;
+/// Alternating rounds; the best of each counts.
+const ROUNDS: usize = 9;
+
+fn main() {
+    let text = log_text();
+    println!(
+        "{} MiB of log-like text, chunks of {} KiB, best of {ROUNDS} alternating rounds",
+        TEXT >> 20,
+        CHUNK >> 10
+    );
+    for count in [1, 10, 100] {
+        ratios(&text, count);
+    }
+    memory();
+    let mut criterion =
+        Criterion::default().sample_size(10).measurement_time(Duration::from_secs(2)).configure_from_args();
+    for count in [1, 100] {
+        let needles = needles(count);
+        let set = NeedleSet::new(&needles);
+        let nfa = plain(&needles);
+        let mut group = criterion.benchmark_group(format!("{count} secrets"));
+        group.throughput(Throughput::Bytes(TEXT as u64));
+        group.bench_function("redactor, all forms and views", |b| b.iter(|| redact(&set, &text)));
+        group.bench_function("contiguous NFA, written forms", |b| b.iter(|| scan(&nfa, &text)));
+        group.finish();
+    }
+    criterion.final_summary();
+}
+
+/// Speeds side by side, and what building costs.
+fn ratios(text: &[u8], count: usize) {
+    let begun = Instant::now();
+    let needles = needles(count);
+    let forms = begun.elapsed();
+    let begun = Instant::now();
+    let set = NeedleSet::new(&needles);
+    let tables = begun.elapsed();
+    let begun = Instant::now();
+    let nfa = plain(&needles);
+    let nfa_built = begun.elapsed();
+    let (mut redacted, mut plain) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        redacted = redacted.min(timed(|| redact(&set, text)));
+        plain = plain.min(timed(|| scan(&nfa, text)));
+    }
+    let speed = |time: Duration| text.len() as f64 / time.as_secs_f64() / 1e6;
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / count as f64;
+    println!(
+        "{count:>3} secrets: redactor {:>5.0} MB/s, contiguous NFA {:>4.0} MB/s, ratio {:>4.0} %; \
+         a secret: forms {:.3} ms, tables {:.3} ms (NFA {:.3} ms); {set:?}",
+        speed(redacted),
+        speed(plain),
+        100.0 * plain.as_secs_f64() / redacted.as_secs_f64(),
+        each(forms),
+        each(tables),
+        each(nfa_built),
+    );
+}
+
+/// What a redactor holds after a small and after a large stream.
+fn memory() {
+    let set = NeedleSet::new(&needles(100));
+    let chunk = log_text();
+    for times in [1, 16] {
+        let mut redactor = set.redactor();
+        let mut out = Vec::new();
+        for _ in 0..times {
+            for part in chunk.chunks(CHUNK) {
+                redactor.push(part, &mut out);
+                out.clear();
+            }
+        }
+        println!("after {:>3} MiB: {redactor:?}, resident {}", times * TEXT >> 20, resident());
+    }
+}
+
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    line.map_or_else(|| "unknown".to_owned(), |line| line["VmRSS:".len()..].trim().to_owned())
+}
+
+fn timed(work: impl FnOnce() -> usize) -> Duration {
+    let begun = Instant::now();
+    black_box(work());
+    begun.elapsed()
+}
+
+fn redact(set: &NeedleSet, text: &[u8]) -> usize {
+    let mut redactor = set.redactor();
+    let mut out = Vec::with_capacity(2 * CHUNK);
+    let mut total = 0;
+    for chunk in text.chunks(CHUNK) {
+        redactor.push(chunk, &mut out);
+        total += out.len();
+        out.clear();
+    }
+    redactor.finish(&mut out);
+    total + out.len()
+}
+
+/// All matches, overlapping ones too, as a redactor needs them.
+fn scan(nfa: &AhoCorasick, text: &[u8]) -> usize {
+    text.chunks(CHUNK).map(|chunk| nfa.find_overlapping_iter(chunk).count()).sum()
+}
+
+fn plain(needles: &[Needles]) -> AhoCorasick {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .match_kind(MatchKind::Standard)
+        .prefilter(false)
+        .build(needles.iter().flat_map(Needles::written))
+        .unwrap()
+}
+
+fn needles(count: usize) -> Vec<Needles> {
+    let mut random = Random(7);
+    (0..count)
+        .map(|number| {
+            let name = SecretName::parse(&format!("bench/{number}")).unwrap();
+            Needles::of(&name, &SecretValue::new(secret(number, &mut random)))
+        })
+        .collect()
+}
+
+/// Keys of known shapes, passwords and connection strings, from 16 to 90 bytes.
+fn secret(number: usize, random: &mut Random) -> Vec<u8> {
+    match number % 5 {
+        0 => format!("sk-proj-{}", random.word(40)),
+        1 => format!("ghp_{}", random.word(36)),
+        2 => format!("{}/{}+{}==", random.word(12), random.word(14), random.word(12)),
+        3 => format!("postgres://app:{}@db.internal:5432/app", random.word(18)),
+        _ => format!("{}!{}#{}", random.word(6), random.word(5), random.word(4)),
+    }
+    .into_bytes()
+}
+
+fn log_text() -> Vec<u8> {
+    let mut random = Random(1);
+    let mut text = String::new();
+    while text.len() < TEXT {
+        let n = random.below(1_000_000);
+        text += &match random.below(8) {
+            0 => format!(
+                "2026-11-25T10:{:02}:{:02}.{:03}Z INFO  request handled method=GET path=/api/v1/users/{n} status=200 duration_ms={}\n",
+                n % 60,
+                n / 7 % 60,
+                n % 1000,
+                n % 977
+            ),
+            1 => format!(
+                "   Compiling serde_json v1.0.{} (registry+https://github.com/rust-lang/crates.io-index)\n",
+                n % 150
+            ),
+            2 => format!(
+                "{{\"level\":\"warn\",\"ts\":17640{n},\"msg\":\"slow query\",\"id\":\"{:08x}-{:04x}-4{:03x}-9{:03x}-{:012x}\"}}\n",
+                random.next(),
+                n & 0xffff,
+                n & 0xfff,
+                n & 0xfff,
+                n
+            ),
+            3 => format!(
+                "    at Object.handle (/app/node_modules/express/lib/router/layer.js:{}:{})\n",
+                n % 500,
+                n % 80
+            ),
+            4 => format!("test module_{}::tests::it_works_for_case_{n} ... ok\n", n % 40),
+            5 => format!(
+                "commit {:016x}{:016x}{:08x}\nAuthor: A Person <person@example.com>\n",
+                random.next(),
+                random.next(),
+                random.next() as u32
+            ),
+            6 => format!("-rw-r--r-- 1 app app {n:>8} Nov 25 10:{:02} file-{n}.txt\n", n % 60),
+            _ => format!(
+                "[{n:>7}.{n:06}] usb 1-{}: new high-speed USB device number {} using xhci_hcd\n",
+                n % 8,
+                n % 30
+            ),
+        };
+    }
+    text.truncate(TEXT);
+    text.into_bytes()
+}
+
+/// A small generator, the same numbers at every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn word(&mut self, length: usize) -> String {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        (0..length).map(|_| char::from(LETTERS[self.below(LETTERS.len() as u64) as usize])).collect()
+    }
+}
