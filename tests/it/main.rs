@@ -18,6 +18,7 @@ mod damage;
 mod durability;
 mod files;
 mod log;
+mod leaks;
 mod runs;
 mod sealed;
 mod stage;

@@ -1,0 +1,271 @@
+//! The leak matrix: what a program that has a value can do to it before it prints it, done by real tools in
+//! real runs, and what of it comes back. `docs/leak-matrix.md` is made of what this test measures, and the
+//! test fails where it is not in step; `AUTHY_MCP_UPDATE=1 cargo test --test it leaks` writes it anew.
+//!
+//! Each row is measured by decoding what came back, with the masks taken out, and looking for the value. The
+//! same decoder is first shown the output without redaction: a row whose decoder finds nothing there proves
+//! nothing, and fails.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::stage::{Server, Stage};
+
+mod transforms;
+
+use transforms::{CHANNELS, Transform, transforms};
+
+/// The value: letters, digits and the punctuation that keys have.
+const VALUE: &str = "tok_9fQ2xT7vLm4Z/kW8+hN3pR6sYb1";
+const MASK: &str = "[redacted:a/key]";
+/// So many bytes of the value in a row, in whatever case, are a leak.
+const LEAK: usize = 12;
+
+/// What a cell says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    /// It came back masked.
+    Caught,
+    /// It could not come back.
+    Contained,
+    /// It came back.
+    Open,
+    /// The tool isn't there, so that what the file says stands.
+    Unknown,
+}
+
+/// A column: how the value is delivered, to what kind of command, under which output mode.
+struct Column {
+    title: &'static str,
+    scope: &'static str,
+    /// Puts the value into `V`, as its delivery has it.
+    prelude: &'static str,
+}
+
+/// A delivery or an output mode that comes later is one more line here, and one in `policies`.
+const COLUMNS: &[Column] = &[
+    Column { title: "env, any", scope: "env", prelude: "V=$A_KEY" },
+    Column { title: "file, any", scope: "file", prelude: "V=$(cat \"$A_KEY\")" },
+    Column { title: "env, any, withhold", scope: "withhold", prelude: "V=$A_KEY" },
+    Column { title: "env, any, status", scope: "status", prelude: "V=$A_KEY" },
+    Column { title: "env, reviewed", scope: "reviewed", prelude: "V=$A_KEY" },
+];
+
+fn policies(stage: &Stage) {
+    for (scope, deliver, more) in [
+        ("env", "env", "commands = \"any\""),
+        ("file", "file", "commands = \"any\""),
+        ("withhold", "env", "commands = \"any\"\noutput = \"withhold\""),
+        ("status", "env", "commands = \"any\"\noutput = \"status\""),
+        ("reviewed", "env", "commands = [[\"printenv\", \"A_KEY\"]]"),
+    ] {
+        stage.policy(&format!(
+            "scope = \"{scope}\"\n[limits]\nruns_per_minute = 100000\n[sandbox]\nmode = \"off\"\n[[allow]]\n\
+             id = \"one\"\nsecrets = [\"a/key\"]\ndeliver = \"{deliver}\"\n{more}\n"
+        ));
+    }
+}
+
+#[test]
+fn the_matrix() {
+    let rows = transforms();
+    let there: Vec<bool> = rows.iter().map(|row| row.tools.iter().all(|tool| tool_is_there(tool))).collect();
+    let scripts: Vec<&Transform> =
+        rows.iter().zip(&there).filter(|(_, there)| **there).map(|(row, _)| row).collect();
+    assert!(tool_is_there("python3") && scripts.len() >= 60, "only {} of the tools are here", scripts.len());
+    show_that_decoders_work(&scripts);
+    let stage = Stage::new();
+    stage.set("a/key", VALUE.as_bytes());
+    policies(&stage);
+    let mut cells: BTreeMap<&str, Vec<Cell>> = rows.iter().map(|row| (row.name, Vec::new())).collect();
+    for column in COLUMNS {
+        let measured = measure(&stage, column, &scripts);
+        for row in &rows {
+            let at = scripts.iter().position(|script| script.name == row.name);
+            cells.get_mut(row.name).unwrap().push(at.map_or(Cell::Unknown, |at| measured[at]));
+        }
+    }
+    let caught = cells.values().filter(|row| row[0] == Cell::Caught).count();
+    println!("{caught} of {} transforms are caught in redacted mode", scripts.len());
+    assert!(caught >= 45, "the net catches {caught}");
+    held(&document(&rows, &cells));
+}
+
+fn tool_is_there(tool: &str) -> bool {
+    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(tool).exists())
+}
+
+/// Every decoder finds the value in what its tool wrote.
+fn show_that_decoders_work(scripts: &[&Transform]) {
+    let outputs = scripts.iter().map(|row| {
+        let done = Command::new("sh")
+            .args(["-c", row.script])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("V", VALUE)
+            .output()
+            .unwrap();
+        (row, String::from_utf8_lossy(&done.stdout).into_owned())
+    });
+    let outputs: Vec<_> = outputs.collect();
+    let decoded = decode(outputs.iter().map(|(row, text)| (row.decoder, text.clone())).collect());
+    for ((row, text), decoded) in outputs.iter().zip(decoded) {
+        assert!(
+            leaks(&decoded) > 0,
+            "{}: its decoder doesn't find the value in {text:?}: {decoded:?}",
+            row.name
+        );
+    }
+}
+
+/// Runs every script under a column's rule, and says what came back of the value.
+fn measure(stage: &Stage, column: &Column, scripts: &[&Transform]) -> Vec<Cell> {
+    let mut server = stage.serve(column.scope);
+    let answers: Vec<Value> = scripts.iter().map(|row| ask(&mut server, column, row)).collect();
+    let text = |answer: &Value| answer["stdout"].as_str().unwrap_or_default().replace(MASK, "");
+    let decoded =
+        decode(scripts.iter().zip(&answers).map(|(row, answer)| (row.decoder, text(answer))).collect());
+    let judged = scripts.iter().zip(&answers).zip(decoded).map(|((row, answer), decoded)| {
+        let came_back = leaks(&decoded) > 0 || leaks(&text(answer)) > 0;
+        match answer["code"].as_str() {
+            Some("command_not_allowed") => return Cell::Contained,
+            Some(code) => panic!("{}: {code}", row.name),
+            None => assert!(matches!(answer["outcome"].as_str(), Some("exited" | "failed")), "{answer}"),
+        }
+        match (came_back, answer["redactions"].as_u64()) {
+            (true, _) => Cell::Open,
+            (false, Some(1..)) => Cell::Caught,
+            (false, _) => Cell::Contained,
+        }
+    });
+    judged.collect()
+}
+
+fn ask(server: &mut Server, column: &Column, row: &Transform) -> Value {
+    let script = format!("{}; export V\n{}", column.prelude, row.script);
+    server.run(json!({"command": ["sh", "-c", script], "secrets": ["a/key"]}))
+}
+
+/// The longest piece of the value that a text has, if it is a leak.
+fn leaks(text: &str) -> usize {
+    let text = text.to_lowercase();
+    let value = VALUE.to_lowercase();
+    let pieces = (0..=value.len() - LEAK).filter(|at| text.contains(&value[*at..*at + LEAK]));
+    pieces.count()
+}
+
+fn decode(cases: Vec<(&str, String)>) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/leaks/decode.py");
+    let mut child = Command::new("/usr/bin/env")
+        .args(["PATH=/usr/local/bin:/usr/bin:/bin", "python3"])
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "the decoders ran");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+fn document(rows: &[Transform], cells: &BTreeMap<&str, Vec<Cell>>) -> String {
+    let kept = fs::read_to_string(path()).unwrap_or_default();
+    let mut table = String::new();
+    for row in rows {
+        let words: Vec<&str> = cells[row.name].iter().map(|cell| cell.word()).collect();
+        // What can't be measured here stays as it was measured elsewhere.
+        let begins = format!("| {} |", row.name);
+        let old = kept.lines().find(|line| line.starts_with(&begins) && words.contains(&""));
+        let advice = if words[0] == "open" { "use sealed or a reviewed command" } else { "" };
+        let new = format!("{begins} {} | {advice} |", words.join(" | "));
+        table += old.unwrap_or(&new);
+        table.push('\n');
+    }
+    let open = table.lines().filter(|line| line.contains("use sealed")).count();
+    let titles: Vec<&str> = COLUMNS.iter().map(|column| column.title).collect();
+    format!(
+        "{INTRODUCTION}\nOf {} transforms, {} are caught in `redacted` mode and {open} are open.\n\n\
+         | transform | {} | |\n|{}\n{table}{}",
+        rows.len(),
+        rows.len() - open,
+        titles.join(" | "),
+        "---|".repeat(titles.len() + 2),
+        channels(),
+    )
+}
+
+/// Ways out that are no transform, each with the test that measures it.
+fn channels() -> String {
+    if CHANNELS.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "\n## Channels\n\n| channel | any command | reviewed command | test |\n|---|---|---|---|\n"
+            .to_owned();
+    for channel in CHANNELS {
+        text +=
+            &format!("| {} | {} | {} | `{}` |\n", channel.name, channel.any, channel.reviewed, channel.test);
+    }
+    text
+}
+
+const INTRODUCTION: &str = "# Leak matrix
+
+What a program that was given a value can do to it before it prints it, and what of it comes back to the model.
+Made by `tests/it/leaks.rs`, which does each transform with real tools in a real run over MCP, takes the masks out
+of what came back, decodes the rest, and looks for the value; it fails where this file is not in step.
+
+- **caught**: fewer than twelve bytes in a row of the value came back; something was masked.
+- **contained**: it could not come back: the command was refused, or nothing of its output is returned.
+- **open**: it came back. Redaction is a net, never a boundary: *use sealed or a reviewed command* for a secret that
+  matters.
+
+The value has 31 bytes: letters, digits and punctuation, as keys have. Under `withhold` a row that the net does not
+know is open as it is elsewhere: nothing was masked, so nothing is withheld. A reviewed command is one that the
+agent can't choose: none of these is it.
+";
+
+impl Cell {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Caught => "caught",
+            Self::Contained => "contained",
+            Self::Open => "open",
+            Self::Unknown => "",
+        }
+    }
+}
+
+fn path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/leak-matrix.md")
+}
+
+#[track_caller]
+fn held(text: &str) {
+    if std::env::var_os("AUTHY_MCP_UPDATE").is_some() {
+        fs::create_dir_all(path().parent().unwrap()).unwrap();
+        fs::write(path(), text).unwrap();
+    }
+    let kept = fs::read_to_string(path()).unwrap_or_default();
+    assert_eq!(kept, text, "docs/leak-matrix.md is not what was measured");
+}
+
+/// Every channel of the matrix names a test that is there.
+#[test]
+fn channels_name_their_tests() {
+    for channel in CHANNELS {
+        assert!(["caught", "contained", "open"].contains(&channel.any), "{}", channel.name);
+        let (file, name) = channel.test.split_once("::").unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/{file}.rs"));
+        let text = fs::read_to_string(source).unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}(")), "{}", channel.test);
+    }
+}
