@@ -1,5 +1,6 @@
 //! Tables first, then properties.
 
+mod logs;
 mod properties;
 mod transforms;
 
