@@ -3,7 +3,12 @@
 //!
 //! `cargo bench --bench redact` prints the ratios, measured alternating, and then criterion's figures.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a benchmark prints, and stops where something is wrong"
+)]
 
 use std::{
     hint::black_box,
@@ -93,7 +98,7 @@ fn memory() {
                 out.clear();
             }
         }
-        println!("after {:>3} MiB: {redactor:?}, resident {}", times * TEXT >> 20, resident());
+        println!("after {:>3} MiB: {redactor:?}, resident {}", (times * TEXT) >> 20, resident());
     }
 }
 

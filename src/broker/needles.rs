@@ -18,7 +18,14 @@ use crate::{
 /// The needles of every scope.
 #[derive(Default)]
 pub(super) struct ScopeNeedles {
-    scopes: Mutex<HashMap<ScopeName, Scope>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    scopes: HashMap<ScopeName, Scope>,
+    /// Those of all scopes, until one grows.
+    all: Option<NeedleSet>,
 }
 
 struct Scope {
@@ -33,7 +40,8 @@ impl ScopeNeedles {
         scope: &ScopeName,
         values: impl IntoIterator<Item = (&'a SecretName, &'a SecretValue)>,
     ) -> NeedleSet {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { scopes, all } = &mut *known;
         let scope = scopes
             .entry(scope.clone())
             .or_insert_with(|| Scope { known: HashMap::new(), set: NeedleSet::empty() });
@@ -46,26 +54,29 @@ impl ScopeNeedles {
         }
         if grew {
             scope.set = NeedleSet::new(scope.known.values());
+            *all = None;
         }
         scope.set.clone()
     }
 
     /// The same as [`ScopeNeedles::of`], one by one, for sets that are put together otherwise.
     pub(super) fn each_of(&self, scope: &ScopeName) -> Vec<Needles> {
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.get(scope).map_or_else(Vec::new, |scope| scope.known.values().cloned().collect())
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.scopes.get(scope).map_or_else(Vec::new, |scope| scope.known.values().cloned().collect())
     }
 
     /// Everything that a scope was given so far.
     pub(super) fn of(&self, scope: &ScopeName) -> NeedleSet {
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.get(scope).map_or_else(NeedleSet::empty, |scope| scope.set.clone())
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.scopes.get(scope).map_or_else(NeedleSet::empty, |scope| scope.set.clone())
     }
 
     /// Everything that any scope was given: for callers whose scope isn't known.
     pub(super) fn all(&self) -> NeedleSet {
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        NeedleSet::new(scopes.values().flat_map(|scope| scope.known.values()))
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { scopes, all } = &mut *known;
+        let every = || NeedleSet::new(scopes.values().flat_map(|scope| scope.known.values()));
+        all.get_or_insert_with(every).clone()
     }
 }
 

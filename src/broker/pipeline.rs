@@ -31,10 +31,13 @@ use crate::{
     redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, Plan, Process, RunOutput, Sandbox},
     value::SecretValue,
+    vault::Vault,
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
 const GRACE: Duration = Duration::from_secs(10);
+/// Behind a run that took so long the vault is looked at once more: opening it would double what a short one costs.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The longest command, in bytes of all its arguments, that the audit keeps of a refusal.
 const DENIED_ARGV_BYTES: usize = 2048;
 
@@ -156,6 +159,8 @@ impl Broker {
         let running = run::execute(launch, needles.clone(), progress, ended, listening);
         let output = running.instrument(trace.span()).await;
         let requests = proxy.end().await;
+        let took = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
+        let (intent, needles) = self.needles_behind(intent, needles, took).await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
             Ok(output) => OutcomeFacts {
@@ -277,9 +282,7 @@ impl Broker {
                 Deliver::Sealed => sealed.extend(seal(terms, delivered)),
             }
         }
-        let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
-        let values = given.chain(sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value)));
-        let mut needles = self.needles.add(intent.scope(), values);
+        let mut needles = self.needles_of(&open.vault, intent)?;
         let known = self.needles.each_of(intent.scope());
         let egress = sealed::egress(&plan, terms, sealed, known.clone(), streams)?;
         let mut launch = Launch {
@@ -295,6 +298,39 @@ impl Broker {
             needles = NeedleSet::new(known.iter().chain(&egress.needles()));
         }
         Ok(Prepared { launch, needles, egress })
+    }
+
+    /// The needles of everything that the scope was given, with the present values of a run's secrets and
+    /// those before them.
+    fn needles_of(&self, vault: &Vault, intent: &Intent) -> Result<NeedleSet, Refusal> {
+        let mut values = Vec::new();
+        for secret in &run_terms(intent).secrets {
+            let name = &secret.name;
+            values.push((name, vault.reveal(name, intent).map_err(refuse::from_vault)?));
+            let before = vault.reveal_previous(name, intent).map_err(refuse::from_vault)?;
+            values.extend(before.map(|value| (name, value)));
+        }
+        Ok(self.needles.add(intent.scope(), values.iter().map(|(name, value)| (*name, value))))
+    }
+
+    /// The same once more behind a run that took a while: a secret may have been rotated meanwhile, and
+    /// the program may have its new value from elsewhere. Where the vault can't be read any more, what was
+    /// known before has to do.
+    async fn needles_behind(
+        self: &Arc<Self>,
+        intent: Intent,
+        known: NeedleSet,
+        took: Duration,
+    ) -> (Intent, NeedleSet) {
+        if took < LOOK_AGAIN_AFTER {
+            return (intent, known);
+        }
+        let broker = Arc::clone(self);
+        blocking(move || {
+            let again = broker.open().and_then(|open| broker.needles_of(&open.vault, &intent));
+            (intent, again.unwrap_or(known))
+        })
+        .await
     }
 
     fn launch(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Launch {

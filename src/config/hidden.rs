@@ -125,7 +125,8 @@ const IN_PROJECTS: &[&str] = &[
 ];
 
 /// Sockets and state outside of it that are as good as being the user.
-const SOCKETS: &[&str] = &["/run/docker.sock", "/var/run/docker.sock", "/run/podman", "/run/dbus", "/run/user"];
+const SOCKETS: &[&str] =
+    &["/run/docker.sock", "/var/run/docker.sock", "/run/podman", "/run/dbus", "/run/user"];
 
 /// Credentials, clients' configurations, sockets: hidden unless a policy names them.
 pub fn hidden_places(user_home: &Path) -> Vec<PathBuf> {

@@ -140,16 +140,22 @@ fn beginning(symbols: &[u8]) -> u32 {
 /// Where the window begins that ordinary text has least of: grams of letters alone, of digits alone, or of
 /// one symbol over and over, as in `https` and `-----`, are everywhere.
 fn rarest_window(symbols: &[u8], gram: usize, stride: usize) -> usize {
-    let common = |at: usize| {
-        let gram = &symbols[at..at + gram];
-        let digits = gram.iter().filter(|symbol| symbol.is_ascii_digit()).count();
-        let lower = gram.iter().filter(|symbol| symbol.is_ascii_lowercase()).count();
-        let first = gram[0];
-        digits == gram.len() || lower == gram.len() || gram.iter().all(|symbol| *symbol == first)
-    };
     let last = (symbols.len() + 1 - gram - stride).min(LATEST_WINDOW);
-    let score = |begin: &usize| (*begin..*begin + stride).filter(|at| common(*at)).count();
-    (0..=last).min_by_key(score).unwrap_or(0)
+    let common: Vec<usize> = symbols[..last + stride + gram - 1].windows(gram).map(commonness).collect();
+    let mut score: usize = common[..stride].iter().sum();
+    let mut rarest = (score, 0);
+    for begin in 1..=last {
+        score = score + common[begin + stride - 1] - common[begin - 1];
+        rarest = rarest.min((score, begin));
+    }
+    rarest.1
+}
+
+fn commonness(gram: &[u8]) -> usize {
+    let first = gram[0];
+    let alike = |class: fn(&u8) -> bool| gram.iter().all(class);
+    let everywhere = alike(u8::is_ascii_digit) || alike(u8::is_ascii_lowercase);
+    usize::from(everywhere || gram.iter().all(|symbol| *symbol == first))
 }
 
 /// Grams by their hash.

@@ -59,10 +59,9 @@ impl Scanner {
         let next = index.look(track.symbols, from, |at, spot| met.push((at, *spot)));
         self.next = track.base + next as u64;
         for (at, spot) in met {
-            if let Some(at) = (track.base + at as u64).checked_sub(u64::from(spot.offset)) {
-                if at >= track.base {
-                    self.compare(index, track, Found { needle: spot.needle, at }, &mut found);
-                }
+            let at = (track.base + at as u64).checked_sub(u64::from(spot.offset));
+            if let Some(at) = at.filter(|at| *at >= track.base) {
+                self.compare(index, track, Found { needle: spot.needle, at }, &mut found);
             }
         }
     }

@@ -61,7 +61,7 @@ impl Spans {
 
     /// The first span, if it can't grow any more.
     pub(super) fn next_before(&mut self, upto: u64) -> Option<Span> {
-        self.0.pop_front_if(|span| span.end <= upto)
+        if self.0.front()?.end <= upto { self.0.pop_front() } else { None }
     }
 
     /// Where the first span begins.

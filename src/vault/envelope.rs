@@ -35,8 +35,11 @@ impl Envelope {
     }
 
     pub(super) fn open(key: &VaultKey, cipher: &[u8]) -> Option<Self> {
-        let json = key.decrypt(cipher)?;
-        serde_json::from_slice(&json).ok()
+        Self::parse(&key.decrypt(cipher)?)
+    }
+
+    fn parse(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
     }
 
     pub(super) fn value(&self) -> Option<Zeroizing<Vec<u8>>> {
@@ -47,4 +50,17 @@ impl Envelope {
 /// The text of a value inside an envelope.
 pub(super) fn encode(value: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(value))
+}
+
+/// Reads an envelope that was decrypted, whatever it is; for the fuzz target `envelope`.
+///
+/// # Panics
+/// Where an envelope that was read doesn't say the same once it is written and read again.
+#[doc(hidden)]
+pub fn fuzz(json: &[u8]) {
+    let Some(envelope) = Envelope::parse(json) else { return };
+    let value = envelope.value();
+    let written = serde_json::to_vec(&envelope).expect("an envelope has string keys only");
+    let again = Envelope::parse(&written).expect("what was written can be read");
+    assert!(again.value() == value && again.name == envelope.name && again.version == envelope.version);
 }

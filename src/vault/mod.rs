@@ -27,6 +27,8 @@ use crate::{
 
 pub use automatic::{Backups, Reuse, Snapshot, backups, verify_backups};
 pub use backup::restore;
+#[doc(hidden)]
+pub use envelope::fuzz as fuzz_envelope;
 pub use home::home_info;
 pub use key::VaultKey;
 pub use open::Vault;

@@ -233,6 +233,27 @@ impl Vault {
         Ok(SecretValue::from_zeroizing(value))
     }
 
+    /// The value that a secret had before its present one, for an intent that covers it: what rotation has
+    /// replaced may still open doors, and is masked beside the present one.
+    ///
+    /// # Errors
+    /// As [`Vault::reveal`] has them.
+    pub fn reveal_previous(
+        &self,
+        name: &SecretName,
+        intent: &Intent,
+    ) -> Result<Option<SecretValue>, VaultError> {
+        if !intent.covers(name) {
+            return Err(VaultError::NotCovered(name.clone()));
+        }
+        let entry = self.entry(SECRET, name.as_str())?.ok_or_else(|| not_found(SECRET, name.as_str()))?;
+        let current = entry.current().map(|version| version.version);
+        let before = entry.versions.iter().map(|v| v.version).filter(|v| Some(*v) < current).max();
+        let Some(version) = before else { return Ok(None) };
+        let (_, value) = self.record(&entry, Some(version))?;
+        Ok(Some(SecretValue::from_zeroizing(value)))
+    }
+
     /// A document's bytes.
     ///
     /// # Errors

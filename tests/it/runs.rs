@@ -270,3 +270,24 @@ fn run_hands_streams_through_and_exits_as_the_program_does() {
     assert!(stage.fails(126, &["run", "--scope", "s", "--", "printenv"]).contains("allowed: "));
     assert!(stage.fails(126, &["run", "--scope", "none", "--", "printenv"]).contains("has no policy"));
 }
+
+#[test]
+fn a_rotated_value_is_masked_beside_the_old_one() {
+    const NEW: &[u8] = b"rotated-value-8Kx3Wm5T";
+    let (stage, script) = stage(
+        "cat \"$0.new\"\nuntil [ -s \"$0.new\" ]; do sleep 0.1; done\nsleep 1\necho $A_KEY; cat \"$0.new\"",
+    );
+    std::fs::write(format!("{script}.new"), "").unwrap();
+    let mut server = stage.serve("s");
+    let id =
+        server.send("tools/call", json!({"name": "run_with_secrets", "arguments": call(&script, json!({}))}));
+    eventually("the run has begun", || !processes(&script).is_empty());
+    stage.set("a/key", NEW);
+    std::fs::write(format!("{script}.new"), NEW).unwrap();
+    let ran = &server.answer(id)["result"]["structuredContent"];
+    assert_eq!(ran["stdout"], "[redacted:a/key]\n[redacted:a/key]", "{ran}");
+    // A server that never handed the old value out knows it, too.
+    std::fs::write(format!("{script}.new"), VALUE).unwrap();
+    let ran = stage.serve("s").run(call(&script, json!({})));
+    assert_eq!(ran["stdout"], "[redacted:a/key][redacted:a/key]\n[redacted:a/key]", "{ran}");
+}

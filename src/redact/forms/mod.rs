@@ -155,8 +155,9 @@ impl Collected {
 
 /// Letters and digits, case folded: what the squeezed view of a stream consists of.
 pub(super) fn squeeze(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-    let symbols = bytes.iter().filter(|byte| byte.is_ascii_alphanumeric());
-    Zeroizing::new(symbols.map(u8::to_ascii_lowercase).collect())
+    let mut symbols = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    symbols.extend(bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase));
+    symbols
 }
 
 /// Whether a squeezed form is too long to be hit by chance: by the alphabet that it is drawn from.

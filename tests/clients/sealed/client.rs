@@ -1,6 +1,11 @@
 //! A Rust client that knows nothing of authy-mcp: reqwest, with the roots and the proxy of its environment.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used, reason = "somebody else's program")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::unwrap_used,
+    reason = "somebody else's program"
+)]
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

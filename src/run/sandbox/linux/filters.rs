@@ -136,7 +136,12 @@ struct Rules {
 
 impl Rules {
     /// What a run without a view of its own reaches, but for what it may write.
-    fn alone(&mut self, contained: &Containment, read: BitFlags<AccessFs>, all: BitFlags<AccessFs>) -> io::Result<()> {
+    fn alone(
+        &mut self,
+        contained: &Containment,
+        read: BitFlags<AccessFs>,
+        all: BitFlags<AccessFs>,
+    ) -> io::Result<()> {
         let hidden = contained.places.iter().filter(|place| place.seen == Seen::Hidden);
         let hidden: Vec<PathBuf> = hidden.map(|place| place.path.clone()).chain(roots_own()).collect();
         for dir in SYSTEM_READ.iter().filter_map(|dir| fs::canonicalize(dir).ok()) {

@@ -34,8 +34,17 @@ const HOST_KEYS: &str = "/etc/ssh";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// What of `/proc` is the machine's, not the run's: root owns it, and a sandbox of root's could write it.
 const PROC_READ: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
-const PROC_HIDDEN: [&str; 9] =
-    ["kcore", "keys", "key-users", "timer_list", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo"];
+const PROC_HIDDEN: [&str; 9] = [
+    "kcore",
+    "keys",
+    "key-users",
+    "timer_list",
+    "kmsg",
+    "kpagecount",
+    "kpageflags",
+    "kpagecgroup",
+    "vmallocinfo",
+];
 
 /// Where copies lie, in the view.
 const COPIES: &str = ".programs";
