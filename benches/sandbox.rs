@@ -142,6 +142,7 @@ async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
         pin: None,
         chain: Vec::new(),
         sandbox: Sandbox { plan, ..Sandbox::none() },
+        files: Vec::new(),
         argv: vec!["true".to_owned()],
         env: BTreeMap::new(),
         env_secrets: Vec::new(),

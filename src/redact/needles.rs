@@ -22,6 +22,9 @@ const LONG: usize = 8;
 /// The label of what is masked by its shape, whatever the secret.
 pub(super) const BY_SHAPE: u32 = u32::MAX;
 
+/// The kind of what is masked whatever the secrets are.
+pub(super) const SHAPE_KIND: &str = "url-userinfo";
+
 /// The byte forms of one version of one secret. Cheap to clone, wiped when the last is dropped.
 #[derive(Clone)]
 pub struct Needles {
@@ -156,7 +159,7 @@ impl NeedleSet {
             written: written.collect(),
             squeezed: SqueezedIndex::new(squeezed),
             labels,
-            by_shape: Label { kind: "url-userinfo", mask: (*b"[redacted:url-userinfo]").into() },
+            by_shape: Label { kind: SHAPE_KIND, mask: (*b"[redacted:url-userinfo]").into() },
         }))
     }
 }
