@@ -30,7 +30,7 @@ use crate::{
         Starter, Status, Trust,
     },
     policy,
-    run::{self, Process, RunAs, Spares},
+    run::{self, Manner, Process, RunAs, Spares},
     vault::{self, HomeInfo, Opener, UnlockKind},
 };
 
@@ -194,7 +194,8 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     let place = Place::of(args, globals, &home)?;
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
     run::keep_private().map_err(|error| hardening(&error))?;
-    let side = run::go_on_in_a_child(args.background).map_err(|error| hardening(&error))?;
+    let manner = if args.background { Manner::Background } else { Manner::Service };
+    let side = run::go_on_in_a_child(manner).map_err(|error| hardening(&error))?;
     if let run::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
@@ -246,8 +247,16 @@ impl Place {
     }
 }
 
-/// A passphrase's keys are kept only where nobody else made the namespace: before it is asked for, too.
+/// A passphrase's keys are kept only where nobody else made the namespace: before it is asked for, too. And a
+/// daemon tells processes apart by `/proc`, which must be its own.
 fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
+    if run::proc_is_anothers() {
+        return Err(Failure::new(
+            FailureKind::Denied,
+            "/proc is of another pid namespace: who calls can't be told from it",
+            "unlock outside of the namespace, or mount its own /proc in it",
+        ));
+    }
     if info.unlock != UnlockKind::Passphrase || life.allow_user_namespace || !run::in_a_user_namespace() {
         return Ok(());
     }
@@ -258,10 +267,10 @@ fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
     ))
 }
 
-fn hardening(error: &io::Error) -> Failure {
+pub(super) fn hardening(error: &io::Error) -> Failure {
     Failure::new(
         FailureKind::Failed,
-        format!("the daemon can't keep its memory to itself: {error}"),
+        format!("this process can't keep its memory to itself: {error}"),
         "authy-mcp doctor",
     )
 }

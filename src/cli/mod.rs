@@ -21,7 +21,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::broker::admin::{Failure, FailureKind};
+use crate::{
+    broker::admin::{Failure, FailureKind},
+    run::{self as running, Manner, Side},
+    vault::{self, UnlockKind},
+};
 use output::Output;
 
 /// Lets AI agents use secrets and never see them.
@@ -112,6 +116,14 @@ pub fn main() -> ExitCode {
     };
     crate::run::private_umask();
     let out = Output::new(arguments.globals.json);
+    match apart(&arguments) {
+        Ok(Side::Child) => {}
+        Ok(Side::Parent(code)) => return ExitCode::from(code),
+        Err(failure) => {
+            out.failure(&failure);
+            return exit_code(failure.kind);
+        }
+    }
     let logging = output::log_to(arguments.globals.verbose, arguments.globals.log_file.as_deref());
     let done = logging.and_then(|()| dispatch(&arguments, &out));
     match done {
@@ -121,6 +133,28 @@ pub fn main() -> ExitCode {
             exit_code(failure.kind)
         }
     }
+}
+
+/// Where a passphrase may be asked for, the command goes on in a child that nobody reads: whoever opened this
+/// process's memory as it started sees nothing of what is typed, or of what it opens.
+fn apart(arguments: &Arguments) -> Result<Side, Failure> {
+    let by_passphrase = || {
+        let info = open::home().ok().and_then(|home| vault::home_info(&home).ok());
+        info.is_some_and(|info| info.unlock == UnlockKind::Passphrase)
+    };
+    let asks = match &arguments.command {
+        Some(Command::Init(_)) => true,
+        Some(
+            Command::Admin(_) | Command::Run(_) | Command::Unlock(_) | Command::Config(_) | Command::Doctor,
+        ) => by_passphrase(),
+        _ => false,
+    };
+    if !asks {
+        return Ok(Side::Child);
+    }
+    running::keep_private()
+        .and_then(|()| running::go_on_in_a_child(Manner::Command))
+        .map_err(|error| daemon::hardening(&error))
 }
 
 fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {

@@ -33,33 +33,47 @@ pub fn keep_private() -> io::Result<()> {
     Ok(())
 }
 
-/// Goes on in a child, whose memory is none that somebody could have opened before [`keep_private`]. In the
-/// background the child leaves its session; in the foreground the parent passes signals on and waits for it,
-/// and the child ends with its parent. Call it before there is a second thread.
+/// How a process goes on in a child of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Nobody waits: the child leaves the session, and its parent ends.
+    Background,
+    /// For a service manager: the parent stands in front, and when it is gone, the child ends in order.
+    Service,
+    /// For a person: the parent stands in front, and when it is gone, so is the child.
+    Command,
+}
+
+/// Goes on in a child, whose memory is none that somebody could have opened before [`keep_private`]. Call it
+/// before there is a second thread.
 ///
 /// # Errors
 /// Of the operating system.
-pub fn go_on_in_a_child(background: bool) -> io::Result<Side> {
-    match fork::fork()? {
-        fork::Fork::Parent(_) if background => Ok(Side::Parent(0)),
-        fork::Fork::Parent(child) => stand_in_front_of(child),
-        fork::Fork::Child => {
-            if background {
-                rustix::process::setsid()?;
-            } else {
-                #[cfg(target_os = "linux")]
-                rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-            }
+pub fn go_on_in_a_child(manner: Manner) -> io::Result<Side> {
+    match (fork::fork()?, manner) {
+        (fork::Fork::Parent(_), Manner::Background) => Ok(Side::Parent(0)),
+        (fork::Fork::Parent(child), _) => stand_in_front_of(Pid::from_raw(child)),
+        (fork::Fork::Child, Manner::Background) => {
+            rustix::process::setsid()?;
             Ok(Side::Child)
         }
+        (fork::Fork::Child, Manner::Service) => end_with_parent(rustix::process::Signal::TERM),
+        (fork::Fork::Child, Manner::Command) => end_with_parent(rustix::process::Signal::KILL),
     }
 }
 
-/// What a service manager sees of a daemon: passes on what tells it to end, and ends as it does.
-fn stand_in_front_of(child: i32) -> io::Result<Side> {
-    let child = Pid::from_raw(child);
+fn end_with_parent(signal: rustix::process::Signal) -> io::Result<Side> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(signal))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = signal;
+    Ok(Side::Child)
+}
+
+/// Passes on what tells the child to end, and ends as it does.
+fn stand_in_front_of(child: Pid) -> io::Result<Side> {
     let mut awaited = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD] {
         awaited.add(signal);
     }
     awaited.thread_block()?;
@@ -67,14 +81,36 @@ fn stand_in_front_of(child: i32) -> io::Result<Side> {
         match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
             WaitStatus::StillAlive => {}
             WaitStatus::Exited(_, code) => return Ok(Side::Parent(u8::try_from(code).unwrap_or(1))),
+            WaitStatus::Signaled(_, signal, _) => return Ok(Side::Parent(128 + signal as u8)),
             _ => return Ok(Side::Parent(1)),
         }
-        match awaited.wait()? {
-            Signal::SIGCHLD => {}
+        if let Some(signal) = next(&awaited)? {
             // Where it has ended meanwhile, the next look finds that.
-            signal => drop(kill(child, signal)),
+            let _ = kill(child, signal);
         }
     }
+}
+
+/// The next signal that is to be passed on: a terminal sends its own to both.
+#[cfg(target_os = "linux")]
+fn next(awaited: &SigSet) -> io::Result<Option<Signal>> {
+    let found = nix::sys::signalfd::SignalFd::new(awaited)?.read_signal()?;
+    let sent = found.filter(|found| found.ssi_code != nix::libc::SI_KERNEL);
+    let signal = sent.and_then(|found| Signal::try_from(i32::try_from(found.ssi_signo).ok()?).ok());
+    Ok(signal.filter(|signal| *signal != Signal::SIGCHLD))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn next(awaited: &SigSet) -> io::Result<Option<Signal>> {
+    Ok(Some(awaited.wait()?).filter(|signal| *signal != Signal::SIGCHLD))
+}
+
+/// Whether `/proc` is that of another pid namespace than this process's: then it shows other processes under
+/// their numbers, and nothing that it says of one may be relied on.
+pub fn proc_is_anothers() -> bool {
+    let this = std::process::id().to_string();
+    fs::read_link("/proc/self").is_ok_and(|found| found.as_os_str() != this.as_str())
+        || (cfg!(target_os = "linux") && fs::read_link("/proc/self").is_err())
 }
 
 /// Whether this process is in a user namespace that is not the machine's own: its maker reads what is

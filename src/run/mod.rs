@@ -32,7 +32,10 @@ use crate::{
 pub use attached::{Passed, pass_through};
 pub use digest::{digest_program, program_chain};
 pub use execute::execute;
-pub use harden::{Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory};
+pub use harden::{
+    Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
+    proc_is_anothers,
+};
 pub use process::Process;
 pub use sandbox::{Machine, Plan};
 pub use scan::{Fate, FileHit};

@@ -24,6 +24,7 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     create_missing(dir)?;
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .permissions(Permissions::from_mode(0o600))

@@ -3,6 +3,7 @@
 # everything on the disk but the tokens of other scopes, it gets no value, no key, and no more authority.
 # Usage: authority.sh BINARY. Prints a line an attack, and closes with 'N refused, 0 got through'.
 set -euo pipefail
+sources=$(cd "$(dirname "$0")" && pwd)/authority
 scene=$(mktemp -d)
 trap 'as "$binary" lock >/dev/null 2>&1 || true; rm -rf "$scene"' EXIT
 chmod 711 "$scene"
@@ -126,6 +127,93 @@ attack "start one in a hostile environment" env LD_PRELOAD=/nonexistent.so AUTHY
 attack "start one over a copy of the home" sh -c "cp -r vault copy && AUTHY_MCP_HOME=$HOME/copy $binary daemon"
 attack "unlock in a user namespace of one's own" unshare -U -r sh -c "umask 077; printf %s '$passphrase' > p; $binary --passphrase-file p unlock; code=\$?; rm -f p; exit \$code"
 attack "a socket of another run" env AUTHY_MCP_RUN="$socket" bash -c "call list_allowed '{}'"
+# Another home: keys of one's own are good for nothing here.
+attack "a token of another home" env AUTHY_MCP_HOME="$HOME/own" bash -c '
+  "$binary" init --unlock identity-file && printf some-other-value-4Hn8 | "$binary" admin set other/key &&
+  "$binary" admin allow other --yes --secret other/key -- true && "$binary" admin token issue --scope other --out own.jwt || exit 0
+  AUTHY_MCP_HOME='"$HOME/vault"' call run_with_secrets "{\"command\":[\"true\"],\"secrets\":[\"other/key\"]}" --token-file own.jwt'
+attack "a proof by another home's key" env AUTHY_MCP_HOME="$HOME/own" AUTHY_MCP_SOCKET="$socket" bash -c "call list_allowed '{}' --scope other"
+attack "another home's key in this one's place" bash -c 'cp own/identity.txt vault/identity.txt 2>/dev/null; "$binary" --identity-file own/identity.txt admin list'
+attack "another home's operator retires the daemon" env AUTHY_MCP_HOME="$HOME/own" AUTHY_MCP_SOCKET="$socket" "$binary" --identity-file own/identity.txt run --scope other -- sh -c 'exit 1'
+as rm -f vault/identity.txt
+kill -0 "$daemon" 2>/dev/null || as kill -0 "$daemon" || { echo "FAILED: the daemon is gone"; exit 1; }
+
+# A library of one's own in programs of this user: that is the attacker's program then, and it gets what the
+# attacker has, a token, and nothing else. In the person's own command it gets all: SECURITY.md says so.
+if command -v gcc >/dev/null; then
+  gcc -shared -fPIC -O1 -o "$scene/preload.so" "$sources/preload.c"
+  chmod 755 "$scene/preload.so"
+  preload() { env NEEDLES="$scene/needles" FOUND="$HOME/found" LD_PRELOAD="$scene/preload.so" "$@"; }
+  finds() { preload "$@" >/dev/null 2>&1 </dev/null || true; cat found; rm -f found; }
+  # Not in the environment, where each process would have them.
+  printf %s "$value:AGE-SECRET-KEY-1:$passphrase" >"$scene/needles"
+  chmod 644 "$scene/needles"
+  export scene
+  export -f preload finds
+  as sh -c 'umask 077; printf %s "$1" > pass' sh "$passphrase"
+  said=$(as bash -c 'finds "$binary" --passphrase-file pass admin get mine/key --reveal --out kept')
+  as rm -f pass kept
+  grep -q needle <<<"$said" || { echo "FAILED: the library finds nothing where there is something: $said"; exit 1; }
+  # got WORDS…: what the library finds in one command; fails where it finds nothing.
+  got() {
+    local said
+    said=$(finds "$@")
+    grep -q loaded <<<"$said" || { echo "the library was not loaded"; return 0; }
+    grep needle <<<"$said"
+  }
+  in_a_run() { call run_with_secrets '{"command":["true"],"secrets":["mine/key"]}' --token-file mine.jwt; }
+  export -f got in_a_run
+  for words in "status" "admin list" "serve --scope mine" "run --scope mine -- true"; do
+    attack "LD_PRELOAD in authy-mcp $words" bash -c "got \"\$binary\" $words"
+  done
+  attack "LD_PRELOAD in serve, while a command runs" bash -c 'got bash -c in_a_run'
+  # Unlocked with it in the environment, the daemon still starts without.
+  as env FOUND="$HOME/found" LD_PRELOAD="$scene/preload.so" sh -c 'umask 077; printf %s "$1" > pass; "$2" --passphrase-file pass unlock --allow-user-namespace; code=$?; rm -f pass found; exit $code' sh "$passphrase" "$binary" >/dev/null
+  daemon=$(as "$binary" --json status | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+  if [ "$(id -u)" = 0 ]; then
+    grep -q authy-mcp "/proc/$daemon/maps" || { echo "FAILED: its maps can't be read"; exit 1; }
+    ! grep -q preload "/proc/$daemon/maps" || { echo "FAILED: the daemon has the library"; exit 1; }
+    refused=$((refused + 1))
+    printf 'refused  %s\n' "a library from the environment of unlock in the daemon"
+  fi
+
+  # The race: memory that is opened before a process makes itself unreadable.
+  gcc -O2 -o "$scene/race" "$sources/race.c"
+  chmod 755 "$scene/race"
+  cp "$(realpath "$(command -v dash || command -v sh)")" "$scene/control-sh"
+  chmod 755 "$scene/control-sh"
+  race() { as "$scene/race" "$@" >"$scene/raced" 2>&1 & racer=$!; sleep 0.4; }
+  race "$scene/control-sh" 2 "$value"
+  as sh -c 'umask 077; printf "%s\n" "$1" > needle' sh "$value"
+  as "$scene/control-sh" -c 'sleep 0.3; read x <needle; sleep 1; :' || true
+  as rm needle
+  wait "$racer"
+  if grep -q 'found needle 0' "$scene/raced"; then
+    race "$binary" 14 "$value" AGE-SECRET-KEY-1 "$passphrase"
+    for _ in 1 2 3; do
+      with_file unlock --allow-user-namespace >/dev/null
+      as bash -c "call run_with_secrets '{\"command\":[\"true\"],\"secrets\":[\"mine/key\"]}' --token-file mine.jwt" >/dev/null 2>&1 || true
+      with_file admin get mine/key --reveal --out - >/dev/null 2>&1 || true
+    done
+    wait "$racer"
+    opened=$(sed -n 's/opened //p' "$scene/raced")
+    attack "memory opened before unlock forks ($opened opened in time)" sh -c "sort '$scene/raced' | uniq -c | grep found"
+    [ "${opened:-0}" -gt 0 ] || echo "note: the race was never won here"
+    daemon=$(as "$binary" --json status | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+  else
+    echo "note: no process reads another's memory here, so that there is no race: $(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null)"
+  fi
+fi
+if [ "$(id -u)" = 0 ] && unshare -p -f true 2>/dev/null; then
+  as sh -c 'umask 077; printf %s "$1" > pass' sh "$passphrase"
+  said=$(unshare -p -f setpriv --reuid=$user --regid=$user --clear-groups "$binary" --passphrase-file pass unlock --allow-user-namespace 2>&1) &&
+    { echo "FAILED: unlocked where /proc is another's"; exit 1; }
+  grep -q 'another pid namespace' <<<"$said" || { echo "FAILED: $said"; exit 1; }
+  refused=$((refused + 1))
+  printf 'refused  %s\n' "unlock in a pid namespace that shows another's /proc"
+  as rm -f pass
+fi
+attack "unlock in a pid and user namespace of one's own" unshare -U -r -p -f --mount-proc sh -c "umask 077; printf %s '$passphrase' > p; $binary --passphrase-file p unlock; code=\$?; rm -f p; exit \$code"
 # Its end leaves nothing behind.
 as sh -c 'ulimit -c unlimited' 2>/dev/null || true
 as kill -ABRT "$daemon"
