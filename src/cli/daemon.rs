@@ -292,7 +292,8 @@ fn host(
         let ask = if args.background { Ask::Nobody } else { Ask::Person };
         open::opener(globals, home, info, ask)?
     };
-    let memory_locked = run::lock_memory();
+    // What the identity is read into, and then what was made of it.
+    run::lock_memory();
     let user_home = match &place.run_as {
         Some(run_as) => run_as.home.clone(),
         None => config::user_home().map_err(open::environment)?,
@@ -313,8 +314,11 @@ fn host(
             "authy-mcp unlock asks for what opens it",
         ));
     };
+    let memory_locked = run::lock_memory();
     run::become_subreaper();
     runtime()?.block_on(async {
+        // Before anybody sees that it is there, and may tell it to stop.
+        let stop = serve::stop_signal()?;
         let bound = Host::bind(HostSettings {
             socket: place.socket,
             listener: place.listener,
@@ -334,7 +338,6 @@ fn host(
             bound => bound.map_err(|error| local(&error))?,
         };
         broker.report_interrupted().await;
-        let stop = serve::stop_signal()?;
         out.line(READY);
         if args.background {
             run::leave_streams().map_err(|error| hardening(&error))?;

@@ -121,12 +121,19 @@ pub fn in_a_user_namespace() -> bool {
     fields != ["0", "0", "4294967295"]
 }
 
-/// Keeps what is in memory now out of swap; whether the system let it.
+/// Keeps what is in memory now out of swap, and what comes later where there is no limit (past one, growing
+/// would fail); whether the system let it.
 pub fn lock_memory() -> bool {
     #[cfg(target_os = "linux")]
-    return rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT).is_ok();
+    {
+        use rustix::mm::{MlockAllFlags, mlockall};
+        let unlimited = rustix::process::getrlimit(Resource::Memlock).current.is_none();
+        let later =
+            if unlimited { MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT } else { MlockAllFlags::empty() };
+        mlockall(MlockAllFlags::CURRENT | later).is_ok()
+    }
     #[cfg(not(target_os = "linux"))]
-    return false;
+    false
 }
 
 /// Lets go of the standard streams of whoever started this process.

@@ -101,7 +101,7 @@ install -m 600 -o $agent -g $agent "$scene/lib/boxed.jwt" "$scene/agent/boxed.jw
 
 # The daemon, with what the unit gives it and nothing else.
 start() {
-  (cd "$scene" && exec setpriv --reuid=$keeper --regid=$keeper --groups=$agents \
+  (cd "$scene" && { ulimit -l unlimited 2>/dev/null || true; } && exec setpriv --reuid=$keeper --regid=$keeper --groups=$agents \
     --inh-caps=-all,$needed --ambient-caps=-all,$needed --bounding-set=-all,$needed --no-new-privs \
     env -i PATH="$PATH" HOME="$scene/lib" TMPDIR="$scene/tmp" AUTHY_MCP_HOME="$scene/lib/vault" \
     "$binary" -v daemon --socket "$socket" --socket-group "$agents_name" --run-as "$runner_name") >"$scene/daemon.log" 2>&1 &
@@ -115,6 +115,13 @@ daemon=$(as_agent "$binary" --json status | sed -n 's/.*"pid": \([0-9]*\).*/\1/p
 [ "$(stat -c %u "/proc/$daemon/environ")" = 0 ] || fail "the daemon is dumpable"
 [ "$(awk '/^Uid/ { print $2 }' "/proc/$daemon/status")" = $keeper ] || fail "the daemon is of another user"
 holds "the daemon is of its own user, and not dumpable"
+
+if grep -qE '^Max locked memory +unlimited' "/proc/$daemon/limits"; then
+  grep -qE '^VmLck:[[:space:]]+[1-9]' "/proc/$daemon/status" && as_agent "$binary" --json status | grep -q '"memory_locked": true' || fail "its pages are not locked"
+  holds "its pages are locked, and it says so"
+else
+  echo "note: this machine limits locked memory: memory_locked is $(as_agent "$binary" --json status | sed -n 's/.*"memory_locked": \(.*\),/\1/p')"
+fi
 
 run() { as_agent "$binary" run --token-file t.jwt "$@"; }
 said=$(run --secret t/key --secret t/file -- "$scene/probe" </dev/null) || fail "an agent with a token gets nothing: $said"

@@ -9,32 +9,40 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define SIZE (1 << 20)
+
 static char list[4096], found[4096], *needles[16];
 static int count;
 
+static void look(const char *when, const char *page, size_t length, unsigned long from) {
+  for (int n = 0; n < count; n++) {
+    size_t size = strlen(needles[n]);
+    for (const char *at = page; (at = memmem(at, length - (at - page), needles[n], size)); at++) {
+      /* The list of this library is no find. */
+      unsigned long where = from + (at - page);
+      if (where >= (unsigned long)list && where < (unsigned long)list + sizeof list) continue;
+      FILE *out = fopen(found, "a");
+      if (out) { fprintf(out, "%s: needle %d\n", when, n); fclose(out); }
+      break;
+    }
+  }
+}
+
 static void search(const char *when) {
+  static char page[SIZE];
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[4096], mode[5];
   unsigned long from, to;
-  char *page = malloc(1 << 24);
-  while (maps && page && fgets(line, sizeof line, maps)) {
-    if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w' || to - from > 1 << 24) continue;
-    struct iovec here = {page, to - from}, there = {(void *)from, to - from};
-    ssize_t read = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
-    if (read <= 0) continue;
-    for (int n = 0; n < count; n++) {
-      for (char *at = page; (at = memmem(at, read - (at - page), needles[n], strlen(needles[n]))); at++) {
-        /* The list of this library is no find. */
-        unsigned long where = from + (at - page);
-        int ours = where >= (unsigned long)list && where < (unsigned long)list + sizeof list;
-        if (ours) continue;
-        FILE *out = fopen(found, "a");
-        if (out) { fprintf(out, "%s: needle %d\n", when, n); fclose(out); }
-        break;
-      }
+  while (maps && fgets(line, sizeof line, maps)) {
+    if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w') continue;
+    for (; from < to; from += SIZE - 256) {
+      /* Nor is what was read already. */
+      if (from < (unsigned long)page + SIZE && from + SIZE > (unsigned long)page) continue;
+      struct iovec here = {page, to - from < SIZE ? to - from : SIZE}, there = {(void *)from, here.iov_len};
+      ssize_t read = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+      if (read > 0) look(when, page, read, from);
     }
   }
-  free(page);
   if (maps) fclose(maps);
 }
 
