@@ -283,7 +283,6 @@ fn errors_have_their_place() {
 #[test]
 fn what_cannot_be_enforced_is_refused_with_its_line() {
     for (from, to, line) in [
-        ("mode = \"off\"", "mode = \"required\"\nnetwork = \"proxy\"", 10),
         ("mode = \"off\"", "mode = \"off\"\nnetwork = \"none\"", 10),
         ("mode = \"off\"", "mode = \"off\"\nread = [\"/x\"]", 10),
         ("mode = \"off\"", "mode = \"off\"\nwrite = [\"{cwd}\"]", 10),
@@ -450,8 +449,9 @@ proptest! {
 #[test]
 fn what_a_run_may_reach_is_little_unless_more_is_said() {
     let terms = |sandbox: &str, deliver: &str| {
+        let hosts = if deliver == "sealed" { "hosts = [\"api.example.com\"]\ninject = \"bearer\"" } else { "" };
         let text = format!(
-            "scope = \"s\"\n{sandbox}\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"{deliver}\"\ncommands = [[\"true\"]]\n"
+            "scope = \"s\"\n{sandbox}\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"{deliver}\"\n{hosts}\ncommands = [[\"true\"]]\n"
         );
         Document::parse(&text).unwrap().sandbox_terms(Path::new("/home/u"))
     };
