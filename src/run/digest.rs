@@ -3,11 +3,14 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::{ffi::OsStringExt, fs::MetadataExt},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access};
 use sha2::{Digest, Sha256};
 
 /// The longest first line that a kernel reads (execve(2), "Interpreter scripts").
@@ -15,12 +18,32 @@ const LONGEST_LINE: u64 = 255;
 /// The deepest that scripts may name scripts (execve(2)).
 const DEEPEST: usize = 4;
 
+/// The largest program: a file with nothing in it may claim any length, and digesting it would take for ever.
+const LARGEST: u64 = 4 << 30;
+
 /// SHA-256 of a program's file. Modules that it loads are not covered.
 ///
 /// # Errors
 /// Of the operating system.
 pub fn digest_program(path: &Path) -> io::Result<[u8; 32]> {
-    copy(&mut File::open(path)?, &mut io::sink())
+    copy(&mut open_regular(path)?, &mut io::sink())
+}
+
+/// Opens a regular file, waiting for nobody: a first line may name a pipe, or a device without an end.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    regular(&file)?;
+    Ok(file)
+}
+
+/// Whether a program can lie in what is open.
+///
+/// # Errors
+/// It is no regular file, or a larger one than any program.
+pub(super) fn regular(file: &File) -> io::Result<()> {
+    let found = file.metadata()?;
+    if found.is_file() && found.len() <= LARGEST { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// Copies a file; the SHA-256 of what was copied.
@@ -51,7 +74,7 @@ pub fn program_chain(program: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
     let mut waiting = vec![program.to_owned()];
     while let Some(path) = waiting.pop() {
         let Ok(real) = fs::canonicalize(&path) else { continue };
-        if chain.len() < DEEPEST && !chain.contains(&real) {
+        if chain.len() < DEEPEST && !chain.contains(&real) && real.is_file() {
             waiting.extend(interpreters(&real, search));
             chain.push(real);
         }
@@ -61,7 +84,7 @@ pub fn program_chain(program: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
 
 /// What the first line of a script names.
 fn interpreters(script: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
-    let Ok(file) = File::open(script) else { return Vec::new() };
+    let Ok(file) = open_regular(script) else { return Vec::new() };
     let mut line = Vec::new();
     let mut reader = BufReader::new(file.take(LONGEST_LINE));
     if reader.read_until(b'\n', &mut line).is_err() || !line.starts_with(b"#!") {
@@ -96,6 +119,23 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_first_line_that_names_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        let pipe = dir.join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        for interpreter in [pipe.to_str().unwrap(), "/dev/zero", dir.to_str().unwrap()] {
+            let script = dir.join("script");
+            fs::write(&script, format!("#!{interpreter}\n")).unwrap();
+            assert_eq!(program_chain(&script, &[]), std::slice::from_ref(&script), "{interpreter}");
+            assert!(digest_program(Path::new(interpreter)).is_err(), "{interpreter}");
+        }
+        let hollow = dir.join("hollow");
+        File::create(&hollow).unwrap().set_len(LARGEST + 1).unwrap();
+        assert!(digest_program(&hollow).is_err());
+    }
 
     #[test]
     fn a_script_brings_its_interpreters() {

@@ -88,7 +88,7 @@ pub(super) async fn look_at_files(stage: &Stage, launch: &Launch, needles: Needl
     if stage.written.is_empty() {
         return Vec::new();
     }
-    let (places, since, on_hit) = (stage.written.clone(), stage.since, launch.sandbox.terms.on_file_hit);
+    let (places, since, on_hit) = (Arc::clone(&stage.written), stage.since, launch.sandbox.terms.on_file_hit);
     let searched = tokio::task::spawn_blocking(move || scan::search(&places, since, &needles, on_hit));
     match searched.await {
         Ok(hits) => hits,

@@ -7,6 +7,7 @@
 
 mod attached;
 mod digest;
+mod discard;
 mod execute;
 mod harden;
 mod process;

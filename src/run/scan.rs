@@ -1,22 +1,33 @@
 //! What a run left behind: every file that it made or changed where it may write, searched for its secrets. A
 //! later program, outside of the sandbox, could read a value there.
+//!
+//! It is searched with all rights of this process, in places where others may write: nothing is opened by a path
+//! that could lead elsewhere meanwhile. Each place is opened before the run starts, everything in it through that
+//! descriptor, beneath it, and following no link. What can't be searched is taken to hold a secret.
 
 use std::{
     fs::{self, File},
     io::{self, Read},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::{
-    fs::{AtFlags, StatxFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom},
     time::{ClockId, clock_gettime},
 };
 
 use crate::{policy::OnFileHit, redact::NeedleSet};
 
 const CHUNK: usize = 256 * 1024;
+/// The longest list of attributes, and the longest attribute, of Linux (`XATTR_LIST_MAX`, xattr(7)).
+const LONGEST_ATTRIBUTE: usize = 65536;
+/// What stands for a hole of a file: no needle reaches across it.
+const HOLE: [u8; 64] = [0; 64];
 
 /// A moment by the clock that stamps files: they are never older than it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +49,37 @@ impl Moment {
     }
 }
 
+/// A place where a run may write, opened before it starts.
+pub(super) struct Written {
+    path: PathBuf,
+    opened: OwnedFd,
+}
+
+impl Written {
+    /// Opens a directory or a file, following no link to it; nothing else holds anything.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let kind = fs::symlink_metadata(path)?.file_type();
+        if !kind.is_dir() && !kind.is_file() {
+            return Ok(None);
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        #[cfg(target_os = "linux")]
+        let opened = {
+            let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
+            rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?
+        };
+        #[cfg(not(target_os = "linux"))]
+        let opened = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Some(Self { path: path.to_owned(), opened }))
+    }
+
+    /// What tells it from whatever else comes to lie at its path.
+    pub(super) fn inode(&self) -> io::Result<(u64, u64)> {
+        let found = rustix::fs::fstat(&self.opened)?;
+        Ok((found.st_dev, found.st_ino))
+    }
+}
+
 /// A file that a run wrote, and that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileHit {
@@ -56,76 +98,390 @@ pub enum Fate {
     Left,
 }
 
-/// Searches everything below these places that changed since a moment.
+/// Searches everything in these places that changed since a moment.
 pub(super) fn search(
-    places: &[PathBuf],
+    places: &[Written],
     since: Moment,
     needles: &NeedleSet,
     on_hit: OnFileHit,
 ) -> Vec<FileHit> {
     let mut hits = Vec::new();
-    let mut waiting: Vec<PathBuf> = places.to_vec();
-    while let Some(path) = waiting.pop() {
-        let Ok(found) = fs::symlink_metadata(&path) else { continue };
-        if found.is_dir() {
-            waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
-        }
-        if Moment::of(found.ctime(), found.ctime_nsec()) >= since && holds(&path, &found, needles) {
-            hits.push(FileHit { fate: dispose(&path, &found, since, on_hit), path });
-        }
+    for place in places {
+        let mut search = Search { place, since, needles, on_hit, hits: Vec::new() };
+        search.all();
+        hits.append(&mut search.hits);
     }
     hits.sort_by(|a, b| a.path.cmp(&b.path));
+    hits.dedup();
     hits
 }
 
-/// Whether a needle is in a file's name, in what a link leads to, or in what it holds. One that can't be read
-/// any more was made unreadable by the run: it is taken to hold one.
-fn holds(path: &Path, found: &fs::Metadata, needles: &NeedleSet) -> bool {
-    let in_name = path.file_name().is_some_and(|name| needles.finds(name.as_bytes()).total() > 0);
-    let in_link =
-        || fs::read_link(path).is_ok_and(|target| needles.finds(target.as_os_str().as_bytes()).total() > 0);
-    let inside = || {
-        found.is_file() && {
-            let readable = || -> io::Result<bool> { stream_holds(&mut File::open(path)?, needles) };
-            readable().unwrap_or(true)
-        }
-    };
-    in_name || (found.is_symlink() && in_link()) || inside()
+/// What is known of an entry before it is opened.
+struct Found {
+    kind: FileType,
+    changed: Moment,
+    born: Option<Moment>,
+    inode: (u64, u64),
 }
 
-fn stream_holds(file: &mut File, needles: &NeedleSet) -> io::Result<bool> {
-    let mut finder = needles.finder();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let length = file.read(&mut chunk)?;
+struct Search<'a> {
+    place: &'a Written,
+    since: Moment,
+    needles: &'a NeedleSet,
+    on_hit: OnFileHit,
+    hits: Vec<FileHit>,
+}
+
+impl Search<'_> {
+    fn all(&mut self) {
+        let Ok(found) = stat(self.place.opened.as_fd(), Path::new("")) else { return };
+        if !found.kind.is_dir() {
+            let holds = found.changed >= self.since
+                && File::from(reopen(&self.place.opened)).and_held(|file| self.file_holds(file));
+            if holds {
+                self.report(Path::new(""), Fate::Left);
+            }
+            return;
+        }
+        let mut waiting = vec![(PathBuf::new(), found)];
+        while let Some((dir, found)) = waiting.pop() {
+            match self.open_dir(&dir, &found) {
+                Ok(opened) => self.entries(&dir, &opened, &mut waiting),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Too deep to be reached, or closed by the run. What was closed before, the run didn't write to.
+                Err(_) if found.changed >= self.since => self.report(&dir, Fate::Left),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn entries(&mut self, dir: &Path, opened: &OwnedFd, waiting: &mut Vec<(PathBuf, Found)>) {
+        let Ok(entries) = Dir::read_from(opened) else { return self.report(dir, Fate::Left) };
+        for entry in entries {
+            let Ok(entry) = entry else { return self.report(dir, Fate::Left) };
+            let name = Path::new(std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()));
+            if name == Path::new(".") || name == Path::new("..") {
+                continue;
+            }
+            // What is gone meanwhile is no more there for a later program either.
+            let Ok(found) = stat(opened.as_fd(), name) else { continue };
+            let path = dir.join(name);
+            if found.changed >= self.since && self.holds(opened.as_fd(), name, &found) {
+                let fate = self.dispose(opened.as_fd(), name, &found);
+                self.report(&path, fate);
+            }
+            if found.kind.is_dir() {
+                waiting.push((path, found));
+            }
+        }
+    }
+
+    /// A directory that the run made and closed is opened again.
+    fn open_dir(&self, dir: &Path, found: &Found) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let place = self.place.opened.as_fd();
+        match open_beneath(place, dir, flags) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.made(found) => {
+                unlock(place, dir)?;
+                open_beneath(place, dir, flags)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Whether a needle is in a name, in what a link leads to, in what a file holds, or in its attributes.
+    fn holds(&self, dir: BorrowedFd<'_>, name: &Path, found: &Found) -> bool {
+        let has = |bytes: &[u8]| self.needles.finds(bytes).total() > 0;
+        if has(name.as_os_str().as_bytes()) {
+            return true;
+        }
+        match found.kind {
+            FileType::Symlink => {
+                rustix::fs::readlinkat(dir, name, Vec::new()).is_ok_and(|target| has(target.as_bytes()))
+            }
+            FileType::RegularFile => match open_beneath(dir, name, OFlags::RDONLY) {
+                Ok(opened) => {
+                    // A pipe that was put in its place meanwhile holds nothing.
+                    let still = stat(opened.as_fd(), Path::new("")).is_ok_and(|now| now.kind.is_file());
+                    still && File::from(opened).and_held(|file| self.file_holds(file))
+                }
+                Err(error) => error.kind() != io::ErrorKind::NotFound,
+            },
+            FileType::Directory => open_beneath(dir, name, OFlags::RDONLY)
+                .is_ok_and(|opened| self.attributes_hold(opened.as_fd()).unwrap_or(true)),
+            _ => false,
+        }
+    }
+
+    fn file_holds(&self, file: &mut File) -> io::Result<bool> {
+        Ok(self.attributes_hold(file.as_fd())? || self.text_holds(file)?)
+    }
+
+    /// Reads what is there; a file may have holes of any size.
+    fn text_holds(&self, file: &mut File) -> io::Result<bool> {
+        let mut finder = self.needles.finder();
+        let mut chunk = vec![0; CHUNK];
+        let mut at = 0;
+        loop {
+            let data = match rustix::fs::seek(&*file, SeekFrom::Data(at)) {
+                Ok(data) => data,
+                // Behind the last data, or a file system that knows of no holes.
+                Err(rustix::io::Errno::NXIO) => return Ok(finder.finish().total() > 0),
+                Err(_) => rustix::fs::seek(&*file, SeekFrom::Start(at))?,
+            };
+            if data > at {
+                finder.push(&HOLE);
+            }
+            let length = file.read(&mut chunk)?;
+            if length == 0 {
+                return Ok(finder.finish().total() > 0);
+            }
+            finder.push(&chunk[..length]);
+            at = data + length as u64;
+        }
+    }
+
+    fn attributes_hold(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
+        let mut names = vec![0; LONGEST_ATTRIBUTE];
+        let length = match rustix::fs::flistxattr(file, &mut names) {
+            Ok(length) => length,
+            Err(rustix::io::Errno::NOTSUP) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
         if length == 0 {
-            return Ok(finder.finish().total() > 0);
+            return Ok(false);
         }
-        finder.push(&chunk[..length]);
+        let mut value = vec![0; LONGEST_ATTRIBUTE];
+        for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            // What can't be read is the system's, no user's (xattr(7)).
+            let length = rustix::fs::fgetxattr(file, name, &mut value).unwrap_or_default();
+            if self.needles.finds(name).total() + self.needles.finds(&value[..length]).total() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn made(&self, found: &Found) -> bool {
+        found.born.is_some_and(|born| born >= self.since)
+    }
+
+    /// Removes what the run itself made. What was there before, whoever wrote it since, is somebody's.
+    fn dispose(&self, dir: BorrowedFd<'_>, name: &Path, found: &Found) -> Fate {
+        if self.on_hit == OnFileHit::Report || !self.made(found) || found.kind.is_dir() {
+            return Fate::Left;
+        }
+        let same = stat(dir, name).is_ok_and(|now| now.inode == found.inode);
+        match same && rustix::fs::unlinkat(dir, name, AtFlags::empty()).is_ok() {
+            true => Fate::Removed,
+            false => Fate::Left,
+        }
+    }
+
+    fn report(&mut self, path: &Path, fate: Fate) {
+        let path = if path == Path::new("") { self.place.path.clone() } else { self.place.path.join(path) };
+        self.hits.push(FileHit { path, fate });
     }
 }
 
-/// Removes what the run itself made. What was there before, whoever wrote it since, is somebody's.
-fn dispose(path: &Path, found: &fs::Metadata, since: Moment, on_hit: OnFileHit) -> Fate {
-    let made = born(path).is_some_and(|born| born >= since) && found.nlink() <= 1;
-    if on_hit == OnFileHit::Report || !made || found.is_dir() {
-        return Fate::Left;
-    }
-    if fs::remove_file(path).is_ok() { Fate::Removed } else { Fate::Left }
+trait AndHeld {
+    fn and_held(self, holds: impl FnOnce(&mut File) -> io::Result<bool>) -> bool;
 }
 
-/// When a file came to be, where the file system keeps that (statx(2), stx_btime).
-fn born(path: &Path) -> Option<Moment> {
+impl AndHeld for File {
+    /// What can't be read is taken to hold a secret.
+    fn and_held(mut self, holds: impl FnOnce(&mut File) -> io::Result<bool>) -> bool {
+        holds(&mut self).unwrap_or(true)
+    }
+}
+
+/// The place itself again, at its beginning.
+fn reopen(opened: &OwnedFd) -> OwnedFd {
+    let again = opened.try_clone().and_then(|again| {
+        rustix::fs::seek(&again, SeekFrom::Start(0))?;
+        Ok(again)
+    });
+    again.unwrap_or_else(|_| unreachable!("an open file has a beginning"))
+}
+
+/// Opens what is beneath a directory, waiting for nobody; no link is followed, and nothing above is reached.
+fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = if path == Path::new("") { Path::new(".") } else { path };
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     #[cfg(target_os = "linux")]
     {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let found = rustix::fs::statx(rustix::fs::CWD, path, flags, StatxFlags::BTIME).ok()?;
-        let known = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
-        known.then(|| Moment::of(found.stx_btime.tv_sec, i64::from(found.stx_btime.tv_nsec)))
+        use rustix::fs::ResolveFlags;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        Ok(rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)?)
     }
     #[cfg(not(target_os = "linux"))]
-    {
-        let born = fs::symlink_metadata(path).ok()?.created().ok()?;
-        born.duration_since(std::time::UNIX_EPOCH).ok().map(Moment)
+    Ok(rustix::fs::openat(dir, path, flags, Mode::empty())?)
+}
+
+/// Lets the owner read and list a directory again.
+fn unlock(place: BorrowedFd<'_>, dir: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    #[cfg(not(target_os = "linux"))]
+    let flags = OFlags::DIRECTORY;
+    let opened = open_beneath(place, dir, flags)?;
+    fs::set_permissions(format!("/dev/fd/{}", opened.as_raw_fd()), fs::Permissions::from_mode(0o700))
+}
+
+/// What an entry of a directory is, or, without a name, what is open.
+#[cfg(target_os = "linux")]
+fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
+    use rustix::fs::StatxFlags;
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+    let found = rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    // Not every file system keeps when a file came to be (statx(2), stx_btime).
+    let known = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+    let device = u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor);
+    Ok(Found {
+        kind: FileType::from_raw_mode(found.stx_mode.into()),
+        changed: Moment::of(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec.into()),
+        born: known.then(|| Moment::of(found.stx_btime.tv_sec, found.stx_btime.tv_nsec.into())),
+        inode: (device, found.stx_ino),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
+    let found = if name == Path::new("") {
+        rustix::fs::fstat(dir)?
+    } else {
+        rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?
+    };
+    Ok(Found {
+        kind: FileType::from_raw_mode(found.st_mode),
+        changed: Moment::of(found.st_ctime, found.st_ctime_nsec),
+        born: Some(Moment::of(found.st_birthtime, found.st_birthtime_nsec)),
+        inode: (u64::try_from(found.st_dev).unwrap_or_default(), found.st_ino),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::{name::SecretName, redact::Needles, value::SecretValue};
+
+    const VALUE: &str = "sk-scan-7Qm2vXz9LrT4";
+
+    fn needles() -> NeedleSet {
+        let name = SecretName::parse("a/key").unwrap();
+        NeedleSet::new([&Needles::of(&name, &SecretValue::new(VALUE.as_bytes().to_vec()))])
+    }
+
+    /// What comes of a run that does this in a place where a file of the user's lies already.
+    fn after(run: impl FnOnce(&Path)) -> Vec<(String, Fate)> {
+        let dir = tempfile::tempdir().unwrap();
+        let place = fs::canonicalize(dir.path()).unwrap();
+        fs::write(place.join("users"), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let (written, since) = (Written::open(&place).unwrap().unwrap(), Moment::now());
+        run(&place);
+        let hits = search(&[written], since, &needles(), OnFileHit::Remove);
+        for hit in &hits {
+            let found = fs::symlink_metadata(&hit.path).map_err(|error| error.kind());
+            let gone = matches!(found, Err(io::ErrorKind::NotFound));
+            assert_eq!(hit.fate == Fate::Removed, gone, "{hit:?}");
+        }
+        let name = |path: &Path| path.strip_prefix(&place).unwrap_or(path).display().to_string();
+        hits.into_iter().map(|hit| (name(&hit.path), hit.fate)).collect()
+    }
+
+    fn removed(name: &str) -> Vec<(String, Fate)> {
+        vec![(name.to_owned(), Fate::Removed)]
+    }
+
+    #[test]
+    fn what_the_run_made_is_removed_and_what_is_the_users_is_left() {
+        assert_eq!(after(|place| fs::write(place.join("made"), VALUE).unwrap()), removed("made"));
+        let left = [("users".to_owned(), Fate::Left)];
+        assert_eq!(after(|place| fs::write(place.join("users"), VALUE).unwrap()), left);
+        assert_eq!(after(|place| fs::write(place.join("made"), "clean").unwrap()), []);
+        assert_eq!(after(|place| symlink(VALUE, place.join("link")).unwrap()), removed("link"));
+        assert_eq!(after(|place| fs::write(place.join(VALUE), "").unwrap()), removed(VALUE));
+    }
+
+    #[test]
+    fn a_second_name_keeps_nothing() {
+        let hits = after(|place| {
+            fs::write(place.join("one"), VALUE).unwrap();
+            fs::hard_link(place.join("one"), place.join("two")).unwrap();
+        });
+        assert_eq!(hits, [removed("one"), removed("two")].concat());
+    }
+
+    #[test]
+    fn attributes_are_searched() {
+        let set = |path: &Path| {
+            rustix::fs::setxattr(path, "user.x", VALUE.as_bytes(), rustix::fs::XattrFlags::empty())
+        };
+        let probe = tempfile::NamedTempFile::new().unwrap();
+        if set(probe.path()).is_err() {
+            eprintln!("skipped: files have no attributes here");
+            return;
+        }
+        let hits = after(|place| {
+            fs::write(place.join("made"), "").unwrap();
+            set(&place.join("made")).unwrap();
+            set(&place.join("users")).unwrap();
+        });
+        assert_eq!(hits, [removed("made"), vec![("users".to_owned(), Fate::Left)]].concat());
+    }
+
+    #[test]
+    fn closed_and_deep_directories_are_searched_or_said() {
+        let hits = after(|place| {
+            fs::create_dir(place.join("closed")).unwrap();
+            fs::write(place.join("closed/value"), VALUE).unwrap();
+            fs::set_permissions(place.join("closed/value"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(place.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+        });
+        assert_eq!(hits, removed("closed/value"));
+        let deep = "d".repeat(200);
+        let hits = after(|place| {
+            let mut at = open_beneath(rustix::fs::CWD, place, OFlags::RDONLY)
+                .or_else(|_| fs::File::open(place).map(OwnedFd::from));
+            for _ in 0..40 {
+                let dir = at.unwrap();
+                rustix::fs::mkdirat(&dir, &*deep, Mode::RWXU).unwrap();
+                at = open_beneath(dir.as_fd(), Path::new(&deep), OFlags::RDONLY);
+            }
+        });
+        let (path, fate) = hits.first().unwrap();
+        assert!(hits.len() == 1 && *fate == Fate::Left && path.len() > 3000, "{hits:?}");
+    }
+
+    #[test]
+    fn a_hollow_file_takes_no_time_and_a_pipe_is_not_waited_for() {
+        use std::io::{Seek, Write};
+        let hits = after(|place| {
+            let mut file = File::create(place.join("hollow")).unwrap();
+            file.seek(io::SeekFrom::Start(1 << 42)).unwrap();
+            file.write_all(VALUE.as_bytes()).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, place.join("pipe"), Mode::RWXU).unwrap();
+        });
+        assert_eq!(hits, removed("hollow"));
+    }
+
+    #[test]
+    fn a_place_that_is_exchanged_for_a_link_leads_nowhere() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let hits = after(|place| {
+            fs::write(elsewhere.path().join("theirs"), VALUE).unwrap();
+            fs::create_dir(place.join("sub")).unwrap();
+            fs::write(place.join("sub/value"), VALUE).unwrap();
+            symlink(elsewhere.path(), place.join("link")).unwrap();
+            let aside = place.with_extension("aside");
+            fs::rename(place, &aside).unwrap();
+            symlink(elsewhere.path(), place).unwrap();
+            // What was written is where the place is now, and is found there.
+        });
+        assert_eq!(hits.iter().map(|(_, fate)| *fate).collect::<Vec<_>>(), [Fate::Removed]);
+        assert!(elsewhere.path().join("theirs").exists());
     }
 }

@@ -5,17 +5,18 @@ use std::{
     fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::ExposeSecret;
-use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
     Launch, RunError, Sandbox,
     digest::{digest_program, may_change},
-    sandbox::{self, Containment, INSIDE, Seen, Shape, Wanted, in_system},
-    scan::Moment,
+    discard::Scratch,
+    sandbox::{self, Containment, INSIDE, Place, Seen, Shape, Wanted, in_system},
+    scan::{Moment, Written},
     supervisor::Role,
     wire::{self, Session, Spec},
 };
@@ -39,20 +40,17 @@ pub(super) struct Stage {
     pub spec: Spec,
     pub role: Role,
     /// Where the run may write outside of its private directories.
-    pub written: Vec<PathBuf>,
+    pub written: Arc<[Written]>,
     /// From when on what is written there is the run's.
     pub since: Moment,
-    _scratch: TempDir,
+    _scratch: Scratch,
 }
 
 impl Stage {
     /// Checks the program and the directory, and puts everything in place.
     pub(super) fn build(launch: &Launch, session: Session) -> Result<Self, RunError> {
         check_program(launch)?;
-        let scratch = tempfile::Builder::new()
-            .prefix("authy-mcp-run-")
-            .tempdir()
-            .map_err(|error| RunError::io("make its private directory", error))?;
+        let scratch = Scratch::make().map_err(|error| RunError::io("make its private directory", error))?;
         for dir in DIRS {
             files::create_private_dir(&scratch.path().join(dir))
                 .map_err(|error| RunError::io("make its private directory", error))?;
@@ -61,10 +59,11 @@ impl Stage {
         let own = Own::of(shape, scratch.path());
         let outside = working_directory(&launch.cwd)?;
         let since = Moment::now();
-        let contain = contain(launch, session, outside.as_deref(), scratch.path())?;
-        let written = contain.iter().flat_map(|contain| &contain.places);
-        let written = written.filter(|place| place.seen == Seen::Write).map(|place| place.path.clone());
-        let written = written.collect();
+        let mut contain = contain(launch, session, outside.as_deref(), scratch.path())?;
+        let written = contain.iter_mut().flat_map(|contain| &mut contain.places);
+        let written = written.filter(|place| place.seen == Seen::Write);
+        let written =
+            written.map(open_written).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         let env = environment(launch, scratch.path(), &own)?;
         if let Some(run_as) = launch.supervisors.run_as() {
             run_as
@@ -141,6 +140,14 @@ fn contain(
         given: !given.is_empty(),
         terminal: session == Session::Shared,
     }))
+}
+
+/// Opens a place to be written: what is searched afterwards, and what the run is shown, is what lies there now.
+fn open_written(place: &mut Place) -> Result<Option<Written>, RunError> {
+    let unopened = |_| RunError::NoSuchPlace(place.path.clone());
+    let Some(written) = Written::open(&place.path).map_err(unopened)? else { return Ok(None) };
+    place.inode = Some(written.inode().map_err(unopened)?);
+    Ok(Some(written))
 }
 
 /// A program that could be exchanged, or is none of the system's, is started by its real path: what a link leads

@@ -10,6 +10,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -24,6 +25,7 @@ use rustix::{
 use super::sandbox::{Init, start_init};
 use super::{
     RunAs,
+    discard::discard,
     program::{Program, start_program},
     tree,
     wire::{self, Order, Report, Session},
@@ -99,7 +101,7 @@ fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
 }
 
 fn sweep(words: &[OsString]) -> io::Result<()> {
-    words.get(3).map_or(Ok(()), fs::remove_dir_all)
+    words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir)))
 }
 
 /// Prints nothing where namespaces can be set up, and else the step that failed.
@@ -135,7 +137,7 @@ fn try_supervise(role: Role) -> io::Result<()> {
     };
     tree::end_all();
     // The private files go before anybody is told that the run has ended.
-    let _ = fs::remove_dir_all(scratch);
+    let _ = discard(&scratch);
     socket.set_nonblocking(false)?;
     socket.write_all(&report.encode())
 }

@@ -38,6 +38,8 @@ const BESIDE_BIN: [&str; 4] = ["lib", "lib64", "libexec", "pyvenv.cfg"];
 pub(in crate::run) struct Place {
     pub path: PathBuf,
     pub seen: Seen,
+    /// The device and inode that must lie there, where that is known.
+    pub inode: Option<(u64, u64)>,
 }
 
 /// How a place is seen.
@@ -110,7 +112,7 @@ pub(in crate::run) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, RunError
     for (path, sha256) in wanted.copies {
         view.places.insert(path.clone(), Seen::Copy(*sha256));
     }
-    Ok(view.places.into_iter().map(|(path, seen)| Place { path, seen }).collect())
+    Ok(view.places.into_iter().map(|(path, seen)| Place { path, seen, inode: None }).collect())
 }
 
 struct View<'a> {

@@ -25,7 +25,7 @@ use super::{
     super::{Containment, INSIDE, Seen, Shape},
     At, Failed, Step,
     mounts::roots_own,
-    open_without_links,
+    open_place, open_without_links,
 };
 use crate::policy::Network;
 
@@ -110,7 +110,8 @@ fn restrict_reach(contained: &Containment) -> io::Result<()> {
         rules.alone(contained, read, all)?;
     }
     for place in contained.places.iter().filter(|place| place.seen == Seen::Write) {
-        rules.add(&open_without_links(&place.path)?, all)?;
+        let opened = if namespaces { open_without_links(&place.path)? } else { open_place(place)? };
+        rules.add(&opened, all)?;
     }
     rules.enforce()
 }

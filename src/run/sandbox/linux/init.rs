@@ -128,7 +128,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
     let contain = Containment {
         shape: Shape::Namespaces,
         network: Network::None,
-        places: vec![Place { path: binary.clone(), seen: Seen::Read }],
+        places: vec![Place { path: binary.clone(), seen: Seen::Read, inode: None }],
         root: scratch.join("root"),
         listen: Vec::new(),
         landlock: landlock_abi() > 0,

@@ -16,6 +16,8 @@ use std::{fmt, io, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use super::Place;
+
 pub(in crate::run) use filters::{contain_program, landlock_abi};
 pub(in crate::run) use init::{Init, rehearse_namespaces, start_init};
 pub(in crate::run) use mounts::CHANGED;
@@ -118,6 +120,18 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 pub(super) fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?)
+}
+
+/// The same for a place of the policy: what lies there must be what lay there when the run was prepared.
+pub(super) fn open_place(place: &Place) -> io::Result<OwnedFd> {
+    let opened = open_without_links(&place.path)?;
+    let found = rustix::fs::fstat(&opened)?;
+    match place.inode {
+        Some(inode) if inode != (found.st_dev, found.st_ino) => {
+            Err(io::Error::from_raw_os_error(libc::ESTALE))
+        }
+        _ => Ok(opened),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use rustix::{
 
 use super::{
     super::{Containment, INSIDE, SYSTEM, Seen},
-    At, Failed, Step, open_without_links,
+    At, Failed, Step, open_place, open_without_links,
 };
 use crate::{policy::Network, run::digest};
 
@@ -156,7 +156,7 @@ impl View<'_> {
                     access.closed.push(self.inside(&place.path));
                 }
                 Seen::Write => {
-                    self.show(&place.path)?;
+                    self.show_opened(&place.path, &open_place(place)?)?;
                     access.written.push(self.inside(&place.path));
                 }
                 Seen::Part => {
@@ -181,18 +181,18 @@ impl View<'_> {
     /// Shows a place where it lies on the host, with all that is mounted in it. Both ends are opened first, and
     /// no link is followed to either: a swap meanwhile gains nothing.
     fn show(&self, path: &Path) -> io::Result<()> {
-        let source = open_without_links(path)?;
-        let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&source)?.st_mode).is_dir();
+        self.show_opened(path, &open_without_links(path)?)
+    }
+
+    fn show_opened(&self, path: &Path, source: &OwnedFd) -> io::Result<()> {
+        let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(source)?.st_mode).is_dir();
         let target = self.target(path, if is_dir { Kind::Dir } else { Kind::File })?;
-        Ok(mount_bind_recursive(by_descriptor(&source), by_descriptor(&target))?)
+        Ok(mount_bind_recursive(by_descriptor(source), by_descriptor(&target))?)
     }
 
     /// The same for what may be gone since it was listed, or be something else: then it isn't seen.
     fn show_if_there(&self, path: &Path) -> io::Result<()> {
-        match open_without_links(path).map(drop) {
-            Ok(()) => self.show(path),
-            Err(_) => Ok(()),
-        }
+        open_without_links(path).map_or(Ok(()), |source| self.show_opened(path, &source))
     }
 
     fn link(&self, path: &Path, target: &Path) -> io::Result<()> {
@@ -209,14 +209,16 @@ impl View<'_> {
     /// Shows a copy of a file, taken into memory that nobody else reaches, under its own name: what runs is what
     /// was digested, whoever may write the file.
     fn copy(&self, path: &Path, sha256: &[u8; 32]) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let source =
             rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let mut source = fs::File::from(source);
+        digest::regular(&source)?;
         let copies = self.root.join(COPIES);
         fs::create_dir_all(&copies)?;
         let copy = copies.join(hex::encode(sha256));
         let mut to = fs::File::create(&copy)?;
-        if digest::copy(&mut fs::File::from(source), &mut to)? != *sha256 {
+        if digest::copy(&mut source, &mut to)? != *sha256 {
             return Err(io::Error::from_raw_os_error(CHANGED));
         }
         to.set_permissions(fs::Permissions::from_mode(0o555))?;
