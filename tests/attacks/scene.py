@@ -68,11 +68,17 @@ def run(scope, argv, leave_open=()):
     return answer["result"]["structuredContent"]
 
 
+class Unavailable(Exception):
+    """This machine can't contain a run, and none was started."""
+
+
 def try_all(scope, scene):
     """Every way in a run of a scope: name → [whether it got through, what was said]."""
     open(scene["signals"], "w").close()
     json.dump({**scene, "contained": scope != "off", "home_is_shown": scope == "wide"}, open(project + "/scene.json", "w"))
     result = run(scope, [python, project + "/ways.py", project + "/scene.json"], [scene_dir + "/left-open", home + "/.ssh"])
+    if result.get("code") == "sandbox_unavailable":
+        raise Unavailable(result["message"])
     ways = {}
     for line in result.get("stdout", "").splitlines():
         if line.startswith("["):
@@ -197,9 +203,10 @@ def main():
         for name, answer in try_all("wide", scene)[0].items():
             if answer[0] or name not in ways:
                 ways[name] = [answer[0], answer[1] + " (where the home may be read)"]
-        # What the policy lets be read is no way out.
         name = "swap a written place while runs start"
         control[name], ways[name] = [race("off"), ""], [race("tight"), "where a link led"]
+    except Unavailable as why:
+        layers, ways = f"no run was started: {why}", {name: [False, str(why)] for name in control}
     finally:
         ended.set()
         changing.join()

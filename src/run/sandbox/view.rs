@@ -299,6 +299,9 @@ mod tests {
         assert_eq!(seen(&found, ".ssh/known"), Some(Seen::Read), "the policy names it");
         assert_eq!(seen(&found, "vault"), Some(Seen::Hidden));
         assert_eq!(seen(&found, "missing"), None);
+        let itself = found.iter().find(|place| place.path == home).unwrap();
+        assert_eq!(itself.seen, Seen::Parts, "what is hidden could be put there anew");
+        assert_eq!(seen(&found, "tool"), Some(Seen::Part));
         let order: Vec<_> = found.iter().map(|place| &place.path).collect();
         assert!(order.is_sorted(), "{order:?}");
 
