@@ -141,13 +141,18 @@ fn a_part_of_the_vault_is_never_shown() {
     assert!(said(&result).contains("project") && !said(&result).contains("home"), "{result}");
 }
 
-/// A script that waits to be rewritten while it runs.
-const WAITS: &str = "#!/bin/sh\ncd \"$PWD\"; echo > dist/started\nwhile ! [ -e dist/go ]; do sleep 0.02; done\necho old \"$(dirname \"$0\")\"\n";
+/// A script that waits to be rewritten while it runs, and is longer than what a shell reads of it at once.
+fn waits(word: &str) -> String {
+    format!(
+        "#!/bin/sh\necho > dist/started\nwhile ! [ -e dist/go ]; do sleep 0.02; done\n{}echo {word} \"$(dirname \"$0\")\"\n",
+        "# nothing\n".repeat(10_000)
+    )
+}
 
 /// What a script says that is rewritten in place while it runs.
 fn rewritten(pin: &str) -> String {
     let (stage, project) = stage("write = [\"{cwd}/dist\"]", "[[\"true\"]]", "");
-    let script = stage.script("tool.sh", WAITS);
+    let script = stage.script("tool.sh", &waits("old"));
     let network = if pin == "off" { "mode = \"off\"" } else { "write = [\"{cwd}/dist\"]" };
     let pinned = if pin == "off" { "" } else { pin };
     apply(&stage, network, &format!("[[\"{script}\"]]"), pinned);
@@ -157,7 +162,7 @@ fn rewritten(pin: &str) -> String {
         json!({"name": "run_with_secrets", "arguments": {"command": [script], "secrets": ["a/key"], "cwd": project}}),
     );
     eventually("the script starts", || project.join("dist/started").exists());
-    fs::write(&script, WAITS.replace("echo old", "echo new")).unwrap();
+    fs::write(&script, waits("new")).unwrap();
     fs::write(project.join("dist/go"), "").unwrap();
     let answer = server.answer(id)["result"]["structuredContent"].clone();
     let text = said(&answer).replace(stage.dir.path().to_str().unwrap(), "DIR");
