@@ -28,7 +28,7 @@ use crate::{
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
     policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Request, RunTerms, Terms},
-    redact::{Counts, NeedleSet},
+    redact::{Counts, NeedleSet, Needles},
     run::{self, Ending, Launch, Piece, Plan, Process, RunOutput, Sandbox},
     value::SecretValue,
     vault::Vault,
@@ -151,6 +151,7 @@ impl Broker {
         let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
         let Admitted { intent, launch, needles, egress, audit, mut trace, _place } = admitted;
         let audit = Arc::new(audit);
+        let placeholders = egress.as_ref().map_or_else(Vec::new, Egress::needles);
         let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
         let terms = run_terms(&intent).clone();
         let sandbox = launch.sandbox.plan.to_string();
@@ -160,7 +161,7 @@ impl Broker {
         let output = running.instrument(trace.span()).await;
         let requests = proxy.end().await;
         let took = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
-        let (intent, needles) = self.needles_behind(intent, needles, took).await;
+        let (intent, needles) = self.needles_behind(intent, needles, placeholders, took).await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
             Ok(output) => OutcomeFacts {
@@ -320,6 +321,7 @@ impl Broker {
         self: &Arc<Self>,
         intent: Intent,
         known: NeedleSet,
+        placeholders: Vec<Needles>,
         took: Duration,
     ) -> (Intent, NeedleSet) {
         if took < LOOK_AGAIN_AFTER {
@@ -328,7 +330,11 @@ impl Broker {
         let broker = Arc::clone(self);
         blocking(move || {
             let again = broker.open().and_then(|open| broker.needles_of(&open.vault, &intent));
-            (intent, again.unwrap_or(known))
+            let all = again.map(|_| {
+                let scope = broker.needles.each_of(intent.scope());
+                NeedleSet::new(scope.iter().chain(&placeholders))
+            });
+            (intent, all.unwrap_or(known))
         })
         .await
     }
