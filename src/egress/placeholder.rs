@@ -160,7 +160,7 @@ mod tests {
             assert!(made.starts_with(begins) && made != value, "{made}");
             assert_ne!(made, placeholder(value.as_bytes()));
             let class = |c: char| (c.is_ascii_digit(), c.is_ascii_uppercase(), c.is_ascii_lowercase());
-            if begins != "" {
+            if !begins.is_empty() {
                 assert!(made.chars().zip(value.chars()).all(|(a, b)| class(a) == class(b)), "{made}");
             } else {
                 assert!(made.bytes().all(|b| b.is_ascii_hexdigit()), "{made}");
