@@ -90,6 +90,9 @@ fn rule(text: &mut String, rule: &RuleEntry) {
             let _ = write!(text, " ({description})");
         }
     }
+    if !rule.hosts.is_empty() {
+        let _ = write!(text, "\n  hosts: {}", rule.hosts.join(", "));
+    }
     match &rule.commands {
         Commands::Any(_) => text.push_str("\n  command: any"),
         Commands::Patterns(patterns) => {

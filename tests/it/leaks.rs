@@ -58,6 +58,7 @@ const COLUMNS: &[Column] = &[
     Column { title: "env, any, withhold", scope: "withhold", prelude: "V=$A_KEY" },
     Column { title: "env, any, status", scope: "status", prelude: "V=$A_KEY" },
     Column { title: "env, reviewed", scope: "reviewed", prelude: "V=$A_KEY" },
+    Column { title: "sealed, any", scope: "sealed", prelude: "V=$A_KEY" },
 ];
 
 fn policies(stage: &Stage) {
@@ -67,10 +68,12 @@ fn policies(stage: &Stage) {
         ("withhold", "env", "commands = \"any\"\noutput = \"withhold\""),
         ("status", "env", "commands = \"any\"\noutput = \"status\""),
         ("reviewed", "env", "commands = [[\"printenv\", \"A_KEY\"]]"),
+        ("sealed", "sealed", "hosts = [\"api.example.com\"]\ninject = \"bearer\"\ncommands = \"any\""),
     ] {
         stage.policy(&format!(
-            "scope = \"{scope}\"\n[limits]\nruns_per_minute = 100000\n[sandbox]\nmode = \"off\"\n[[allow]]\n\
-             id = \"one\"\nsecrets = [\"a/key\"]\ndeliver = \"{deliver}\"\n{more}\n"
+            "scope = \"{scope}\"\n[limits]\nruns_per_minute = 100000\n[sandbox]\n{}\n[[allow]]\n\
+             id = \"one\"\nsecrets = [\"a/key\"]\ndeliver = \"{deliver}\"\n{more}\n",
+            if deliver == "sealed" { "mode = \"required\"" } else { "mode = \"off\"" }
         ));
     }
 }
@@ -238,7 +241,8 @@ of what came back, decodes the rest, and looks for the value; it fails where thi
 
 The value has 31 bytes: letters, digits and punctuation, as keys have. Under `withhold` a row that the net does not
 know is open as it is elsewhere: nothing was masked, so nothing is withheld. A reviewed command is one that the
-agent can't choose: none of these is it.
+agent can't choose: none of these is it. With `sealed` delivery the program has a placeholder, and does all of this to
+that: caught where the net knows the form, contained where it comes out, and is worth nothing.
 ";
 
 impl Cell {

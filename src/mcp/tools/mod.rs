@@ -25,7 +25,9 @@ pub(super) const INSTRUCTIONS: &str = "\
 Runs commands with secrets that you never see. Call list_allowed first and copy one of its examples. \
 The value of a secret is in the variable that list_allowed names, inside the command only: write the \
 program and its arguments as a list, no shell is added and $NAME is not expanded. In the output a secret \
-reads [redacted:NAME]: that is a hidden value, not an error. A non-zero exit code is the program's own \
+reads [redacted:NAME]: that is a hidden value, not an error. The variable of a sealed secret holds a \
+placeholder, in whose place a proxy puts the value on the way to the hosts that list_allowed names, and \
+nowhere else; {{NAME}} stands for it in arguments and standard input. A non-zero exit code is the program's own \
 result. A refusal says what to do in its hint. Never ask the user to paste a secret into the conversation.";
 
 /// The tools, in the order in which a model needs them.

@@ -182,7 +182,10 @@ async fn what_is_sealed_is_listed_with_its_hosts_and_promise() {
     let host = Host::start().await;
     let stage = stage(&host, "");
     let mut server = stage.serve("s");
-    let rule = server.tool("list_allowed", json!({}))["structuredContent"]["rules"][0].clone();
+    let listed = server.tool("list_allowed", json!({}));
+    let rule = listed["structuredContent"]["rules"][0].clone();
+    let text = listed["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(&format!("hosts: {}", host.name())), "{text}");
     assert_eq!(rule["hosts"], json!([host.name()]));
     assert_eq!((rule["deliver"].as_str(), rule["promise"].as_str()), (Some("sealed"), Some("sealed")));
     let example = &rule["example"];
