@@ -151,6 +151,8 @@ fn measure(stage: &Stage, column: &Column, scripts: &[&Transform]) -> Vec<Cell> 
         }
         match (came_back, answer["redactions"].as_u64()) {
             (true, _) => Cell::Open,
+            // There was no value; whether its placeholder was masked is chance and of no consequence.
+            (false, _) if column.scope == "sealed" => Cell::Contained,
             (false, Some(1..)) => Cell::Caught,
             (false, _) => Cell::Contained,
         }
@@ -242,7 +244,7 @@ of what came back, decodes the rest, and looks for the value; it fails where thi
 The value has 31 bytes: letters, digits and punctuation, as keys have. Under `withhold` a row that the net does not
 know is open as it is elsewhere: nothing was masked, so nothing is withheld. A reviewed command is one that the
 agent can't choose: none of these is it. With `sealed` delivery the program has a placeholder, and does all of this to
-that: caught where the net knows the form, contained where it comes out, and is worth nothing.
+that: whatever of it comes out is worth nothing.
 ";
 
 impl Cell {
