@@ -6,6 +6,10 @@
 //! the rule says so. Every message is parsed and written anew, nothing of an intercepted connection is
 //! passed on as it came. Nothing here reads an environment, starts a program or touches the vault.
 //!
+//! It stands on hyper and rustls themselves, not on a proxy framework (hudsucker): what decides here is known
+//! before TLS is accepted (the CONNECT target, then the TLS name), connections upstream go to an address that
+//! was checked, and both sides of a WebSocket are rewritten frame by frame.
+//!
 //! ```text
 //!  program ─ door (credential) ─┬─ tunnel: bytes to a host without secrets
 //!                               └─ intercept (the run's CA) ─ request: form, rules, placeholders, inject
