@@ -449,7 +449,8 @@ proptest! {
 #[test]
 fn what_a_run_may_reach_is_little_unless_more_is_said() {
     let terms = |sandbox: &str, deliver: &str| {
-        let hosts = if deliver == "sealed" { "hosts = [\"api.example.com\"]\ninject = \"bearer\"" } else { "" };
+        let hosts =
+            if deliver == "sealed" { "hosts = [\"api.example.com\"]\ninject = \"bearer\"" } else { "" };
         let text = format!(
             "scope = \"s\"\n{sandbox}\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"{deliver}\"\n{hosts}\ncommands = [[\"true\"]]\n"
         );

@@ -212,3 +212,25 @@ fn nothing_of_a_run_stays_in_the_machines_temporary_directory() {
         assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
     }
 }
+
+#[test]
+fn what_the_net_does_not_know_is_left_in_a_file_as_it_is_in_output() {
+    let (stage, project) = stage("write = [\"{cwd}/dist\"]", "\"any\"", "");
+    let mut server = stage.serve("s");
+    let shifted = "printf %s \"$KEY\" | tr 'a-y' 'b-z' | sed 's/./&q/g'";
+    let ran = sh(&mut server, &project, &format!("{shifted} > dist/left; {shifted}"));
+    assert!(ran.get("file_hits").is_none() && ran.get("redactions").is_none(), "{ran}");
+    assert_eq!(fs::read_to_string(project.join("dist/left")).unwrap(), said(&ran), "open is open: {ran}");
+}
+
+#[test]
+fn how_long_it_took_is_told_in_whole_seconds_where_only_success_is() {
+    let (stage, project) = stage("", "\"any\"", "");
+    let ran = sh(&mut stage.serve("s"), &project, "sleep 0.3; echo 12345");
+    let took = ran["duration_ms"].as_u64().unwrap();
+    assert!(took >= 300 && said(&ran) == "12345", "{ran}");
+    apply(&stage, "", "\"any\"", "output = \"status\"");
+    let ran = sh(&mut stage.serve("s"), &project, "sleep 0.3; echo 12345; exit 7");
+    assert_eq!(ran["duration_ms"].as_u64().unwrap() % 1000, 0, "{ran}");
+    assert_eq!((&ran["exit_code"], said(&ran)), (&json!(1), ""), "{ran}");
+}
