@@ -144,15 +144,15 @@ impl Client {
         call: &Call,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Refusal> {
         if !matches!(call.credential, Shown::Scope { .. }) {
-            return connection.post(path, call, None).await.map_err(|error| refusal(&error));
+            return connection.post(path, call, None).await.map_err(|error| refusal(&gone(error)));
         }
         let here = Arc::clone(&self.here);
         let key = self.key.get_or_init(|| async move {
             tokio::task::spawn_blocking(move || here.local_key()).await.ok().flatten().map(LocalKey::new)
         });
         let Some(key) = key.await else { return Err(server::scope_alone()) };
-        let nonce = connection.prove(key, &self.socket).await.map_err(|error| refusal(&error))?;
-        connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&error))
+        let nonce = connection.prove(key, &self.socket).await.map_err(|error| refusal(&gone(error)))?;
+        connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&gone(error)))
     }
 
     /// One call that runs nothing; `None` where this process serves it.
@@ -322,6 +322,14 @@ fn masked<T>(body: T) -> Answer<T> {
 
 fn refused(refusal: Refusal) -> Refused {
     Box::new(masked(refusal))
+}
+
+/// A daemon that has answered already and is gone now was there: another may be with the next call.
+fn gone(error: LocalError) -> LocalError {
+    match error {
+        LocalError::Nobody => LocalError::Broken("it ended before it was asked".to_owned()),
+        error => error,
+    }
 }
 
 fn refusal(error: &LocalError) -> Refusal {
