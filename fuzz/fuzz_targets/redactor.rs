@@ -14,7 +14,11 @@ use libfuzzer_sys::fuzz_target;
 static NEEDLES: LazyLock<Vec<Needles>> = LazyLock::new(|| {
     let values: [&[u8]; 3] = [b"sk-live/9fQ2xT7vLm4Z+kW8", b"!!Zx81vw Lq7!!", b"ab12"];
     let named = values.iter().zip(["a", "b", "c"]);
-    named.map(|(value, name)| Needles::of(&SecretName::parse(name).unwrap(), &SecretValue::new(value.to_vec()))).collect()
+    named
+        .map(|(value, name)| {
+            Needles::of(&SecretName::parse(name).unwrap(), &SecretValue::new(value.to_vec()))
+        })
+        .collect()
 });
 static SET: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::new(NEEDLES.iter()));
 
@@ -36,7 +40,6 @@ fuzz_target!(|data: &[u8]| {
     assert!(!whole.windows(value.len()).any(|window| window == value));
     let stands_there = forms.iter().any(|form| text.windows(form.len()).any(|window| window == *form));
     assert!(!stands_there || SET.finds(&text).total() > 0);
-});
 });
 
 fn redact<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
