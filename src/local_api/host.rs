@@ -214,7 +214,10 @@ impl Host {
 fn keep_backups(room: &Arc<Room>) -> tokio::task::JoinHandle<()> {
     let room = Arc::clone(room);
     tokio::spawn(async move {
-        while matches!(room.admits, Admits::Proven(_)) {
+        if !matches!(room.admits, Admits::Proven(_)) {
+            return;
+        }
+        loop {
             room.broker.keep_backup().await;
             tokio::time::sleep(BACKUPS_EVERY).await;
         }

@@ -438,8 +438,8 @@ mod tests {
         let hits = after(|place| {
             fs::create_dir(place.join("closed")).unwrap();
             fs::write(place.join("closed/value"), VALUE).unwrap();
-            fs::set_permissions(place.join("closed/value"), fs::Permissions::from_mode(0)).unwrap();
-            fs::set_permissions(place.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(place.join("closed/value"), fs::Permissions::from_mode(0o000)).unwrap();
+            fs::set_permissions(place.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
         });
         assert_eq!(hits, removed("closed/value"));
         let deep = "d".repeat(200);

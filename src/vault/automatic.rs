@@ -10,7 +10,7 @@
 //! home is not copied into it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt,
@@ -189,10 +189,11 @@ fn compare(dir: &Path, key: &VaultKey, read: &mut HashMap<(u64, u64), String>) -
         let path = dir.join(RECORDS).join(name);
         let found = fs::metadata(&path).and_then(|found| {
             let inode = (found.dev(), found.ino());
-            if !read.contains_key(&inode) {
-                read.insert(inode, index::digest(&fs::read(&path)?));
-            }
-            Ok(read.get(&inode) == Some(digest))
+            let known = match read.entry(inode) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(index::digest(&fs::read(&path)?)),
+            };
+            Ok(known == digest)
         });
         if !found.unwrap_or(false) {
             return Err(VaultError::damaged(format!("{RECORDS}/{name} is missing, cut or changed")));

@@ -31,8 +31,10 @@ use tokio_rustls::TlsAcceptor;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// The ten ways in which it says everything again.
-pub(crate) const ENCODINGS: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
+pub(crate) const ENCODINGS: &[(&str, Encode)] = &[
     ("raw", |text| text.to_vec()),
     ("base64", |text| STANDARD.encode(text).into_bytes()),
     ("base64-shifted", |text| STANDARD.encode([b"x", text].concat()).into_bytes()),
@@ -256,7 +258,7 @@ fn compress(coding: &str, body: Vec<u8>) -> Vec<u8> {
     match coding {
         "gzip" => futures(all(GzipEncoder::new(from))),
         "br" => futures(all(BrotliEncoder::new(from))),
-        "deflate" if body.len() % 2 == 0 => futures(all(DeflateEncoder::new(from))),
+        "deflate" if body.len().is_multiple_of(2) => futures(all(DeflateEncoder::new(from))),
         "deflate" => futures(all(ZlibEncoder::new(from))),
         "zstd" => ruzstd::encoding::compress_to_vec(from, ruzstd::encoding::CompressionLevel::Fastest),
         _ => body,
