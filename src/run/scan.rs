@@ -136,9 +136,8 @@ impl Search<'_> {
     fn all(&mut self) {
         let Ok(found) = stat(self.place.opened.as_fd(), Path::new("")) else { return };
         if !found.kind.is_dir() {
-            let holds = found.changed >= self.since
-                && File::from(reopen(&self.place.opened)).and_held(|file| self.file_holds(file));
-            if holds {
+            let holds = || reopen(&self.place.opened).map(File::from).map_or(true, |file| self.held(file));
+            if found.changed >= self.since && holds() {
                 self.report(Path::new(""), Fate::Left);
             }
             return;
@@ -203,7 +202,7 @@ impl Search<'_> {
                 Ok(opened) => {
                     // A pipe that was put in its place meanwhile holds nothing.
                     let still = stat(opened.as_fd(), Path::new("")).is_ok_and(|now| now.kind.is_file());
-                    still && File::from(opened).and_held(|file| self.file_holds(file))
+                    still && self.held(File::from(opened))
                 }
                 Err(error) => error.kind() != io::ErrorKind::NotFound,
             },
@@ -211,6 +210,11 @@ impl Search<'_> {
                 .is_ok_and(|opened| self.attributes_hold(opened.as_fd()).unwrap_or(true)),
             _ => false,
         }
+    }
+
+    /// What can't be read is taken to hold a secret.
+    fn held(&self, mut file: File) -> bool {
+        self.file_holds(&mut file).unwrap_or(true)
     }
 
     fn file_holds(&self, file: &mut File) -> io::Result<bool> {
@@ -272,9 +276,10 @@ impl Search<'_> {
             return Fate::Left;
         }
         let same = stat(dir, name).is_ok_and(|now| now.inode == found.inode);
-        match same && rustix::fs::unlinkat(dir, name, AtFlags::empty()).is_ok() {
-            true => Fate::Removed,
-            false => Fate::Left,
+        if same && rustix::fs::unlinkat(dir, name, AtFlags::empty()).is_ok() {
+            Fate::Removed
+        } else {
+            Fate::Left
         }
     }
 
@@ -284,24 +289,11 @@ impl Search<'_> {
     }
 }
 
-trait AndHeld {
-    fn and_held(self, holds: impl FnOnce(&mut File) -> io::Result<bool>) -> bool;
-}
-
-impl AndHeld for File {
-    /// What can't be read is taken to hold a secret.
-    fn and_held(mut self, holds: impl FnOnce(&mut File) -> io::Result<bool>) -> bool {
-        holds(&mut self).unwrap_or(true)
-    }
-}
-
 /// The place itself again, at its beginning.
-fn reopen(opened: &OwnedFd) -> OwnedFd {
-    let again = opened.try_clone().and_then(|again| {
-        rustix::fs::seek(&again, SeekFrom::Start(0))?;
-        Ok(again)
-    });
-    again.unwrap_or_else(|_| unreachable!("an open file has a beginning"))
+fn reopen(opened: &OwnedFd) -> io::Result<OwnedFd> {
+    let again = opened.try_clone()?;
+    rustix::fs::seek(&again, SeekFrom::Start(0))?;
+    Ok(again)
 }
 
 /// Opens what is beneath a directory, waiting for nobody; no link is followed, and nothing above is reached.
