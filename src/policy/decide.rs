@@ -278,7 +278,7 @@ impl Policy {
             output: rules.iter().map(|rule| rule.output).max().unwrap_or_default(),
             promise: self.promise_of(&rules),
             pin,
-            sandbox: document.sandbox_terms(&self.resolved.home),
+            sandbox: document.sandbox_of(&rules, &self.resolved.home),
             exit_code: exit_codes(&rules),
             sealed,
             reach: Reach { hosts: document.reach.hosts.clone(), extra_ca: self.resolved.extra_ca.clone() },

@@ -82,6 +82,8 @@ pub struct Rule {
     pub pin: bool,
     /// What of the output is returned.
     pub output: OutputMode,
+    /// How much of the sandbox must stand, where it is not what the document says.
+    pub sandbox: Option<SandboxMode>,
     /// What is told of exit codes.
     pub exit_code: ExitCodes,
     /// A shorter timeout than the scope's.
@@ -478,6 +480,7 @@ impl Reader<'_> {
             id,
             secrets,
             deliver: *raw.deliver.get(),
+            sandbox: self.rule_sandbox(raw),
             exit_code: raw.exit_code.unwrap_or(match commands {
                 None if seal.is_none() => ExitCodes::Reduced,
                 // A program that has no value says none by its exit code.

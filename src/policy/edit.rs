@@ -166,6 +166,11 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
     if rule.pin {
         terms.push("pinned".to_owned());
     }
+    match rule.sandbox {
+        Some(SandboxMode::Off) => terms.push("no sandbox".to_owned()),
+        Some(SandboxMode::BestEffort) => terms.push("sandbox where it can stand".to_owned()),
+        Some(SandboxMode::Required) | None => {}
+    }
     if rule.commands.is_none() && rule.exit_code == ExitCodes::Exact {
         terms.push("exact exit codes".to_owned());
     }
@@ -194,7 +199,7 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
     add_paths(&mut document, "read", &rule.read);
     add_paths(&mut document, "write", &rule.write);
     let network = rule.network.or_else(|| needed_network(&document, rule));
-    set_word(&mut document, "mode", rule.sandbox.map(SandboxMode::word));
+    set_word(&mut document, "mode", rule.sandbox.filter(|_| !rule.secrets.is_empty()).map(SandboxMode::word));
     set_word(&mut document, "network", network.map(Network::word));
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
@@ -269,6 +274,9 @@ fn rule_table(rule: &NewRule) -> Table {
             value(patterns)
         }
     };
+    if let Some(mode) = rule.sandbox.filter(|_| rule.secrets.is_empty()) {
+        table["sandbox"] = value(mode.word());
+    }
     if let Some(output) = &rule.output {
         table["output"] = value(output.as_str());
     }

@@ -166,6 +166,8 @@ pub(super) struct RawRule {
     /// What of the output is returned.
     #[serde(default)]
     pub output: OutputMode,
+    /// For a rule without secrets, an agent's own: how much of the sandbox must stand for it.
+    pub sandbox: Option<At<SandboxMode>>,
     /// What is told of exit codes: `exact`, or `reduced` to success or failure (what it is for any command).
     pub exit_code: Option<ExitCodes>,
     /// Of a run under this rule, where shorter than the scope's.

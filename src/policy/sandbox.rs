@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{
     decision::{Deliver, Network, OnFileHit, SandboxMode, SandboxTerms},
-    document::{Document, Reader, expand},
-    raw::{At, RawDocument},
+    document::{Document, Reader, Rule, expand},
+    raw::{At, RawDocument, RawRule},
 };
 
 /// What stands for the directory in which a run starts.
@@ -27,6 +27,18 @@ pub struct SandboxPart {
 }
 
 impl Document {
+    /// What a run under a rule of this document may reach; under several, what the document says.
+    pub(super) fn sandbox_of(&self, rules: &[&Rule], home: &Path) -> SandboxTerms {
+        let terms = self.sandbox_terms(home);
+        match rules {
+            [Rule { sandbox: Some(SandboxMode::Off), .. }] => {
+                SandboxTerms { mode: SandboxMode::Off, network: Network::Open, ..SandboxTerms::default() }
+            }
+            [Rule { sandbox: Some(mode), .. }] => SandboxTerms { mode: *mode, ..terms },
+            _ => terms,
+        }
+    }
+
     /// What a run under this document may reach.
     pub(super) fn sandbox_terms(&self, home: &Path) -> SandboxTerms {
         let part = &self.sandbox;
@@ -62,6 +74,20 @@ impl Reader<'_> {
             write: part.write.iter().filter_map(|path| self.sandbox_path(path)).collect(),
             on_file_hit: part.on_file_hit,
         }
+    }
+
+    /// A program that is given no secret may be an agent, which needs what its user has. One that is given a secret
+    /// is held as the document says.
+    pub(super) fn rule_sandbox(&mut self, raw: &RawRule) -> Option<SandboxMode> {
+        let at = raw.sandbox.as_ref()?;
+        if !raw.secrets.is_empty() {
+            self.error(
+                at.span(),
+                "a rule with secrets is contained as [sandbox] says",
+                "leave sandbox out of it, or write mode under [sandbox]",
+            );
+        }
+        Some(*at.get())
     }
 
     /// Without a sandbox nothing keeps a child from anything: a document that asks for both is refused.

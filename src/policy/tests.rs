@@ -492,3 +492,24 @@ fn exit_codes_of_any_command_are_told_where_the_policy_says_so() {
     assert_eq!(code("commands = [[\"psql\"]]"), ExitCodes::Exact);
     assert_eq!(code("commands = [[\"psql\"]]\nexit_code = \"reduced\""), ExitCodes::Reduced);
 }
+
+#[test]
+fn an_agent_without_a_secret_may_go_without_a_sandbox_and_nothing_else_of_its_scope() {
+    let text = "scope = \"s\"\n[[allow]]\nsecrets = []\ndeliver = \"env\"\ncommands = [[\"agent\", \"**\"]]\nsandbox = \"off\"\n[[allow]]\nsecrets = [\"db/ro\"]\ndeliver = \"env\"\ncommands = [[\"psql\"]]\n";
+    let document = policy(text);
+    let agent = answer(&document, &request(&["agent"], None)).unwrap();
+    assert_eq!((agent.sandbox.mode, agent.sandbox.network), (SandboxMode::Off, Network::Open));
+    let tool = answer(&document, &request(&["psql"], Some(&["db/ro"]))).unwrap();
+    assert_eq!((tool.sandbox.mode, tool.sandbox.network), (SandboxMode::Required, Network::None));
+    let with_secret = text.replace("secrets = []", "secrets = [\"db/ro\"]");
+    let error = Document::parse(&with_secret).unwrap_err();
+    assert_eq!(error.0[0].line, 6, "{error:?}");
+    let rule = NewRule {
+        deliver: "env".to_owned(),
+        command: Some(vec!["agent".to_owned()]),
+        sandbox: Some(SandboxMode::Off),
+        ..NewRule::default()
+    };
+    let written = add_rule(None, &ScopeName::parse("s").unwrap(), &rule).unwrap();
+    assert!(written.contains("sandbox = \"off\"") && !written.contains("[sandbox]"), "{written}");
+}

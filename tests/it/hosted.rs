@@ -418,7 +418,7 @@ fn an_agent_in_a_run_has_a_session_that_is_worth_nothing_elsewhere() {
     let (stage, file) = locked_stage();
     let agent = stage.script("agent", AGENT);
     let typed = |words: &[&str]| stage.ok(&[&["--passphrase-file", file.as_str()], words].concat());
-    typed(&["admin", "allow", "s", "--yes", "--", &agent, "**"]);
+    typed(&["admin", "allow", "s", "--yes", "--sandbox", "off", "--", &agent, "**"]);
     let binary = env!("CARGO_BIN_EXE_authy-mcp");
     let mut run = stage
         .command()

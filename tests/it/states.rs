@@ -203,7 +203,7 @@ fn policies_are_refused_with_their_line() {
         ),
         (
             "scope = \"s\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"sealed\"\ncommands = \"any\"\n",
-            "line 6, column 11: error: this version can't deliver sealed",
+            "line 4, column 1: error: a sealed secret needs the hosts",
         ),
         (
             "scope = \"s\"\n[sandbox]\nmode = \"off\"\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"env\"\ncommands = \"any\"\napproval = \"always\"\n",

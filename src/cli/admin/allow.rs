@@ -58,7 +58,8 @@ pub(super) struct Args {
     /// rule is sealed) or open.
     #[arg(long, value_name = "WHICH", value_parser = network)]
     network: Option<Network>,
-    /// How much of the sandbox must stand: required (what it is where nothing is said), best-effort or off.
+    /// How much of the sandbox must stand: required (what it is where nothing is said), best-effort or off. For a
+    /// rule without a secret, an agent's own, it is of that rule alone.
     #[arg(long, value_name = "MODE", value_parser = sandbox)]
     sandbox: Option<SandboxMode>,
     /// A name for the rule.
