@@ -57,19 +57,21 @@ fn main() {
     }
     let scene = tempfile::tempdir().expect("a temporary directory");
     let homes = [home(scene.path(), "few", FEW), home(scene.path(), "many", MANY)];
-    let mut times: [[Vec<Duration>; 3]; 3] = Default::default();
+    let mut times: [[Vec<Duration>; 3]; 5] = Default::default();
     for round in 0..=ROUNDS {
         let measured = [
             first_answers(Command::new(std::env::current_exe().expect("this program")).arg(BARE)),
-            first_answers(&mut serve(&homes[0])),
-            first_answers(&mut serve(&homes[1])),
+            first_answers(&mut serve(&homes[0], "s")),
+            first_answers(&mut serve(&homes[1], "s")),
+            first_answers(&mut serve(&homes[0], "glob")),
+            first_answers(&mut serve(&homes[1], "glob")),
         ];
         // The first round warms the daemons.
         for (kept, measured) in times.iter_mut().zip(measured).filter(|_| round > 0) {
             kept.iter_mut().zip(measured).for_each(|(kept, time)| kept.push(time));
         }
     }
-    let [bare, few, many] = times.map(|steps| steps.map(median));
+    let [bare, few, many, few_by_glob, many_by_glob] = times.map(|steps| steps.map(median));
     println!(
         "{:<40}{:>12}{:>14}{:>14}{:>12}{:>12}",
         "from the process's start", "bare rmcp", "10 secrets", "10,000", "beyond", "10,000/10"
@@ -84,6 +86,10 @@ fn main() {
             millis(many[step])
         );
     }
+    let (few, many) = (few_by_glob[2], many_by_glob[2]);
+    let ratio = many.as_secs_f64() / few.as_secs_f64();
+    let name = "list_allowed, of a rule with a glob";
+    println!("{name:<40}{:>12}{:>14}{:>14}{:>12}{ratio:>12.2}", "-", millis(few), millis(many), "-");
     homes.iter().for_each(|home| typed(home, &["lock"], ""));
 }
 
@@ -96,9 +102,9 @@ fn bare() {
     served.expect("an end in order");
 }
 
-fn serve(home: &Path) -> Command {
+fn serve(home: &Path, scope: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
-    command.args(["serve", "--scope", "s"]).env("AUTHY_MCP_HOME", home).env_remove("XDG_RUNTIME_DIR");
+    command.args(["serve", "--scope", scope]).env("AUTHY_MCP_HOME", home).env_remove("XDG_RUNTIME_DIR");
     command
 }
 
@@ -142,6 +148,7 @@ fn home(scene: &Path, name: &str, secrets: usize) -> PathBuf {
     typed(&home, &["admin", "import", file, "--prefix", "s/", "--all"], "");
     // The scope has one secret; the vault has the rest.
     typed(&home, &["admin", "allow", "s", "--yes", "--secret", "s/KEY_7_X", "--", "true"], "");
+    typed(&home, &["admin", "allow", "glob", "--yes", "--secret", "s/KEY_7_*", "--", "true"], "");
     home
 }
 

@@ -35,8 +35,11 @@ impl Broker {
     fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
         let open = self.open()?;
         let session = Session::authenticate(&open.vault, &open.keys, credential, Timestamp::now())?;
-        let all: Vec<SecretFacts> =
-            open.vault.list_secrets().map_err(refuse::from_vault)?.into_iter().map(facts_of).collect();
+        let all = match session.policy.named_secrets() {
+            Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),
+            None => open.vault.list_secrets().map(|all| all.into_iter().map(facts_of).collect()),
+        };
+        let all: Vec<SecretFacts> = all.map_err(refuse::from_vault)?;
         Ok(Answer { body: listing(&session, &all), needles: self.needles.of(&session.scope) })
     }
 }

@@ -1,5 +1,7 @@
 //! What a policy allows, put into words: for `list_allowed` and for `policy check`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     decision::{Decision, Deliver, OutputMode, Promise, Request, SecretFacts, Terms},
     document::Rule,
 };
-use crate::name::{EnvName, SecretName};
+use crate::name::{EnvName, SecretName, SecretPattern};
 
 /// One rule, its globs as the names they stand for.
 #[derive(Debug, Clone)]
@@ -73,6 +75,13 @@ impl Policy {
             return Vec::new();
         }
         self.document.allow.iter().filter_map(|rule| self.rule_listing(rule, all)).collect()
+    }
+
+    /// The secrets that a listing can name, where every rule writes them without a glob: then the rest of the vault
+    /// need not be looked at.
+    pub fn named_secrets(&self) -> Option<BTreeSet<SecretName>> {
+        let patterns = self.document.allow.iter().flat_map(|rule| &rule.secrets);
+        patterns.map(SecretPattern::literal).collect()
     }
 
     fn rule_listing(&self, rule: &Rule, all: &[SecretFacts]) -> Option<RuleListing> {

@@ -92,6 +92,18 @@ fn answer(policy: &Policy, request: &Request) -> Result<RunTerms, Denial> {
 }
 
 #[test]
+fn a_listing_needs_the_whole_vault_only_for_globs() {
+    assert_eq!(policy(DOCUMENT).named_secrets(), None);
+    let plain = DOCUMENT.replace("cloud/*", "cloud/two").replace("misc/**", "misc/a/b");
+    let plain = policy(&plain);
+    let named = plain.named_secrets().unwrap();
+    assert_eq!(named, ["cloud/one", "cloud/two", "db/ro", "misc/a/b"].map(name).into());
+    let of_those: Vec<SecretFacts> = facts().into_iter().filter(|fact| named.contains(&fact.name)).collect();
+    let words = |all: &[SecretFacts]| format!("{:?}", plain.listing(all));
+    assert_eq!(words(&of_those), words(&facts()), "the rest makes no difference");
+}
+
+#[test]
 fn the_table() {
     use DenyCode::*;
     let policy = policy(DOCUMENT);
