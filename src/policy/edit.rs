@@ -248,7 +248,8 @@ fn needed_network(document: &DocumentMut, rule: &NewRule) -> Option<Network> {
 }
 
 fn set_word(document: &mut DocumentMut, key: &str, word: Option<&str>) {
-    if let (Some(word), Some(sandbox)) = (word, sandbox_table(document)) {
+    let Some(word) = word else { return };
+    if let Some(sandbox) = sandbox_table(document) {
         sandbox.insert(key, value(word));
     }
 }
