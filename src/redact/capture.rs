@@ -53,11 +53,17 @@ impl Capture {
         self.piece(safe)
     }
 
-    /// Ends the stream.
-    pub fn finish(mut self) -> Captured {
+    /// The stream has ended: returns what had to wait for that.
+    pub fn end(&mut self) -> Option<Redacted<String>> {
         let mut rest = Vec::new();
         self.redactor.finish(&mut rest);
         self.keep(&rest);
+        self.piece(rest)
+    }
+
+    /// Ends the stream, if it hasn't, and gives what is kept of it.
+    pub fn finish(mut self) -> Captured {
+        self.end();
         let kept = self.head.len() + self.tail.len();
         let left_out = self.total - kept as u64;
         let mut text = lossy_head(&self.head, left_out > 0);

@@ -323,11 +323,18 @@ impl Reader {
         let shared = Arc::clone(&capture);
         let task = tokio::spawn(async move {
             let mut chunk = vec![0; CHUNK];
-            while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
-                let piece = lock(&shared).as_mut().and_then(|capture| capture.push(&chunk[..length]));
+            loop {
+                let length = pipe.read(&mut chunk).await.unwrap_or(0);
+                let piece = lock(&shared).as_mut().and_then(|capture| match length {
+                    0 => capture.end(),
+                    _ => capture.push(&chunk[..length]),
+                });
                 if let (Some(text), Some(progress)) = (piece, &progress) {
                     // A client that is too slow for its progress misses some; the result has it all.
                     let _ = progress.try_send(Piece { fd, text });
+                }
+                if length == 0 {
+                    return;
                 }
             }
         });

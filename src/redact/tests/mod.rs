@@ -7,7 +7,7 @@ mod transforms;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Capture, NeedleSet, Needles, Weakness, forms::forms, weakness};
+use super::{Capture, NeedleSet, Needles, Redacted, Weakness, forms::forms, weakness};
 use crate::{name::SecretName, value::SecretValue};
 
 const CORPUS: &str = include_str!("../../../tests/corpora/redaction.json");
@@ -337,4 +337,17 @@ proptest! {
             prop_assert!(out.replace("[redacted:s0]", "").len() <= text.len() - (value.len() * 4 / 3 - 2));
         }
     }
+}
+
+#[test]
+fn what_had_to_wait_for_the_end_is_shown_with_it() {
+    let needles =
+        Needles::of(&SecretName::parse("a").unwrap(), &SecretValue::new(b"tok_9fQ2xT7vLm4Z".to_vec()));
+    let mut capture = Capture::new(&NeedleSet::new([&needles]), 1000);
+    let mut shown = capture.push(b"tok_9fQ2xT7vLm4Z\n").map(Redacted::into_inner).unwrap_or_default();
+    shown += &capture.end().map(Redacted::into_inner).unwrap_or_default();
+    assert_eq!(shown, "[redacted:a]\n");
+    assert_eq!(capture.end(), None);
+    let captured = capture.finish();
+    assert_eq!((captured.text.get().as_str(), captured.counts.total()), ("[redacted:a]\n", 1));
 }
