@@ -141,13 +141,12 @@ struct Left {
 /// A supervisor at work.
 pub(super) struct Supervised {
     socket: UnixStream,
-    child: Child,
+    process: Option<(Child, Option<Registered>)>,
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
     left: Option<Left>,
     supervisors: Arc<Supervisors>,
     role: Role,
-    _registered: Option<Registered>,
 }
 
 impl Supervised {
@@ -173,7 +172,8 @@ impl Supervised {
             run_as,
             scratch: stage.spec.scratch.clone(),
         });
-        Ok(Self { socket, child, ended, left, supervisors, role: stage.role, _registered: registered })
+        let process = Some((child, registered));
+        Ok(Self { socket, process, ended, left, supervisors, role: stage.role })
     }
 
     /// Waits for the end; ends the tree when the time is over or the caller wants it.
@@ -214,14 +214,15 @@ impl Supervised {
         &mut self.socket
     }
 
-    /// Waits for the supervisor itself. One that ended without a report was killed: what it watched over
-    /// has fallen to this process.
+    /// Waits for the supervisor itself. One that has reported has nothing left to do but to end, which nobody has to
+    /// wait for; one that ended without a report was killed: what it watched over has fallen to this process.
     pub(super) async fn reap(&mut self, report: Option<Report>, forced: Forced) -> (Option<Report>, Forced) {
-        if timeout(END_WITHIN, self.child.wait()).await.is_err() {
-            let _ = self.child.start_kill();
-            let _ = self.child.wait().await;
-        }
+        let ending = self.process.take().map(|process| tokio::spawn(wait_for(process)));
         if report.is_none() {
+            if let Some(ending) = ending {
+                // It can't fail but by a panic, and there is none in it.
+                let _ = ending.await;
+            }
             let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
             if let Some(left) = &self.left {
                 left.empty().await;
@@ -233,6 +234,14 @@ impl Supervised {
         self.supervisors.prepare(self.role);
         (report, forced)
     }
+}
+
+async fn wait_for((mut child, registered): (Child, Option<Registered>)) {
+    if timeout(END_WITHIN, child.wait()).await.is_err() {
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+    }
+    drop(registered);
 }
 
 /// Takes the sockets of a run's own loopback, and hands them on; or the report of a run that never got so far.
