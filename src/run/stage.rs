@@ -80,7 +80,7 @@ impl Stage {
             umask: super::tree::started_umask(),
             contain,
         };
-        let role = if shape == Shape::Namespaces { Role::Namespaces } else { Role::Plain };
+        let role = Role::of(shape, launch.sandbox.plan.network);
         Ok(Self { spec, role, written, since, _scratch: scratch })
     }
 }

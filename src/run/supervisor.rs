@@ -27,9 +27,11 @@ use super::{
     RunAs,
     discard::discard,
     program::{Program, start_program},
+    sandbox::Shape,
     tree,
     wire::{self, Order, Report, Session},
 };
+use crate::policy::Network;
 
 /// How often the program's end is looked for where the kernel doesn't tell.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -41,8 +43,10 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Role {
     /// The supervisor of a run outside of namespaces.
     Plain,
-    /// The supervisor of a run in namespaces.
+    /// The supervisor of a run in namespaces, on the host's network.
     Namespaces,
+    /// The supervisor of a run in namespaces, with a network of its own.
+    OwnNetwork,
     /// One that tries namespaces out, and prints what came of it.
     Rehearsal,
     /// What such a trial runs.
@@ -52,13 +56,28 @@ pub(super) enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 5] = [Self::Plain, Self::Namespaces, Self::Rehearsal, Self::Nothing, Self::Sweep];
+    const ALL: [Self; 6] =
+        [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
+
+    /// Whom a run of this shape, with this network, is supervised by.
+    pub(super) fn of(shape: Shape, network: Network) -> Self {
+        match (shape, network) {
+            (Shape::Namespaces, Network::Open) => Self::Namespaces,
+            (Shape::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
+            _ => Self::Plain,
+        }
+    }
+
+    fn has_namespaces(self) -> bool {
+        matches!(self, Self::Namespaces | Self::OwnNetwork)
+    }
 
     /// The word behind [`super::SUPERVISE`].
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Namespaces => "namespaces",
+            Self::OwnNetwork => "own-network",
             Self::Rehearsal => "rehearsal",
             Self::Nothing => "nothing",
             Self::Sweep => "sweep",
@@ -73,7 +92,7 @@ pub fn supervise() -> ExitCode {
     let word = words.first();
     let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.word()));
     let done = match role {
-        Some(role @ (Role::Plain | Role::Namespaces)) => {
+        Some(role @ (Role::Plain | Role::Namespaces | Role::OwnNetwork)) => {
             become_user(&words, role).and_then(|()| try_supervise(role))
         }
         Some(Role::Sweep) => become_user(&words, Role::Sweep).and_then(|()| sweep(&words)),
@@ -93,7 +112,7 @@ fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
     let run_as = uid.to_str().zip(gid.to_str()).and_then(|(uid, gid)| RunAs::from_words(uid, gid));
     run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()?;
     #[cfg(target_os = "linux")]
-    if role == Role::Namespaces {
+    if role.has_namespaces() {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
     }
     let _ = role;
@@ -145,9 +164,12 @@ fn try_supervise(role: Role) -> io::Result<()> {
 /// Before anything is here that must not be read: who can't be read can't write the maps of its namespace.
 fn enter_namespace(role: Role) -> Result<(), i32> {
     #[cfg(target_os = "linux")]
-    if role == Role::Namespaces {
-        use super::sandbox::{Step, enter_user_namespace};
-        return enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error));
+    if role.has_namespaces() {
+        use super::sandbox::{Step, enter_own_network, enter_user_namespace};
+        enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error))?;
+        if role == Role::OwnNetwork {
+            enter_own_network().map_err(|error| Step::Network.failed(&error))?;
+        }
     }
     let _ = role;
     Ok(())
@@ -163,8 +185,14 @@ struct Started {
 impl Started {
     #[cfg(target_os = "linux")]
     fn start(program: Program<'_>, role: Role, call: &UnixStream) -> Result<Self, Report> {
+        let meant =
+            program.spec.contain.as_ref().map(|contained| Role::of(contained.shape, contained.network));
+        if meant.is_some_and(|meant| meant != role) {
+            let error = io::ErrorKind::InvalidInput.into();
+            return Err(Report::NotContained(super::sandbox::Step::Network.failed(&error)));
+        }
         match &program.spec.contain {
-            Some(contained) if role == Role::Namespaces => {
+            Some(contained) if role.has_namespaces() => {
                 let init = start_init(contained, program, call).map_err(Report::NotContained)?;
                 Ok(Self { pid: init.pid, init: Some(init) })
             }

@@ -12,7 +12,8 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
-    CHANGED, Init, Step, contain_program, enter_user_namespace, rehearse_namespaces, start_init,
+    CHANGED, Init, Step, contain_program, enter_own_network, enter_user_namespace, rehearse_namespaces,
+    start_init,
 };
 #[cfg(target_os = "macos")]
 pub(super) mod macos;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, wait};
 use super::{
     super::{Containment, Place, Seen, Shape},
     At, Failed, Step, landlock_abi, mounts,
-    namespaces::{self, leave_the_rest, loopback_up, next_child_is_init},
+    namespaces::{self, leave_the_rest, next_child_is_init},
 };
 use crate::{
     policy::Network,
@@ -71,10 +71,7 @@ fn start(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Re
 /// The life of process 1. It ends with the program, or with its supervisor.
 fn live(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Result<Report, Failed> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Fork)?;
-    leave_the_rest(contained.network).at(Step::Namespaces)?;
-    if contained.network != Network::Open {
-        loopback_up().at(Step::Loopback)?;
-    }
+    leave_the_rest().at(Step::Namespaces)?;
     if !contained.listen.is_empty() {
         let listening = namespaces::loopback_listeners(&contained.listen).at(Step::Listen)?;
         let descriptors: Vec<OwnedFd> = listening.into_iter().map(OwnedFd::from).collect();
@@ -101,6 +98,7 @@ pub(in crate::run) fn rehearse_namespaces() -> Result<(), String> {
     let described = |number: i32| Step::describe(number);
     let io = |step: Step| move |error: io::Error| described(step.failed(&error));
     namespaces::enter_user_namespace().map_err(io(Step::UserNamespace))?;
+    namespaces::enter_own_network().map_err(io(Step::Network))?;
     let scratch = tempfile::tempdir().map_err(io(Step::Root))?;
     let spec = rehearsal(scratch.path()).map_err(io(Step::Root))?;
     let Some(contained) = &spec.contain else { return Ok(()) };

@@ -21,7 +21,7 @@ use super::Place;
 pub(in crate::run) use filters::{contain_program, landlock_abi};
 pub(in crate::run) use init::{Init, rehearse_namespaces, start_init};
 pub(in crate::run) use mounts::CHANGED;
-pub(in crate::run) use namespaces::enter_user_namespace;
+pub(in crate::run) use namespaces::{enter_own_network, enter_user_namespace};
 
 /// A step of containing a run; its number goes over the wire where it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(in crate::run) enum Step {
     Places = 8,
     ReadOnly = 9,
     Enter = 10,
-    Loopback = 11,
+    Network = 11,
     Listen = 12,
     Capabilities = 13,
     Landlock = 14,
@@ -56,7 +56,7 @@ impl Step {
         Self::Places,
         Self::ReadOnly,
         Self::Enter,
-        Self::Loopback,
+        Self::Network,
         Self::Listen,
         Self::Capabilities,
         Self::Landlock,
@@ -83,7 +83,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UserNamespace => "making a user namespace",
-            Self::Namespaces => "making mount, pid and network namespaces",
+            Self::Namespaces => "making mount and pid namespaces",
             Self::Root => "making an empty root",
             Self::System => "showing the system's directories",
             Self::Devices => "making devices",
@@ -92,7 +92,7 @@ impl fmt::Display for Step {
             Self::Places => "showing what the policy names",
             Self::ReadOnly => "making what is shown read-only",
             Self::Enter => "entering the view",
-            Self::Loopback => "bringing up the loopback",
+            Self::Network => "making a network of its own",
             Self::Listen => "listening for the proxy",
             Self::Capabilities => "dropping capabilities",
             Self::Landlock => "restricting itself by Landlock",

@@ -11,8 +11,6 @@ use rustix::{
     process::{getegid, geteuid},
 };
 
-use crate::policy::Network;
-
 /// Enters a user namespace in which this user is what it is outside. To be called before this process
 /// makes itself unreadable: its maps could not be written afterwards. Whoever is root without being let make
 /// user namespaces goes without: the other namespaces are root's to make.
@@ -33,17 +31,21 @@ pub(super) fn next_child_is_init() -> io::Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWPID)?)
 }
 
-/// Mounts, System V objects, the host's name, and, unless it is open, the network: all of one's own.
-pub(super) fn leave_the_rest(network: Network) -> io::Result<()> {
-    let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
-    let own = if network == Network::Open { own } else { own | CloneFlags::CLONE_NEWNET };
-    nix::sched::unshare(own)?;
+/// Enters a network of one's own: a loopback, and nothing else. It takes the longest of all, and can be done ahead.
+pub(in crate::run) fn enter_own_network() -> io::Result<()> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNET)?;
+    loopback_up()
+}
+
+/// Mounts, System V objects and the host's name: all of one's own.
+pub(super) fn leave_the_rest() -> io::Result<()> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
     // The name is told to nobody who does not know it: it is one more thing that says which machine this is.
     Ok(nix::unistd::sethostname("sandbox")?)
 }
 
 /// Brings the loopback up: `RTM_NEWLINK` for interface 1 with `IFF_UP` (rtnetlink(7)).
-pub(super) fn loopback_up() -> io::Result<()> {
+fn loopback_up() -> io::Result<()> {
     const LENGTH: usize = 32;
     let mut message = Vec::with_capacity(LENGTH);
     message.extend((LENGTH as u32).to_ne_bytes());
