@@ -177,7 +177,7 @@ fn log_text() -> Vec<u8> {
                 n % 977
             ),
             1 => format!(
-                "   Compiling serde_json v1.0.{} (registry+https://github.com/rust-lang/crates.io-index)\n",
+                "   Compiling serde_json v1.0.{} (registry+https://registry.example/index)\n",
                 n % 150
             ),
             2 => format!(
