@@ -283,7 +283,11 @@ impl Broker {
                 Deliver::Sealed => sealed.extend(seal(terms, delivered)),
             }
         }
-        let mut needles = self.needles_of(&open.vault, intent)?;
+        let before = values_before(&open.vault, intent)?;
+        let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
+        let values = given.chain(sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value)));
+        let values = values.chain(before.iter().map(|(name, value)| (name, value)));
+        let mut needles = self.needles.add(intent.scope(), values);
         let known = self.needles.each_of(intent.scope());
         let egress = sealed::egress(&plan, terms, sealed, known.clone(), streams)?;
         let mut launch = Launch {
@@ -301,17 +305,15 @@ impl Broker {
         Ok(Prepared { launch, needles, egress })
     }
 
-    /// The needles of everything that the scope was given, with the present values of a run's secrets and
-    /// those before them.
-    fn needles_of(&self, vault: &Vault, intent: &Intent) -> Result<NeedleSet, Refusal> {
-        let mut values = Vec::new();
+    /// Adds the present values of a run's secrets, and those before them, to what its scope was given.
+    fn learn_values(&self, vault: &Vault, intent: &Intent) -> Result<(), Refusal> {
+        let mut values = values_before(vault, intent)?;
         for secret in &run_terms(intent).secrets {
-            let name = &secret.name;
-            values.push((name, vault.reveal(name, intent).map_err(refuse::from_vault)?));
-            let before = vault.reveal_previous(name, intent).map_err(refuse::from_vault)?;
-            values.extend(before.map(|value| (name, value)));
+            let value = vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
+            values.push((secret.name.clone(), value));
         }
-        Ok(self.needles.add(intent.scope(), values.iter().map(|(name, value)| (*name, value))))
+        self.needles.add(intent.scope(), values.iter().map(|(name, value)| (name, value)));
+        Ok(())
     }
 
     /// The same once more behind a run that took a while: a secret may have been rotated meanwhile, and
@@ -329,8 +331,8 @@ impl Broker {
         }
         let broker = Arc::clone(self);
         blocking(move || {
-            let again = broker.open().and_then(|open| broker.needles_of(&open.vault, &intent));
-            let all = again.map(|_| {
+            let again = broker.open().and_then(|open| broker.learn_values(&open.vault, &intent));
+            let all = again.map(|()| {
                 let scope = broker.needles.each_of(intent.scope());
                 NeedleSet::new(scope.iter().chain(&placeholders))
             });
@@ -407,6 +409,16 @@ impl Broker {
             Err(error) => refuse::from_audit(error),
         }
     }
+}
+
+/// The values that a run's secrets had before their present ones: a program may have one from elsewhere.
+fn values_before(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
+    let mut values = Vec::new();
+    for secret in &run_terms(intent).secrets {
+        let before = vault.reveal_previous(&secret.name, intent).map_err(refuse::from_vault)?;
+        values.extend(before.map(|value| (secret.name.clone(), value)));
+    }
+    Ok(values)
 }
 
 fn intent_facts(
