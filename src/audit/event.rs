@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{AuditKeys, Head};
+use super::{AuditKeys, Change, Head};
 use crate::{
     name::{RunId, ScopeName},
     policy::Terms,
@@ -155,6 +155,8 @@ pub(super) enum Own {
     },
     /// Signed with a key that is derived from the identity: whoever has the public key can check it.
     Checkpoint { covers: u64, hash: String, key: String, signature: String },
+    /// A change that was announced before was made.
+    Changed { epoch: u64 },
     /// A line that was never finished, and so never acknowledged, was dropped.
     Recovered { dropped_bytes: u64 },
     /// A damaged log was kept aside, and a new one begun.
@@ -209,13 +211,22 @@ pub(super) struct Body {
     pub time: Timestamp,
     #[serde(flatten)]
     pub event: Event,
+    /// The change of the vault that is made behind this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     pub prev: String,
 }
 
-/// Writes the line of an event that comes after a head, without its line feed.
-pub(super) fn line(keys: &AuditKeys, after: Head, event: Event, time: Timestamp) -> Vec<u8> {
-    let body = Body { seq: after.seq + 1, time, event, prev: hex::encode(after.hash) };
-    let mut line = serde_json::to_vec(&body).expect("events have string keys only");
+impl Body {
+    /// An event that comes after a head, now.
+    pub(super) fn after(head: Head, event: Event, change: Option<Change>) -> Self {
+        Self { seq: head.seq + 1, time: Timestamp::now(), event, change, prev: hex::encode(head.hash) }
+    }
+}
+
+/// Writes the line of an event, without its line feed.
+pub(super) fn line(keys: &AuditKeys, body: &Body) -> Vec<u8> {
+    let mut line = serde_json::to_vec(body).expect("events have string keys only");
     let mac = hex::encode(mac(keys, &line));
     line.truncate(line.len() - 1);
     line.extend_from_slice(format!(",\"mac\":\"{mac}\"}}").as_bytes());

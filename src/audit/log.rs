@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -10,13 +10,11 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
-
 use super::{
     AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OutcomeFacts,
-    event::{self, Allowance, Event, Own},
+    event::{self, Allowance, Body, Event, Own},
+    head::Place,
+    state::{Announced, Change},
 };
 use crate::{
     name::{RunId, ScopeName},
@@ -36,25 +34,11 @@ pub struct AuditLog {
     place: Mutex<Place>,
 }
 
-/// Where the chain ends.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    head: Head,
-    /// Offset behind the last line, its line feed included.
-    offset: u64,
-    /// Length of the last line, its line feed included.
-    length: u64,
-    /// Whether the last line is a checkpoint.
-    checkpoint: bool,
-}
-
-/// `head.json`.
-#[derive(Serialize, Deserialize)]
-struct HeadFile {
-    head: Head,
-    offset: u64,
-    length: u64,
-    mac: String,
+/// Whether an event is on the disk before anything goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Now,
+    Later,
 }
 
 impl AuditLog {
@@ -65,15 +49,16 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn open(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Self, AuditError> {
         crate::store::files::create_private_dir(dir).map_err(|e| AuditError::io("make its directory", e))?;
-        let log = Self { dir: dir.to_owned(), keys, place: Mutex::default() };
+        let log = Self { dir: dir.to_owned(), keys, place: Mutex::new(Place::beginning()) };
         let _lock = log.lock()?;
-        let (place, _) = log.catch_up(log.trusted_place()?)?;
+        let (place, _) = log.catch_up(Place::read(&log.dir, &log.keys)?)?;
         check_anchor(place.head, anchor)?;
         *log.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
         Ok(log)
     }
 
-    /// Puts an intent on record and returns the witness, once it is on the disk.
+    /// Puts an intent on record and returns the witness, once it is on the disk. A change of the vault
+    /// that belongs to it (a use that it spends) is announced with it.
     ///
     /// # Errors
     /// [`AuditError`]: then nothing is revealed.
@@ -82,10 +67,12 @@ impl AuditLog {
         allowed: Allowed,
         run_id: RunId,
         facts: IntentFacts,
+        change: Option<Change>,
     ) -> Result<Intent, AuditError> {
         let (scope, terms) = allowed.into_parts();
         let what = Allowance::of(&terms);
-        self.append(Event::Own(Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what }))?;
+        let event = Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what };
+        self.append(Event::Own(event), change)?;
         Ok(Intent { run_id, scope, terms })
     }
 
@@ -94,7 +81,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record_outcome(&self, intent: Intent, facts: OutcomeFacts) -> Result<(), AuditError> {
-        self.append(Event::Own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts }))
+        self.append(Event::Own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts }), None)
     }
 
     /// Puts `interrupted` on record for every intent that has no outcome and whose process has ended.
@@ -127,18 +114,44 @@ impl AuditLog {
                 file_hits: Vec::new(),
                 redactions: BTreeMap::new(),
             };
-            self.append(Event::Own(Own::Outcome { run: id, scope, facts }))?;
+            self.append(Event::Own(Own::Outcome { run: id, scope, facts }), None)?;
             reported += 1;
         }
         Ok(reported)
     }
 
-    /// Puts anything else on record.
+    /// Puts anything else on record, and announces the change of the vault that it stands for: durable
+    /// before the vault has it.
     ///
     /// # Errors
     /// [`AuditError`].
-    pub fn record(&self, note: Note) -> Result<(), AuditError> {
-        self.append(Event::Note(note))
+    pub fn record(&self, note: Note, change: Option<Change>) -> Result<(), AuditError> {
+        self.append(Event::Note(note), change)
+    }
+
+    /// Puts on record that an announced change was made. May be lost with the power, and then says less
+    /// than there is: the vault, which is durable by then, has the change.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn record_changed(&self, epoch: u64) -> Result<(), AuditError> {
+        self.write_one(Event::Own(Own::Changed { epoch }), None, Durable::Later)
+    }
+
+    /// The last change of the vault that is announced, known from the end of the log alone.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn last_change(&self) -> Result<Option<Announced>, AuditError> {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if place.state.whole {
+            return Ok(place.state.last_change());
+        }
+        // The first version's head says nothing of it; walked once, until the next event is written.
+        let (again, _) = self.catch_up(Place::beginning())?;
+        let last = again.state.last_change();
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = again;
+        Ok(last)
     }
 
     /// Signs the end of the chain, unless it is signed already.
@@ -148,13 +161,13 @@ impl AuditLog {
     pub fn checkpoint(&self) -> Result<(), AuditError> {
         let _lock = self.lock()?;
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, torn) = self.catch_up(*place)?;
+        let (now, torn) = self.catch_up(place.clone())?;
         *place = now;
-        if now.head.seq == 0 || now.checkpoint {
+        if place.head.seq == 0 || place.checkpoint {
             return Ok(());
         }
-        let event = event::checkpoint(&self.keys, now.head);
-        self.write(&mut place, torn, event)
+        let event = event::checkpoint(&self.keys, place.head);
+        self.write(&mut place, torn, (event, None), Durable::Now)
     }
 
     /// The end of the chain as this process last saw or wrote it.
@@ -163,104 +176,79 @@ impl AuditLog {
     }
 
     pub(super) fn begin(&self, event: Own) -> Result<(), AuditError> {
-        self.append(Event::Own(event))
+        self.append(Event::Own(event), None)
     }
 
-    fn append(&self, event: Event) -> Result<(), AuditError> {
+    fn append(&self, event: Event, change: Option<Change>) -> Result<(), AuditError> {
+        self.write_one(event, change, Durable::Now)
+    }
+
+    fn write_one(&self, event: Event, change: Option<Change>, durable: Durable) -> Result<(), AuditError> {
         let _lock = self.lock()?;
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, torn) = self.catch_up(*place)?;
+        let (now, torn) = self.catch_up(place.clone())?;
         *place = now;
-        self.write(&mut place, torn, event)
+        self.write(&mut place, torn, (event, change), durable)
     }
 
     /// Writes an event's line, those that belong before and behind it, and then the head.
-    fn write(&self, place: &mut Place, torn: u64, event: Event) -> Result<(), AuditError> {
-        let mut next = *place;
+    fn write(
+        &self,
+        place: &mut Place,
+        torn: u64,
+        (event, change): (Event, Option<Change>),
+        durable: Durable,
+    ) -> Result<(), AuditError> {
+        let mut next = place.clone();
         let mut bytes = Vec::new();
         if torn > 0 {
-            self.add(&mut next, &mut bytes, Event::Own(Own::Recovered { dropped_bytes: torn }));
+            self.add(&mut next, &mut bytes, Event::Own(Own::Recovered { dropped_bytes: torn }), None);
         }
-        self.add(&mut next, &mut bytes, event);
+        self.add(&mut next, &mut bytes, event, change);
         if next.head.seq.is_multiple_of(CHECKPOINT_EVERY) {
             let event = event::checkpoint(&self.keys, next.head);
-            self.add(&mut next, &mut bytes, event);
+            self.add(&mut next, &mut bytes, event, None);
         }
-        let written = self.write_log(place.offset, &bytes);
+        let written = self.write_log(place.offset, &bytes, durable);
         written.map_err(|error| AuditError::io("write it", error))?;
-        self.write_head(&next).map_err(|error| AuditError::io("write its head", error))?;
+        // A head that is ahead of what the disk has would call a log cut that only lost its power.
+        if durable == Durable::Now {
+            next.write(&self.dir, &self.keys).map_err(|error| AuditError::io("write its head", error))?;
+        }
         *place = next;
         Ok(())
     }
 
-    fn add(&self, place: &mut Place, bytes: &mut Vec<u8>, event: Event) {
-        let checkpoint = matches!(event, Event::Own(Own::Checkpoint { .. }));
-        let mut line = event::line(&self.keys, place.head, event, Timestamp::now());
-        let hash = event::hash(&line);
+    fn add(&self, place: &mut Place, bytes: &mut Vec<u8>, event: Event, change: Option<Change>) {
+        let body = Body::after(place.head, event, change);
+        let mut line = event::line(&self.keys, &body);
+        place.advance(&body, &line);
         line.push(b'\n');
-        let length = line.len() as u64;
-        *place = Place {
-            head: Head { seq: place.head.seq + 1, hash },
-            offset: place.offset + length,
-            length,
-            checkpoint,
-        };
         bytes.extend(line);
     }
 
     /// Writes behind the last whole line; what stood there was never acknowledged. A write that fails
     /// half way is taken back, so that the log ends in a whole line whatever happens.
-    fn write_log(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_log(&self, offset: u64, bytes: &[u8], durable: Durable) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(self.log_path())?;
         file.set_len(offset)?;
         file.seek(SeekFrom::Start(offset))?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        let written = file.write_all(bytes).and_then(|()| match durable {
+            Durable::Now => file.sync_data(),
+            Durable::Later => Ok(()),
+        });
         if written.is_err() {
             file.set_len(offset)?;
         }
         written
     }
 
-    fn write_head(&self, place: &Place) -> io::Result<()> {
-        let mut file =
-            HeadFile { head: place.head, offset: place.offset, length: place.length, mac: String::new() };
-        file.mac = hex::encode(self.head_mac(&file));
-        let text = serde_json::to_vec(&file).expect("string keys only");
-        crate::store::files::write_private(&self.dir.join("head.json"), &text)
-    }
-
-    fn head_mac(&self, file: &HeadFile) -> [u8; 32] {
-        let text = format!(
-            "head\n{}\n{}\n{}\n{}",
-            file.head.seq,
-            hex::encode(file.head.hash),
-            file.offset,
-            file.length
-        );
-        event::mac(&self.keys, text.as_bytes())
-    }
-
-    /// The place that `head.json` vouches for; the beginning where there is no such file.
-    fn trusted_place(&self) -> Result<Place, AuditError> {
-        let bytes = match fs::read(self.dir.join("head.json")) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::default()),
-            Err(error) => return Err(AuditError::io("read its head", error)),
-        };
-        let file: HeadFile = serde_json::from_slice(&bytes)
-            .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
-        if !bool::from(file.mac.as_bytes().ct_eq(hex::encode(self.head_mac(&file)).as_bytes())) {
-            return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
-        }
-        Ok(Place { head: file.head, offset: file.offset, length: file.length, checkpoint: false })
-    }
-
     /// Reads what was appended since: the line that the place ends with must still be there, and every
     /// line behind it must go on from it. Returns the new place, and how many bytes of an unfinished
     /// line stand behind it.
     fn catch_up(&self, from: Place) -> Result<(Place, u64), AuditError> {
-        let mut place = from;
+        let mut place = from.clone();
         let cut = || AuditError::damaged(from.head.seq, "the log ends before it: it was cut");
         let mut file = match File::open(self.log_path()) {
             Ok(file) => file,
@@ -286,25 +274,20 @@ impl AuditLog {
             place.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
         }
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            place = self.step(place, &rest[..end])?;
+            self.step(&mut place, &rest[..end])?;
             rest = &rest[end + 1..];
         }
         Ok((place, rest.len() as u64))
     }
 
-    fn step(&self, place: Place, line: &[u8]) -> Result<Place, AuditError> {
+    fn step(&self, place: &mut Place, line: &[u8]) -> Result<(), AuditError> {
         let seq = place.head.seq + 1;
         let body = event::read(&self.keys, line).map_err(|what| AuditError::damaged(seq, what))?;
         if body.seq != seq || body.prev != hex::encode(place.head.hash) {
             return Err(AuditError::damaged(seq, "the line does not go on from the one before"));
         }
-        let length = line.len() as u64 + 1;
-        Ok(Place {
-            head: Head { seq, hash: event::hash(line) },
-            offset: place.offset + length,
-            length,
-            checkpoint: matches!(body.event, Event::Own(Own::Checkpoint { .. })),
-        })
+        place.advance(&body, line);
+        Ok(())
     }
 
     fn lock(&self) -> Result<File, AuditError> {

@@ -12,7 +12,9 @@
 //! The vault anchors the head, so that a log that was cut together with its head is noticed.
 
 mod event;
+mod head;
 mod log;
+mod state;
 mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use crate::{
 
 pub use event::{IntentFacts, Note, OutcomeFacts};
 pub use log::AuditLog;
+pub use state::{Announced, Change};
 pub use verify::{Filter, LastDenial, Report, events, last_denial, restart, verify};
 
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.

@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc, thread};
 use zeroize::Zeroizing;
 
 use super::{
-    AuditError, AuditKeys, AuditLog, Filter, Head, IntentFacts, Note, OutcomeFacts, events, last_denial,
-    restart, verify,
+    Announced, AuditError, AuditKeys, AuditLog, Change, Filter, Head, IntentFacts, Note, OutcomeFacts,
+    events, last_denial, restart, verify,
 };
 use crate::{name::RunId, policy::testing::allowed};
 
@@ -48,23 +48,26 @@ fn ended() -> OutcomeFacts {
 /// A log with one of each, and its head.
 fn filled(dir: &Path) -> Head {
     let log = open(dir, None).unwrap();
-    log.record(note("set")).unwrap();
-    let intent = log.record_intent(allowed("a/b"), RunId::random(), facts()).unwrap();
+    log.record(note("set"), None).unwrap();
+    let intent = log.record_intent(allowed("a/b"), RunId::random(), facts(), None).unwrap();
     assert!(intent.covers(&crate::name::SecretName::parse("a/b").unwrap()));
     assert!(!intent.covers(&crate::name::SecretName::parse("a/c").unwrap()));
     log.record_outcome(intent, ended()).unwrap();
-    log.record(Note::Denied {
-        principal: "token:x".into(),
-        scope: Some("deploy".into()),
-        code: "command_not_allowed".into(),
-        rule: None,
-        argv: vec!["env".into()],
-        secrets: vec!["a/b".into()],
-    })
+    log.record(
+        Note::Denied {
+            principal: "token:x".into(),
+            scope: Some("deploy".into()),
+            code: "command_not_allowed".into(),
+            rule: None,
+            argv: vec!["env".into()],
+            secrets: vec!["a/b".into()],
+        },
+        None,
+    )
     .unwrap();
     log.checkpoint().unwrap();
     log.checkpoint().unwrap();
-    log.record(note("rm")).unwrap();
+    log.record(note("rm"), None).unwrap();
     log.head()
 }
 
@@ -145,14 +148,14 @@ fn an_older_log_with_its_older_head_is_noticed_by_the_anchor() {
     filled(dir.path());
     let kept = ["log.jsonl", "head.json"].map(|name| (name, fs::read(dir.path().join(name)).unwrap()));
     let log = open(dir.path(), None).unwrap();
-    log.record(note("later")).unwrap();
+    log.record(note("later"), None).unwrap();
     let anchor = log.head();
     for (name, bytes) in kept {
         fs::write(dir.path().join(name), bytes).unwrap();
     }
     assert!(matches!(open(dir.path(), Some(anchor)), Err(AuditError::Damaged { .. })));
     let forked = open(dir.path(), None).unwrap();
-    forked.record(note("another history")).unwrap();
+    forked.record(note("another history"), None).unwrap();
     assert!(
         matches!(open(dir.path(), Some(anchor)), Err(AuditError::Damaged { .. })),
         "another event of that number"
@@ -169,7 +172,7 @@ fn a_line_that_was_never_finished_is_dropped_and_said() {
     torn.extend_from_slice(b"{\"seq\":7,\"ti");
     fs::write(&path, torn).unwrap();
     let log = open(dir.path(), Some(head)).unwrap();
-    log.record(note("after")).unwrap();
+    log.record(note("after"), None).unwrap();
     assert!(damage(dir.path(), Some(log.head())).is_empty());
     let dropped =
         events(dir.path(), &Filter { kind: Some("recovered".into()), ..Filter::default() }).unwrap();
@@ -181,11 +184,11 @@ fn a_line_beyond_the_head_is_taken_up() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     let head = fs::read(dir.path().join("head.json")).unwrap();
-    open(dir.path(), None).unwrap().record(note("written, and then the power failed")).unwrap();
+    open(dir.path(), None).unwrap().record(note("written, and then the power failed"), None).unwrap();
     fs::write(dir.path().join("head.json"), head).unwrap();
     let log = open(dir.path(), None).unwrap();
     assert_eq!(log.head().seq, 7);
-    log.record(note("after")).unwrap();
+    log.record(note("after"), None).unwrap();
     assert!(damage(dir.path(), Some(log.head())).is_empty());
 }
 
@@ -199,7 +202,7 @@ fn many_writers_make_one_chain() {
             scope.spawn(move || {
                 let log = open(&path, None).unwrap();
                 for m in 0..80 {
-                    log.record(note(&format!("{n}-{m}"))).unwrap();
+                    log.record(note(&format!("{n}-{m}")), None).unwrap();
                 }
             });
         }
@@ -212,11 +215,11 @@ fn many_writers_make_one_chain() {
 fn where_it_cannot_be_written_nothing_is_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), None).unwrap();
-    log.record(note("first")).unwrap();
+    log.record(note("first"), None).unwrap();
     let path = dir.path().join("log.jsonl");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(log.record_intent(allowed("a/b"), RunId::random(), facts()).is_err());
+    assert!(log.record_intent(allowed("a/b"), RunId::random(), facts(), None).is_err());
 }
 
 #[test]
@@ -237,4 +240,53 @@ fn other_keys_open_nothing() {
     filled(dir.path());
     let other = AuditKeys { mac: Zeroizing::new([9; 32]), sign: Zeroizing::new([2; 32]) };
     assert!(matches!(AuditLog::open(dir.path(), other, None), Err(AuditError::Damaged { .. })));
+}
+
+fn change(epoch: u64) -> Change {
+    Change { epoch, root: [u8::try_from(epoch).unwrap(); 32] }
+}
+
+#[test]
+fn an_announced_change_is_known_from_the_end_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), None).unwrap();
+    assert_eq!(log.last_change().unwrap(), None);
+    log.record(note("set"), Some(change(1))).unwrap();
+    let first = Announced { change: change(1), before: None, completed: false };
+    assert_eq!(log.last_change().unwrap(), Some(first));
+    log.record_changed(7).unwrap();
+    assert_eq!(log.last_change().unwrap(), Some(first), "the completion of another");
+    log.record_changed(1).unwrap();
+    log.record(note("between"), None).unwrap();
+    assert_eq!(log.last_change().unwrap(), Some(Announced { completed: true, ..first }));
+    log.record(note("rm"), Some(change(2))).unwrap();
+    log.record(note("rm_failed"), None).unwrap();
+    let intent = log.record_intent(allowed("a/b"), RunId::random(), facts(), Some(change(3))).unwrap();
+    log.record_outcome(intent, ended()).unwrap();
+    let third = Announced { change: change(3), before: Some(change(1)), completed: false };
+    assert_eq!(log.last_change().unwrap(), Some(third), "one that failed is none before");
+    assert_eq!(open(dir.path(), None).unwrap().last_change().unwrap(), Some(third), "by another process");
+    fs::remove_file(dir.path().join("head.json")).unwrap();
+    assert_eq!(open(dir.path(), None).unwrap().last_change().unwrap(), Some(third), "without head.json");
+    assert!(damage(dir.path(), Some(log.head())).is_empty());
+    let intents = events(dir.path(), &Filter { kind: Some("intent".into()), ..Filter::default() }).unwrap();
+    assert_eq!(intents[0]["change"], serde_json::json!({"epoch": 3, "root": "03".repeat(32)}));
+}
+
+#[test]
+fn the_first_versions_log_and_head_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in [
+        ("log.jsonl", &include_bytes!("../../tests/corpora/audit/first/log.jsonl")[..]),
+        ("head.json", &include_bytes!("../../tests/corpora/audit/first/head.json")[..]),
+    ] {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let log = open(dir.path(), None).unwrap();
+    assert_eq!(log.last_change().unwrap(), None);
+    log.record(note("after"), Some(change(9))).unwrap();
+    assert_eq!(log.last_change().unwrap().map(|last| last.change), Some(change(9)));
+    assert!(damage(dir.path(), Some(log.head())).is_empty());
+    let whole = fs::read(dir.path().join("log.jsonl")).unwrap();
+    assert!(whole.starts_with(include_bytes!("../../tests/corpora/audit/first/log.jsonl")));
 }

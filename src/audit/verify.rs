@@ -148,7 +148,8 @@ impl Walk<'_> {
                     self.report.damage.push(format!("line {number}: the checkpoint does not hold"));
                 }
             }
-            Event::Own(Own::Recovered { .. } | Own::Restarted { .. }) | Event::Note(_) => {}
+            Event::Own(Own::Changed { .. } | Own::Recovered { .. } | Own::Restarted { .. })
+            | Event::Note(_) => {}
         }
     }
 }

@@ -281,7 +281,8 @@ impl Admin {
             sandbox: Vec::new(),
             interpreters: Vec::new(),
         };
-        let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(audit_failure)?;
+        let intent =
+            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(audit_failure)?;
         let value = open.vault.reveal(name, &intent).map_err(vault_failure);
         let outcome = if value.is_ok() { "revealed" } else { "failed" };
         let facts = OutcomeFacts {
@@ -709,11 +710,11 @@ impl Admin {
             target: target.clone(),
             detail,
         };
-        open.audit.record(note(action, detail)).map_err(audit_failure)?;
+        open.audit.record(note(action, detail), None).map_err(audit_failure)?;
         let made = make(&mut open);
         if let Err(failure) = &made {
             let failed = format!("{action}_failed");
-            open.audit.record(note(&failed, Some(failure.message.clone()))).map_err(audit_failure)?;
+            open.audit.record(note(&failed, Some(failure.message.clone())), None).map_err(audit_failure)?;
         }
         anchor(open)?;
         if made.is_ok() && action != "restore" {

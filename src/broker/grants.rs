@@ -240,7 +240,7 @@ fn record(
         target: format!("{} {id}", session.scope),
         detail: Some(detail.to_owned()).filter(|detail| !detail.is_empty()),
     };
-    open.audit.record(note).map_err(refuse::from_audit)
+    open.audit.record(note, None).map_err(refuse::from_audit)
 }
 
 fn subject_of(session: &Session) -> String {

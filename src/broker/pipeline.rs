@@ -244,7 +244,8 @@ impl Broker {
         session.spend(&mut open.vault, now)?;
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
-        let intent = open.audit.record_intent(allowed, RunId::random(), facts).map_err(refuse::from_audit)?;
+        let intent =
+            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(refuse::from_audit)?;
         trace.allowed(intent.run_id(), run_terms(&intent));
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
@@ -404,7 +405,7 @@ impl Broker {
                 .map(Into::into)
                 .collect(),
         };
-        match open.audit.record(note) {
+        match open.audit.record(note, None) {
             Ok(()) => refusal,
             Err(error) => refuse::from_audit(error),
         }

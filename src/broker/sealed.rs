@@ -201,7 +201,7 @@ impl Broker {
             return Ok(());
         }
         let audit = Arc::clone(audit);
-        let written = blocking(move || notes.into_iter().try_for_each(|note| audit.record(note))).await;
+        let written = blocking(move || notes.into_iter().try_for_each(|note| audit.record(note, None))).await;
         self.anchor_soon();
         written.map_err(refuse::from_audit)
     }

@@ -56,7 +56,7 @@ fn reveal(dir: &Path, vault: &Vault, secret: &str) -> Result<Vec<u8>, VaultError
         interpreters: vec![],
     };
     let log = AuditLog::open(&dir.join("audit"), keys, None).unwrap();
-    let intent = log.record_intent(allowed(secret), RunId::random(), facts).unwrap();
+    let intent = log.record_intent(allowed(secret), RunId::random(), facts, None).unwrap();
     assert!(matches!(vault.reveal(&name("not/covered"), &intent), Err(VaultError::NotCovered(_))));
     vault.reveal(&name(secret), &intent).map(|value| value.expose_secret().to_vec())
 }

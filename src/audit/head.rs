@@ -1,0 +1,102 @@
+//! `head.json`: where the chain ends, so that nothing reads the whole log to go on from there.
+
+use std::{fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::{
+    AuditError, AuditKeys, Head,
+    event::{self, Body, Event, Own},
+    state::State,
+};
+
+/// The file's name.
+pub(super) const NAME: &str = "head.json";
+
+/// Where the chain ends.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub head: Head,
+    /// Offset behind the last line, its line feed included.
+    pub offset: u64,
+    /// Length of the last line, its line feed included.
+    pub length: u64,
+    /// Whether the last line is a checkpoint.
+    pub checkpoint: bool,
+    pub state: State,
+}
+
+/// The file. `state` is missing where the first version wrote it, whose MAC covers the rest alone.
+#[derive(Serialize, Deserialize)]
+struct HeadFile {
+    head: Head,
+    offset: u64,
+    length: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+    mac: String,
+}
+
+impl Place {
+    /// Before the first event.
+    pub(super) fn beginning() -> Self {
+        Self { head: Head::default(), offset: 0, length: 0, checkpoint: false, state: State::empty() }
+    }
+
+    /// Goes on by a line, given without its line feed.
+    pub(super) fn advance(&mut self, body: &Body, line: &[u8]) {
+        self.head = Head { seq: body.seq, hash: event::hash(line) };
+        self.length = line.len() as u64 + 1;
+        self.offset += self.length;
+        self.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
+        self.state.step(body);
+    }
+
+    /// Replaces the file.
+    pub(super) fn write(&self, dir: &Path, keys: &AuditKeys) -> io::Result<()> {
+        let mut file = HeadFile {
+            head: self.head,
+            offset: self.offset,
+            length: self.length,
+            state: Some(self.state.clone()),
+            mac: String::new(),
+        };
+        file.mac = mac(keys, &file);
+        let text = serde_json::to_vec(&file).expect("string keys only");
+        crate::store::files::write_private(&dir.join(NAME), &text)
+    }
+
+    /// The place that the file vouches for; the beginning where there is no such file.
+    pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Self, AuditError> {
+        let bytes = match fs::read(dir.join(NAME)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::beginning()),
+            Err(error) => return Err(AuditError::io("read its head", error)),
+        };
+        let mut file: HeadFile = serde_json::from_slice(&bytes)
+            .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
+        let said = std::mem::take(&mut file.mac);
+        if !bool::from(said.as_bytes().ct_eq(mac(keys, &file).as_bytes())) {
+            return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
+        }
+        Ok(Self {
+            head: file.head,
+            offset: file.offset,
+            length: file.length,
+            checkpoint: false,
+            state: file.state.unwrap_or_default(),
+        })
+    }
+}
+
+/// The MAC of a file whose own field for it is empty.
+fn mac(keys: &AuditKeys, file: &HeadFile) -> String {
+    let text = if file.state.is_none() {
+        let hash = hex::encode(file.head.hash);
+        format!("head\n{}\n{hash}\n{}\n{}", file.head.seq, file.offset, file.length)
+    } else {
+        format!("head 2\n{}", serde_json::to_string(file).expect("string keys only"))
+    };
+    hex::encode(event::mac(keys, text.as_bytes()))
+}
