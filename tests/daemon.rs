@@ -15,6 +15,8 @@ pub(crate) const DAEMON: bool = true;
 mod attacks;
 #[path = "it/backups.rs"]
 mod backups;
+#[path = "it/cancel.rs"]
+mod cancel;
 #[path = "it/contained.rs"]
 mod contained;
 #[path = "it/hosted.rs"]

@@ -29,7 +29,7 @@ use crate::{
     name::{EnvName, RunId, SecretName},
     policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Request, RunTerms, Terms},
     redact::{Counts, NeedleSet, Needles},
-    run::{self, Ending, Launch, Piece, Plan, Process, RunOutput, Sandbox},
+    run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
     vault::Vault,
 };
@@ -102,7 +102,8 @@ impl Broker {
 
     /// Runs a command on the caller's own standard streams, for people and in front of other servers.
     /// It starts in the caller's directory `near`, where the policy lets runs start there. A program that is
-    /// given no secret itself may be an agent: `hand` names the session that is for it.
+    /// given no secret itself may be an agent: `hand` names the session that is for it. A signal that comes before
+    /// the program is there ends the run, which then never was one.
     ///
     /// # Errors
     /// A refusal.
@@ -115,7 +116,18 @@ impl Broker {
     ) -> Result<Ending, Refused> {
         let broker = Arc::clone(self);
         let caller = caller.clone();
-        let admitted = blocking(move || broker.admit(&caller, &params, Some(near))).await?;
+        let mut signals = run::Signals::take()
+            .map_err(|error| self.refused(refuse::from_run(RunError::io("take signals", error))))?;
+        let cancel = CancellationToken::new();
+        let cancelled = cancel.clone();
+        let admitting = blocking(move || broker.admit(&caller, &params, Some(near), &cancelled));
+        let admitted = match signals.beside(&cancel, admitting).await {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                let signal = signals.ended_by().map(|number| Ending::Signaled(number.into()));
+                return signal.ok_or(refused);
+            }
+        };
         let Admitted { intent, mut launch, needles, egress, audit, mut trace, _place } = admitted;
         let audit = Arc::new(audit);
         let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
@@ -125,7 +137,8 @@ impl Broker {
         }
         let started = Instant::now();
         let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
-        let done = run::pass_through(launch, needles.clone(), listening).instrument(trace.span()).await;
+        let done = run::pass_through(launch, needles.clone(), listening, signals);
+        let done = done.instrument(trace.span()).await;
         let requests = proxy.end().await;
         let facts = match &done {
             Ok(passed) => OutcomeFacts {
@@ -148,7 +161,8 @@ impl Broker {
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(&self);
-        let admitted = blocking(move || broker.admit(&caller, &params, None)).await?;
+        let cancelled = cancel.clone();
+        let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await?;
         let Admitted { intent, launch, needles, egress, audit, mut trace, _place } = admitted;
         let audit = Arc::new(audit);
         let placeholders = egress.as_ref().map_or_else(Vec::new, Egress::needles);
@@ -192,13 +206,25 @@ impl Broker {
         Ok(())
     }
 
-    fn admit(&self, caller: &Caller, params: &RunParams, near: Option<PathBuf>) -> Result<Admitted, Refused> {
+    fn admit(
+        &self,
+        caller: &Caller,
+        params: &RunParams,
+        near: Option<PathBuf>,
+        cancel: &CancellationToken,
+    ) -> Result<Admitted, Refused> {
         let mut trace = Trace::begin();
         let mut open = self.open().map_err(|refusal| {
             trace.refused(&refusal);
             self.refused(refusal)
         })?;
         trace.step(Step::Open);
+        // The vault may have taken a while: from here on there is nothing to wait for.
+        if cancel.is_cancelled() {
+            let refusal = Refusal::cancelled();
+            trace.refused(&refusal);
+            return Err(self.refused(refusal));
+        }
         let mut who = Who::default();
         let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
         match admitted {
@@ -583,6 +609,10 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
 /// A token that is cancelled when either is.
 fn either(one: CancellationToken, other: CancellationToken) -> CancellationToken {
     let both = one.child_token();
+    if other.is_cancelled() {
+        both.cancel();
+        return both;
+    }
     let watched = both.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -79,4 +79,9 @@ impl Refusal {
             operator_command: None,
         }
     }
+    /// The caller took its call back before anything was decided: nothing of it is on record.
+    pub fn cancelled() -> Self {
+        let message = "the call was cancelled before anything was started";
+        Self::new(Code::Busy, message, "call again, if it is still wanted")
+    }
 }

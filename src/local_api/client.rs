@@ -198,14 +198,10 @@ impl Client {
         loop {
             let next = tokio::select! {
                 next = connection::line(&mut body, &mut held) => next,
-                () = cancel.cancelled(), if !told => {
+                () = either(&cancel, &self.closing), if !told => {
                     told = true;
-                    self.cancel(&call.call).await;
-                    continue;
-                }
-                () = self.closing.cancelled(), if !told => {
-                    told = true;
-                    self.cancel(&call.call).await;
+                    // Where that can't be said, the connection's end says it.
+                    self.cancel(&call.call).await.map_err(|error| refusal(&error))?;
                     continue;
                 }
             };
@@ -228,15 +224,16 @@ impl Client {
         }
     }
 
-    /// Where this can't be said, the connection's end says it.
-    async fn cancel(&self, call: &str) {
-        let told = async {
-            let mut connection = Connection::open(&self.socket).await?;
-            connection.post("/v1/cancel", &Cancel { call: call.to_owned() }, None).await
-        };
-        if let Err(error) = told.await {
-            tracing::debug!(%error, "a run could not be cancelled");
-        }
+    async fn cancel(&self, call: &str) -> Result<(), LocalError> {
+        let mut connection = Connection::open(&self.socket).await?;
+        connection.post("/v1/cancel", &Cancel { call: call.to_owned() }, None).await.map(drop)
+    }
+}
+
+async fn either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
     }
 }
 
@@ -268,6 +265,8 @@ impl Service for Client {
     ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
         Box::pin(self.running.track_future(async move {
             match self.connect().await {
+                // Starting a daemon takes a while.
+                Ok(_) if cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
                 Ok(Some(connection)) => {
                     let done = self.run(connection, caller, params, progress, cancel).await;
                     done.map(masked).map_err(refused)

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal},
     os::fd::{AsFd, OwnedFd},
+    pin::pin,
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Ending, FileHit, Launch, OnListening, RunError,
@@ -30,7 +32,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Runs a program on the caller's own standard streams, redacting both outputs as they come (held
 /// bytes are flushed at a line feed and after 20 ms of silence), without timeout or limit, passing
-/// signals on.
+/// signals on. Where one came before, the program never runs.
 ///
 /// # Errors
 /// [`RunError`]: then nothing was started.
@@ -38,16 +40,19 @@ pub async fn pass_through(
     launch: Launch,
     needles: NeedleSet,
     listening: Option<OnListening>,
+    mut signals: Signals,
 ) -> Result<Passed, RunError> {
-    // At a terminal the program shares its foreground, or it could not read from it; the terminal then
-    // signals it by itself.
-    let at_terminal = io::stdin().is_terminal();
-    let session = if at_terminal { Session::Shared } else { Session::Own };
+    let session = match signals.source {
+        Source::Terminal => Session::Shared,
+        Source::Processes => Session::Own,
+    };
     let stage = Stage::build(&launch, session)?;
     let stdin: OwnedFd = io::stdin().as_fd().try_clone_to_owned().map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
-    let mut signals = signals(at_terminal).map_err(setup)?;
+    if let Some(number) = signals.ended_by() {
+        return Ok(Passed::never(number));
+    }
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let out = tokio::spawn(copy(out, tokio::io::stdout(), needles.redactor()));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), needles.redactor()));
@@ -57,7 +62,7 @@ pub async fn pass_through(
         }
         tokio::select! {
             report = report(supervised.socket()) => break report,
-            Some(number) = signals.recv() => supervised.order(Order::Signal(number)).await,
+            number = signals.to_pass() => supervised.order(Order::Signal(number)).await,
         }
     };
     let (report, _) = supervised.reap(report, Forced::No).await;
@@ -81,6 +86,13 @@ pub struct Passed {
     pub counts: Counts,
     /// Files that it wrote and that hold a secret.
     pub file_hits: Vec<FileHit>,
+}
+
+impl Passed {
+    /// A run that a signal ended before there was anything of it.
+    fn never(number: u8) -> Self {
+        Self { ending: Ending::Signaled(number.into()), counts: Counts::default(), file_hits: Vec::new() }
+    }
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.
@@ -130,29 +142,90 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), safe: &mut Vec<u8>) -> io::Re
     to.flush().await
 }
 
-/// Signals that are passed on: at a terminal, those that it does not send to the program by itself.
-fn signals(at_terminal: bool) -> io::Result<mpsc::Receiver<u8>> {
-    const ALWAYS: [i32; 4] = [1, 10, 12, 15];
-    const FROM_TERMINALS: [i32; 3] = [2, 3, 28];
-    let (send, receive) = mpsc::channel(16);
-    let listen = |number: i32, pass: bool| -> io::Result<()> {
-        let mut stream = signal(SignalKind::from_raw(number))?;
-        let send = send.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() {
-                let number = u8::try_from(number).unwrap_or_default();
-                if pass && send.send(number).await.is_err() {
-                    return;
+/// Where signals come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The program shares its foreground, or it could not read from it: the terminal signals both.
+    Terminal,
+    Processes,
+}
+
+/// Signals to this process: for the program, once there is one, and the end of the run before.
+pub struct Signals {
+    source: Source,
+    received: mpsc::Receiver<u8>,
+    ended_by: Option<u8>,
+}
+
+/// Those that a terminal sends to the program by itself.
+const FROM_TERMINALS: [i32; 3] = [2, 3, WINDOW];
+const FROM_PROCESSES: [i32; 4] = [1, 10, 12, 15];
+/// The window's size has changed: the only one of them that ends nobody.
+const WINDOW: i32 = 28;
+
+impl Signals {
+    /// From here on signals do nothing else to this process.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn take() -> io::Result<Self> {
+        let source = if io::stdin().is_terminal() { Source::Terminal } else { Source::Processes };
+        let (send, received) = mpsc::channel(16);
+        for number in FROM_PROCESSES.into_iter().chain(FROM_TERMINALS) {
+            let (mut stream, send) = (signal(SignalKind::from_raw(number))?, send.clone());
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    if send.send(u8::try_from(number).unwrap_or_default()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Self { source, received, ended_by: None })
+    }
+
+    /// The signal that came before there was a program, and ends the run.
+    pub fn ended_by(&mut self) -> Option<u8> {
+        while let Ok(number) = self.received.try_recv() {
+            self.came(number);
+        }
+        self.ended_by
+    }
+
+    /// Waits for what comes before the program; a signal that comes meanwhile cancels it.
+    pub async fn beside<T>(&mut self, cancel: &CancellationToken, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                Some(number) = self.received.recv() => {
+                    self.came(number);
+                    if self.ended_by.is_some() {
+                        cancel.cancel();
+                    }
                 }
             }
-        });
-        Ok(())
-    };
-    for number in ALWAYS {
-        listen(number, true)?;
+        }
     }
-    for number in FROM_TERMINALS {
-        listen(number, !at_terminal)?;
+
+    fn came(&mut self, number: u8) {
+        if i32::from(number) != WINDOW {
+            self.ended_by.get_or_insert(number);
+        }
     }
-    Ok(receive)
+
+    /// The next signal that the program has not got by itself.
+    async fn to_pass(&mut self) -> u8 {
+        loop {
+            match self.received.recv().await {
+                Some(number) if !self.has_it(number) => return number,
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn has_it(&self, number: u8) -> bool {
+        self.source == Source::Terminal && FROM_TERMINALS.contains(&number.into())
+    }
 }

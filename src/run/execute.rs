@@ -38,7 +38,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const END_WITHIN: Duration = Duration::from_secs(30);
 const CHUNK: usize = 64 * 1024;
 
-/// Runs a program to its end.
+/// Runs a program to its end. Where `cancel` is cancelled already, or before the program is let through, it never
+/// runs.
 ///
 /// # Errors
 /// [`RunError`]: then nothing was started.
@@ -54,6 +55,9 @@ pub async fn execute(
     let (stdin, feeder) = input(launch.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
+    if cancel.is_cancelled() {
+        return Ok(never_ran(&needles, started));
+    }
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
@@ -81,6 +85,20 @@ pub async fn execute(
         setup,
         duration: started.elapsed(),
     })
+}
+
+/// What came of a run that was cancelled before anybody was told to start it.
+fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
+    let nothing = || Stream { text: needles.text(""), truncated: false };
+    RunOutput {
+        ending: Ending::Cancelled,
+        stdout: nothing(),
+        stderr: nothing(),
+        counts: Counts::default(),
+        file_hits: Vec::new(),
+        setup: Duration::ZERO,
+        duration: started.elapsed(),
+    }
 }
 
 /// Searches what the run wrote, off the tasks that serve.
@@ -115,15 +133,16 @@ pub(super) enum Forced {
     Cancelled,
 }
 
+/// What a run came to. One that ended by itself did so whatever was wanted of it meanwhile.
 pub(super) fn ending(report: Option<Report>, forced: Forced) -> Ending {
-    match (forced, report) {
-        (_, Some(Report::Failed(_) | Report::NotContained(_))) => Ending::FailedToStart,
-        (Forced::TimedOut, _) => Ending::TimedOut,
-        (Forced::Cancelled, _) => Ending::Cancelled,
-        (Forced::No, Some(Report::Exited(code))) => Ending::Exited(code),
-        (Forced::No, Some(Report::Signaled(signal))) => Ending::Signaled(signal),
+    match (report, forced) {
+        (Some(Report::Failed(_) | Report::NotContained(_)), _) => Ending::FailedToStart,
+        (Some(Report::Exited(code)), _) => Ending::Exited(code),
+        (Some(Report::Signaled(signal)), _) => Ending::Signaled(signal),
+        (_, Forced::TimedOut) => Ending::TimedOut,
+        (_, Forced::Cancelled) | (Some(Report::Ended | Report::NeverRan), Forced::No) => Ending::Cancelled,
         // The program killed its supervisor: it is taken to have killed itself.
-        (Forced::No, None) => Ending::Signaled(9),
+        (None, Forced::No) => Ending::Signaled(9),
     }
 }
 
@@ -364,4 +383,31 @@ impl Reader {
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_came_to_what_its_program_did() {
+        use Forced::{Cancelled, No, TimedOut};
+        let table = [
+            (Some(Report::Exited(0)), No, Ending::Exited(0)),
+            // It ended while it was about to be told to.
+            (Some(Report::Exited(0)), Cancelled, Ending::Exited(0)),
+            (Some(Report::Signaled(11)), TimedOut, Ending::Signaled(11)),
+            (Some(Report::Ended), Cancelled, Ending::Cancelled),
+            (Some(Report::Ended), TimedOut, Ending::TimedOut),
+            (Some(Report::NeverRan), Cancelled, Ending::Cancelled),
+            (Some(Report::NeverRan), TimedOut, Ending::TimedOut),
+            (Some(Report::Failed(2)), Cancelled, Ending::FailedToStart),
+            (Some(Report::NotContained(1)), TimedOut, Ending::FailedToStart),
+            (None, Cancelled, Ending::Cancelled),
+            (None, No, Ending::Signaled(9)),
+        ];
+        for (report, forced, expected) in table {
+            assert_eq!(ending(report, forced), expected, "{report:?} {forced:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod attached;
 mod digest;
 mod discard;
 mod execute;
+mod gate;
 mod harden;
 mod process;
 mod program;
@@ -19,6 +20,7 @@ mod supervisor;
 mod supervisors;
 mod tree;
 mod user;
+mod watch;
 mod wire;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
@@ -30,7 +32,7 @@ use crate::{
     value::SecretValue,
 };
 
-pub use attached::{Passed, pass_through};
+pub use attached::{Passed, Signals, pass_through};
 pub use digest::{digest_program, program_chain};
 pub use execute::execute;
 pub use harden::{
@@ -219,7 +221,8 @@ pub enum RunError {
 }
 
 impl RunError {
-    fn io(what: &str, source: std::io::Error) -> Self {
+    /// A step of setting a run up that failed.
+    pub(crate) fn io(what: &str, source: std::io::Error) -> Self {
         Self::Io { what: what.to_owned(), source }
     }
 }

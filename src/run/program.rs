@@ -13,6 +13,7 @@ use std::{
 use rustix::process::Pid;
 
 use super::{
+    gate::{Gate, Waiting},
     sandbox::Containment,
     wire::{self, Report, Spec},
 };
@@ -23,26 +24,43 @@ pub(super) struct Program<'a> {
     pub streams: [OwnedFd; 3],
 }
 
-/// Starts a program. To be called by a process with one thread.
+/// A process that is to become a program.
+pub(super) struct Forked {
+    pub pid: Pid,
+    said: io::PipeReader,
+}
+
+impl Forked {
+    /// Why it never became the program; nothing where it did, or where it was ended on the way. Waits until that
+    /// is certain.
+    pub(super) fn failure(&mut self) -> Option<Report> {
+        let mut bytes = [0; 5];
+        // The pipe is closed by becoming the program.
+        self.said.read_exact(&mut bytes).ok().map(|()| Report::decode(bytes))
+    }
+}
+
+/// Forks a program-to-be, which waits at its gate. To be called by a process with one thread. The other side of
+/// the gate must not be open in what waits: it would not see it closed.
 ///
 /// # Errors
-/// [`Report::NotContained`] or [`Report::Failed`]: then nothing runs.
-pub(super) fn start_program(program: Program<'_>, contained: Option<&Containment>) -> Result<Pid, Report> {
+/// [`Report::Failed`]: then nothing runs.
+pub(super) fn fork_program(
+    program: Program<'_>,
+    contained: Option<&Containment>,
+    waiting: Waiting,
+    other_side: Option<Gate>,
+) -> Result<(Forked, Option<Gate>), Report> {
     let failed = |error: io::Error| Report::Failed(error.raw_os_error().unwrap_or_default());
-    let (mut said, mut say) = io::pipe().map_err(failed)?;
+    let (said, mut say) = io::pipe().map_err(failed)?;
     match fork::fork().map_err(failed)? {
         fork::Fork::Parent(pid) => {
-            drop((say, program));
-            let mut bytes = [0; 5];
-            match said.read_exact(&mut bytes) {
-                Ok(()) => Err(Report::decode(bytes)),
-                // The pipe was closed by becoming the program.
-                Err(_) => Pid::from_raw(pid).ok_or(Report::Failed(0)),
-            }
+            let pid = Pid::from_raw(pid).ok_or(Report::Failed(0))?;
+            Ok((Forked { pid, said }, other_side))
         }
         fork::Fork::Child => {
-            drop(said);
-            let report = become_program(program, contained);
+            drop((said, other_side));
+            let report = become_program(program, contained, waiting);
             // Whoever forked is gone where this fails, and this process goes with it.
             let _ = say.write_all(&report.encode());
             std::process::exit(127);
@@ -51,8 +69,12 @@ pub(super) fn start_program(program: Program<'_>, contained: Option<&Containment
 }
 
 /// Never returns where all goes well.
-fn become_program(program: Program<'_>, contained: Option<&Containment>) -> Report {
+fn become_program(program: Program<'_>, contained: Option<&Containment>, mut waiting: Waiting) -> Report {
     let failed = |error: &io::Error| Report::Failed(error.raw_os_error().unwrap_or_default());
+    // Before the filters: they may let no descriptor be sent.
+    if let Err(error) = waiting.stand() {
+        return failed(&error);
+    }
     let [stdin, stdout, stderr] = program.streams;
     let joined = rustix::stdio::dup2_stdin(&stdin)
         .and_then(|()| rustix::stdio::dup2_stdout(&stdout))
@@ -71,6 +93,10 @@ fn become_program(program: Program<'_>, contained: Option<&Containment>) -> Repo
     #[cfg(target_os = "macos")]
     if let Some(contained) = contained {
         super::sandbox::macos::wrap(&mut command, contained);
+    }
+    // Last of all: between this and the program there is nothing that takes time.
+    if waiting.pass().is_err() {
+        return Report::NeverRan;
     }
     failed(&command.exec())
 }

@@ -5,38 +5,26 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Read, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    io::{self, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
-
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, WaitOptions, kill_process, wait},
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 #[cfg(target_os = "linux")]
-use super::sandbox::{Init, start_init};
+use super::sandbox::start_init;
 use super::{
     RunAs,
     discard::discard,
-    program::{Program, start_program},
+    gate::{Defaults, gate},
+    program::{Program, fork_program},
     sandbox::Shape,
     tree,
-    wire::{self, Order, Report, Session},
+    watch::{Started, Watch},
+    wire::{self, Report, Session},
 };
 use crate::policy::Network;
-
-/// How often the program's end is looked for where the kernel doesn't tell.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How often what fell to this process is reaped.
-const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// What this binary is started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,7 +123,7 @@ fn rehearse() -> io::Result<()> {
 fn try_supervise(role: Role) -> io::Result<()> {
     close_inherited();
     let entered = enter_namespace(role);
-    harden()?;
+    let signals = harden()?;
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (streams, spec) = wire::receive(&mut socket)?;
     if spec.session == Session::Own {
@@ -146,11 +134,13 @@ fn try_supervise(role: Role) -> io::Result<()> {
     }
     let scratch = spec.scratch.clone();
     let program = Program { spec: &spec, streams };
-    let started = entered.map_err(Report::NotContained).and_then(|()| Started::start(program, role, &socket));
+    let started =
+        entered.map_err(Report::NotContained).and_then(|()| start(program, role, &socket, &signals.defaults));
+    let terminal = (spec.session == Session::Shared).then_some(signals.of_terminal);
     let report = match started {
         Ok(started) => {
             drop(spec);
-            started.watch(&mut socket)?
+            Watch { started, orders: &socket, terminal }.until_its_end()?
         }
         Err(report) => report,
     };
@@ -175,70 +165,74 @@ fn enter_namespace(role: Role) -> Result<(), i32> {
     Ok(())
 }
 
-/// What was started: a program, or the process 1 that has it.
-struct Started {
-    pid: Pid,
-    #[cfg(target_os = "linux")]
-    init: Option<Init>,
+/// Starts the program, or the process 1 that will; it waits at its gate.
+#[cfg(target_os = "linux")]
+fn start(
+    program: Program<'_>,
+    role: Role,
+    call: &UnixStream,
+    defaults: &Defaults,
+) -> Result<Started, Report> {
+    let contained = program.spec.contain.as_ref();
+    let meant = contained.map(|contained| Role::of(contained.shape, contained.network));
+    if meant.is_some_and(|meant| meant != role) {
+        let error = io::ErrorKind::InvalidInput.into();
+        return Err(Report::NotContained(super::sandbox::Step::Network.failed(&error)));
+    }
+    match contained.filter(|_| role.has_namespaces()) {
+        Some(contained) => {
+            start_init(contained, program, call, defaults).map(Started::Init).map_err(Report::NotContained)
+        }
+        None => start_here(program, defaults),
+    }
 }
 
-impl Started {
-    #[cfg(target_os = "linux")]
-    fn start(program: Program<'_>, role: Role, call: &UnixStream) -> Result<Self, Report> {
-        let meant =
-            program.spec.contain.as_ref().map(|contained| Role::of(contained.shape, contained.network));
-        if meant.is_some_and(|meant| meant != role) {
-            let error = io::ErrorKind::InvalidInput.into();
-            return Err(Report::NotContained(super::sandbox::Step::Network.failed(&error)));
-        }
-        match &program.spec.contain {
-            Some(contained) if role.has_namespaces() => {
-                let init = start_init(contained, program, call).map_err(Report::NotContained)?;
-                Ok(Self { pid: init.pid, init: Some(init) })
-            }
-            contained => {
-                let contained = contained.as_ref();
-                Ok(Self { pid: start_program(program, contained)?, init: None })
-            }
-        }
-    }
+#[cfg(not(target_os = "linux"))]
+fn start(program: Program<'_>, _: Role, _: &UnixStream, defaults: &Defaults) -> Result<Started, Report> {
+    start_here(program, defaults)
+}
 
-    #[cfg(not(target_os = "linux"))]
-    fn start(program: Program<'_>, _: Role, _: &UnixStream) -> Result<Self, Report> {
-        let contained = program.spec.contain.as_ref();
-        Ok(Self { pid: start_program(program, contained)? })
-    }
-
-    /// Waits for the end. Process 1 says how its program ended; one that was killed took it along.
-    fn watch(self, socket: &mut UnixStream) -> io::Result<Report> {
-        let ended = watch(socket, self.pid)?;
-        #[cfg(target_os = "linux")]
-        if let Some(init) = self.init {
-            return Ok(init.report().unwrap_or(Report::Signaled(9)));
-        }
-        Ok(ended)
-    }
+fn start_here(program: Program<'_>, defaults: &Defaults) -> Result<Started, Report> {
+    let failed = |error: io::Error| Report::Failed(error.raw_os_error().unwrap_or_default());
+    let (ours, waiting) = gate(defaults).map_err(failed)?;
+    let contained = program.spec.contain.as_ref();
+    let (forked, ours) = fork_program(program, contained, waiting, Some(ours))?;
+    ours.map(|gate| Started::Program(forked, gate)).ok_or(Report::Failed(0))
 }
 
 /// Before any value is here: descriptors that a client left open are closed, the program can't read this
 /// process, orphans fall to it, and signals of a terminal are the program's.
-fn harden() -> io::Result<()> {
+fn harden() -> io::Result<Signals> {
     super::harden::keep_private()?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     take_signals()
 }
 
+/// What signals do to this process, and to what it forks.
+struct Signals {
+    /// Whether they do what they do by default: in a process that is about to become a program.
+    defaults: Defaults,
+    /// The last that a terminal sent.
+    of_terminal: Arc<AtomicUsize>,
+}
+
 /// Signals of a terminal, or of whoever means the program, don't end this process. They are caught, not
 /// blocked or ignored: a program inherits both of these, and would not end when it is asked to.
-fn take_signals() -> io::Result<()> {
-    use signal_hook::consts::{
-        SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+fn take_signals() -> io::Result<Signals> {
+    use signal_hook::{
+        consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2},
+        flag,
     };
+    let signals = Signals { defaults: Defaults::default(), of_terminal: Arc::default() };
     for signal in [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::default())?;
+        flag::register_conditional_default(signal, Arc::clone(&signals.defaults))?;
     }
-    Ok(())
+    for signal in [SIGHUP, SIGINT, SIGQUIT] {
+        let number = usize::try_from(signal).unwrap_or_default();
+        flag::register_usize(signal, Arc::clone(&signals.of_terminal), number)?;
+    }
+    Ok(signals)
 }
 
 fn close_inherited() {
@@ -248,88 +242,5 @@ fn close_inherited() {
     for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
         // The one of the listing itself is closed already.
         let _ = nix::unistd::close(descriptor);
-    }
-}
-
-/// Waits for the program's end, doing what it is told meanwhile. When whoever started the run is gone,
-/// the tree is ended.
-fn watch(socket: &UnixStream, program: Pid) -> io::Result<Report> {
-    let ending = Ending::of(program);
-    let mut orders = Some(socket.try_clone()?);
-    loop {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid == program {
-                return Ok(Report::of(status));
-            }
-        }
-        if !ending.or_readable(orders.as_ref())? {
-            continue;
-        }
-        if let Some(waiting) = &mut orders {
-            let mut bytes = [0; 2];
-            let order = waiting.read_exact(&mut bytes).map_or(Order::Kill, |()| Order::decode(bytes));
-            obey(order, program);
-            if order == Order::Kill {
-                orders = None;
-            }
-        }
-    }
-}
-
-/// What tells of a program's end: a descriptor of it (pidfd_open(2)), or the clock where there is none.
-struct Ending {
-    #[cfg(target_os = "linux")]
-    descriptor: Option<OwnedFd>,
-}
-
-impl Ending {
-    fn of(program: Pid) -> Self {
-        #[cfg(target_os = "linux")]
-        {
-            let flags = rustix::process::PidfdFlags::empty();
-            Self { descriptor: rustix::process::pidfd_open(program, flags).ok() }
-        }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = program;
-            Self {}
-        }
-    }
-
-    fn descriptor(&self) -> Option<&OwnedFd> {
-        #[cfg(target_os = "linux")]
-        return self.descriptor.as_ref();
-        #[cfg(not(target_os = "linux"))]
-        return None;
-    }
-
-    /// Waits until the program may have ended, or the socket is readable; whether it is the socket.
-    fn or_readable(&self, socket: Option<&UnixStream>) -> io::Result<bool> {
-        let within = if self.descriptor().is_some() { REAP_EVERY } else { LOOK_EVERY };
-        let mut waited: Vec<PollFd<'_>> = Vec::with_capacity(2);
-        waited.extend(socket.map(|socket| PollFd::new(socket, PollFlags::IN)));
-        waited.extend(self.descriptor().map(|ending| PollFd::new(ending, PollFlags::IN)));
-        let timeout = Timespec::try_from(within).map_err(io::Error::other)?;
-        match poll(&mut waited, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(socket.is_some() && !waited[0].revents().is_empty())
-    }
-}
-
-fn obey(order: Order, program: Pid) {
-    match order {
-        Order::Terminate => tree::signal_all(Signal::TERM),
-        Order::Kill => {
-            tree::signal_all(Signal::STOP);
-            tree::signal_all(Signal::KILL);
-        }
-        Order::Signal(number) => {
-            if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
-                // A program that has ended meanwhile needs no signal.
-                let _ = kill_process(program, signal);
-            }
-        }
     }
 }

@@ -67,8 +67,14 @@ pub(super) enum Order {
 /// What a supervisor tells its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Report {
+    /// By itself, with this code.
     Exited(i32),
+    /// By itself, or by a signal of somebody else's.
     Signaled(i32),
+    /// After it was told to.
+    Ended,
+    /// It was told to before the program was there: that never ran.
+    NeverRan,
     /// It never ran; with the number of the operating system's error.
     Failed(i32),
     /// It was not started, as it could not be contained; with the step that failed.
@@ -98,6 +104,8 @@ impl Report {
         let (tag, number) = match self {
             Self::Exited(code) => (b'E', code),
             Self::Signaled(signal) => (b'S', signal),
+            Self::Ended => (b'T', 0),
+            Self::NeverRan => (b'N', 0),
             Self::Failed(errno) => (b'F', errno),
             Self::NotContained(step) => (b'C', step),
         };
@@ -111,6 +119,8 @@ impl Report {
             b'E' => Self::Exited(number),
             b'S' => Self::Signaled(number),
             b'C' => Self::NotContained(number),
+            b'T' => Self::Ended,
+            b'N' => Self::NeverRan,
             _ => Self::Failed(number),
         }
     }
@@ -153,13 +163,18 @@ const LISTENING: u8 = b'L';
 
 /// Hands listening sockets to whoever started the run, before the program starts.
 pub(super) fn hand_over(socket: &UnixStream, descriptors: &[OwnedFd]) -> io::Result<()> {
+    send_with(socket, &[LISTENING], descriptors)
+}
+
+/// Sends a few bytes, and descriptors with them.
+pub(super) fn send_with(socket: &UnixStream, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
     let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+    if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(&[LISTENING])], &mut control, SendFlags::empty())?;
+    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::empty())?;
     Ok(())
 }
 
@@ -185,7 +200,7 @@ pub(super) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
 }
 
 /// Reads these bytes whole, and the descriptors that come with them.
-fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
+pub(super) fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;

@@ -14,6 +14,7 @@ pub(crate) const DAEMON: bool = false;
 mod arrows;
 mod attacks;
 mod backups;
+mod cancel;
 mod contained;
 mod damage;
 mod durability;

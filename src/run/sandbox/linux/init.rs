@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
 };
 
@@ -18,7 +21,8 @@ use crate::{
     policy::Network,
     run::{
         SUPERVISE,
-        program::{Program, start_program},
+        gate::{Defaults, Gate, Waiting, gate},
+        program::{Program, fork_program},
         stage::DIRS,
         supervisor::Role,
         wire::{self, Report, Session, Spec},
@@ -29,14 +33,21 @@ use crate::{
 pub(in crate::run) struct Init {
     /// Its number here.
     pub pid: Pid,
+    /// Where its program waits.
+    pub gate: Gate,
     said: io::PipeReader,
 }
 
 impl Init {
     /// What it said before it ended; nothing where it was killed.
-    pub(in crate::run) fn report(mut self) -> Option<Report> {
+    pub(in crate::run) fn report(&mut self) -> Option<Report> {
         let mut bytes = [0; 5];
         self.said.read_exact(&mut bytes).ok().map(|()| Report::decode(bytes))
+    }
+
+    /// Readable once its program has ended.
+    pub(in crate::run) fn said(&self) -> BorrowedFd<'_> {
+        self.said.as_fd()
     }
 }
 
@@ -45,22 +56,29 @@ pub(in crate::run) fn start_init(
     contained: &Containment,
     program: Program<'_>,
     call: &UnixStream,
+    defaults: &Defaults,
 ) -> Result<Init, i32> {
-    start(contained, program, call).map_err(|Failed(number)| number)
+    start(contained, program, call, defaults).map_err(|Failed(number)| number)
 }
 
-fn start(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Result<Init, Failed> {
+fn start(
+    contained: &Containment,
+    program: Program<'_>,
+    call: &UnixStream,
+    defaults: &Defaults,
+) -> Result<Init, Failed> {
     next_child_is_init().at(Step::Namespaces)?;
+    let (gate, waiting) = gate(defaults).at(Step::Fork)?;
     let (said, mut say) = io::pipe().at(Step::Fork)?;
     match fork::fork().at(Step::Fork)? {
         fork::Fork::Parent(pid) => {
             let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData).at(Step::Fork)?;
-            Ok(Init { pid, said })
+            Ok(Init { pid, gate, said })
         }
         fork::Fork::Child => {
-            drop(said);
-            let report =
-                live(contained, program, call).unwrap_or_else(|Failed(number)| Report::NotContained(number));
+            drop((said, gate));
+            let report = live(contained, program, call, waiting)
+                .unwrap_or_else(|Failed(number)| Report::NotContained(number));
             // A supervisor that is gone has nobody to tell.
             let _ = say.write_all(&report.encode());
             std::process::exit(0);
@@ -69,7 +87,12 @@ fn start(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Re
 }
 
 /// The life of process 1. It ends with the program, or with its supervisor.
-fn live(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Result<Report, Failed> {
+fn live(
+    contained: &Containment,
+    program: Program<'_>,
+    call: &UnixStream,
+    waiting: Waiting,
+) -> Result<Report, Failed> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Fork)?;
     leave_the_rest().at(Step::Namespaces)?;
     if !contained.listen.is_empty() {
@@ -79,7 +102,10 @@ fn live(contained: &Containment, program: Program<'_>, call: &UnixStream) -> Res
     }
     let scratch = contained.root.parent().unwrap_or(Path::new("/"));
     mounts::enter(contained, scratch)?;
-    Ok(start_program(program, Some(contained)).map_or_else(|report| report, reap_until))
+    match fork_program(program, Some(contained), waiting, None) {
+        Ok((mut forked, _)) => Ok(forked.failure().unwrap_or_else(|| reap_until(forked.pid))),
+        Err(report) => Ok(report),
+    }
 }
 
 /// Reaps whatever ends, until it is the program.
@@ -109,7 +135,8 @@ pub(in crate::run) fn rehearse_namespaces() -> Result<(), String> {
         return Err("/dev/null can't be opened".to_owned());
     };
     let program = Program { spec: &spec, streams: [stdin, stdout, stderr] };
-    let init = start_init(contained, program, &call).map_err(described)?;
+    let mut init = start_init(contained, program, &call, &Defaults::default()).map_err(described)?;
+    init.gate.open().map_err(io(Step::Fork))?;
     match init.report() {
         Some(Report::Exited(0)) => Ok(()),
         Some(Report::NotContained(number)) => Err(described(number)),
