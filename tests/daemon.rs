@@ -23,6 +23,8 @@ mod contained;
 mod hosted;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/rights.rs"]
+mod rights;
 #[path = "it/runs.rs"]
 mod runs;
 #[path = "it/stage.rs"]

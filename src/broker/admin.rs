@@ -1,5 +1,7 @@
 //! The operator's path: the same pipeline, with what only the person who can unlock may do.
 
+mod tokens;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,19 +16,19 @@ use sha2::{Digest, Sha256};
 use super::{
     Opened,
     keys::Keys,
-    records::{self, RecordError, StoredPolicy, StoredToken},
+    records::{self, RecordError, StoredPolicy},
     refusal::{Code, Refusal},
     resolve,
 };
 use crate::{
     audit::{self, AuditError, IntentFacts, Note, OutcomeFacts},
-    name::{GrantId, RunId, ScopeName, SecretName, TokenId},
+    name::{RunId, ScopeName, SecretName, TokenId},
     policy::{
         self, Change, Decision, Document, Explanation, Finding, NewRule, Policy, Request, Resolved,
         RevealRequest,
     },
-    redact, store,
-    token::{self, Claims, Class},
+    redact,
+    token::Claims,
     value::SecretValue,
     vault::{
         self, DocumentKind, Opener, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
@@ -134,6 +136,8 @@ pub struct TokenInfo {
     /// Whether it was revoked.
     pub revoked: bool,
 }
+
+pub use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenState};
 
 pub use crate::audit::{Filter as AuditFilter, LastDenial, Report as AuditReport};
 
@@ -443,164 +447,6 @@ impl Admin {
         Ok(policy.explain(&request, &facts))
     }
 
-    /// Issues a token.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
-        let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
-        let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
-        let ttl = order.ttl.unwrap_or(longest);
-        if ttl > longest || ttl.is_zero() {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("a token of {} lives between 1 s and {} s", order.scope, longest.as_secs()),
-                "ask for less, or raise [limits] token_ttl in its policy",
-            ));
-        }
-        let subject =
-            order.subject.clone().unwrap_or_else(|| GrantId::random().as_str().replace("g_", "agent-"));
-        let now = Timestamp::now();
-        let wanted = token::Order {
-            class: Class::Session,
-            sub: subject,
-            scope: order.scope.clone(),
-            secrets: None,
-            commands: None,
-            ttl,
-        };
-        let (token, claims) = self.keys.token.issue(wanted, now);
-        let info = TokenInfo::new(&claims, order.max_uses);
-        let stored =
-            StoredToken { class: Class::Session, parent: None, info: info.clone(), file: order.file.clone() };
-        let target = format!("{} {}", order.scope, info.id);
-        self.change("token_issue", target, Some(format!("for {} s", ttl.as_secs())), |open| {
-            if let Some(file) = &order.file {
-                forget_file(&mut open.vault, file, now)?;
-            }
-            records::put_token(&mut open.vault, &stored, now).map_err(record_failure)
-        })?;
-        Ok((token, info))
-    }
-
-    /// Issues a token into a file of the home's `tokens/`, where `unlock` renews it.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    #[expect(clippy::disallowed_methods, reason = "a token goes into its file")]
-    pub fn issue_token_file(&self, order: &TokenOrder) -> Result<PathBuf, Failure> {
-        let name = order.file.as_deref().unwrap_or("session.jwt");
-        let file = self.home.join("tokens").join(name);
-        let (token, _) = self.issue_token(order)?;
-        store::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|error| {
-            Failure::new(
-                FailureKind::Failed,
-                format!("{} can't be written: {error}", file.display()),
-                "authy-mcp doctor",
-            )
-        })?;
-        Ok(file)
-    }
-
-    /// Issues anew what `config` once wrote into `tokens/` and what has lived for more than half its
-    /// time. What is in those files is not looked at: the vault knows what belongs there.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
-        let mut kept: Vec<(String, TokenInfo)> = Vec::new();
-        let vault = self.vault()?;
-        let revoked = records::revocations(&vault).map_err(record_failure)?;
-        for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
-            let Ok(id) = TokenId::parse(&name) else { continue };
-            let stored = records::token(&vault, &id).map_err(record_failure)?;
-            if let Some(StoredToken { info, file: Some(file), .. }) = stored {
-                kept.push((file, info));
-            }
-        }
-        drop(vault);
-        let now = Timestamp::now().as_second();
-        let mut renewed = Vec::new();
-        for (file, info) in kept {
-            let superseded =
-                revoked.not_before.get(&info.subject).is_some_and(|first| info.issued_at < *first);
-            let young = info.expires_at - now > (info.expires_at - info.issued_at) / 2;
-            if superseded || revoked.tokens.contains_key(&info.id) || young {
-                continue;
-            }
-            let Some(policy) = self.stored_policy(&info.scope)? else { continue };
-            let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
-            let before = Duration::from_secs(u64::try_from(info.expires_at - info.issued_at).unwrap_or(0));
-            let order = TokenOrder {
-                scope: info.scope,
-                ttl: Some(before.min(longest)),
-                max_uses: info.max_uses,
-                subject: Some(info.subject),
-                file: Some(file),
-            };
-            renewed.push(self.issue_token_file(&order)?.display().to_string());
-        }
-        Ok(renewed)
-    }
-
-    /// Every token that was issued and has not ended.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn tokens(&self) -> Result<Vec<TokenInfo>, Failure> {
-        let vault = self.vault()?;
-        let revoked = records::revocations(&vault).map_err(record_failure)?;
-        let now = Timestamp::now().as_second();
-        let mut tokens = Vec::new();
-        for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
-            let Ok(id) = TokenId::parse(&name) else { continue };
-            let Some(stored) = records::token(&vault, &id).map_err(record_failure)? else { continue };
-            if stored.info.expires_at > now {
-                let superseded = revoked
-                    .not_before
-                    .get(&stored.info.subject)
-                    .is_some_and(|first| stored.info.issued_at < *first);
-                tokens.push(TokenInfo {
-                    revoked: superseded || revoked.tokens.contains_key(&id),
-                    ..stored.info
-                });
-            }
-        }
-        tokens.sort_by_key(|token| token.issued_at);
-        Ok(tokens)
-    }
-
-    /// Revokes a token, and with it all that were issued under it.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
-        self.change("token_revoke", id.to_string(), None, |open| {
-            if records::token(&open.vault, id).map_err(record_failure)?.is_none() {
-                return Err(Failure::new(
-                    FailureKind::NotFound,
-                    format!("no token {id} was issued"),
-                    "authy-mcp admin token list",
-                ));
-            }
-            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
-            revoked.tokens.insert(id.clone(), Timestamp::now());
-            records::put_revocations(&mut open.vault, &revoked, Timestamp::now()).map_err(record_failure)
-        })
-    }
-
-    /// Revokes every token of a subject that was issued before this moment.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
-        self.change("subject_revoke", subject.to_owned(), None, |open| {
-            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
-            revoked.not_before.insert(subject.to_owned(), Timestamp::now().as_second().saturating_add(1));
-            records::put_revocations(&mut open.vault, &revoked, Timestamp::now()).map_err(record_failure)
-        })
-    }
-
     /// Events of the audit, each as the JSON line that is in the log.
     ///
     /// # Errors
@@ -722,19 +568,6 @@ impl Admin {
         }
         made
     }
-}
-
-/// A file is one token's: the one that it held before is not renewed any more.
-fn forget_file(vault: &mut Vault, file: &str, now: Timestamp) -> Result<(), Failure> {
-    for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
-        let Ok(id) = TokenId::parse(&name) else { continue };
-        let Some(mut stored) = records::token(vault, &id).map_err(record_failure)? else { continue };
-        if stored.file.as_deref() == Some(file) {
-            stored.file = None;
-            records::put_token(vault, &stored, now).map_err(record_failure)?;
-        }
-    }
-    Ok(())
 }
 
 fn anchor(mut open: Opened) -> Result<(), Failure> {

@@ -6,10 +6,14 @@
 
 pub mod admin;
 pub mod api;
+mod chain;
 mod contain;
+mod credential;
 mod grants;
+mod holder;
 mod keys;
 mod limits;
+mod lineage;
 mod listing;
 mod needles;
 mod pipeline;
@@ -32,16 +36,15 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     audit::AuditLog,
-    name::{GrantId, ScopeName},
     redact::NeedleSet,
     run::{Machine, Process, RunAs, Spares, Supervisors},
     vault::{Opener, Vault},
 };
+pub use credential::{Bearer, Bound, Credential, LocalSession};
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
 pub use service::{Caller, Pending, Service};
@@ -53,41 +56,6 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(crate) const LOCAL_API: &str = "local-api";
 /// How long an audit event that no intent followed may stay unanchored.
 const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
-
-/// Who calls: rebuilt into a session at every request.
-#[derive(Clone)]
-pub enum Credential {
-    /// A bearer token.
-    Token(Arc<SecretString>),
-    /// A scope named by whoever can open the vault by themselves.
-    LocalScope(LocalSession),
-    /// A scope, by being in the process tree of the run that was given it.
-    Tree(GrantId),
-    /// Nothing was given, or what was given can't be read: every call is refused, in these words.
-    Missing(String),
-}
-
-/// The session of a process that needs no token: what it gives up, it alone gives up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalSession {
-    /// The scope it named.
-    pub scope: ScopeName,
-    /// Which session.
-    pub instance: GrantId,
-}
-
-impl LocalSession {
-    /// A session of its own.
-    pub fn new(scope: ScopeName) -> Self {
-        Self { scope, instance: GrantId::random() }
-    }
-
-    /// `local:UID#INSTANCE`.
-    fn principal(&self) -> String {
-        let instance = self.instance.as_str().trim_start_matches("g_");
-        format!("local:{}#{instance}", rustix::process::getuid().as_raw())
-    }
-}
 
 /// An answer, and what must be masked in it before it goes anywhere.
 pub struct Answer<T> {

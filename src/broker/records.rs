@@ -1,9 +1,11 @@
 //! The documents that the broker keeps in the vault beside secrets, and how they are written there.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::admin::TokenInfo;
+use super::{admin::TokenInfo, credential::Bound, holder::Holder};
 use crate::{
     name::{GrantId, ScopeName, SecretName, TokenId},
     policy::{Document, Policy, Resolved},
@@ -42,55 +44,87 @@ impl StoredPolicy {
     }
 }
 
-/// A token as the vault knows it.
+/// A token as the vault knows it. Its signed text is only ever with whoever shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct StoredToken {
     pub class: Class,
-    pub parent: Option<TokenId>,
+    /// Under what it was issued; nothing for an operator's.
+    pub parent: Option<Parent>,
     pub info: TokenInfo,
     /// The file of `tokens/` in which `config` put it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// What its claims narrow it to: asked for when a token that was issued under it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<SecretName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Vec<Vec<String>>>,
+    /// Where its narrowings are.
+    #[serde(default)]
+    pub narrowed_under: NarrowedUnder,
+}
+
+/// The name of the document with a token's narrowings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NarrowedUnder {
+    /// Its subject, as version 0.1 had it: all tokens of a subject were narrowed together.
+    #[default]
+    Subject,
+    /// Its own id.
+    Id,
+}
+
+/// Under what a token was issued. It is worth something only as long as that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Parent {
+    /// A token, whoever shows it.
+    Token(TokenId),
+    /// A session that showed a token: what it gave up holds for what it handed on.
+    SessionOf { token: TokenId, session: GrantId },
+    /// A session without a token, which ends with a process.
+    Local { principal: String, process: Holder, bound: Bound },
 }
 
 impl StoredToken {
-    pub(super) fn is_spent(&self) -> bool {
-        self.info.max_uses.is_some_and(|max| self.info.uses >= max)
+    pub(super) fn is_delegated(&self) -> bool {
+        self.class == Class::Delegated
     }
 
-    /// Takes one use; fails where there is none left.
-    pub(super) fn spend(&mut self) -> Result<(), ()> {
-        if self.is_spent() {
-            return Err(());
+    /// The name of the document with its narrowings.
+    pub(super) fn grants(&self) -> String {
+        match self.narrowed_under {
+            NarrowedUnder::Subject => format!("token:{}", self.info.subject),
+            NarrowedUnder::Id => self.info.id.to_string(),
         }
-        self.info.uses = self.info.uses.saturating_add(1);
-        Ok(())
     }
 }
 
-/// What a principal gave up with `request_token`.
+/// What a session gave up with `request_token`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Narrowing {
     pub id: GrantId,
     pub secrets: Option<Vec<SecretName>>,
     pub commands: Option<Vec<Vec<String>>>,
-    /// The session ends then, in seconds: a narrowing never widens again.
+    /// The session ends then, in seconds: a narrowing never widens again by itself.
     pub ends: Option<i64>,
     pub uses_left: Option<u32>,
+    /// The one session that it holds for; everybody who shows the token where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<GrantId>,
+    /// The process that the session ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Holder>,
+    /// When it was made, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<i64>,
 }
 
-impl Narrowing {
-    pub(super) fn spend(&mut self) -> Result<(), ()> {
-        match &mut self.uses_left {
-            None => Ok(()),
-            Some(0) => Err(()),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-        }
-    }
-}
+/// What was issued under one token of an operator's, or under one session without a token, at whatever depth:
+/// so that one agent's calls don't fill the vault.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Issued(pub BTreeMap<TokenId, i64>);
 
 pub(super) fn policy(vault: &Vault, scope: &ScopeName) -> Result<Option<StoredPolicy>, RecordError> {
     read(vault, DocumentKind::Policy, "policy", scope.as_str())
@@ -127,17 +161,53 @@ pub(super) fn put_revocations(
     write(vault, DocumentKind::Revocation, REVOCATIONS, revoked, now)
 }
 
-pub(super) fn narrowings(vault: &Vault, principal: &str) -> Result<Vec<Narrowing>, RecordError> {
-    Ok(read(vault, DocumentKind::Grant, "grant", principal)?.unwrap_or_default())
+pub(super) fn narrowings(vault: &Vault, name: &str) -> Result<Vec<Narrowing>, RecordError> {
+    Ok(read(vault, DocumentKind::Grant, "grant", name)?.unwrap_or_default())
 }
 
 pub(super) fn put_narrowings(
     vault: &mut Vault,
-    principal: &str,
+    name: &str,
     narrowings: &[Narrowing],
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    write(vault, DocumentKind::Grant, principal, &narrowings, now)
+    if narrowings.is_empty() {
+        return remove_narrowings(vault, name);
+    }
+    write(vault, DocumentKind::Grant, name, &narrowings, now)
+}
+
+pub(super) fn remove_token(vault: &mut Vault, id: &TokenId) -> Result<(), RecordError> {
+    remove(vault, DocumentKind::Token, id.as_str())
+}
+
+pub(super) fn remove_narrowings(vault: &mut Vault, name: &str) -> Result<(), RecordError> {
+    remove(vault, DocumentKind::Grant, name)
+}
+
+/// What was issued under a token or a session without one, by its name.
+pub(super) fn issued(vault: &Vault, under: &str) -> Result<Issued, RecordError> {
+    Ok(read(vault, DocumentKind::Issued, "list of issued tokens", under)?.unwrap_or_default())
+}
+
+pub(super) fn put_issued(
+    vault: &mut Vault,
+    under: &str,
+    issued: &Issued,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    if issued.0.is_empty() {
+        return remove(vault, DocumentKind::Issued, under);
+    }
+    write(vault, DocumentKind::Issued, under, issued, now)
+}
+
+/// Removes a document, where there is one.
+fn remove(vault: &mut Vault, kind: DocumentKind, name: &str) -> Result<(), RecordError> {
+    match vault.remove_document(kind, name) {
+        Ok(()) | Err(VaultError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read<T: DeserializeOwned>(

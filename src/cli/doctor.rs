@@ -16,7 +16,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    broker::admin::{Admin, Failure},
+    broker::admin::{Admin, Failure, TokenEntry, TokenState},
     config::{self, clients::CLIENTS},
     local_api::{Client, LocalError},
     policy::{Network, SandboxTerms},
@@ -236,18 +236,33 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
         }
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
     }
-    let now = Timestamp::now().as_second();
-    for token in admin.tokens().unwrap_or_default() {
-        let left = token.expires_at - now;
-        if left < SOON && !token.revoked {
-            let what = format!("the token {} of {} ends in {} h", token.id, token.scope, left / 3600);
-            report.add(
-                State::Warning,
-                what,
-                format!("authy-mcp config CLIENT --scope {} --write", token.scope),
-            );
-        }
+    match admin.tokens() {
+        Ok(tokens) => tokens.iter().for_each(|token| token_ends(report, token)),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
     }
+}
+
+/// A helper's token lives an hour and is nobody's to renew; one of an operator's that ends stops a client.
+fn token_ends(report: &mut Report, token: &TokenEntry) {
+    let left = token.ends - Timestamp::now().as_second();
+    if token.delegated || token.info.revoked || left >= SOON {
+        return;
+    }
+    let (id, scope) = (&token.info.id, &token.info.scope);
+    let whose = token.client.as_ref().map(|client| format!(" for {client}")).unwrap_or_default();
+    let when = match token.state {
+        TokenState::Good if left >= 7200 => format!("ends in {} h", left / 3600),
+        TokenState::Good => format!("ends in {} min", left / 60),
+        TokenState::Spent => "has no runs left".to_owned(),
+        TokenState::Ended | TokenState::Revoked => "has ended".to_owned(),
+    };
+    let mend = match &token.client {
+        Some(client) => {
+            format!("authy-mcp unlock renews it; or authy-mcp config {client} --scope {scope} --token")
+        }
+        None => format!("authy-mcp admin token issue --scope {scope} --out FILE"),
+    };
+    report.add(State::Warning, format!("the token {id} of {scope}{whose} {when}"), mend);
 }
 
 fn clients(report: &mut Report) {

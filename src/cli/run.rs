@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Globals, daemon, open, output::Output, runtime, serve, usage_failure};
 use crate::{
     broker::{
-        Broker, Credential, LocalSession, Service, Settings,
+        Bound, Broker, Credential, LocalSession, Service, Settings,
         admin::Failure,
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     crate::run::become_subreaper();
     let params = params(args);
     let near = config::cwd().map_err(open::environment)?;
-    let local = LocalSession::new(scope.clone());
+    let local = LocalSession::new(scope.clone(), Bound::Tree);
     let caller = serve::caller(Credential::LocalScope(local.clone()));
     let info = vault::home_info(&settings.home).ok();
     let runtime = runtime()?;

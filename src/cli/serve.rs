@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Broker, Caller, Credential, LocalSession, Service, Settings,
+        Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings,
         admin::{Failure, FailureKind},
     },
     config,
@@ -28,6 +28,7 @@ use crate::{
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
     run::Spares,
+    store::files,
     vault,
 };
 
@@ -129,19 +130,26 @@ fn credential(args: &Args) -> Credential {
         return token_from(path);
     }
     match (&args.scope, config::token()) {
-        (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone())),
-        (None, Some(token)) => Credential::Token(Arc::new(token)),
+        (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone(), Bound::Process)),
+        (None, Some(token)) => Credential::Token(Bearer::of_process(token)),
         (None, None) => session_of_a_run(args).map_or_else(
-            || Credential::Missing("the server was started without a credential".to_owned()),
+            || Credential::missing("the server was started without a credential"),
             |(_, instance)| Credential::Tree(instance),
         ),
     }
 }
 
+/// The token in a file that nobody else can read: whoever can, has what its scope allows.
 pub(super) fn token_from(path: &Path) -> Credential {
+    if files::is_open_to_others(path).unwrap_or(false) {
+        return Credential::Missing {
+            why: format!("the token file {} can be read by others", path.display()),
+            hint: shlex::try_join(["chmod", "600", &path.to_string_lossy()]).unwrap_or_default(),
+        };
+    }
     match fs::read_to_string(path) {
-        Ok(text) => Credential::Token(Arc::new(SecretString::from(text.trim()))),
-        Err(_) => Credential::Missing(format!("the token file {} can't be read", path.display())),
+        Ok(text) => Credential::Token(Bearer::of_process(SecretString::from(text.trim()))),
+        Err(_) => Credential::missing(format!("the token file {} can't be read", path.display())),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Pending, Refused, Service,
+        Answer, Broker, Caller, Credential, Pending, Refused, Service,
         api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
         refusal::{Code, Refusal},
     },
@@ -305,8 +305,13 @@ impl Service for Client {
 }
 
 fn call(caller: &Caller, params: &impl Serialize, environment: BTreeMap<String, String>) -> Call {
+    let session = match &caller.credential {
+        Credential::Token(bearer) => bearer.session.clone(),
+        _ => None,
+    };
     Call {
         credential: Shown::of(&caller.credential),
+        session,
         params: serde_json::to_value(params).unwrap_or_default(),
         environment,
         call: String::new(),

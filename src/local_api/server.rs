@@ -35,6 +35,7 @@ use crate::{
         Answer, Broker, Caller, Credential, LocalSession, Refused, Service, api,
         refusal::{Code, Refusal},
     },
+    name::GrantId,
     run::{Piece, Process},
 };
 
@@ -208,7 +209,7 @@ async fn run(
 ) -> Response {
     let Some(call) = parse::<Call>(&body) else { return plain(StatusCode::BAD_REQUEST) };
     room.stats.called();
-    let admitted = room.admit(peer, &headers, "/v1/run", &body, call.credential);
+    let admitted = room.admit(peer, &headers, "/v1/run", &body, (call.credential, call.session));
     let params = serde_json::from_value(call.params).map_err(|_| bad_params());
     let (caller, params) = match (admitted, params) {
         (Ok(credential), Ok(params)) => {
@@ -311,7 +312,7 @@ impl Room {
         let Some(call) = parse::<Call>(body) else { return plain(StatusCode::BAD_REQUEST) };
         let begun = Instant::now();
         self.stats.called();
-        let done = match self.admit(peer, headers, path, body, call.credential) {
+        let done = match self.admit(peer, headers, path, body, (call.credential, call.session)) {
             Ok(credential) => {
                 let caller = Caller { credential, environment: Arc::new(call.environment) };
                 ask(self, caller, call.params).await
@@ -345,21 +346,21 @@ impl Room {
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
-        shown: Shown,
+        (shown, session): (Shown, Option<GrantId>),
     ) -> Result<Credential, Refusal> {
         match (&self.admits, shown) {
-            (Admits::Tree { root, session }, Shown::Tree { instance })
-                if instance == session.instance
+            (Admits::Tree { root, session: own }, Shown::Tree { instance })
+                if instance == own.instance
                     && peer.process.is_some_and(|process| root.has_in_its_tree(process)) =>
             {
-                Ok(Credential::LocalScope(session.clone()))
+                Ok(Credential::LocalScope(own.clone()))
             }
             (Admits::Tree { .. }, _) | (Admits::Proven(_), Shown::Tree { .. }) => Err(not_of_the_tree()),
             (Admits::Proven(_), Shown::Scope { .. }) if peer.side() == Side::Other => Err(scope_alone()),
             (Admits::Proven(_), Shown::Scope { .. }) if !self.proven(headers, path, body) => {
                 Err(scope_alone())
             }
-            (Admits::Proven(_), shown) => Ok(shown.into_credential()),
+            (Admits::Proven(_), shown) => Ok(shown.into_credential(session, peer.process)),
         }
     }
 

@@ -8,8 +8,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
-    broker::{Credential, LocalSession, Upkeep, refusal::Refusal},
+    broker::{Bearer, Bound, Credential, LocalSession, Upkeep, refusal::Refusal},
     name::{GrantId, ScopeName},
+    run::Process,
 };
 
 /// The version of this API. A client and a daemon of two versions say so instead of guessing.
@@ -31,30 +32,38 @@ pub(super) enum Shown {
     Scope { scope: ScopeName, instance: GrantId },
     /// The scope of the run whose process tree the caller belongs to.
     Tree { instance: GrantId },
-    /// None, and why.
-    Missing(String),
+    /// None, why, and what to do.
+    Missing { why: String, hint: String },
 }
 
 impl Shown {
     #[expect(clippy::disallowed_methods, reason = "a bearer token is shown to the daemon")]
     pub(super) fn of(credential: &Credential) -> Self {
         match credential {
-            Credential::Token(token) => Self::Token(Zeroizing::new(token.expose_secret().to_owned())),
+            Credential::Token(bearer) => Self::Token(Zeroizing::new(bearer.text.expose_secret().to_owned())),
             Credential::LocalScope(local) => {
                 Self::Scope { scope: local.scope.clone(), instance: local.instance.clone() }
             }
             Credential::Tree(instance) => Self::Tree { instance: instance.clone() },
-            Credential::Missing(why) => Self::Missing(why.clone()),
+            Credential::Missing { why, hint } => Self::Missing { why: why.clone(), hint: hint.clone() },
         }
     }
 
-    /// What the broker is given; a scope only for a caller that may name one.
-    pub(super) fn into_credential(self) -> Credential {
+    /// What the broker is given; a scope only for a caller that may name one. `session` is what the caller calls
+    /// its own, `peer` the process that calls.
+    pub(super) fn into_credential(self, session: Option<GrantId>, peer: Option<Process>) -> Credential {
         match self {
-            Self::Token(token) => Credential::Token(Arc::new(SecretString::from(token.as_str()))),
-            Self::Scope { scope, instance } => Credential::LocalScope(LocalSession { scope, instance }),
+            Self::Token(token) => Credential::Token(Bearer {
+                text: Arc::new(SecretString::from(token.as_str())),
+                // A server that speaks HTTP says nothing of who is behind it.
+                shown_by: peer.filter(|_| session.is_some()),
+                session,
+            }),
+            Self::Scope { scope, instance } => {
+                Credential::LocalScope(LocalSession { scope, instance, process: peer, bound: Bound::Process })
+            }
             Self::Tree { instance } => Credential::Tree(instance),
-            Self::Missing(why) => Credential::Missing(why),
+            Self::Missing { why, hint } => Credential::Missing { why, hint },
         }
     }
 }
@@ -63,6 +72,9 @@ impl Shown {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Call {
     pub credential: Shown,
+    /// The session of the process that shows a token: two that show the same one are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<GrantId>,
     /// The tool's arguments.
     #[serde(default)]
     pub params: Value,

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{ServeError, Server};
-use crate::broker::{Caller, Credential, Service, refusal::Code};
+use crate::broker::{Bearer, Caller, Credential, Service, refusal::Code};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Sessions whose owner is remembered; the oldest are forgotten, and refused from then on.
@@ -115,7 +115,7 @@ struct Owners {
 /// Lets a request in with the credential that it shows, checked at this moment.
 async fn check(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let Some(token) = bearer(request.headers()) else { return unauthorized(None) };
-    let credential = Credential::Token(Arc::new(token));
+    let credential = Credential::Token(Bearer::of_request(token));
     let owner = digest(&credential);
     let caller = Caller { credential: credential.clone(), environment: Arc::default() };
     if let Err(refused) = door.broker.check(&caller).await {
@@ -170,8 +170,8 @@ fn bearer(headers: &HeaderMap) -> Option<SecretString> {
 #[expect(clippy::disallowed_methods, reason = "a session's owner is remembered by the digest of its token")]
 fn digest(credential: &Credential) -> [u8; 32] {
     match credential {
-        Credential::Token(token) => Sha256::digest(token.expose_secret()).into(),
-        Credential::LocalScope(_) | Credential::Tree(_) | Credential::Missing(_) => [0; 32],
+        Credential::Token(bearer) => Sha256::digest(bearer.text.expose_secret()).into(),
+        Credential::LocalScope(_) | Credential::Tree(_) | Credential::Missing { .. } => [0; 32],
     }
 }
 

@@ -57,7 +57,7 @@ impl Server {
         let own = || self.credential.clone();
         let credential = of_request(context)
             .or_else(own)
-            .unwrap_or_else(|| Credential::Missing("the request carries no credential".to_owned()));
+            .unwrap_or_else(|| Credential::missing("the request carries no credential"));
         Call {
             caller: Caller { credential, environment: Arc::clone(&self.environment) },
             peer: context.peer.clone(),

@@ -61,6 +61,13 @@ pub struct Revocations {
     pub not_before: BTreeMap<String, i64>,
 }
 
+impl Revocations {
+    /// Whether a token was revoked, by itself or with all that its subject had until then.
+    pub fn names(&self, id: &TokenId, subject: &str, issued_at: i64) -> bool {
+        self.tokens.contains_key(id) || self.not_before.get(subject).is_some_and(|first| issued_at < *first)
+    }
+}
+
 /// Why a token is worth nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -78,7 +85,7 @@ pub enum TokenError {
 /// The only audience.
 const AUDIENCE: &str = "authy-mcp";
 /// How far clocks may be apart, in seconds.
-const LEEWAY: i64 = 5;
+pub const LEEWAY: i64 = 5;
 /// A longer text is no token of ours, and is not parsed.
 const LONGEST: usize = 8 * 1024;
 
@@ -164,8 +171,7 @@ impl TokenKeys {
         if claims.nbf > second.saturating_add(LEEWAY) || claims.iat > second.saturating_add(LEEWAY) {
             return Err(TokenError::Invalid);
         }
-        let superseded = revoked.not_before.get(&claims.sub).is_some_and(|first| claims.iat < *first);
-        if superseded || revoked.tokens.contains_key(&claims.jti) {
+        if revoked.names(&claims.jti, &claims.sub, claims.iat) {
             return Err(TokenError::Revoked);
         }
         Ok((class, claims))

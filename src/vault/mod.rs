@@ -120,6 +120,8 @@ pub enum DocumentKind {
     Revocation,
     /// A grant.
     Grant,
+    /// The tokens that were issued under another, or under a session without one.
+    Issued,
 }
 
 /// What is wrong with a vault, or with what was asked of it. No variant carries a value.

@@ -535,6 +535,7 @@ impl DocumentKind {
             Self::Token => "token",
             Self::Revocation => "revocation",
             Self::Grant => "grant",
+            Self::Issued => "issued",
         }
     }
 }

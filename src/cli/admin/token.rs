@@ -12,7 +12,7 @@ use super::super::{
     usage_failure,
 };
 use crate::{
-    broker::admin::{Failure, FailureKind, TokenInfo, TokenOrder},
+    broker::admin::{Failure, FailureKind, NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState},
     name::{ScopeName, TokenId},
     policy::parse_duration,
     store::files,
@@ -25,6 +25,8 @@ A token lets its holder run what its scope allows, and nothing else; it is shown
 
 Examples:
   authy-mcp admin token issue --scope dev --ttl 8h --out agent.jwt
+  authy-mcp admin token list
+  authy-mcp admin token show t_abc
   authy-mcp admin token revoke t_abc")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -51,8 +53,18 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// List the tokens that have not ended.
+    /// List the tokens that have not ended: for which client, under what issued, until when, and whether narrowed.
     List,
+    /// Show a token, and what its sessions gave up with request_token.
+    Show {
+        /// Its identity, as list shows it.
+        id: TokenId,
+    },
+    /// Take back what sessions of a token gave up: it has again what its scope allows.
+    Lift {
+        /// Its identity, as list shows it.
+        id: TokenId,
+    },
     /// Revoke a token, and those that were issued under it.
     Revoke {
         /// Its identity, as list shows it.
@@ -86,6 +98,21 @@ pub(super) fn token(args: &Args, globals: &Globals, out: &Output) -> Result<(), 
         Command::List => {
             let tokens = open::admin(globals)?.tokens()?;
             out.answer(&tokens, |tokens| list(tokens));
+            Ok(())
+        }
+        Command::Show { id } => {
+            out.answer(&open::admin(globals)?.token(id)?, show);
+            Ok(())
+        }
+        Command::Lift { id } => {
+            let lifted = open::admin(globals)?.lift_narrowings(id)?;
+            out.answer(&serde_json::json!({"token": id, "lifted": lifted}), |_| {
+                vec![match lifted {
+                    0 => format!("{id} is not narrowed"),
+                    1 => format!("lifted 1 narrowing of {id}; it holds from the next call on"),
+                    some => format!("lifted {some} narrowings of {id}; it holds from the next call on"),
+                }]
+            });
             Ok(())
         }
         Command::Revoke { id, subject } => revoke(id.as_ref(), subject.as_deref(), globals, out),
@@ -133,25 +160,83 @@ fn issue(
     Ok(())
 }
 
-fn list(tokens: &[TokenInfo]) -> Vec<String> {
+fn list(tokens: &[TokenEntry]) -> Vec<String> {
     if tokens.is_empty() {
         return vec!["no tokens: authy-mcp admin token issue --scope SCOPE".to_owned()];
     }
-    let mut rows = vec![["ID", "SCOPE", "SUBJECT", "UNTIL", "RUNS", "STATE"].map(str::to_owned).to_vec()];
+    let heads = ["ID", "SCOPE", "CLIENT", "SUBJECT", "UNDER", "UNTIL", "RUNS", "STATE"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(tokens.iter().map(|token| {
-        let runs =
-            token.max_uses.map_or_else(|| "any".to_owned(), |most| format!("{} of {most}", token.uses));
-        let state = if token.revoked { "revoked" } else { "good" };
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
-            token.id.to_string(),
-            token.scope.to_string(),
-            token.subject.clone(),
-            time(token.expires_at),
-            runs,
-            state.to_owned(),
+            token.info.id.to_string(),
+            token.info.scope.to_string(),
+            or_none(&token.client),
+            token.info.subject.clone(),
+            or_none(&token.parent),
+            time(token.ends),
+            runs(token),
+            state(token),
         ]
     }));
     output::table(&rows)
+}
+
+fn runs(token: &TokenEntry) -> String {
+    token.info.max_uses.map_or_else(|| "any".to_owned(), |most| format!("{} of {most}", token.info.uses))
+}
+
+fn state(token: &TokenEntry) -> String {
+    let state = match token.state {
+        TokenState::Good => "good",
+        TokenState::Revoked => "revoked",
+        TokenState::Ended => "ended",
+        TokenState::Spent => "used up",
+    };
+    if token.narrowed { format!("{state}, narrowed") } else { state.to_owned() }
+}
+
+fn show(token: &TokenDetail) -> Vec<String> {
+    let TokenDetail { entry, narrowings } = token;
+    let mut lines = vec![
+        format!("token {} of the scope {}: {}", entry.info.id, entry.info.scope, state(entry)),
+        format!("subject {}", entry.info.subject),
+        format!("issued {}, until {}", time(entry.info.issued_at), time(entry.ends)),
+        format!("runs {}", runs(entry)),
+    ];
+    lines.extend(entry.client.as_ref().map(|client| format!("for the client {client}")));
+    lines.extend(
+        entry.parent.as_ref().map(|parent| format!("issued under {parent}, and worth no more than it")),
+    );
+    if narrowings.is_empty() {
+        lines.push("no session of it gave anything up".to_owned());
+    }
+    lines.extend(narrowings.iter().flat_map(narrowing));
+    if !narrowings.is_empty() {
+        lines.push(format!("authy-mcp admin token lift {} takes this back", entry.info.id));
+    }
+    lines
+}
+
+/// Patterns come from agents: quoted, and nothing in them but what can be seen.
+fn narrowing(narrowing: &NarrowingEntry) -> Vec<String> {
+    let whose = match (&narrowing.session, narrowing.session_ended) {
+        (None, _) => "everybody who shows it".to_owned(),
+        (Some(session), false) => format!("the session {session} only"),
+        (Some(session), true) => format!("the session {session} only, which has ended"),
+    };
+    let made = narrowing.made_at.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
+    let mut lines = vec![format!("narrowed{made} for {whose} ({})", narrowing.id)];
+    lines.extend(narrowing.secrets.as_ref().map(|names| format!("  secrets left: {}", names.join(", "))));
+    for command in narrowing.commands.iter().flatten() {
+        lines.push(format!("  command left: {command:?}"));
+    }
+    if narrowing.commands.as_ref().is_some_and(Vec::is_empty) {
+        lines.push("  no command left".to_owned());
+    }
+    lines.extend(narrowing.ends_at.as_ref().map(|end| format!("  until {end}")));
+    lines.extend(narrowing.uses_left.map(|left| format!("  {left} runs left")));
+    lines
 }
 
 fn time(second: i64) -> String {

@@ -56,9 +56,11 @@ pub(super) fn all() -> Vec<Tool> {
         tool(
             "request_token",
             "Narrow this session, or ask for a credential",
-            "purpose narrow_me gives up everything but the named secrets and commands for the rest of this session; \
-             subagent issues a narrower credential for a helper; more asks the operator for more than the scope gives. \
-             Nothing here ever widens what is allowed.",
+            "purpose narrow_me gives up everything but the named secrets and commands: over stdio for this server \
+             process, over HTTP for everybody who shows the token, until an operator lifts it. subagent issues a \
+             credential for a helper, never worth more than this session is at that moment. more puts on record what \
+             is needed, is always denied, and answers with the command that the operator can type. Nothing here ever \
+             widens what is allowed.",
             input::<TokenParams>(),
             output::<TokenAnswer>(),
             ToolAnnotations::new().read_only(false).destructive(false).idempotent(false).open_world(false),
