@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, blocking};
+use super::{Broker, blocking, lineage, refuse};
 use crate::vault::{self, Reuse, Vault, VaultError};
 
 /// How old the newest backup may be where something has changed since.
@@ -48,6 +48,21 @@ impl Broker {
             }
         };
         *self.backup_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Removes what has ended: tokens, what sessions that are gone gave up, revocations that name nothing any more.
+    pub async fn forget_ended(self: &Arc<Self>) {
+        let broker = Arc::clone(self);
+        let done = blocking(move || {
+            let mut open = broker.open()?;
+            let home = &broker.settings.home;
+            lineage::sweep(&mut open.vault, home, Timestamp::now()).map_err(refuse::from_record)
+        });
+        match done.await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "tokens that had ended were removed"),
+            Err(refusal) => tracing::warn!(code = ?refusal.code, "what has ended could not be removed yet"),
+        }
     }
 
     /// How the home is looked after.

@@ -219,6 +219,7 @@ fn keep_backups(room: &Arc<Room>) -> tokio::task::JoinHandle<()> {
         }
         loop {
             room.broker.keep_backup().await;
+            room.broker.forget_ended().await;
             tokio::time::sleep(BACKUPS_EVERY).await;
         }
     })

@@ -235,7 +235,7 @@ fn a_run_s_session_delegates_to_its_tree_and_ends_with_it() {
     // What an agent does: asks for a helper's token, uses it in its tree, and waits.
     let script = format!(
         "#!/bin/sh\nexport AUTHY_MCP_HOME={home} PATH=/usr/bin:/bin\n\
-         (printf '%s\\n' '{hello}' '{ask}'; sleep 1) | {binary} {no_daemon} serve >{out}.new\nmv {out}.new {out}\n\
+         (printf '%s\\n' '{hello}' '{ask}'; sleep 1) | {binary} serve >{out}.new\nmv {out}.new {out}\n\
          file=$(tail -n 1 {out} | sed 's/.*\"token_file\":\"\\([^\"]*\\)\".*/\\1/')\n\
          (printf '%s\\n' '{hello}' '{run}'; sleep 3) | {binary} {no_daemon} serve --token-file \"$file\" >{used}.new\nmv {used}.new {used}\n\
          while ! [ -e {go} ]; do sleep 0.1; done\n",
