@@ -23,6 +23,8 @@ mod contained;
 mod hosted;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/promises.rs"]
+mod promises;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/runs.rs"]

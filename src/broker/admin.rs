@@ -14,8 +14,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Opened,
+    Opened, ground,
     keys::Keys,
+    pinned::{self, Applied, Word},
     records::{self, RecordError, StoredPolicy},
     refusal::{Code, Refusal},
     resolve,
@@ -24,8 +25,8 @@ use crate::{
     audit::{self, AuditError, IntentFacts, Note, OutcomeFacts},
     name::{RunId, ScopeName, SecretName, TokenId},
     policy::{
-        self, Change, Decision, Document, Explanation, Finding, NewRule, Policy, Request, Resolved,
-        RevealRequest,
+        self, Change, Decision, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request,
+        Resolved, RevealRequest,
     },
     redact,
     token::Claims,
@@ -97,8 +98,41 @@ pub struct PolicyPlan {
     pub changes: Vec<Change>,
     /// What is weak in it.
     pub warnings: Vec<Finding>,
+    /// What may be promised of each of its rules, and why no more.
+    pub promises: Vec<RulePromise>,
+    /// What its pinned rules hold, beside their programs.
+    pub pins: Vec<String>,
     resolved: Resolved,
     before: Option<String>,
+}
+
+/// What may be promised of a rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct RulePromise {
+    /// The rule's id, or its number.
+    pub rule: String,
+    /// What, and why.
+    #[serde(flatten)]
+    pub promised: Promised,
+}
+
+/// A policy that was applied by an earlier version, and what it does less than it says until it is applied again.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutOfDate {
+    /// Its scope.
+    pub scope: ScopeName,
+    /// What is less, or less promised, than it says; a line each.
+    pub notes: Vec<String>,
+}
+
+impl OutOfDate {
+    /// What to type to apply it again.
+    pub fn remedy(&self) -> String {
+        let scope = &self.scope;
+        format!(
+            "authy-mcp admin policy show {scope} >{scope}.toml, then authy-mcp admin policy apply {scope}.toml"
+        )
+    }
 }
 
 /// What a token is to be.
@@ -365,25 +399,54 @@ impl Admin {
     /// # Errors
     /// [`Failure`] with findings.
     pub fn plan_policy(&self, text: &str, machine: &Machine) -> Result<PolicyPlan, Failure> {
+        self.plan(text, machine, Word::Given)
+    }
+
+    fn plan(&self, text: &str, machine: &Machine, word: Word) -> Result<PolicyPlan, Failure> {
         let document = Document::parse(text).map_err(|error| with_findings(error.0))?;
         let refused = document.unenforceable();
         if !refused.is_empty() {
             return Err(with_findings(refused));
         }
-        let resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
         let before = self.stored_policy(&document.scope)?;
-        let old = match &before {
-            Some(stored) => Some(Document::parse(&stored.text).map_err(|error| with_findings(error.0))?),
-            None => None,
-        };
+        let mut resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
+        pinned::hold(&document, &mut resolved, machine);
+        let applied = Applied { by: &self.principal, at: Timestamp::now().to_string(), word };
+        let stood = before.as_ref().map(|stored| &stored.resolved);
+        let findings = pinned::review(&document, &mut resolved, stood, &applied);
+        if !findings.is_empty() {
+            return Err(with_findings(findings));
+        }
+        let old = before.as_ref().map(StoredPolicy::document).transpose().map_err(record_failure)?;
+        let policy = ground::look(Policy::new(document.clone(), resolved.clone()));
+        let promises = policy.promises().into_iter().map(|(rule, promised)| RulePromise { rule, promised });
         Ok(PolicyPlan {
             changes: policy::changes(old.as_ref(), &document),
             warnings: document.warnings(),
+            promises: promises.collect(),
+            pins: pinned::lines(&resolved),
             document,
             text: text.to_owned(),
             resolved,
             before: before.map(|stored| stored.text),
         })
+    }
+
+    /// The policies that an earlier version applied, with what each does less than it says. Applying one again, as it
+    /// is or mended, ends that.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn out_of_date(&self) -> Result<Vec<OutOfDate>, Failure> {
+        let mut found = Vec::new();
+        for scope in self.scopes()? {
+            let Some(stored) = self.stored_policy(&scope)? else { continue };
+            if stored.edition() < Edition::Typed {
+                let notes = stored.compile().map_err(record_failure)?.notes_of_an_earlier_edition();
+                found.extend((!notes.is_empty()).then_some(OutOfDate { scope, notes }));
+            }
+        }
+        Ok(found)
     }
 
     /// The document that a new rule makes of a scope's policy.
@@ -399,7 +462,7 @@ impl Admin {
         let before = self.stored_policy(scope)?.map(|stored| stored.text);
         let text =
             policy::add_rule(before.as_deref(), scope, rule).map_err(|error| with_findings(error.0))?;
-        self.plan_policy(&text, machine)
+        self.plan(&text, machine, Word::Kept)
     }
 
     /// Applies what was planned; fails if another policy was applied in between.
@@ -418,7 +481,8 @@ impl Admin {
                     "look at it again: authy-mcp admin policy apply FILE",
                 ));
             }
-            let stored = StoredPolicy { text: plan.text, resolved: plan.resolved };
+            let stored =
+                StoredPolicy { text: plan.text, resolved: plan.resolved, edition: StoredPolicy::EDITION };
             records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(record_failure)
         })
     }

@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    policy::{Policy, RuleListing, SandboxMode, SecretFacts},
+    policy::{Policy, RuleListing, SandboxMode, SecretFacts, Stdin},
     vault::SecretInfo,
 };
 
@@ -95,7 +95,10 @@ fn rule_entry(rule: RuleListing) -> RuleEntry {
         commands: rule.commands.map_or(Commands::Any(AnyCommand::Any), Commands::Patterns),
         hosts: rule.hosts,
         deliver: rule.deliver,
-        promise: rule.promise,
+        promise: rule.promised.promise,
+        promise_why: rule.promised.why,
+        stdin: Some(rule.stdin).filter(|stdin| *stdin == Stdin::Text),
+        sandbox: rule.sandbox,
         output: rule.output,
         approval: "never".to_owned(),
         example: rule.example.map(|example| Example {

@@ -10,12 +10,14 @@ mod chain;
 mod contain;
 mod credential;
 mod grants;
+mod ground;
 mod holder;
 mod keys;
 mod limits;
 mod lineage;
 mod listing;
 mod needles;
+mod pinned;
 mod pipeline;
 mod records;
 pub mod refusal;
@@ -47,7 +49,7 @@ use crate::{
 pub use credential::{Bearer, Bound, Credential, LocalSession};
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
-pub use service::{Caller, Pending, Service};
+pub use service::{Caller, Pending, Service, Way};
 pub use upkeep::Upkeep;
 
 /// How long an operation waits for another process that has the vault.

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Answer, Broker, Caller, Opened, Refused, api,
+    Answer, Broker, Caller, Credential, Opened, Refused, Way, api,
     api::{RunParams, RunResult},
-    blocking, contain, limits,
+    blocking, contain, ground, limits,
     refusal::{Code, Refusal},
     refuse,
     sealed::{self, Streams},
@@ -27,7 +27,9 @@ use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
-    policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Request, RunTerms, Terms},
+    policy::{
+        Allowed, Asker, Decision, Deliver, ExitCodes, OperatorProof, OutputMode, Request, RunTerms, Terms,
+    },
     redact::{Counts, NeedleSet, Needles},
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
@@ -254,7 +256,8 @@ impl Broker {
         trace.scope(&session.scope);
 
         let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
-        let request = self.request(params, &session, near)?;
+        let asker = asker(caller, streams);
+        let request = Request { asker, ..self.request(params, &session, near)? };
         let facts =
             open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
         let allowed = match session.policy.decide(&request, &facts) {
@@ -264,6 +267,7 @@ impl Broker {
         trace.step(Step::Policy);
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        ground::confine(terms)?;
         let plan = self.plan(terms)?;
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
@@ -448,6 +452,18 @@ fn values_before(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, Secr
     Ok(values)
 }
 
+/// Who asks, as far as it was proven. A run on this process's own streams, of a scope that was named without a token, is
+/// one for which this process was given what opens the vault; what came over a socket never is.
+fn asker(caller: &Caller, streams: Streams) -> Asker {
+    match (streams, &caller.credential, caller.way) {
+        (Streams::Attached, Credential::LocalScope(_), _) => {
+            Asker::Operator(OperatorProof::of_an_opened_vault())
+        }
+        (Streams::Attached, _, _) | (Streams::Captured, _, Way::Run) => Asker::TokenHolder,
+        (Streams::Captured, _, Way::Tool) => Asker::Tool,
+    }
+}
+
 fn intent_facts(
     session: &Session,
     allowed: &Allowed,
@@ -473,9 +489,10 @@ fn intent_facts(
 
 /// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
 fn environment(terms: &RunTerms, caller: &Caller) -> BTreeMap<EnvName, std::ffi::OsString> {
-    let passed = terms.pass_env.iter().filter_map(|name| {
+    let passed = terms.pass_env.names().filter_map(|name| {
         let value = caller.environment.get(name.as_str())?;
-        Some((name.clone(), value.clone()))
+        // Whoever starts a server chooses its environment: a text that the policy does not bound stays outside.
+        terms.pass_env.fits(name, value).then(|| (name.clone(), value.clone()))
     });
     let set = terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
     passed.chain(set).map(|(name, text)| (name, text.into())).collect()
@@ -582,6 +599,7 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
         redactions: None,
         file_hits: contain::entries(&output.file_hits),
         promise: terms.promise,
+        promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),
         duration_ms: millis(output.duration),
         timeout_seconds: terms.timeout.as_secs().max(1),

@@ -94,6 +94,7 @@ pub(super) fn from_denial(denial: Denial) -> Refusal {
         DenyCode::SecretInArgv => Code::SecretInArgv,
         DenyCode::EnvNotAllowed => Code::EnvNotAllowed,
         DenyCode::CwdNotAllowed => Code::CwdNotAllowed,
+        DenyCode::StdinNotAllowed => Code::StdinNotAllowed,
         DenyCode::ProgramNotFound => Code::ProgramNotFound,
         DenyCode::ApprovalRequired => Code::ApprovalRequired,
         DenyCode::SandboxUnavailable => Code::SandboxUnavailable,

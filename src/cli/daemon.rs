@@ -357,6 +357,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let admin = open::admin(globals)?;
     let (epoch, last_used) = admin.last_use()?;
     let renewed = admin.renew_tokens()?;
+    let out_of_date = admin.out_of_date()?;
     admin.note_unlock()?;
     let socket = socket(globals, &home);
     let key = LocalKey::new(admin.local_key());
@@ -375,7 +376,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
     let answer = json!({
         "daemon": status, "epoch": epoch, "last_used": last_used, "renewed": renewed,
-        "home": home, "vault": info.fingerprint,
+        "out_of_date": out_of_date, "home": home, "vault": info.fingerprint,
     });
     out.answer(&answer, |_| {
         let mut lines = vec![
@@ -391,6 +392,11 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
             ),
         ];
         lines.extend(renewed.iter().map(|file| format!("renewed the token in {file}")));
+        for policy in &out_of_date {
+            lines.push(format!("the policy of {} was applied by an earlier version:", policy.scope));
+            lines.extend(policy.notes.iter().map(|note| format!("  {note}")));
+            lines.push(format!("  apply it again: {}", policy.remedy()));
+        }
         lines
     });
     Ok(ExitCode::SUCCESS)

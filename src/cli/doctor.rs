@@ -236,6 +236,7 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
         }
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
     }
+    out_of_date(report, admin);
     match admin.tokens() {
         Ok(tokens) => tokens.iter().for_each(|token| token_ends(report, token)),
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
@@ -263,6 +264,23 @@ fn token_ends(report: &mut Report, token: &TokenEntry) {
         None => format!("authy-mcp admin token issue --scope {scope} --out FILE"),
     };
     report.add(State::Warning, format!("the token {id} of {scope}{whose} {when}"), mend);
+}
+
+/// Policies of before go on, and do or promise less than they say.
+fn out_of_date(report: &mut Report, admin: &Admin) {
+    match admin.out_of_date() {
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Ok(policies) => {
+            for policy in policies {
+                let what = format!(
+                    "the policy of {} was applied by an earlier version: {}",
+                    policy.scope,
+                    policy.notes.join("; ")
+                );
+                report.add(State::Warning, what, policy.remedy());
+            }
+        }
+    }
 }
 
 fn clients(report: &mut Report) {

@@ -314,6 +314,7 @@ fn call(caller: &Caller, params: &impl Serialize, environment: BTreeMap<String, 
         session,
         params: serde_json::to_value(params).unwrap_or_default(),
         environment,
+        way: caller.way,
         call: String::new(),
         progress: false,
     }

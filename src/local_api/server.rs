@@ -213,7 +213,7 @@ async fn run(
     let params = serde_json::from_value(call.params).map_err(|_| bad_params());
     let (caller, params) = match (admitted, params) {
         (Ok(credential), Ok(params)) => {
-            (Caller { credential, environment: Arc::new(call.environment) }, params)
+            (Caller { credential, environment: Arc::new(call.environment), way: call.way }, params)
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
             room.stats.denied(api::code_text(refusal.code));
@@ -314,7 +314,7 @@ impl Room {
         self.stats.called();
         let done = match self.admit(peer, headers, path, body, (call.credential, call.session)) {
             Ok(credential) => {
-                let caller = Caller { credential, environment: Arc::new(call.environment) };
+                let caller = Caller { credential, environment: Arc::new(call.environment), way: call.way };
                 ask(self, caller, call.params).await
             }
             Err(refusal) => Err(refused(refusal)),

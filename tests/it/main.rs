@@ -21,6 +21,7 @@ mod durability;
 mod files;
 mod leaks;
 mod log;
+mod promises;
 mod rights;
 mod runs;
 mod sealed;
