@@ -22,7 +22,7 @@ use super::{
     resolve,
 };
 use crate::{
-    audit::{self, AuditError, IntentFacts, Note, OutcomeFacts},
+    audit::{self, AuditError, AuditLog, IntentFacts, Note, OutcomeFacts},
     name::{RunId, ScopeName, SecretName, TokenId},
     policy::{
         self, Change, Decision, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request,
@@ -32,7 +32,7 @@ use crate::{
     token::Claims,
     value::SecretValue,
     vault::{
-        self, DocumentKind, Opener, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
+        self, DocumentKind, Opener, Pin, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
         VerifyReport, VersionInfo,
     },
 };
@@ -83,9 +83,10 @@ pub enum WeakValues {
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
 pub struct Admin {
-    home: PathBuf,
-    keys: Arc<Keys>,
-    principal: String,
+    pub(super) home: PathBuf,
+    pub(super) keys: Arc<Keys>,
+    pub(super) principal: String,
+    told: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// A policy that was read, resolved and compared, and not yet applied.
@@ -202,10 +203,11 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener) -> Result<Self, Failure> {
-        let key = vault::init(home, kind, opener).map_err(vault_failure)?;
+    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
+        let key = vault::init(home, kind, opener, pin).map_err(vault_failure)?;
         let admin = Self::with_key(home, key);
-        admin.change("init", home.display().to_string(), None, |_| Ok(()))?;
+        let note = admin.note("init", home.display().to_string(), None);
+        admin.open()?.record_present(note).map_err(refused)?;
         Ok(admin)
     }
 
@@ -218,9 +220,19 @@ impl Admin {
         Ok(Self::with_key(home, key))
     }
 
-    fn with_key(home: &Path, key: VaultKey) -> Self {
+    pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal }
+        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal, told: None }
+    }
+
+    /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.
+    pub fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
+        self.told = Some(Box::new(told));
+    }
+
+    /// What of this vault is not remembered outside of its home as it should be, and whether the clock is right.
+    pub fn warnings(&self) -> Vec<String> {
+        super::upkeep::warnings(&self.keys.freshness)
     }
 
     /// The identity, for the daemon that is to have it.
@@ -249,7 +261,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn note_unlock(&self) -> Result<(), Failure> {
-        self.change("unlock", self.home.display().to_string(), None, |_| Ok(()))
+        self.act("unlock", self.home.display().to_string(), || Ok(()))
     }
 
     /// The home.
@@ -298,7 +310,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
-        let open = self.open()?;
+        let mut open = self.open()?;
         if open.vault.secret(name).map_err(vault_failure)?.is_none() {
             return Err(no_secret(name));
         }
@@ -319,8 +331,7 @@ impl Admin {
             sandbox: Vec::new(),
             interpreters: Vec::new(),
         };
-        let intent =
-            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(audit_failure)?;
+        let intent = open.record_intent(allowed, RunId::random(), facts).map_err(refused)?;
         let value = open.vault.reveal(name, &intent).map_err(vault_failure);
         let outcome = if value.is_ok() { "revealed" } else { "failed" };
         let facts = OutcomeFacts {
@@ -331,7 +342,7 @@ impl Admin {
             redactions: std::collections::BTreeMap::new(),
         };
         open.audit.record_outcome(intent, facts).map_err(audit_failure)?;
-        anchor(open)?;
+        open.anchor_in_vault().map_err(refused)?;
         value
     }
 
@@ -524,8 +535,22 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
-        let anchor = self.vault()?.audit_anchor().map_err(vault_failure)?;
-        audit::verify(&self.audit_dir(), self.keys.audit(), anchor).map_err(audit_failure)
+        let vault = self.vault_alone()?;
+        let head = self.keys.freshness.head(&vault);
+        let mut report = audit::verify(&self.audit_dir(), self.keys.audit(), head).map_err(audit_failure)?;
+        drop(vault);
+        if report.damage.is_empty() {
+            report.damage.extend(self.put_back());
+        }
+        Ok(report)
+    }
+
+    /// What vault, audit and pin say against each other.
+    fn put_back(&self) -> Option<String> {
+        match self.open() {
+            Err(failure) if failure.kind == FailureKind::Damaged => Some(failure.message),
+            _ => None,
+        }
     }
 
     /// Keeps a damaged log aside, whole, and begins a new chain that says so.
@@ -533,9 +558,15 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
-        let mut vault = self.vault()?;
-        let (kept, head) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
-        vault.anchor_audit(head).map_err(vault_failure)?;
+        let mut vault = self.vault_alone()?;
+        vault.hold();
+        let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
+        let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None).map_err(audit_failure)?;
+        vault.begin_chain().map_err(vault_failure)?;
+        let mut open = Opened { keys: Arc::clone(&self.keys), vault, audit };
+        let note = self.note("audit_restart", kept.display().to_string(), None);
+        open.record(note).map_err(refused)?;
+        self.done(open);
         Ok(kept)
     }
 
@@ -558,20 +589,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn backup(&self, dir: &Path) -> Result<u64, Failure> {
-        self.change("backup", dir.display().to_string(), None, |open| {
-            open.vault.backup(dir).map_err(vault_failure)
-        })
-    }
-
-    /// Rebuilds the home from a backup; what was there is kept aside.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn restore(home: &Path, backup: &Path, opener: &Opener) -> Result<u64, Failure> {
-        let records = vault::restore(home, backup, opener).map_err(vault_failure)?;
-        let admin = Self::unlock(home, opener)?;
-        admin.change("restore", backup.display().to_string(), None, |_| Ok(()))?;
-        Ok(records)
+        self.act("backup", dir.display().to_string(), || self.vault()?.backup(dir).map_err(vault_failure))
     }
 
     /// Reads and compares everything in the vault.
@@ -579,7 +597,8 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
-        let mut report = self.vault()?.verify().map_err(vault_failure)?;
+        let mut report = self.vault_alone()?.verify().map_err(vault_failure)?;
+        report.damage.extend(self.put_back());
         report.backups = vault::verify_backups(&self.home, &self.keys.vault);
         report.damage.extend(report.backups.damage.clone());
         Ok(report)
@@ -587,25 +606,34 @@ impl Admin {
 
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     fn keep_backup(&self) {
-        let open = || Vault::open(&self.home, &self.keys.vault, super::WAIT);
-        if let Err(error) = super::upkeep::back_up(&self.home, open) {
+        let open = || self.keys.open_vault(&self.home);
+        if let Err(error) = super::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }
     }
 
     fn vault(&self) -> Result<Vault, Failure> {
-        Vault::open(&self.home, &self.keys.vault, super::WAIT).map_err(vault_failure)
+        Ok(self.open()?.vault)
     }
 
-    fn open(&self) -> Result<Opened, Failure> {
-        super::open_with(&self.home, Arc::clone(&self.keys)).map_err(refused)
+    /// The vault without its audit, which may be what is to be mended.
+    fn vault_alone(&self) -> Result<Vault, Failure> {
+        self.keys.open_vault(&self.home).map_err(vault_failure)
     }
 
-    fn audit_dir(&self) -> PathBuf {
+    pub(super) fn open(&self) -> Result<Opened, Failure> {
+        Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
+    }
+
+    pub(super) fn audit_dir(&self) -> PathBuf {
         self.home.join("audit")
     }
 
-    /// Puts a change on record, makes it, and anchors the record: what can't be recorded isn't done.
+    pub(super) fn note(&self, action: &str, target: String, detail: Option<String>) -> Note {
+        Note::Admin { principal: self.principal.clone(), action: action.to_owned(), target, detail }
+    }
+
+    /// Works a change out, puts it on record, and makes it: what can't be recorded isn't done.
     fn change<T>(
         &self,
         action: &str,
@@ -614,29 +642,52 @@ impl Admin {
         make: impl FnOnce(&mut Opened) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut open = self.open()?;
-        let note = |action: &str, detail| Note::Admin {
-            principal: self.principal.clone(),
-            action: action.to_owned(),
-            target: target.clone(),
-            detail,
-        };
-        open.audit.record(note(action, detail), None).map_err(audit_failure)?;
-        let made = make(&mut open);
-        if let Err(failure) = &made {
-            let failed = format!("{action}_failed");
-            open.audit.record(note(&failed, Some(failure.message.clone())), None).map_err(audit_failure)?;
+        match make(&mut open) {
+            Ok(made) => {
+                open.record(self.note(action, target, detail)).map_err(refused)?;
+                self.done(open);
+                self.keep_backup();
+                Ok(made)
+            }
+            Err(failure) => {
+                open.vault.discard();
+                self.failed(&mut open, action, target, &failure)?;
+                Err(failure)
+            }
         }
-        anchor(open)?;
-        if made.is_ok() && action != "restore" {
-            self.keep_backup();
+    }
+
+    /// Puts on record what changes nothing in the vault, and does it.
+    fn act<T>(
+        &self,
+        action: &str,
+        target: String,
+        make: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut open = self.open()?;
+        open.record(self.note(action, target.clone(), None)).map_err(refused)?;
+        open.anchor_in_vault().map_err(refused)?;
+        drop(open);
+        let made = make();
+        if let Err(failure) = &made {
+            self.failed(&mut self.open()?, action, target, failure)?;
         }
         made
     }
-}
 
-fn anchor(mut open: Opened) -> Result<(), Failure> {
-    let head = open.audit.head();
-    open.vault.anchor_audit(head).map_err(vault_failure)
+    fn failed(&self, open: &mut Opened, action: &str, target: String, why: &Failure) -> Result<(), Failure> {
+        open.record(self.note(&format!("{action}_failed"), target, Some(why.message.clone())))
+            .map_err(refused)?;
+        open.anchor_in_vault().map_err(refused)
+    }
+
+    /// A change is made and remembered; a daemon has seen it before anybody is told.
+    pub(super) fn done(&self, open: Opened) {
+        drop(open);
+        if let Some(told) = &self.told {
+            told();
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a value is judged before it is taken")]
@@ -673,7 +724,11 @@ fn no_policy(scope: &ScopeName) -> Failure {
     )
 }
 
-fn vault_failure(error: VaultError) -> Failure {
+pub(super) fn vault_failure(error: VaultError) -> Failure {
+    if let VaultError::Unconfirmed { fingerprint, .. } = &error {
+        let hint = accept_hint(fingerprint);
+        return Failure::new(FailureKind::Damaged, error.to_string(), hint);
+    }
     let message = error.to_string();
     let (kind, hint) = match error {
         VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
@@ -699,7 +754,14 @@ fn vault_failure(error: VaultError) -> Failure {
     Failure::new(kind, message, hint)
 }
 
-fn record_failure(error: RecordError) -> Failure {
+/// How a person says that a vault is right as it is.
+fn accept_hint(fingerprint: &str) -> String {
+    format!(
+        "if this is the vault as you left it: authy-mcp admin verify --accept {fingerprint}; if not: authy-mcp admin restore DIR"
+    )
+}
+
+pub(super) fn record_failure(error: RecordError) -> Failure {
     match error {
         RecordError::Vault(error) => vault_failure(error),
         unreadable @ RecordError::Unreadable { .. } => Failure::new(
@@ -710,7 +772,7 @@ fn record_failure(error: RecordError) -> Failure {
     }
 }
 
-fn audit_failure(error: AuditError) -> Failure {
+pub(super) fn audit_failure(error: AuditError) -> Failure {
     let message = error.to_string();
     match error {
         AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
@@ -728,14 +790,17 @@ fn audit_failure(error: AuditError) -> Failure {
 }
 
 /// What a refusal means to an operator.
-fn refused(refusal: Refusal) -> Failure {
+pub(super) fn refused(refusal: Refusal) -> Failure {
     let kind = match refusal.code {
         Code::VaultLocked => FailureKind::Locked,
         Code::Busy => FailureKind::Busy,
         Code::Damaged | Code::AuditUnavailable => FailureKind::Damaged,
         _ => FailureKind::Failed,
     };
-    Failure::new(kind, refusal.message, refusal.hint)
+    let hint = refusal.operator_command.map_or(refusal.hint, |command| {
+        format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
+    });
+    Failure::new(kind, refusal.message, hint)
 }
 
 /// What of this machine a policy is resolved against.

@@ -34,7 +34,7 @@ impl Broker {
 
     fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
         let open = self.open()?;
-        let session = Session::authenticate(&open.vault, &open.keys, credential, Timestamp::now())?;
+        let session = Session::authenticate(&open.vault, &open.keys, credential, open.now())?;
         let all = match session.policy.named_secrets() {
             Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),
             None => open.vault.list_secrets().map(|all| all.into_iter().map(facts_of).collect()),

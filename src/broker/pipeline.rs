@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -249,7 +248,7 @@ impl Broker {
         params: &RunParams,
         near: Option<PathBuf>,
     ) -> Result<(Intent, Prepared, limits::Place), Refusal> {
-        let now = Timestamp::now();
+        let now = open.now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
@@ -274,8 +273,7 @@ impl Broker {
         session.spend(&mut open.vault, now)?;
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
-        let intent =
-            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(refuse::from_audit)?;
+        let intent = open.record_intent(allowed, RunId::random(), facts)?;
         trace.allowed(intent.run_id(), run_terms(&intent));
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
@@ -290,7 +288,7 @@ impl Broker {
         }
     }
 
-    /// Anchors the intent, reveals what it covers, and puts together what the child gets.
+    /// Reveals what the intent covers, and puts together what the child gets.
     fn prepare(
         &self,
         open: &mut Opened,
@@ -299,8 +297,6 @@ impl Broker {
         params: &RunParams,
         (plan, chain, streams): (Plan, Chain, Streams),
     ) -> Result<Prepared, Refusal> {
-        let head = open.audit.head();
-        open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
         let terms = run_terms(intent);
         let mut env_secrets = Vec::new();
         let mut file_secrets = Vec::new();

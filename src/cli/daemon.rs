@@ -23,6 +23,7 @@ use crate::{
     broker::{
         Broker, Settings,
         admin::{Failure, FailureKind},
+        remembered,
     },
     config,
     local_api::{
@@ -500,8 +501,11 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     };
     let person = info.unlock == UnlockKind::Passphrase;
     let backups = vault::backups(&home);
-    let answer =
-        json!({"running": false, "socket": socket.path, "vault": info.fingerprint, "backups": backups});
+    let memory = remembered(&home);
+    let answer = json!({
+        "running": false, "socket": socket.path, "vault": info.fingerprint, "backups": backups,
+        "remembered": memory,
+    });
     out.answer(&answer, |_| {
         vec![
             format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
@@ -510,6 +514,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             } else {
                 "one is started when a server needs it".to_owned()
             },
+            memory.clone(),
         ]
     });
     Ok(if person { super::exit_code(FailureKind::Locked) } else { ExitCode::SUCCESS })
@@ -531,6 +536,7 @@ fn lines(status: &Status) -> Vec<String> {
         ),
         format!("memory locked: {}", if status.memory_locked { "yes" } else { "no" }),
         backups_line(status.upkeep.backups, status.upkeep.newest_backup.as_deref()),
+        status.upkeep.remembered.clone(),
     ]
     .into_iter()
     .chain(status.upkeep.problems.iter().map(|problem| format!("NOT WELL  {problem}")))

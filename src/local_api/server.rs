@@ -115,6 +115,7 @@ pub(super) fn router(room: Arc<Room>) -> Router {
         .route("/v1/cancel", post(cancel))
         .route("/v1/retire", post(retire))
         .route("/v1/lock", post(lock))
+        .route("/v1/look", post(look))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(middleware::from_fn_with_state(Arc::clone(&room), door))
         .with_state(room)
@@ -150,6 +151,12 @@ async fn door(
 
 async fn status(State(room): State<Arc<Room>>) -> Response {
     json(&(room.about)(&room.stats))
+}
+
+/// Whoever changed the vault has it looked at before that is acknowledged.
+async fn look(State(room): State<Arc<Room>>) -> Response {
+    room.broker.look().await;
+    json(&())
 }
 
 async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {
