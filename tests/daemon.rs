@@ -19,12 +19,12 @@ mod backups;
 mod cancel;
 #[path = "it/contained.rs"]
 mod contained;
+#[path = "it/guesses.rs"]
+mod guesses;
 #[path = "it/hosted.rs"]
 mod hosted;
 #[path = "it/log.rs"]
 mod log;
-#[path = "it/promises.rs"]
-mod promises;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/runs.rs"]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Deliver, OutputMode, Promise, SandboxMode, Stdin};
+use crate::policy::{Deliver, OutputMode, Promise};
 
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -53,15 +53,6 @@ pub struct RuleEntry {
     pub deliver: Deliver,
     /// What may be promised of it.
     pub promise: Promise,
-    /// Why no more may be promised, or on whose word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise_why: Option<String>,
-    /// `text` where a call may give standard input; it may not where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Stdin>,
-    /// How much of the sandbox must stand for this rule, where it is not what `sandbox` says for the session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<SandboxMode>,
     /// What of the output is returned.
     pub output: OutputMode,
     /// Whether a person is asked: `never`, `once`, `always`.
@@ -137,7 +128,7 @@ pub struct RunParams {
     /// An absolute directory to start in, inside one that the policy names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
-    /// Text for standard input, where the rule takes it (`stdin` in `list_allowed`); closed where absent.
+    /// Text for standard input; closed where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Variables to set; only those that the policy lets a call set.
@@ -193,14 +184,14 @@ pub struct RunResult {
     /// How many times a secret was masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redactions: Option<u64>,
+    /// Compressed data in the output that was too much to look into: it may hold a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_into: Vec<NotLookedIntoEntry>,
     /// Files that the run wrote and that hold a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_hits: Vec<FileHitEntry>,
     /// What may be promised of this run.
     pub promise: Promise,
-    /// Why no more may be promised, or on whose word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise_why: Option<String>,
     /// The run's identity, as the audit has it.
     pub run_id: String,
     /// How long it took, in milliseconds.
@@ -209,6 +200,23 @@ pub struct RunResult {
     pub timeout_seconds: u64,
     /// The sandbox layers that were active; `off` where there were none.
     pub sandbox: String,
+}
+
+/// A part of a stream that was not looked into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotLookedIntoEntry {
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// How it is compressed: `gzip` or `zlib`.
+    pub kind: String,
+    /// How much of it was read until it was given up.
+    pub bytes: u64,
+}
+
+impl NotLookedIntoEntry {
+    pub(super) fn of(part: &crate::run::NotLookedInto) -> Self {
+        Self { stream: part.stream.to_owned(), kind: part.kind.to_owned(), bytes: part.bytes }
+    }
 }
 
 /// A file that a run wrote and that holds a secret.

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::{
     Answer, Broker, Credential, Refused,
     api::{AnyCommand, Commands, Example, LimitsEntry, ListAllowed, RuleEntry, SecretEntry},
-    blocking,
+    blocking, guessable,
     refusal::Refusal,
     refuse,
     session::Session,
 };
 use crate::{
-    policy::{Policy, RuleListing, SandboxMode, SecretFacts, Stdin},
+    policy::{Policy, RuleListing, SandboxMode, SecretFacts},
     vault::SecretInfo,
 };
 
@@ -34,13 +34,19 @@ impl Broker {
 
     fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
         let open = self.open()?;
-        let session = Session::authenticate(&open.vault, &open.keys, credential, open.now())?;
+        let session = Session::authenticate(&open.vault, &open.keys, credential, Timestamp::now())?;
         let all = match session.policy.named_secrets() {
             Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),
             None => open.vault.list_secrets().map(|all| all.into_iter().map(facts_of).collect()),
         };
         let all: Vec<SecretFacts> = all.map_err(refuse::from_vault)?;
-        Ok(Answer { body: listing(&session, &all), needles: self.needles.of(&session.scope) })
+        let policy = &session.policy;
+        let mut rules = policy.listing(&all);
+        if !policy.values_judged() {
+            rules =
+                guessable::corrected(&open.vault, policy.document(), rules).map_err(refuse::from_vault)?;
+        }
+        Ok(Answer { body: listing(&session, rules), needles: self.needles.of(&session.scope) })
     }
 }
 
@@ -48,13 +54,13 @@ pub(super) fn facts_of(info: SecretInfo) -> SecretFacts {
     SecretFacts { name: info.name, env: info.meta.env, description: info.meta.description }
 }
 
-fn listing(session: &Session, all: &[SecretFacts]) -> ListAllowed {
+fn listing(session: &Session, rules: Vec<RuleListing>) -> ListAllowed {
     let policy = &session.policy;
     ListAllowed {
         scope: session.scope.to_string(),
         expires_at: session.ends.and_then(|end| Timestamp::from_second(end).ok()).map(|end| end.to_string()),
         default_cwd: policy.default_cwd().map(|dir| dir.display().to_string()),
-        rules: policy.listing(all).into_iter().map(rule_entry).collect(),
+        rules: rules.into_iter().map(rule_entry).collect(),
         limits: limits(policy),
         sandbox: sandbox_text(policy),
     }
@@ -95,10 +101,7 @@ fn rule_entry(rule: RuleListing) -> RuleEntry {
         commands: rule.commands.map_or(Commands::Any(AnyCommand::Any), Commands::Patterns),
         hosts: rule.hosts,
         deliver: rule.deliver,
-        promise: rule.promised.promise,
-        promise_why: rule.promised.why,
-        stdin: Some(rule.stdin).filter(|stdin| *stdin == Stdin::Text),
-        sandbox: rule.sandbox,
+        promise: rule.promise,
         output: rule.output,
         approval: "never".to_owned(),
         example: rule.example.map(|example| Example {

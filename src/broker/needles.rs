@@ -1,8 +1,14 @@
-//! What each scope was given since the broker was started: the needles of all its runs, so that one
-//! run can't launder what another wrote.
+//! What each scope was given since the broker was started, and which of it is looked for where.
+//!
+//! A mask answers a question: whoever prints guesses sees which of them was right. So a value, or a part of one,
+//! that nobody can guess is looked for in every run of its scope, which keeps one run from laundering what another
+//! wrote. One that can be guessed is looked for only in runs that were given it, which need not guess, and in runs
+//! that can read what such a run may have written. What answers no run (refusals, listings, errors) is looked
+//! through for the former alone.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -11,9 +17,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     name::{ScopeName, SecretName},
+    policy::{CWD, CwdTerm, RunTerms},
     redact::{NeedleSet, Needles},
+    run::{Plan, Shape},
     value::SecretValue,
 };
+
+/// Sets that are kept for the next run like one before.
+const KEPT_SETS: usize = 16;
 
 /// The needles of every scope.
 #[derive(Default)]
@@ -24,60 +35,237 @@ pub(super) struct ScopeNeedles {
 #[derive(Default)]
 struct Known {
     scopes: HashMap<ScopeName, Scope>,
-    /// Those of all scopes, until one grows.
-    all: Option<NeedleSet>,
+    /// For callers whose scope isn't known, until one grows.
+    anyone: Option<NeedleSet>,
+    /// For the audit, which no agent reads, likewise.
+    everything: Option<NeedleSet>,
 }
 
+#[derive(Default)]
 struct Scope {
-    known: HashMap<(SecretName, [u8; 32]), Needles>,
-    set: NeedleSet,
+    entries: Vec<Entry>,
+    by_value: HashMap<(SecretName, [u8; 32]), usize>,
+    /// By the entries of which all forms are looked for, in order.
+    sets: HashMap<Vec<usize>, NeedleSet>,
 }
+
+/// One value that the scope was given, or that was sealed for it.
+struct Entry {
+    name: SecretName,
+    all: Needles,
+    beyond_guessing: Needles,
+    /// Where runs that were given it may have left it.
+    written: Vec<PathBuf>,
+}
+
+/// What one run may read and write of what others may, too.
+pub(super) struct Shared {
+    reads: Vec<PathBuf>,
+    writes: Vec<PathBuf>,
+}
+
+/// What is looked for in one run.
+pub(super) struct RunNeedles {
+    scope: ScopeName,
+    given: BTreeSet<SecretName>,
+    shared: Shared,
+    /// What stands for sealed values in it.
+    placeholders: Vec<Needles>,
+    /// Of each value what is looked for.
+    pub(super) each: Vec<Needles>,
+    /// The same, ready to be looked for.
+    pub(super) set: NeedleSet,
+}
+
+type Named<'a> = (&'a SecretName, &'a SecretValue);
 
 impl ScopeNeedles {
-    /// Adds values to what a scope was given, and returns all of its needles.
-    pub(super) fn add<'a>(
+    /// What is looked for in a run that is given some values, while others, sealed or from before, are only known.
+    /// From here on, what the run writes counts as if it held what it was given.
+    pub(super) fn for_run<'a>(
         &self,
         scope: &ScopeName,
-        values: impl IntoIterator<Item = (&'a SecretName, &'a SecretValue)>,
-    ) -> NeedleSet {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { scopes, all } = &mut *known;
-        let scope = scopes
-            .entry(scope.clone())
-            .or_insert_with(|| Scope { known: HashMap::new(), set: NeedleSet::empty() });
-        let mut grew = false;
-        for (name, value) in values {
-            scope.known.entry((name.clone(), digest(value))).or_insert_with(|| {
-                grew = true;
-                Needles::of(name, value)
-            });
+        given: impl IntoIterator<Item = Named<'a>>,
+        known: impl IntoIterator<Item = Named<'a>>,
+        shared: Shared,
+    ) -> RunNeedles {
+        let mut all = self.lock();
+        let given: Vec<Named<'a>> = given.into_iter().collect();
+        let numbers: Vec<usize> = given.iter().map(|one| all.learn(scope, *one)).collect();
+        for one in known {
+            all.learn(scope, one);
         }
-        if grew {
-            scope.set = NeedleSet::new(scope.known.values());
-            *all = None;
+        let place = all.scopes.entry(scope.clone()).or_default();
+        for number in numbers {
+            place.entries[number].written_to(&shared.writes);
         }
-        scope.set.clone()
+        let given = given.into_iter().map(|(name, _)| name.clone()).collect();
+        let (each, set) = place.looked_for(&given, &shared);
+        RunNeedles { scope: scope.clone(), given, shared, placeholders: Vec::new(), each, set }
     }
 
-    /// The same as [`ScopeNeedles::of`], one by one, for sets that are put together otherwise.
-    pub(super) fn each_of(&self, scope: &ScopeName) -> Vec<Needles> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.scopes.get(scope).map_or_else(Vec::new, |scope| scope.known.values().cloned().collect())
+    /// The same once more behind the run: values that its scope learnt of meanwhile are among them.
+    pub(super) fn again<'a>(&self, run: &mut RunNeedles, known: impl IntoIterator<Item = Named<'a>>) {
+        let mut all = self.lock();
+        for one in known {
+            all.learn(&run.scope, one);
+        }
+        let place = all.scopes.entry(run.scope.clone()).or_default();
+        (run.each, run.set) = place.looked_for(&run.given, &run.shared);
+        drop(all);
+        run.join();
     }
 
-    /// Everything that a scope was given so far.
+    /// What is looked for in an answer that is no run's.
     pub(super) fn of(&self, scope: &ScopeName) -> NeedleSet {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.scopes.get(scope).map_or_else(NeedleSet::empty, |scope| scope.set.clone())
+        let mut known = self.lock();
+        known.scopes.get_mut(scope).map_or_else(NeedleSet::empty, |scope| scope.set_of(Vec::new()))
     }
 
-    /// Everything that any scope was given: for callers whose scope isn't known.
-    pub(super) fn all(&self) -> NeedleSet {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { scopes, all } = &mut *known;
-        let every = || NeedleSet::new(scopes.values().flat_map(|scope| scope.known.values()));
-        all.get_or_insert_with(every).clone()
+    /// The same for callers whose scope isn't known: of everything that any scope was given.
+    pub(super) fn anyone(&self) -> NeedleSet {
+        let mut known = self.lock();
+        let Known { scopes, anyone, .. } = &mut *known;
+        let entries = || scopes.values().flat_map(|scope| &scope.entries);
+        anyone.get_or_insert_with(|| NeedleSet::new(entries().map(|entry| &entry.beyond_guessing))).clone()
     }
+
+    /// Everything that any scope was given, what can be guessed too: for what no agent reads.
+    pub(super) fn everything(&self) -> NeedleSet {
+        let mut known = self.lock();
+        let Known { scopes, everything, .. } = &mut *known;
+        let entries = || scopes.values().flat_map(|scope| &scope.entries);
+        everything.get_or_insert_with(|| NeedleSet::new(entries().map(|entry| &entry.all))).clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunNeedles {
+    /// Placeholders are masked as their secrets are.
+    pub(super) fn mask_too(&mut self, placeholders: Vec<Needles>) {
+        self.placeholders = placeholders;
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if !self.placeholders.is_empty() {
+            self.set = NeedleSet::new(self.each.iter().chain(&self.placeholders));
+        }
+    }
+}
+
+impl Known {
+    /// The number of a value in its scope.
+    fn learn(&mut self, scope: &ScopeName, (name, value): Named<'_>) -> usize {
+        let place = self.scopes.entry(scope.clone()).or_default();
+        let key = (name.clone(), digest(value));
+        if let Some(number) = place.by_value.get(&key) {
+            return *number;
+        }
+        let all = Needles::of(name, value);
+        let number = place.entries.len();
+        place.entries.push(Entry {
+            name: name.clone(),
+            beyond_guessing: all.beyond_guessing(),
+            all,
+            written: Vec::new(),
+        });
+        place.by_value.insert(key, number);
+        place.sets.clear();
+        (self.anyone, self.everything) = (None, None);
+        number
+    }
+}
+
+impl Entry {
+    fn written_to(&mut self, places: &[PathBuf]) {
+        for place in places {
+            if !self.written.contains(place) {
+                self.written.push(place.clone());
+            }
+        }
+    }
+}
+
+impl Scope {
+    /// Of which values all forms are looked for, of which only what nobody guesses; one by one, and together.
+    fn looked_for(&mut self, given: &BTreeSet<SecretName>, shared: &Shared) -> (Vec<Needles>, NeedleSet) {
+        let whole = |(_, entry): &(usize, &Entry)| {
+            !entry.all.are_beyond_guessing()
+                && (given.contains(&entry.name) || shared.can_read(&entry.written))
+        };
+        let whole: Vec<usize> =
+            self.entries.iter().enumerate().filter(whole).map(|(number, _)| number).collect();
+        let each = self.needles(&whole).cloned().collect();
+        (each, self.set_of(whole))
+    }
+
+    fn needles<'a>(&'a self, whole: &'a [usize]) -> impl Iterator<Item = &'a Needles> {
+        let of = |(number, entry): (usize, &'a Entry)| {
+            if whole.contains(&number) { &entry.all } else { &entry.beyond_guessing }
+        };
+        self.entries.iter().enumerate().map(of)
+    }
+
+    fn set_of(&mut self, whole: Vec<usize>) -> NeedleSet {
+        if let Some(set) = self.sets.get(&whole) {
+            return set.clone();
+        }
+        let set = NeedleSet::new(self.needles(&whole));
+        if self.sets.len() >= KEPT_SETS {
+            self.sets.clear();
+        }
+        self.sets.insert(whole, set.clone());
+        set
+    }
+}
+
+impl Shared {
+    /// What a run under these terms, contained like this, shares with others. A run that nothing contains reads
+    /// and writes what its user does.
+    pub(super) fn of(terms: &RunTerms, plan: &Plan, home: &Path) -> Self {
+        if plan.shape == Shape::None {
+            let all = vec![PathBuf::from("/")];
+            return Self { reads: all.clone(), writes: all };
+        }
+        let cwd = match &terms.cwd {
+            CwdTerm::Private => None,
+            CwdTerm::Within { dir, .. } => Some(dir.as_path()),
+        };
+        let places = |paths: &[PathBuf]| -> Vec<PathBuf> {
+            paths.iter().filter_map(|path| placed(path, cwd)).map(|path| real(&path)).collect()
+        };
+        let writes = places(&terms.sandbox.write);
+        let own_home = (terms.home == crate::policy::HomeMode::User).then_some(home);
+        let mut reads = places(&terms.sandbox.read);
+        reads.extend(cwd.into_iter().chain(own_home).map(real));
+        reads.extend(terms.path.iter().map(|path| real(path)));
+        reads.extend(crate::run::system_places().map(|path| real(path)));
+        reads.extend(writes.iter().cloned());
+        Self { reads, writes }
+    }
+
+    /// Whether any of the places overlaps with what may be read.
+    fn can_read(&self, written: &[PathBuf]) -> bool {
+        let overlap = |one: &PathBuf, other: &PathBuf| one.starts_with(other) || other.starts_with(one);
+        written.iter().any(|place| self.reads.iter().any(|read| overlap(place, read)))
+    }
+}
+
+/// A path of a policy, where the run starts put in.
+fn placed(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
+    match path.strip_prefix(CWD) {
+        Ok(below) => cwd.map(|cwd| cwd.join(below)),
+        Err(_) => Some(path.to_owned()),
+    }
+}
+
+/// The same place by whatever link it is named; what isn't there is where it says.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[expect(

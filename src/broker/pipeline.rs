@@ -7,15 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Answer, Broker, Caller, Credential, Opened, Refused, Way, api,
+    Answer, Broker, Caller, Opened, Refused, api,
     api::{RunParams, RunResult},
-    blocking, contain, ground, limits,
+    blocking, contain, guessable, limits,
+    needles::{RunNeedles, Shared},
+    recount,
     refusal::{Code, Refusal},
     refuse,
     sealed::{self, Streams},
@@ -26,10 +29,8 @@ use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
-    policy::{
-        Allowed, Asker, Decision, Deliver, ExitCodes, OperatorProof, OutputMode, Request, RunTerms, Terms,
-    },
-    redact::{Counts, NeedleSet, Needles},
+    policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Promise, Request, RunTerms, Terms},
+    redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
     vault::Vault,
@@ -54,7 +55,8 @@ type Chain = Vec<(PathBuf, [u8; 32])>;
 struct Admitted {
     intent: Intent,
     launch: Launch,
-    needles: NeedleSet,
+    needles: RunNeedles,
+    promise: Promise,
     egress: Option<Egress>,
     audit: AuditLog,
     trace: Trace,
@@ -64,7 +66,8 @@ struct Admitted {
 /// What the child gets, and what is masked in what it says.
 struct Prepared {
     launch: Launch,
-    needles: NeedleSet,
+    needles: RunNeedles,
+    promise: Promise,
     egress: Option<Egress>,
 }
 
@@ -129,7 +132,7 @@ impl Broker {
                 return signal.ok_or(refused);
             }
         };
-        let Admitted { intent, mut launch, needles, egress, audit, mut trace, _place } = admitted;
+        let Admitted { intent, mut launch, needles, egress, audit, mut trace, promise: _, _place } = admitted;
         let audit = Arc::new(audit);
         let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
@@ -138,12 +141,12 @@ impl Broker {
         }
         let started = Instant::now();
         let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
-        let done = run::pass_through(launch, needles.clone(), listening, signals);
+        let done = run::pass_through(launch, needles.set.clone(), listening, signals);
         let done = done.instrument(trace.span()).await;
         let requests = proxy.end().await;
         let facts = match &done {
             Ok(passed) => OutcomeFacts {
-                file_hits: contain::lines(&passed.file_hits, &needles),
+                file_hits: contain::lines(&passed.file_hits, &self.needles.everything()),
                 ..outcome_facts(passed.ending, started.elapsed(), &passed.counts)
             },
             Err(_) => outcome_facts(Ending::FailedToStart, started.elapsed(), &Counts::default()),
@@ -164,23 +167,24 @@ impl Broker {
         let broker = Arc::clone(&self);
         let cancelled = cancel.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await?;
-        let Admitted { intent, launch, needles, egress, audit, mut trace, _place } = admitted;
+        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, _place } = admitted;
         let audit = Arc::new(audit);
-        let placeholders = egress.as_ref().map_or_else(Vec::new, Egress::needles);
         let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
         let terms = run_terms(&intent).clone();
         let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
         let ended = either(cancel, self.closing.clone());
-        let running = run::execute(launch, needles.clone(), progress, ended, listening);
+        let running = run::execute(launch, needles.set.clone(), progress, ended, listening);
         let output = running.instrument(trace.span()).await;
         let requests = proxy.end().await;
         let took = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
-        let (intent, needles) = self.needles_behind(intent, needles, placeholders, took).await;
+        let (intent, needles) = self.needles_behind(intent, needles, took).await;
+        let set = needles.set.clone();
+        let output = blocking(move || output.map(|output| recount::masked_again(output, &set))).await;
         let run_id = intent.run_id().clone();
         let facts = match &output {
             Ok(output) => OutcomeFacts {
-                file_hits: contain::lines(&output.file_hits, &needles),
+                file_hits: contain::lines(&output.file_hits, &self.needles.everything()),
                 ..outcome_facts(output.ending, output.duration, &output.counts)
             },
             Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
@@ -190,7 +194,8 @@ impl Broker {
         let concluded = self.conclude(audit, intent, facts, trace).await;
         concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
         let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
-        Ok(Answer { body: result(output, &terms, &run_id, sandbox), needles })
+        let body = RunResult { promise, ..result(output, &terms, &run_id, sandbox) };
+        Ok(Answer { body, needles: needles.set })
     }
 
     /// Puts the outcome on record; nothing of the run is returned where that fails.
@@ -229,8 +234,9 @@ impl Broker {
         let mut who = Who::default();
         let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
         match admitted {
-            Ok((intent, Prepared { launch, needles, egress }, place)) => {
-                Ok(Admitted { intent, launch, needles, egress, audit: open.audit, trace, _place: place })
+            Ok((intent, Prepared { launch, needles, promise, egress }, place)) => {
+                let audit = open.audit;
+                Ok(Admitted { intent, launch, needles, promise, egress, audit, trace, _place: place })
             }
             Err(refusal) => {
                 trace.refused(&refusal);
@@ -248,15 +254,14 @@ impl Broker {
         params: &RunParams,
         near: Option<PathBuf>,
     ) -> Result<(Intent, Prepared, limits::Place), Refusal> {
-        let now = open.now();
+        let now = Timestamp::now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
         trace.scope(&session.scope);
 
         let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
-        let asker = asker(caller, streams);
-        let request = Request { asker, ..self.request(params, &session, near)? };
+        let request = self.request(params, &session, near)?;
         let facts =
             open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
         let allowed = match session.policy.decide(&request, &facts) {
@@ -266,14 +271,14 @@ impl Broker {
         trace.step(Step::Policy);
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
-        ground::confine(terms)?;
         let plan = self.plan(terms)?;
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
-        let intent = open.record_intent(allowed, RunId::random(), facts)?;
+        let intent =
+            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(refuse::from_audit)?;
         trace.allowed(intent.run_id(), run_terms(&intent));
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
@@ -288,7 +293,7 @@ impl Broker {
         }
     }
 
-    /// Reveals what the intent covers, and puts together what the child gets.
+    /// Anchors the intent, reveals what it covers, and puts together what the child gets.
     fn prepare(
         &self,
         open: &mut Opened,
@@ -297,6 +302,8 @@ impl Broker {
         params: &RunParams,
         (plan, chain, streams): (Plan, Chain, Streams),
     ) -> Result<Prepared, Refusal> {
+        let head = open.audit.head();
+        open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
         let terms = run_terms(intent);
         let mut env_secrets = Vec::new();
         let mut file_secrets = Vec::new();
@@ -311,12 +318,13 @@ impl Broker {
             }
         }
         let before = values_before(&open.vault, intent)?;
+        let promise = guessable::check(terms, &sealed)?;
         let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
-        let values = given.chain(sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value)));
-        let values = values.chain(before.iter().map(|(name, value)| (name, value)));
-        let mut needles = self.needles.add(intent.scope(), values);
-        let known = self.needles.each_of(intent.scope());
-        let egress = sealed::egress(&plan, terms, sealed, known.clone(), streams)?;
+        let known = sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value));
+        let known = known.chain(before.iter().map(|(name, value)| (name, value)));
+        let shared = Shared::of(terms, &plan, &self.settings.user_home);
+        let mut needles = self.needles.for_run(intent.scope(), given, known, shared);
+        let egress = sealed::egress(&plan, terms, sealed, needles.each.clone(), streams)?;
         let mut launch = Launch {
             env: environment(terms, caller),
             env_secrets,
@@ -327,43 +335,39 @@ impl Broker {
         };
         if let Some(egress) = &egress {
             sealed::tell(&mut launch, egress, terms);
-            needles = NeedleSet::new(known.iter().chain(&egress.needles()));
+            needles.mask_too(egress.needles());
         }
-        Ok(Prepared { launch, needles, egress })
+        Ok(Prepared { launch, needles, promise, egress })
     }
 
-    /// Adds the present values of a run's secrets, and those before them, to what its scope was given.
-    fn learn_values(&self, vault: &Vault, intent: &Intent) -> Result<(), Refusal> {
+    /// The present values of a run's secrets, and those before them.
+    fn values_of(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
         let mut values = values_before(vault, intent)?;
         for secret in &run_terms(intent).secrets {
             let value = vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
             values.push((secret.name.clone(), value));
         }
-        self.needles.add(intent.scope(), values.iter().map(|(name, value)| (name, value)));
-        Ok(())
+        Ok(values)
     }
 
-    /// The same once more behind a run that took a while: a secret may have been rotated meanwhile, and
-    /// the program may have its new value from elsewhere. Where the vault can't be read any more, what was
+    /// What is looked for, once more behind a run that took a while: a secret may have been rotated meanwhile,
+    /// and the program may have its new value from elsewhere. Where the vault can't be read any more, what was
     /// known before has to do.
     async fn needles_behind(
         self: &Arc<Self>,
         intent: Intent,
-        known: NeedleSet,
-        placeholders: Vec<Needles>,
+        mut needles: RunNeedles,
         took: Duration,
-    ) -> (Intent, NeedleSet) {
+    ) -> (Intent, RunNeedles) {
         if took < LOOK_AGAIN_AFTER {
-            return (intent, known);
+            return (intent, needles);
         }
         let broker = Arc::clone(self);
         blocking(move || {
-            let again = broker.open().and_then(|open| broker.learn_values(&open.vault, &intent));
-            let all = again.map(|()| {
-                let scope = broker.needles.each_of(intent.scope());
-                NeedleSet::new(scope.iter().chain(&placeholders))
-            });
-            (intent, all.unwrap_or(known))
+            if let Ok(values) = broker.open().and_then(|open| Self::values_of(&open.vault, &intent)) {
+                broker.needles.again(&mut needles, values.iter().map(|(name, value)| (name, value)));
+            }
+            (intent, needles)
         })
         .await
     }
@@ -422,7 +426,7 @@ impl Broker {
             scope: who.scope,
             code: api::code_text(refusal.code),
             rule: refusal.rule.clone(),
-            argv: denied_argv(&self.needles.all(), &params.command),
+            argv: denied_argv(&self.needles.everything(), &params.command),
             secrets: params
                 .secrets
                 .iter()
@@ -446,18 +450,6 @@ fn values_before(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, Secr
         values.extend(before.map(|value| (secret.name.clone(), value)));
     }
     Ok(values)
-}
-
-/// Who asks, as far as it was proven. A run on this process's own streams, of a scope that was named without a token, is
-/// one for which this process was given what opens the vault; what came over a socket never is.
-fn asker(caller: &Caller, streams: Streams) -> Asker {
-    match (streams, &caller.credential, caller.way) {
-        (Streams::Attached, Credential::LocalScope(_), _) => {
-            Asker::Operator(OperatorProof::of_an_opened_vault())
-        }
-        (Streams::Attached, _, _) | (Streams::Captured, _, Way::Run) => Asker::TokenHolder,
-        (Streams::Captured, _, Way::Tool) => Asker::Tool,
-    }
 }
 
 fn intent_facts(
@@ -485,10 +477,9 @@ fn intent_facts(
 
 /// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
 fn environment(terms: &RunTerms, caller: &Caller) -> BTreeMap<EnvName, std::ffi::OsString> {
-    let passed = terms.pass_env.names().filter_map(|name| {
+    let passed = terms.pass_env.iter().filter_map(|name| {
         let value = caller.environment.get(name.as_str())?;
-        // Whoever starts a server chooses its environment: a text that the policy does not bound stays outside.
-        terms.pass_env.fits(name, value).then(|| (name.clone(), value.clone()))
+        Some((name.clone(), value.clone()))
     });
     let set = terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
     passed.chain(set).map(|(name, text)| (name, text.into())).collect()
@@ -593,9 +584,9 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
         stderr_truncated: false,
         withheld: false,
         redactions: None,
+        not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
         file_hits: contain::entries(&output.file_hits),
         promise: terms.promise,
-        promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),
         duration_ms: millis(output.duration),
         timeout_seconds: terms.timeout.as_secs().max(1),
@@ -608,7 +599,8 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
     match terms.output {
         // How long it took, to the tick, says more than success or failure.
         OutputMode::Status => result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS),
-        OutputMode::Withhold if masked > 0 => result.withheld = true,
+        // What was not looked into may hold anything.
+        OutputMode::Withhold if masked > 0 || !result.not_looked_into.is_empty() => result.withheld = true,
         OutputMode::Redacted | OutputMode::Withhold => {
             result.stdout = output.stdout.text.into_inner();
             result.stderr = output.stderr.text.into_inner();

@@ -16,6 +16,7 @@ use tracing_subscriber::{
 };
 
 use crate::broker::admin::{Failure, FailureKind};
+use crate::name::{ScopeName, SecretName};
 use crate::policy::{Finding, Severity};
 
 /// How answers are written.
@@ -87,15 +88,6 @@ impl Output {
     }
 }
 
-/// A word of a fixed vocabulary, as it is in JSON.
-pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
-    }
-}
-
 /// One finding, as a compiler writes it.
 pub(super) fn finding_line(finding: &Finding) -> String {
     let kind = match finding.severity {
@@ -105,6 +97,18 @@ pub(super) fn finding_line(finding: &Finding) -> String {
     format!(
         "line {}, column {}: {kind}: {} ({})",
         finding.line, finding.column, finding.message, finding.hint
+    )
+}
+
+/// A rule that seals what can be guessed without saying so: what it is, and the way out.
+pub(super) fn guessable_seal(scope: &ScopeName, rule: &str, secret: &SecretName) -> (String, String) {
+    (
+        format!(
+            "rule {rule} of {scope} seals {secret}, whose value could be guessed by what its host says again; it is best effort until the policy is applied again"
+        ),
+        format!(
+            "set a longer value (authy-mcp admin set {secret} --generate), or write guessable = true in the rule and apply it"
+        ),
     )
 }
 

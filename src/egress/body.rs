@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, Sleep, sleep},
+};
 
 use super::{ledger::Entry, scrub};
 use crate::redact::Redactor;
@@ -65,11 +68,28 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
     }
 }
 
+/// A redactor at rest, or at work away from the tasks that serve: what a host sends is as hostile as what a
+/// program writes.
+enum Work {
+    Rests(Redactor),
+    Goes(JoinHandle<(Redactor, Vec<u8>)>),
+    Broke,
+}
+
+/// Takes bytes in on a thread that serves nobody.
+pub(super) fn scrub_away(mut redactor: Redactor, data: Bytes) -> JoinHandle<(Redactor, Vec<u8>)> {
+    tokio::task::spawn_blocking(move || {
+        let mut out = Vec::with_capacity(data.len());
+        redactor.push(&data, &mut out);
+        (redactor, out)
+    })
+}
+
 /// An answer's body with every value taken out, its trailers too. Holds back no more than the beginning of a
 /// value. The request's record is written when it ends.
 pub(super) struct Scrubbed {
     inner: Body,
-    redactor: Redactor,
+    work: Work,
     idle: Pin<Box<Sleep>>,
     pause: Pause,
     trailers: Option<HeaderMap>,
@@ -97,7 +117,7 @@ impl Scrubbed {
     ) -> Self {
         Self {
             inner,
-            redactor,
+            work: Work::Rests(redactor),
             idle: Box::pin(sleep(SILENCE)),
             pause: Pause::Wait,
             trailers: None,
@@ -115,7 +135,9 @@ impl Scrubbed {
     fn end(&mut self, trailers: Option<HeaderMap>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.pause = Pause::Over;
         let mut out = Vec::new();
-        self.redactor.finish(&mut out);
+        if let Work::Rests(redactor) = &mut self.work {
+            redactor.finish(&mut out);
+        }
         self.trailers = trailers.map(|trailers| scrub::headers(&self.entry_run(), trailers, &mut self.entry));
         if out.is_empty() {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
@@ -134,7 +156,9 @@ impl Scrubbed {
         ready!(self.idle.as_mut().poll(cx));
         self.pause = Pause::Wait;
         let mut out = Vec::new();
-        self.redactor.flush_idle(&mut out);
+        if let Work::Rests(redactor) = &mut self.work {
+            redactor.flush_idle(&mut out);
+        }
         if out.is_empty() { Poll::Pending } else { self.data(out) }
     }
 }
@@ -151,6 +175,24 @@ impl HttpBody for Scrubbed {
             if self.pause == Pause::Over {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
+            if let Work::Goes(handle) = &mut self.work {
+                let done = ready!(Pin::new(handle).poll(cx));
+                let out = match done {
+                    Ok((redactor, out)) => {
+                        self.work = Work::Rests(redactor);
+                        out
+                    }
+                    Err(failed) => {
+                        (self.work, self.pause) = (Work::Broke, Pause::Over);
+                        return Poll::Ready(Some(Err(failed.into())));
+                    }
+                };
+                self.pause = Pause::Flush;
+                self.idle.as_mut().reset(Instant::now() + SILENCE);
+                if !out.is_empty() {
+                    return self.data(out);
+                }
+            }
             let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Pending => return self.silence(cx),
                 Poll::Ready(None) => return self.end(None),
@@ -164,12 +206,8 @@ impl HttpBody for Scrubbed {
                 Ok(data) => data,
                 Err(frame) => return self.end(frame.into_trailers().ok()),
             };
-            let mut out = Vec::with_capacity(data.len());
-            self.redactor.push(&data, &mut out);
-            self.pause = Pause::Flush;
-            self.idle.as_mut().reset(Instant::now() + SILENCE);
-            if !out.is_empty() {
-                return self.data(out);
+            if let Work::Rests(redactor) = std::mem::replace(&mut self.work, Work::Broke) {
+                self.work = Work::Goes(scrub_away(redactor, data));
             }
         }
     }
@@ -177,7 +215,11 @@ impl HttpBody for Scrubbed {
 
 impl Drop for Scrubbed {
     fn drop(&mut self) {
-        let scrubs = self.redactor.counts().total();
+        // What is under way when a body is given up reaches nobody.
+        let scrubs = match &self.work {
+            Work::Rests(redactor) => redactor.counts().total(),
+            Work::Goes(_) | Work::Broke => 0,
+        };
         let sent = self.sent.load(std::sync::atomic::Ordering::Relaxed);
         let record = self.entry.record();
         record.scrubs += scrubs;

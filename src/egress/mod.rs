@@ -140,9 +140,11 @@ impl Egress {
         self.run.rules.get(name).map(|held| held.placeholder.as_str())
     }
 
-    /// The needles of the placeholders: in output each is masked as its secret is.
+    /// The needles of the placeholders: in output each is masked as its secret is. One that stands for a value
+    /// that can be guessed is shown as it is: nothing of its value is looked for, and nothing is to look as if
+    /// it were.
     pub fn needles(&self) -> Vec<Needles> {
-        let held = self.run.rules.held.iter();
+        let held = self.run.rules.held.iter().filter(|held| !held.is_guessable());
         held.map(|held| Needles::of(&held.name, &SecretValue::new(held.placeholder.clone().into_bytes())))
             .collect()
     }

@@ -1,63 +1,14 @@
 //! Placeholders: what stands for a sealed value in a child, shaped like it.
 //!
 //! The length, the classes of its characters and a prefix that a vendor's keys begin with are kept, so that
-//! clients that look at a key accept it; everything else is random and worth nothing after the run. A
+//! clients that look at a key accept it; everything else is random and worth nothing after the run. What stands
+//! for a value that can be guessed has no shape: its length would be a part of the guess. A
 //! placeholder is made of characters that no encoder changes, so that it is found where a client puts it.
 
 use zeroize::Zeroizing;
 
-/// What keys begin with, as their vendors publish it; of several that fit, the longest is kept.
-const PREFIXES: &[&str] = &[
-    "AIza",
-    "AKIA",
-    "ASIA",
-    "SG.",
-    "SK",
-    "dckr_pat_",
-    "dop_v1_",
-    "eyJ",
-    "figd_",
-    "gho_",
-    "ghp_",
-    "ghr_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "gldt-",
-    "glpat-",
-    "gsk_",
-    "hf_",
-    "hvs.",
-    "key-",
-    "lin_api_",
-    "npm_",
-    "ntn_",
-    "pk_live_",
-    "pk_test_",
-    "pplx-",
-    "pypi-",
-    "r8_",
-    "rk_live_",
-    "rk_test_",
-    "secret_",
-    "shpat_",
-    "sk-",
-    "sk-ant-",
-    "sk-ant-api03-",
-    "sk-or-v1-",
-    "sk-proj-",
-    "sk-svcacct-",
-    "sk_live_",
-    "sk_test_",
-    "tvly-",
-    "whsec_",
-    "xai-",
-    "xapp-",
-    "xoxa-",
-    "xoxb-",
-    "xoxp-",
-    "ya29.",
-];
+use crate::redact::PREFIXES;
+
 /// Below so many random characters chance could hit: then the shape is given up.
 const FEWEST_RANDOM: usize = 12;
 /// What stands for a value whose shape is given up.
@@ -88,6 +39,12 @@ pub(super) fn placeholder(value: &[u8]) -> String {
     if drawn >= FEWEST_RANDOM && shaped.as_bytes() != value {
         return shaped;
     }
+    shapeless()
+}
+
+/// What stands for a value whose shape would tell too much of it.
+pub(super) fn shapeless() -> String {
+    let mut random = Random::default();
     let letters: String = (0..20).map(|_| random.of(LETTERS)).collect();
     format!("{SHAPELESS}{letters}")
 }

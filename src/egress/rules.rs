@@ -9,6 +9,7 @@ use super::{addresses::Named, authority::Authority};
 use crate::{
     name::{HostPattern, SecretName},
     policy::{Reach, Seal},
+    redact,
     value::SecretValue,
 };
 
@@ -30,6 +31,11 @@ impl Held {
     /// The value as text; nothing where it is none.
     pub(super) fn text(&self) -> Option<Zeroizing<String>> {
         std::str::from_utf8(self.bytes()).ok().map(|text| Zeroizing::new(text.to_owned()))
+    }
+
+    /// Whether it is a secret that can be guessed: what only says who signs is none.
+    pub(super) fn is_guessable(&self) -> bool {
+        !self.seal.only_names(&self.name) && redact::is_guessable(self.bytes())
     }
 
     /// Whether it may go to a host at all.

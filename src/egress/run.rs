@@ -180,7 +180,8 @@ fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
         return Err(EgressError::TooShort(term.name));
     }
     let mut held = Held { name: term.name, seal: term.seal, placeholder: String::new(), value };
-    held.placeholder = placeholder::placeholder(held.bytes());
+    held.placeholder =
+        if held.is_guessable() { placeholder::shapeless() } else { placeholder::placeholder(held.bytes()) };
     Ok(held)
 }
 

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use http::{Method, Request, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::{
+    body::scrub_away,
     ledger::Entry,
     rules::Shared,
     substitute::{self, Replacements, WHOLE_BODY},
@@ -222,8 +224,9 @@ async fn inwards(
         loop {
             let bytes = payload(&mut from, &head, at).await?;
             at += bytes.len() as u64;
-            let mut clean = Vec::with_capacity(bytes.len());
-            redactor.push(&bytes, &mut clean);
+            let scrubbed = scrub_away(redactor, Bytes::copy_from_slice(&bytes)).await;
+            let (back, mut clean) = scrubbed.map_err(io::Error::other)?;
+            redactor = back;
             let end = if at == head.length { head.end } else { End::More };
             if end == End::Last {
                 redactor.finish(&mut clean);

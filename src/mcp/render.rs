@@ -2,12 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    broker::{
-        api::{Commands, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
-        refusal::Refusal,
-    },
-    policy::Promise,
+use crate::broker::{
+    api::{Commands, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
+    refusal::Refusal,
 };
 
 /// `exited 1 · 1.2 s · 2 redacted · run r_8f3k`, then the streams.
@@ -18,23 +15,18 @@ pub(super) fn run(result: &RunResult) -> String {
         head.push(format!("{count} redacted"));
     }
     if result.withheld {
-        head.push("output withheld: it had a secret in it".to_owned());
+        head.push("output withheld: it had a secret in it, or could have one".to_owned());
     }
-    head.push(promise(&result.promise, result.promise_why.as_deref()));
+    for part in &result.not_looked_into {
+        head.push(format!("{} bytes of {} in {} not looked into", part.bytes, part.kind, part.stream));
+    }
+    head.push(format!("promise {}", word(&result.promise)));
     head.push(format!("sandbox {}", result.sandbox));
     head.push(format!("run {}", result.run_id));
     let mut text = head.join(" · ");
     stream(&mut text, "stdout", &result.stdout, result.stdout_truncated, !result.stderr.is_empty());
     stream(&mut text, "stderr", &result.stderr, result.stderr_truncated, true);
     text
-}
-
-/// `promise best_effort (any command may have its secrets)`.
-fn promise(promise: &Promise, why: Option<&str>) -> String {
-    match why {
-        Some(why) => format!("promise {} ({why})", word(promise)),
-        None => format!("promise {}", word(promise)),
-    }
 }
 
 fn ending(result: &RunResult) -> String {
@@ -88,19 +80,13 @@ pub(super) fn allowed(listed: &ListAllowed) -> String {
 fn rule(text: &mut String, rule: &RuleEntry) {
     let _ = write!(
         text,
-        "\n\nrule {} · deliver {} · {} · output {} · approval {}",
+        "\n\nrule {} · deliver {} · promise {} · output {} · approval {}",
         rule.id,
         word(&rule.deliver),
-        promise(&rule.promise, rule.promise_why.as_deref()),
+        word(&rule.promise),
         word(&rule.output),
         rule.approval
     );
-    if let Some(mode) = rule.sandbox {
-        let _ = write!(text, " · sandbox {}", mode.word());
-    }
-    if let Some(stdin) = &rule.stdin {
-        let _ = write!(text, " · stdin {}", word(stdin));
-    }
     for secret in &rule.secrets {
         let _ = write!(text, "\n  secret {} in ${}", secret.name, secret.env);
         if let Some(description) = &secret.description {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::{
-    Deliver, ExitCodes, Network, OnFileHit, SandboxMode, Stdin,
-    document::{Document, DocumentError, Edition, HomeMode, Rule},
+    Deliver, ExitCodes, Network, OnFileHit, SandboxMode,
+    document::{Document, DocumentError, HomeMode, Rule},
 };
 use crate::name::ScopeName;
 
@@ -35,6 +35,8 @@ pub struct NewRule {
     pub hosts: Vec<String>,
     /// Whether the proxy sets `Authorization: Bearer`.
     pub bearer: bool,
+    /// Whether values that can be guessed are sealed, too.
+    pub guessable: bool,
     /// `redacted`, `withhold`, `status`.
     pub output: Option<String>,
     /// Directories where runs of the scope may start.
@@ -97,8 +99,8 @@ impl Facets {
         let order: Vec<Vec<String>> = document.allow.iter().map(rule_grants).collect();
         grants.extend(order.iter().flatten().cloned());
         grants.extend(document.env.path.iter().map(|dir| format!("programs from {dir}")));
-        grants.extend(document.env.pass.words().map(|name| format!("{name} from the server's environment")));
-        grants.extend(document.env.agent.words().map(|name| format!("a call may set {name}")));
+        grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
+        grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
         grants.extend(document.reach.hosts.iter().map(|host| format!("runs reach {host} by a plain tunnel")));
         grants.extend(
             document.reach.extra_ca.iter().map(|path| format!("the proxy trusts the roots in {path}")),
@@ -147,7 +149,7 @@ fn sandbox_grants(document: &Document) -> Vec<String> {
     grants
 }
 
-pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
+fn rule_grants(rule: &Rule) -> Vec<String> {
     let commands: Vec<String> = match &rule.commands {
         None => vec!["any command".to_owned()],
         Some(patterns) => patterns
@@ -163,14 +165,11 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
     };
     terms.push(output.to_owned());
     terms.extend(rule.seal.iter().flat_map(super::Seal::words));
+    if rule.guessable {
+        terms.push("values that can be guessed, too".to_owned());
+    }
     if rule.pin {
         terms.push("pinned".to_owned());
-    }
-    if rule.stdin == Stdin::Text && !rule.secrets.is_empty() {
-        terms.push("text for its standard input".to_owned());
-    }
-    if rule.reviewed {
-        terms.push("reviewed by you".to_owned());
     }
     match rule.sandbox {
         Some(SandboxMode::Off) => terms.push("no sandbox".to_owned()),
@@ -196,7 +195,7 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
 pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result<String, DocumentError> {
     let mut document = match text {
         Some(text) => {
-            Document::parse_as(text, Edition::BeforeTypes)?;
+            Document::parse(text)?;
             text.parse::<DocumentMut>().expect("what parses as a policy is TOML")
         }
         None => fresh(scope),
@@ -207,12 +206,6 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
     let network = rule.network.or_else(|| needed_network(&document, rule));
     set_word(&mut document, "mode", rule.sandbox.filter(|_| !rule.secrets.is_empty()).map(SandboxMode::word));
     set_word(&mut document, "network", network.map(Network::word));
-    if !(rule.cwd.is_empty() && rule.read.is_empty() && rule.write.is_empty())
-        || network.is_some()
-        || rule.sandbox.is_some()
-    {
-        take_words_back(&mut document);
-    }
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     match allow {
@@ -253,19 +246,6 @@ fn add_paths(document: &mut DocumentMut, key: &str, paths: &[String]) {
     }
 }
 
-/// What runs reach is another than it was when the operator reviewed rules: their word was not about that.
-fn take_words_back(document: &mut DocumentMut) {
-    match document.get_mut("allow") {
-        Some(Item::ArrayOfTables(rules)) => rules.iter_mut().for_each(|rule| drop(rule.remove("reviewed"))),
-        Some(Item::Value(Value::Array(rules))) => {
-            for rule in rules.iter_mut().filter_map(Value::as_inline_table_mut) {
-                rule.remove("reviewed");
-            }
-        }
-        _ => {}
-    }
-}
-
 /// A sealed rule needs the proxy, where the document says that runs have no network at all.
 fn needed_network(document: &DocumentMut, rule: &NewRule) -> Option<Network> {
     let word = document.get("sandbox")?.get("network")?.as_str()?;
@@ -291,6 +271,9 @@ fn rule_table(rule: &NewRule) -> Table {
     }
     if rule.bearer {
         table["inject"] = value("bearer");
+    }
+    if rule.guessable {
+        table["guessable"] = value(true);
     }
     table["commands"] = match &rule.command {
         None => value("any"),

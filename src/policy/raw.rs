@@ -6,9 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin};
+use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode};
 use super::document::HomeMode;
-use super::variables::RawVariables;
 
 /// Something and where it stands.
 #[derive(Debug, Clone, Deserialize)]
@@ -88,12 +87,12 @@ pub(super) struct RawEnv {
     /// Directories before the system's in PATH.
     #[serde(default)]
     pub path: Vec<At<String>>,
-    /// Variables taken from the server's environment: `["CI"]`, or `{ NODE_ENV = "{enum:test|production}" }`.
+    /// Variables taken from the server's environment.
     #[serde(default)]
-    pub pass: RawVariables,
-    /// Variables that a call may set, likewise: `["LOG_LEVEL"]`, or `{ DEPTH = "{int:1..9}" }`.
+    pub pass: Vec<At<String>>,
+    /// Variables that a call may set.
     #[serde(default)]
-    pub agent: RawVariables,
+    pub agent: Vec<At<String>>,
     /// Which HOME.
     #[serde(default)]
     pub home: HomeMode,
@@ -148,6 +147,8 @@ pub(super) struct RawRule {
     pub methods: Option<At<Vec<String>>>,
     /// Paths that a sealed secret may go to: `*` within a segment, `**` across.
     pub paths: Option<At<Vec<String>>>,
+    /// Whether a value that can be guessed may be sealed: a host that says again what it is sent answers guesses.
+    pub guessable: Option<At<bool>>,
     /// Variable → the address of one of the hosts, for clients that know no proxy.
     #[serde(default)]
     pub base_url: BTreeMap<At<String>, At<String>>,
@@ -161,16 +162,9 @@ pub(super) struct RawRule {
     /// Variables that the rule sets; `{file:NAME}` is the path of a `file` delivery.
     #[serde(default)]
     pub set_env: BTreeMap<At<String>, String>,
-    /// Refuse if the program, an interpreter that runs it, or a file that its arguments name in full has changed since
-    /// the policy was applied.
+    /// Refuse if the program's digest has changed.
     #[serde(default)]
     pub pin: bool,
-    /// Whether a call over MCP may give text for standard input; `none` where nothing is said in a rule with
-    /// secrets. `authy-mcp run` passes the person's.
-    pub stdin: Option<At<Stdin>>,
-    /// Your own word that these commands can't tell a secret. It is shown as yours, and stands for the commands and
-    /// programs as they are now.
-    pub reviewed: Option<At<bool>>,
     /// What of the output is returned.
     #[serde(default)]
     pub output: OutputMode,

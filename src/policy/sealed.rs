@@ -199,6 +199,18 @@ impl Document {
     pub fn extra_ca(&self, home: &Path) -> Option<(PathBuf, usize)> {
         self.reach.extra_ca.as_ref().map(|path| (expand(path, home), self.reach.line))
     }
+
+    /// Which of these secrets a rule seals without a word of guessing: rule, secret, line of the rule.
+    pub fn sealed_unsaid<'a>(&'a self, secrets: &'a [SecretName]) -> Vec<(&'a Rule, &'a SecretName, usize)> {
+        let unsaid = self.allow.iter().filter(|rule| rule.seal.is_some() && !rule.guessable);
+        let covered = unsaid.flat_map(|rule| {
+            let fits = |name: &&SecretName| rule.secrets.iter().any(|pattern| pattern.matches(name));
+            let secret = |name: &&SecretName| !rule.seal.iter().any(|seal| seal.only_names(name));
+            secrets.iter().filter(fits).filter(secret).map(move |name| (rule, name, rule.line))
+        });
+        let denied = |name: &SecretName| self.deny.iter().any(|pattern| pattern.matches(name));
+        covered.filter(|(_, name, _)| !denied(name)).collect()
+    }
 }
 
 /// The sealed secrets of a run, each with its rule; or why they can't be used together.
@@ -281,6 +293,7 @@ pub(super) fn stray(raw: &RawRule) -> Vec<Wrong> {
         (raw.substitute.as_ref().map(At::span), "substitute"),
         (raw.methods.as_ref().map(At::span), "methods"),
         (raw.paths.as_ref().map(At::span), "paths"),
+        (raw.guessable.as_ref().map(At::span), "guessable"),
         (raw.base_url.keys().next().map(At::span), "base_url"),
     ];
     let found = spans.into_iter().filter_map(|(span, key)| span.map(|span| (span, key)));
@@ -472,6 +485,11 @@ impl Seal {
             ));
         }
         found
+    }
+
+    /// Whether a secret only says who signs: an access key's id stands in every request, and opens nothing.
+    pub fn only_names(&self, secret: &SecretName) -> bool {
+        matches!(&self.inject, Some(Inject::AwsSigV4(keys)) if keys.access_key == *secret)
     }
 
     /// In words, for what a document changes.

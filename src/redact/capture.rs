@@ -4,7 +4,7 @@
 //! replacement character only ever stands for bytes that were not valid, so it can't put a value
 //! together that wasn't there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Counts, NeedleSet, Redacted, stream::Redactor};
 
@@ -19,6 +19,8 @@ pub struct Capture {
     total: u64,
     /// Bytes that were given out as progress and end within a character.
     partial: Vec<u8>,
+    /// Whether the stream goes on, and is not read any more.
+    cut_short: bool,
 }
 
 /// A stream that has ended.
@@ -30,6 +32,8 @@ pub struct Captured {
     pub truncated: bool,
     /// What was masked.
     pub counts: Counts,
+    /// What was not looked into: bytes by kind.
+    pub not_looked_into: BTreeMap<&'static str, u64>,
 }
 
 impl Capture {
@@ -42,6 +46,7 @@ impl Capture {
             limit,
             total: 0,
             partial: Vec::new(),
+            cut_short: false,
         }
     }
 
@@ -72,7 +77,18 @@ impl Capture {
         }
         let (front, back) = self.tail.as_slices();
         text.push_str(&lossy_tail(&[front, back].concat(), left_out > 0));
-        Captured { text: Redacted(text), truncated: left_out > 0, counts: self.redactor.counts().clone() }
+        Captured {
+            text: Redacted(text),
+            truncated: left_out > 0 || self.cut_short,
+            counts: self.redactor.counts().clone(),
+            not_looked_into: self.redactor.not_looked_into(),
+        }
+    }
+
+    /// Gives what is kept of a stream that goes on.
+    pub fn cut_short(mut self) -> Captured {
+        self.cut_short = true;
+        self.finish()
     }
 
     fn keep(&mut self, safe: &[u8]) {

@@ -12,6 +12,7 @@ mod needles;
 mod scan;
 mod spans;
 mod stream;
+mod strength;
 mod views;
 mod weak;
 mod window;
@@ -24,6 +25,7 @@ pub use capture::{Capture, Captured};
 pub use find::Finder;
 pub use needles::{NeedleSet, Needles};
 pub use stream::Redactor;
+pub use strength::{GUESSABLE_BELOW, PREFIXES, bits, is_guessable};
 pub use weak::{Weakness, weakness};
 
 /// Something in which every known needle has been masked. Only this room makes one.
@@ -66,18 +68,29 @@ impl NeedleSet {
         Redacted(self.mask(text))
     }
 
+    /// Masks a whole text, and says what was masked.
+    pub fn counted(&self, text: &str) -> (Redacted<String>, Counts) {
+        let (masked, counts) = self.masked(text);
+        (Redacted(masked), counts)
+    }
+
     /// Masks every key and every string of a JSON document, and every number that is a secret.
     pub fn json(&self, json: Value) -> Redacted<Value> {
         Redacted(self.mask_json(json))
     }
 
     fn mask(&self, text: &str) -> String {
+        self.masked(text).0
+    }
+
+    fn masked(&self, text: &str) -> (String, Counts) {
         let mut out = Vec::with_capacity(text.len());
         let mut redactor = self.redactor();
         redactor.push(text.as_bytes(), &mut out);
         redactor.finish(&mut out);
-        String::from_utf8(out)
-            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+        let masked = String::from_utf8(out)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
+        (masked, redactor.counts().clone())
     }
 
     fn mask_json(&self, json: Value) -> Value {

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::{
     Counts,
     find::Finder,
-    forms::{Form, Sight, forms, squeeze},
+    forms::{Form, Guess, Sight, forms, squeeze},
     index::Index,
     stream::{Reach, Redactor},
     views::{Beginnings, SqueezedIndex, Wanted},
@@ -30,7 +30,10 @@ pub(super) const SHAPE_KIND: &str = "url-userinfo";
 pub struct Needles {
     name: SecretName,
     mask: Arc<[u8]>,
+    /// Those that nobody guesses come first.
     forms: Arc<Vec<Form>>,
+    /// How many of them are looked for.
+    upto: usize,
 }
 
 impl Needles {
@@ -43,19 +46,37 @@ impl Needles {
     /// The same, with another text in the value's place: a placeholder that stands for it elsewhere.
     #[expect(clippy::disallowed_methods, reason = "a value becomes what is looked for")]
     pub fn of_masked(name: &SecretName, value: &SecretValue, mask: &[u8]) -> Self {
-        Self { name: name.clone(), mask: mask.into(), forms: Arc::new(forms(value.expose_secret())) }
+        let forms = forms(value.expose_secret());
+        Self { name: name.clone(), mask: mask.into(), upto: forms.len(), forms: Arc::new(forms) }
+    }
+
+    /// Only those forms that nobody guesses: their masks answer no question. None of a value that can be
+    /// guessed; of a value that can't, not the parts of it that can.
+    #[must_use]
+    pub fn beyond_guessing(&self) -> Self {
+        let upto = self.forms.partition_point(|form| form.guess == Guess::Hopeless);
+        Self { upto, ..self.clone() }
+    }
+
+    /// Whether everything that is looked for is beyond guessing.
+    pub fn are_beyond_guessing(&self) -> bool {
+        self.forms().iter().all(|form| form.guess == Guess::Hopeless)
+    }
+
+    fn forms(&self) -> &[Form] {
+        &self.forms[..self.upto]
     }
 
     /// The forms that are looked for as they stand: for a benchmark that looks for them in another way.
     #[doc(hidden)]
     pub fn written(&self) -> impl Iterator<Item = &[u8]> {
-        self.forms.iter().filter(|form| form.sight == Sight::Exact).map(|form| form.bytes.as_slice())
+        self.forms().iter().filter(|form| form.sight == Sight::Exact).map(|form| form.bytes.as_slice())
     }
 }
 
 impl fmt::Debug for Needles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Needles({}, {} forms)", self.name, self.forms.len())
+        write!(f, "Needles({}, {} forms)", self.name, self.upto)
     }
 }
 
@@ -96,7 +117,7 @@ impl NeedleSet {
         let mut sorted: Vec<&Needles> = needles.into_iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         Self::from_labelled(sorted.into_iter().flat_map(|needles| {
-            needles.forms.iter().map(move |form| {
+            needles.forms().iter().map(move |form| {
                 (
                     form.bytes.as_slice(),
                     form.sight,

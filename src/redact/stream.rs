@@ -7,7 +7,7 @@
 //! ```
 //! Everything before `undecided` is settled: no later match can begin there. What lies behind it waits.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     Counts,
@@ -54,6 +54,7 @@ pub struct Redactor {
     compressed: Compressed,
     spans: Spans,
     counts: Counts,
+    not_looked_into: BTreeMap<&'static str, u64>,
     first_label: Option<u32>,
 }
 
@@ -71,6 +72,7 @@ impl Redactor {
             compressed: Compressed::default(),
             spans: Spans::default(),
             counts: Counts::default(),
+            not_looked_into: BTreeMap::new(),
             first_label: None,
         }
     }
@@ -95,14 +97,31 @@ impl Redactor {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.search(Stream::Ended);
         self.emit(self.window.end(), out);
+        let not_looked_into = self.not_looked_into();
         let counts = std::mem::take(&mut self.counts);
         let first_label = self.first_label;
-        *self = Self { counts, first_label, ..Self::new(Arc::clone(&self.tables), self.reach) };
+        let fresh = Self::new(Arc::clone(&self.tables), self.reach);
+        *self = Self { counts, not_looked_into, first_label, ..fresh };
     }
 
     /// What was masked so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What was given up, being too much to look into: bytes by kind, as far as they were read.
+    pub fn not_looked_into(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = self.not_looked_into.clone();
+        for (kind, bytes) in self.compressed.given_up() {
+            *all.entry(kind).or_default() += bytes;
+        }
+        all
+    }
+
+    /// What looking into the stream has cost so far.
+    #[cfg(test)]
+    pub(super) fn budget(&self) -> super::views::Budget {
+        self.compressed.budget()
     }
 
     /// Which bytes of a whole text are masked.

@@ -1,12 +1,18 @@
-//! Values that can't be kept out of output: too short, or so common that masking them would mask
-//! ordinary words, and leaving them would tell them.
+//! Values that `admin set` takes only with `--allow-weak`: too short, or so easy to guess that output has them
+//! for other reasons, so that masking them would mask ordinary words, and leaving them would tell them.
 
 use std::{collections::BTreeSet, fmt};
+
+use super::strength;
 
 /// The shortest value that is taken without `--allow-weak`, in bytes.
 const SHORTEST: usize = 8;
 /// The fewest different bytes that such a value has.
 const FEWEST_DIFFERENT: usize = 4;
+/// The fewest bits: two words, or a word and a number, have less.
+const FEWEST_BITS: u32 = 30;
+/// What is longer than this stands nowhere by chance, however plain it is.
+const LONGEST_PLAIN: usize = 128;
 
 /// Why a value can't be kept out of output; completes "the value …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +25,7 @@ pub enum Weakness {
     Blank,
     /// The same few bytes over and over.
     Monotonous,
-    /// A word or password that everybody tries, or a plain setting.
+    /// Words, dates or numbers that everybody tries, or a plain setting.
     Common,
     /// Digits that count.
     Sequence,
@@ -32,7 +38,9 @@ impl fmt::Display for Weakness {
             Self::Short => "is shorter than 8 bytes",
             Self::Blank => "is nothing but white space",
             Self::Monotonous => "has fewer than 4 different bytes",
-            Self::Common => "is a word that output has for other reasons, or that everybody tries first",
+            Self::Common => {
+                "is made of words, dates or settings that output has for other reasons, or that everybody tries first"
+            }
             Self::Sequence => "is a plain sequence",
         })
     }
@@ -97,6 +105,21 @@ const COMMON: &[&str] = &[
 
 /// Judges a value; `None` is good.
 pub fn weakness(value: &[u8]) -> Option<Weakness> {
+    let trimmed = value.trim_ascii();
+    early(value).or_else(|| {
+        let short = trimmed.len() <= LONGEST_PLAIN;
+        let easy = || strength::bits(trimmed) < FEWEST_BITS || is_setting(trimmed);
+        (short && easy()).then_some(Weakness::Common)
+    })
+}
+
+/// Whether a part of a value is too short or too common to be looked for by itself.
+pub(super) fn is_found_everywhere(value: &[u8]) -> bool {
+    early(value).is_some()
+}
+
+/// What needs no estimate.
+fn early(value: &[u8]) -> Option<Weakness> {
     if value.is_empty() {
         return Some(Weakness::Empty);
     }
@@ -119,4 +142,91 @@ pub fn weakness(value: &[u8]) -> Option<Weakness> {
     let counts = first.abs() <= 1 && lower.windows(2).all(|pair| step(pair) == first);
     let wraps = lower.iter().enumerate().all(|(i, b)| *b == b'0' + u8::try_from((i + 1) % 10).unwrap_or(0));
     (counts || wraps).then_some(Weakness::Sequence)
+}
+
+/// Whether a value has the shape of a setting, whatever words it is made of: a locale, a region, a media type, a
+/// version, an address, a host's name, a path.
+fn is_setting(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    [is_locale, is_region, is_media_type, is_address, is_host, is_path].iter().any(|is| is(text))
+}
+
+fn all(text: &str, is: fn(char) -> bool) -> bool {
+    !text.is_empty() && text.chars().all(is)
+}
+
+fn is_word(text: &str) -> bool {
+    all(text, |c| c.is_ascii_alphabetic())
+}
+
+/// `en_US.UTF-8`, `sr_RS@latin`.
+fn is_locale(text: &str) -> bool {
+    let (place, more) = text.split_once(['.', '@']).unwrap_or((text, "x"));
+    let Some((language, country)) = place.split_once('_') else { return false };
+    matches!(language.len(), 2 | 3)
+        && is_word(language)
+        && country.len() == 2
+        && is_word(country)
+        && more.len() <= 12
+        && all(more, |c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// `us-east-1`, `europe-west1-b`, `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let ways = ["north", "south", "east", "west", "central"];
+    let way = |part: &str| ways.iter().any(|way| part.starts_with(way));
+    let parts: Vec<&str> = text.split('-').collect();
+    let short = |part: &&str| part.len() <= 12 && all(part, |c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    (2..=5).contains(&parts.len())
+        && parts.iter().all(short)
+        && parts[1..].iter().any(|part| way(part))
+        && parts.iter().all(|part| part.chars().filter(char::is_ascii_digit).count() <= 1)
+}
+
+/// `application/json`, `image/svg+xml; charset=utf-8` (RFC 9110, section 8.3.1).
+fn is_media_type(text: &str) -> bool {
+    const TYPES: [&str; 10] = [
+        "application",
+        "audio",
+        "example",
+        "font",
+        "haptics",
+        "image",
+        "message",
+        "model",
+        "multipart",
+        "text",
+    ];
+    let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let Some((top, sub)) = kind.trim().split_once('/') else { return false };
+    TYPES.contains(&top) && sub.len() <= 80 && parameters.len() <= 40
+}
+
+/// An IP address, also with a port or the length of a network; a version of digits alone.
+fn is_address(text: &str) -> bool {
+    let bare = text.split_once('/').map_or(text, |(address, _)| address);
+    let dotted = all(text, |c| c.is_ascii_digit() || c == '.' || c == ':') && text.contains(['.', ':']);
+    dotted || bare.parse::<std::net::IpAddr>().is_ok() || text.parse::<std::net::SocketAddr>().is_ok()
+}
+
+/// A host's name, also with a port, a user before it, or in a URL without anything behind it.
+fn is_host(text: &str) -> bool {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
+    let text = text.rsplit_once('@').filter(|(user, _)| !user.contains(':')).map_or(text, |(_, host)| host);
+    let host =
+        text.rsplit_once(':').filter(|(_, port)| all(port, |c| c.is_ascii_digit())).map_or(text, |(h, _)| h);
+    let labels: Vec<&str> = host.split('.').collect();
+    let label = |part: &&str| part.len() <= 24 && all(part, |c| c.is_ascii_alphanumeric() || c == '-');
+    let last = labels.last().copied().unwrap_or_default();
+    (labels.len() > 1 || last == "localhost")
+        && labels.iter().all(label)
+        && is_word(last)
+        && strength::bits(host.as_bytes()) < strength::GUESSABLE_BELOW
+}
+
+/// An absolute path, or one below HOME, of words.
+fn is_path(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('/').or_else(|| text.strip_prefix("~/")) else { return false };
+    let plain = |part: &str| strength::bits(part.as_bytes()) < FEWEST_BITS;
+    text.len() <= 200 && rest.contains('/') && rest.split('/').all(plain)
 }

@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Ending, FileHit, Launch, OnListening, RunError,
     execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
+    masker::{Masker, Next},
     stage::Stage,
     wire::{Order, Session},
 };
-use crate::redact::{Counts, NeedleSet, Redactor};
+use crate::redact::{Counts, NeedleSet};
 
 /// After so much silence what is held back is shown: a prompt must not wait for its line's end.
 const SILENCE: Duration = Duration::from_millis(20);
@@ -53,9 +54,11 @@ pub async fn pass_through(
     if let Some(number) = signals.ended_by() {
         return Ok(Passed::never(number));
     }
+    let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
+    let mask_err = Masker::start(needles.redactor()).map_err(setup)?;
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
-    let out = tokio::spawn(copy(out, tokio::io::stdout(), needles.redactor()));
-    let err = tokio::spawn(copy(err, tokio::io::stderr(), needles.redactor()));
+    let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
+    let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));
     let report = loop {
         if let Some(report) = supervised.ended() {
             break report;
@@ -96,32 +99,32 @@ impl Passed {
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.
-async fn copy(mut from: pipe::Receiver, mut to: impl AsyncWrite + Unpin, mut redactor: Redactor) -> Counts {
+async fn copy(mut from: pipe::Receiver, mut to: impl AsyncWrite + Unpin, masker: Masker) -> Counts {
     let mut chunk = vec![0; CHUNK];
     let mut safe = Vec::new();
     loop {
         let read = match timeout(SILENCE, read_some(&mut from, &mut chunk)).await {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(length)) => {
-                redactor.push(&chunk[..length], &mut safe);
+                safe.extend(masker.ask(Next::Push(chunk[..length].to_vec())).await);
                 chunk[length - 1] == b'\n'
             }
             Err(_) => true,
         };
         if read {
-            redactor.flush_idle(&mut safe);
+            safe.extend(masker.ask(Next::Pause).await);
         }
         if write(&mut to, &mut safe).await.is_err() {
-            return redactor.counts().clone();
+            return masker.counts().await;
         }
         if read && !wait_for_more(&from).await {
             break;
         }
     }
-    redactor.finish(&mut safe);
+    safe.extend(masker.ask(Next::End).await);
     // Nobody is left to tell where this fails.
     let _ = write(&mut to, &mut safe).await;
-    redactor.counts().clone()
+    masker.counts().await
 }
 
 async fn read_some(from: &mut (impl AsyncRead + Unpin), chunk: &mut [u8]) -> io::Result<usize> {

@@ -14,7 +14,6 @@ use tokio::{
     net::{UnixStream, unix::pipe},
     process::Child,
     sync::mpsc,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 #[cfg(target_os = "linux")]
 use super::sandbox::{CHANGED, Step};
 use super::{
-    Ending, FileHit, Launch, OnListening, Piece, RunAs, RunError, RunOutput, SUPERVISE, Stream, scan,
+    Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunAs, RunError, RunOutput, SUPERVISE,
+    Stream,
+    reader::{Reader, Redaction},
+    scan,
     stage::Stage,
     supervisor::Role,
     supervisors::{Supervisor, Supervisors},
@@ -31,12 +33,8 @@ use super::{
 };
 use crate::redact::{Capture, Captured, Counts, NeedleSet};
 
-/// How long a stream is read after the whole tree has ended: what is in the pipe is there already, and
-/// whoever holds its other end then is none of ours.
-const DRAIN: Duration = Duration::from_secs(2);
 /// How long a supervisor may take to end a tree, once it is to be killed.
 const END_WITHIN: Duration = Duration::from_secs(30);
-const CHUNK: usize = 64 * 1024;
 
 /// Runs a program to its end. Where `cancel` is cancelled already, or before the program is let through, it never
 /// runs.
@@ -58,13 +56,15 @@ pub async fn execute(
     if cancel.is_cancelled() {
         return Ok(never_ran(&needles, started));
     }
+    let capture = || Capture::new(&needles, launch.output_limit);
+    let redact_out = Redaction::start(1, capture(), progress.clone()).map_err(setup)?;
+    let redact_err = Redaction::start(2, capture(), progress).map_err(setup)?;
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
-    let out = Reader::start(out, 1, Capture::new(&needles, launch.output_limit), progress.clone());
-    let err = Reader::start(err, 2, Capture::new(&needles, launch.output_limit), progress);
+    let (out, err) = (redact_out.read(out), redact_err.read(err));
     let (report, forced) = supervised.finish(launch.timeout, launch.grace, cancel).await;
-    let (out, mut err) = (out.finish(&needles).await, err.finish(&needles).await);
+    let (out, mut err) = (captured(out, &needles).await, captured(err, &needles).await);
     if let Some(feeding) = feeding {
         feeding.abort();
     }
@@ -74,6 +74,7 @@ pub async fn execute(
         let why = io::Error::from_raw_os_error(errno);
         err.text = needles.text(&format!("the program could not be started: {why}"));
     }
+    let not_looked_into = [("stdout", &out), ("stderr", &err)].into_iter().flat_map(left_out).collect();
     let mut counts = out.counts;
     counts.add(&err.counts);
     Ok(RunOutput {
@@ -81,6 +82,7 @@ pub async fn execute(
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
         counts,
+        not_looked_into,
         file_hits: look_at_files(&stage, &launch, needles).await,
         setup,
         duration: started.elapsed(),
@@ -95,10 +97,21 @@ fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
         stdout: nothing(),
         stderr: nothing(),
         counts: Counts::default(),
+        not_looked_into: Vec::new(),
         file_hits: Vec::new(),
         setup: Duration::ZERO,
         duration: started.elapsed(),
     }
+}
+
+async fn captured(reader: Reader, needles: &NeedleSet) -> Captured {
+    // A thread that broke has nothing that may be shown.
+    reader.finish().await.unwrap_or_else(|| Capture::new(needles, 0).cut_short())
+}
+
+fn left_out((stream, captured): (&'static str, &Captured)) -> Vec<NotLookedInto> {
+    let all = captured.not_looked_into.iter();
+    all.map(|(kind, bytes)| NotLookedInto { stream, kind, bytes: *bytes }).collect()
 }
 
 /// Searches what the run wrote, off the tasks that serve.
@@ -332,57 +345,6 @@ async fn feed(mut pipe: pipe::Sender, bytes: Vec<u8>) {
 pub(super) fn output() -> io::Result<(OwnedFd, pipe::Receiver)> {
     let (reader, writer) = io::pipe()?;
     Ok((writer.into(), pipe::Receiver::from_owned_fd(reader.into())?))
-}
-
-/// A task that reads one stream, whatever happens to whoever waits for it.
-struct Reader {
-    task: JoinHandle<()>,
-    capture: Arc<std::sync::Mutex<Option<Capture>>>,
-}
-
-impl Reader {
-    fn start(
-        mut pipe: pipe::Receiver,
-        fd: u8,
-        capture: Capture,
-        progress: Option<mpsc::Sender<Piece>>,
-    ) -> Self {
-        let capture = Arc::new(std::sync::Mutex::new(Some(capture)));
-        let shared = Arc::clone(&capture);
-        let task = tokio::spawn(async move {
-            let mut chunk = vec![0; CHUNK];
-            loop {
-                let length = pipe.read(&mut chunk).await.unwrap_or(0);
-                let piece = lock(&shared).as_mut().and_then(|capture| match length {
-                    0 => capture.end(),
-                    _ => capture.push(&chunk[..length]),
-                });
-                if let (Some(text), Some(progress)) = (piece, &progress) {
-                    // A client that is too slow for its progress misses some; the result has it all.
-                    let _ = progress.try_send(Piece { fd, text });
-                }
-                if length == 0 {
-                    return;
-                }
-            }
-        });
-        Self { task, capture }
-    }
-
-    async fn finish(mut self, needles: &NeedleSet) -> Captured {
-        if timeout(DRAIN, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
-        let capture = lock(&self.capture).take();
-        capture.map_or_else(
-            || Captured { text: needles.text(""), truncated: false, counts: Counts::default() },
-            Capture::finish,
-        )
-    }
-}
-
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

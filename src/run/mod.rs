@@ -11,8 +11,10 @@ mod discard;
 mod execute;
 mod gate;
 mod harden;
+mod masker;
 mod process;
 mod program;
+mod reader;
 pub mod sandbox;
 mod scan;
 mod stage;
@@ -40,7 +42,7 @@ pub use harden::{
     proc_is_anothers,
 };
 pub use process::Process;
-pub use sandbox::{Machine, Plan};
+pub use sandbox::{Machine, Plan, Shape, system_places};
 pub use scan::{Fate, FileHit};
 pub use stage::system_path;
 pub use supervisor::supervise;
@@ -165,12 +167,25 @@ pub struct RunOutput {
     pub stderr: Stream,
     /// What was masked.
     pub counts: Counts,
+    /// What was not looked into.
+    pub not_looked_into: Vec<NotLookedInto>,
     /// Files that it wrote and that hold a secret.
     pub file_hits: Vec<FileHit>,
     /// Of that, how long until the program was started.
     pub setup: Duration,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// A part of a stream that was too much to look into: compressed data that could hold anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotLookedInto {
+    /// `stdout` or `stderr`.
+    pub stream: &'static str,
+    /// How it is compressed.
+    pub kind: &'static str,
+    /// How much of it was read until it was given up.
+    pub bytes: u64,
 }
 
 /// A piece of output as it comes.

@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{
-    super::{
-        Globals, open,
-        output::{self, Output},
-        prompt, usage_failure,
-    },
-    policy,
+use super::super::{
+    Globals, open,
+    output::{self, Output},
+    prompt, usage_failure,
 };
 use crate::{
     broker::admin::{Admin, Failure, PolicyPlan},
@@ -20,8 +17,7 @@ use crate::{
 /// Allow a scope to run a command with secrets.
 ///
 /// Adds a rule to the scope's policy, or makes the policy. In a command, * stands for one argument that
-/// begins with none of - \ @ + |, {int:1..100}, {enum:a|b}, {host:a|b} and {path:DIR/*.sql} for what they say, and
-/// ** at the end for any rest; {{ and }} are braces.
+/// begins with neither - nor \, and ** at the end for any rest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,6 +42,9 @@ pub(super) struct Args {
     /// Let the proxy set Authorization: Bearer by itself.
     #[arg(long)]
     bearer: bool,
+    /// Seal a value although it can be guessed: a host that says again what it is sent answers guesses.
+    #[arg(long)]
+    guessable: bool,
     /// What of the output is returned: redacted, withhold or status.
     #[arg(long, value_name = "MODE")]
     output: Option<String>,
@@ -131,19 +130,13 @@ pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) ->
         let mark = if change.widens { "widens " } else { "narrows" };
         out.line(&format!("{mark}  {}", change.text));
     }
-    for line in policy::promise_lines(&plan) {
-        out.line(&line);
-    }
     for warning in &plan.warnings {
         out.note(&output::finding_line(warning));
     }
     if !plan.changes.is_empty() {
         prompt::confirm(&format!("apply this to {scope}?"), yes)?;
     }
-    let answer = serde_json::json!({
-        "scope": scope, "changes": plan.changes, "warnings": plan.warnings,
-        "promises": plan.promises, "pins": plan.pins,
-    });
+    let answer = serde_json::json!({"scope": scope, "changes": plan.changes, "warnings": plan.warnings});
     admin.apply_policy(plan)?;
     out.answer(&answer, |_| vec![format!("applied; see it with: authy-mcp admin policy show {scope}")]);
     Ok(())
@@ -168,6 +161,7 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
         command: Some(args.argv.clone()).filter(|_| !args.any),
         hosts: args.hosts.clone(),
         bearer: args.bearer,
+        guessable: args.guessable,
         output: args.output.clone(),
         cwd: whole(&args.cwd)?,
         read: whole(&args.read)?,
@@ -200,13 +194,6 @@ fn sandbox(word: &str) -> Result<SandboxMode, String> {
         .ok_or_else(|| "it is required, best-effort or off".to_owned())
 }
 
-/// A refused command as a pattern for itself alone: what an agent wrote in braces is no type.
-fn as_written(argv: Vec<String>) -> Vec<String> {
-    let mut words = argv.into_iter();
-    let program = words.next();
-    program.into_iter().chain(words.map(|word| crate::policy::quoted(&word))).collect()
-}
-
 /// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it
 /// wrote would otherwise allow more than it asked for.
 fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule), Failure> {
@@ -231,7 +218,7 @@ fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule)
         id: args.id.clone(),
         secrets: denial.secrets,
         deliver: args.deliver.clone(),
-        command: Some(as_written(denial.argv)),
+        command: Some(denial.argv),
         output: args.output.clone(),
         ..NewRule::default()
     };

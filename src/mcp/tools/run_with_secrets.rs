@@ -5,7 +5,7 @@ use rmcp::{
     model::{CallToolResult, JsonObject, ProgressToken},
     service::Peer,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     broker::api::RunParams,
@@ -42,7 +42,11 @@ pub(in crate::mcp) async fn run_with_secrets(
         let _ = reporting.await;
     }
     match done {
-        Ok(answer) => outbound::answer(&answer, render::run),
+        // Masking takes as long as the output wants it to: not on the threads that serve.
+        Ok(answer) => match spawn_blocking(move || outbound::answer(&answer, render::run)).await {
+            Ok(result) => result,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        },
         Err(refused) => outbound::refusal(&refused),
     }
 }

@@ -16,6 +16,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use super::strength::{GUESSABLE_BELOW, Profile};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
 use texts::{Part, texts};
 
@@ -37,6 +38,17 @@ pub(super) struct Form {
     pub bytes: Zeroizing<Vec<u8>>,
     /// How they are looked for.
     pub sight: Sight,
+    /// Whether it can be guessed.
+    pub guess: Guess,
+}
+
+/// Whether what a form tells of its value can be guessed: whoever does sees by the mask that it was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// It is as hard as [`GUESSABLE_BELOW`] asks.
+    Hopeless,
+    /// It is not.
+    Possible,
 }
 
 /// How a form is looked for.
@@ -53,27 +65,58 @@ pub(super) enum Sight {
 /// Works out the forms of one text, all of a kind.
 type Encoder = fn(&[u8]) -> Vec<Vec<u8>>;
 
+/// A kind of form: what it is called, how it is made, how many bytes of the text some of its forms leave out at
+/// either end, and what is left of what has to be guessed where only letters and digits of it count.
+pub(super) struct Kind {
+    name: &'static str,
+    encode: Encoder,
+    ends: usize,
+    keeps: Keeps,
+}
+
+/// What of a text somebody has to guess who wants to hit a squeezed form of it.
+#[derive(Clone, Copy)]
+enum Keeps {
+    /// All: the form is made of letters and digits, and none of them stands for two things.
+    All,
+    /// Letters and digits, whatever their case.
+    Letters,
+    /// So many hundredths of the bits: case, or signs, of the encoding are lost.
+    Share(u32),
+}
+
+const fn kind(name: &'static str, encode: Encoder, ends: usize, keeps: Keeps) -> Kind {
+    Kind { name, encode, ends, keeps }
+}
+
 /// Every kind of form that is looked for as it stands; each is applied to the whole value, to its
 /// unquoted inside, and to each of its lines.
-const WRITTEN: &[(&str, Encoder)] = &[
-    ("base64", written::base64_forms),
-    ("hex", written::hex_forms),
-    ("percent", written::percent_forms),
-    ("json", written::json_forms),
-    ("xml", written::xml_forms),
-    ("shell", written::shell_forms),
+const WRITTEN: &[Kind] = &[
+    kind("base64", written::base64_forms, 1, BASE64),
+    kind("hex", written::hex_forms, 0, Keeps::All),
+    kind("percent", written::percent_forms, 0, Keeps::Letters),
+    kind("json", written::json_forms, 0, Keeps::Letters),
+    kind("xml", written::xml_forms, 0, Keeps::Letters),
+    kind("shell", written::shell_forms, 0, Keeps::Letters),
 ];
 
-/// Forms of punctuation, looked for as they stand; of short texts only.
-const DENSE: &[(&str, Encoder)] =
-    &[("base85", numbers::base85_forms), ("uuencode", numbers::uu_forms), ("rot", numbers::rot47_forms)];
+/// Of six bits a letter loses one, and a sign is none.
+const BASE64: Keeps = Keeps::Share(80);
 
-/// All forms of a value, longest kinds of text first, no form twice.
+/// Forms of punctuation, looked for as they stand; of short texts only.
+const DENSE: &[Kind] = &[
+    kind("base85", numbers::base85_forms, 3, Keeps::Share(50)),
+    kind("uuencode", numbers::uu_forms, 1, Keeps::Share(40)),
+    kind("rot", numbers::rot47_forms, 0, Keeps::Share(40)),
+];
+
+/// All forms of a value: first those that nobody guesses, then the others, no form twice.
 pub(super) fn forms(value: &[u8]) -> Vec<Form> {
     let mut forms = Collected::default();
     for part in texts(value) {
         forms.text(&part);
     }
+    forms.list.sort_by_key(|form| form.guess == Guess::Possible);
     forms.list
 }
 
@@ -88,55 +131,68 @@ struct Collected {
 impl Collected {
     fn text(&mut self, part: &Part) {
         let text = part.bytes.as_slice();
-        self.add(part.kind, text.to_vec(), Sight::Exact);
-        self.add(part.kind, text.to_vec(), Sight::Spelled);
-        for (kind, encode) in WRITTEN {
-            let spelled = if matches!(*kind, "base64" | "hex") { Sight::Squeezed } else { Sight::Spelled };
-            for encoded in encode(text) {
-                self.encoded(kind, encoded.clone(), text);
-                self.add(kind, encoded, spelled);
-            }
+        let profile = Profile::of(text);
+        let (whole, letters) = (guess(profile.inside(0)), guess(profile.folded_inside(0)));
+        self.add(part.kind, text.to_vec(), Sight::Exact, whole);
+        self.add(part.kind, text.to_vec(), Sight::Spelled, letters);
+        for kind in WRITTEN {
+            let squeezed = matches!(kind.name, "base64" | "hex");
+            let spelled = if squeezed { Sight::Squeezed } else { Sight::Spelled };
+            self.kind(kind, text, &profile, Some(spelled));
         }
         if text.len() > MAX_MANY_FORMS {
             return;
         }
-        for (kind, encode) in DENSE {
-            for encoded in encode(text) {
-                self.encoded(kind, encoded.clone(), text);
-                self.add(kind, encoded, Sight::Squeezed);
-            }
+        for kind in DENSE {
+            self.kind(kind, text, &profile, Some(Sight::Squeezed));
         }
         let lines_too = if part.whole { SQUEEZED } else { &[] };
-        for (kind, encode) in SQUEEZED_LINES.iter().chain(lines_too) {
-            for encoded in encode(text) {
-                self.add(kind, encoded, Sight::Squeezed);
-            }
+        for kind in SQUEEZED_LINES.iter().chain(lines_too) {
+            self.kind(kind, text, &profile, None);
         }
         if part.whole {
-            self.pieces(text);
+            self.pieces(text, &profile);
+        }
+    }
+
+    /// The forms of a kind: as they stand and in another sight, too, or squeezed alone.
+    fn kind(&mut self, kind: &Kind, text: &[u8], profile: &Profile, other: Option<Sight>) {
+        let exact = guess(profile.inside(kind.ends));
+        let squeezed = kind.squeezed(profile);
+        for encoded in (kind.encode)(text) {
+            if let Some(sight) = other {
+                self.encoded(kind.name, encoded.clone(), text, exact);
+                self.add(kind.name, encoded, sight, squeezed);
+            } else {
+                self.add(kind.name, encoded, Sight::Squeezed, squeezed);
+            }
         }
     }
 
     /// What stands as it is must be long enough, and no text of its own.
-    fn encoded(&mut self, kind: &'static str, bytes: Vec<u8>, text: &[u8]) {
+    fn encoded(&mut self, kind: &'static str, bytes: Vec<u8>, text: &[u8], guess: Guess) {
         if bytes.len() >= MIN_ENCODED && bytes != text {
-            self.add(kind, bytes, Sight::Exact);
+            self.add(kind, bytes, Sight::Exact, guess);
         }
     }
 
     /// Every sixteen symbols in a row of a text that looks random: a value that is cut, or split into
     /// long pieces, is masked as far as it goes.
-    fn pieces(&mut self, text: &[u8]) {
-        let symbols: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
-        if symbols.len() * 10 < text.len() * 7 {
+    fn pieces(&mut self, text: &[u8], profile: &Profile) {
+        let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_alphanumeric()).collect();
+        if places.len() * 10 < text.len() * 7 {
             return;
         }
-        for piece in symbols.windows(PIECE).filter(|piece| looks_random(piece)) {
-            self.add("part", piece.to_vec(), Sight::Squeezed);
+        for piece in places.windows(PIECE) {
+            let symbols: Vec<u8> = piece.iter().map(|at| text[*at]).collect();
+            if looks_random(&symbols) {
+                let bits = profile.folded_between(piece[0], piece[PIECE - 1] + 1);
+                self.add("part", symbols, Sight::Squeezed, guess(bits));
+            }
         }
     }
 
-    fn add(&mut self, kind: &'static str, bytes: Vec<u8>, sight: Sight) {
+    fn add(&mut self, kind: &'static str, bytes: Vec<u8>, sight: Sight, guess: Guess) {
         let bytes = Zeroizing::new(bytes);
         let bytes = match sight {
             Sight::Exact => bytes,
@@ -146,11 +202,31 @@ impl Collected {
         };
         let alike = self.known.entry(self.hashes.hash_one((sight, &*bytes))).or_default();
         let known = |at: &usize| self.list[*at].sight == sight && self.list[*at].bytes == bytes;
-        if !bytes.is_empty() && !alike.iter().any(known) {
-            alike.push(self.list.len());
-            self.list.push(Form { kind, bytes, sight });
+        match alike.iter().copied().find(known) {
+            // What is a part of one text is the whole of another: the harder to guess, the better it is known.
+            Some(at) if guess == Guess::Hopeless => self.list[at].guess = guess,
+            None if !bytes.is_empty() => {
+                alike.push(self.list.len());
+                self.list.push(Form { kind, bytes, sight, guess });
+            }
+            _ => {}
         }
     }
+}
+
+impl Kind {
+    /// Whether a squeezed form of this kind can be guessed.
+    fn squeezed(&self, profile: &Profile) -> Guess {
+        guess(match self.keeps {
+            Keeps::All => profile.inside(self.ends),
+            Keeps::Letters => profile.folded_inside(self.ends),
+            Keeps::Share(hundredths) => profile.inside(self.ends) * f64::from(hundredths) / 100.0,
+        })
+    }
+}
+
+fn guess(bits: f64) -> Guess {
+    if bits < f64::from(GUESSABLE_BELOW) { Guess::Possible } else { Guess::Hopeless }
 }
 
 /// Letters and digits, case folded: what the squeezed view of a stream consists of.

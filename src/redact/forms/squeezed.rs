@@ -7,7 +7,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::{
-    Encoder,
+    BASE64, Keeps, Kind, kind,
     numbers::{
         BITS, DECIMAL, DECIMAL_PADDED, HEX, OCTAL, OCTAL_PLAIN, base32_forms, base58_forms, joined,
         word_forms,
@@ -15,25 +15,27 @@ use super::{
 };
 
 /// Applied to values and to each line of a value.
-pub(super) const SQUEEZED_LINES: &[(&str, Encoder)] = &[
-    ("reversed", |text| vec![reversed(text), base64_at(text, 0).into_iter().rev().collect()]),
-    ("hex", hex_forms),
-    ("octal", |text| vec![joined(text, "", OCTAL)]),
-    ("decimal", |text| vec![joined(text, "", DECIMAL), joined(text, "", DECIMAL_PADDED)]),
-    ("words", word_forms),
+pub(super) const SQUEEZED_LINES: &[Kind] = &[
+    kind("reversed", |text| vec![reversed(text)], 0, Keeps::Letters),
+    kind("reversed", |text| vec![base64_at(text, 0).into_iter().rev().collect()], 1, BASE64),
+    kind("hex", hex_forms, 1, Keeps::All),
+    kind("octal", |text| vec![joined(text, "", OCTAL)], 0, Keeps::All),
+    kind("decimal", |text| vec![joined(text, "", DECIMAL), joined(text, "", DECIMAL_PADDED)], 0, Keeps::All),
+    // Words of eight bytes, from every byte on that one may begin at.
+    kind("words", word_forms, 7, Keeps::All),
 ];
 
 /// Applied to values only.
-pub(super) const SQUEEZED: &[(&str, Encoder)] = &[
-    ("base64", base64_of_encodings),
-    ("base32", base32_forms),
-    ("base58", base58_forms),
-    ("octal", |text| vec![joined(text, "0o", OCTAL_PLAIN), joined(text, "", OCTAL_PLAIN)]),
-    ("binary", |text| vec![joined(text, "", BITS), joined(text, "0b", BITS)]),
-    ("rot", |text| vec![rotated(text), mirrored(text)]),
-    ("percent", |text| vec![joined(text, "25", HEX), joined(text, "2525", HEX)]),
-    ("utf-16", wide_forms),
-    ("spread", spread_forms),
+pub(super) const SQUEEZED: &[Kind] = &[
+    kind("base64", base64_of_encodings, 2, BASE64),
+    kind("base32", base32_forms, 1, Keeps::All),
+    kind("base58", base58_forms, 0, Keeps::Share(80)),
+    kind("octal", |text| vec![joined(text, "0o", OCTAL_PLAIN), joined(text, "", OCTAL_PLAIN)], 0, Keeps::All),
+    kind("binary", |text| vec![joined(text, "", BITS), joined(text, "0b", BITS)], 0, Keeps::All),
+    kind("rot", |text| vec![rotated(text), mirrored(text)], 0, Keeps::Letters),
+    kind("percent", |text| vec![joined(text, "25", HEX), joined(text, "2525", HEX)], 0, Keeps::All),
+    kind("utf-16", wide_forms, 0, Keeps::All),
+    kind("spread", spread_forms, 0, Keeps::Letters),
 ];
 
 /// Plain; as `\x41`, `&#x41;`, `0x41`, `\u0041`, `U+0041`, `\u{41}`; of the encodings of a value.

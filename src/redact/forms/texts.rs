@@ -4,7 +4,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::redact::weak::weakness;
+use crate::redact::weak::is_found_everywhere;
 
 /// A value shorter than this is no needle: masking it would mask everything. The vault takes one only
 /// with `--allow-weak`, and says so.
@@ -99,7 +99,7 @@ fn password(value: &[u8]) -> Option<&[u8]> {
     let authority = rest.split(['/', '?', '#']).next()?;
     let (userinfo, _) = authority.rsplit_once('@')?;
     let (_, password) = userinfo.split_once(':')?;
-    weakness(password.as_bytes()).is_none().then_some(password.as_bytes())
+    (!is_found_everywhere(password.as_bytes())).then_some(password.as_bytes())
 }
 
 fn percent_decoded(text: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! Tables first, then properties.
 
+mod budget;
+mod guesses;
 mod logs;
 mod properties;
 mod transforms;
@@ -228,6 +230,44 @@ fn weak_values() {
         ("12345678", Some(Weakness::Sequence)),
         ("1234567890", Some(Weakness::Sequence)),
         ("abcdefgh", Some(Weakness::Sequence)),
+        ("username", Some(Weakness::Common)),
+        ("deployment", Some(Weakness::Common)),
+        ("production-db", Some(Weakness::Common)),
+        ("Staging_Database", Some(Weakness::Common)),
+        ("us-east-1", Some(Weakness::Common)),
+        ("ap-southeast-2", Some(Weakness::Common)),
+        ("europe-west1-b", Some(Weakness::Common)),
+        ("20261126", Some(Weakness::Common)),
+        ("2026-11-26", Some(Weakness::Common)),
+        ("31.12.1999", Some(Weakness::Common)),
+        ("application/json", Some(Weakness::Common)),
+        ("text/html; charset=utf-8", Some(Weakness::Common)),
+        ("application/vnd.github.v3+json", Some(Weakness::Common)),
+        ("https://api.example.com", Some(Weakness::Common)),
+        ("http://localhost:8080/", Some(Weakness::Common)),
+        ("db.internal.example.com:5432", Some(Weakness::Common)),
+        ("someone@example.com", Some(Weakness::Common)),
+        ("en_US.UTF-8", Some(Weakness::Common)),
+        ("de_DE@euro", Some(Weakness::Common)),
+        ("192.168.178.20:8443", Some(Weakness::Common)),
+        ("2001:db8::1", Some(Weakness::Common)),
+        ("/var/run/docker.sock", Some(Weakness::Common)),
+        ("~/projects/site", Some(Weakness::Common)),
+        ("Qwertyuiop123", Some(Weakness::Common)),
+        ("dr0w$$4p", Some(Weakness::Common)),
+        ("Falcon27", Some(Weakness::Common)),
+        ("AdministratorAdministrator", Some(Weakness::Common)),
+        ("some-value-123456", None),
+        ("a-value-of-some-length", None),
+        ("plain-value-1", None),
+        ("p w $x # y", None),
+        ("tok-9182736455", None),
+        ("Falcon27!granite", None),
+        ("48291736", Some(Weakness::Common)),
+        ("postgres://app:9fQ2xT7vLm@db.internal:5432/app", None),
+        ("https://hooks.example.com/services/T0/B0/9fQ2xT7vLm4Z", None),
+        ("550e8400-e29b-41d4-a716-446655440000", None),
+        ("/9fQ2xT7vLm4ZkW8+hN3p==", None),
         ("sk-9fQ2xT7v", None),
         ("tr0ub4dor&3", None),
     ] {

@@ -1,36 +1,28 @@
 //! Compressed data: gzip (RFC 1952) and zlib (RFC 1950), as it stands, in base64 and in hex. It is inflated
 //! as it comes and looked through; where it holds a needle, all of it is masked.
 //!
-//! Speculative, and bounded: data of more than 64 KiB, or that becomes more than 1 MiB, is not looked at any
-//! further, so that neither a bomb nor a stream that never ends holds anything up.
+//! ```text
+//!   beginning ─ Head (header and first block plausible?) ─ Try (inflated, looked through) ─ mask, or nothing
+//! ```
+//! Speculative, and bounded, so that neither a bomb, nor a stream that never ends, nor one that is made of
+//! beginnings holds anything up: by the bytes of one piece, by the number of pieces at a time, and by a budget of
+//! the stream. What is given up is counted, and said in the result.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
-use miniz_oxide::{
-    DataFormat, MZFlush, MZStatus,
-    inflate::stream::{InflateState, inflate},
-};
 
-use super::{Hit, Stream};
-use crate::redact::{
-    needles::Tables,
-    stream::{Reach, Redactor},
-    window::Window,
+use super::{
+    Hit, Stream,
+    inflating::{Data, Head, Try, Verdict},
 };
+use crate::redact::{needles::Tables, window::Window};
 
-/// Bytes of the stream that one piece of compressed data may take.
-const LONGEST: u64 = 64 * 1024;
-/// Bytes that it may become.
-const MOST_INFLATED: usize = 1024 * 1024;
-/// How many beginnings are followed at a time.
+/// How many beginnings are looked at, and how many pieces are inflated, at a time.
+const MOST_HEADS: usize = 8;
 const MOST_TRIES: usize = 8;
 /// The longest of the beginnings.
 const LONGEST_BEGINNING: u64 = 6;
-/// A longer header is none.
-const LONGEST_HEADER: usize = 1024;
-/// Inflated bytes are looked through so many at a time.
-const BATCH: usize = 4096;
 
 /// How compressed data begins: gzip's magic number and method, and zlib's header at each level.
 const BEGINNINGS: [(&[u8], Writing); 26] = [
@@ -64,7 +56,7 @@ const BEGINNINGS: [(&[u8], Writing); 26] = [
 
 /// How the data is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Writing {
+pub(super) enum Writing {
     Plain,
     Base64,
     Hex,
@@ -91,44 +83,38 @@ impl Beginnings {
     }
 }
 
+/// What a stream may cost beyond being read, in bytes: inflated ones, and those that are looked through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::redact) struct Budget {
+    pub(in crate::redact) read: u64,
+    pub(in crate::redact) spent: u64,
+}
+
+impl Budget {
+    /// What any stream may cost, however short: a few documents that shrink well.
+    pub(in crate::redact) const ONCE: u64 = 4 << 20;
+    /// What each byte that is read adds.
+    pub(in crate::redact) const A_BYTE: u64 = 8;
+    /// What setting up a try costs.
+    const A_TRY: usize = 1 << 10;
+
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.spent += bytes as u64;
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.spent >= Self::ONCE + Self::A_BYTE * self.read
+    }
+}
+
 /// Follows compressed data.
 #[derive(Default)]
 pub(in crate::redact) struct Compressed {
+    heads: Vec<Head>,
     tries: Vec<Try>,
-}
-
-/// One piece of what may be compressed data.
-struct Try {
-    start: u64,
-    /// How far it was read.
-    read: u64,
-    writing: Writing,
-    /// Bits of base64 or hex that don't make a byte yet, and their number.
-    bits: u32,
-    count: u32,
-    stage: Stage,
-    /// The length of the checksums behind the data.
-    trailer: usize,
-    state: Box<InflateState>,
-    inflated: usize,
-    batch: Vec<u8>,
-    inner: Redactor,
-}
-
-/// How far into its format the data is.
-enum Stage {
-    /// The bytes of the header so far.
-    Header(Vec<u8>),
-    Body,
-    /// Bytes of the checksum that are yet to come.
-    Trailer(usize),
-}
-
-/// Whether the data goes on behind a byte.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Data {
-    GoesOn,
-    Over,
+    budget: Budget,
+    /// Bytes of the pieces that were given up, by format.
+    given_up: BTreeMap<&'static str, u64>,
 }
 
 impl Compressed {
@@ -140,19 +126,31 @@ impl Compressed {
         offset: u64,
         hit: &mut impl FnMut(Hit),
     ) {
+        self.budget.read += window.end() - offset;
         let from = offset.saturating_sub(LONGEST_BEGINNING).max(window.base());
         let text = window.between(from, window.end());
+        let mut ready = Vec::new();
         for (start, end, writing) in tables.beginnings().all(text) {
-            let new = from + end as u64 > offset;
-            let before = window.between((from + start as u64).saturating_sub(1), from + start as u64);
-            if !new || before.iter().any(|byte| writing.digit(*byte).is_some() && writing != Writing::Plain) {
+            let (start, end) = (from + start as u64, from + end as u64);
+            let before = window.between(start.saturating_sub(1), start);
+            let inside =
+                writing != Writing::Plain && before.iter().any(|byte| writing.digit(*byte).is_some());
+            if end <= offset || inside {
                 continue;
             }
-            // Nothing is known of a beginning before its last byte: whatever came until then comes first.
-            self.advance(window, from + end as u64, hit);
-            if self.tries.len() < MOST_TRIES {
-                self.tries.push(Try::new(tables, from + start as u64, writing));
+            self.look_at_heads(window, end, &mut ready);
+            if self.heads.len() >= MOST_HEADS {
+                let oldest = self.heads.remove(0);
+                self.give_up(oldest.format(), oldest.length());
             }
+            self.heads.push(Head::new(start, writing));
+        }
+        self.look_at_heads(window, window.end(), &mut ready);
+        // Whatever ends before a try begins leaves its place to it, however the stream came in pieces.
+        ready.sort_by_key(Head::upto);
+        for head in ready {
+            self.advance(window, head.upto(), hit);
+            self.begin(tables, head, hit);
         }
         self.advance(window, window.end(), hit);
     }
@@ -170,29 +168,78 @@ impl Compressed {
 
     /// The same at a pause: what may be the beginning of compressed data, but isn't yet, is shown.
     pub(in crate::redact) fn earliest_at_a_pause(&self) -> Option<u64> {
-        self.tries.iter().map(|one| one.start).min()
+        self.heads.iter().map(Head::start).chain(self.tries.iter().map(Try::start)).min()
     }
 
     /// Ends the stream.
     pub(in crate::redact) fn end(&mut self, stream: Stream, hit: &mut impl FnMut(Hit)) {
         if stream == Stream::Ended {
-            self.tries.drain(..).for_each(|one| one.close(hit));
+            self.heads.clear();
+            let tries = std::mem::take(&mut self.tries);
+            tries.into_iter().for_each(|one| one.close(&mut self.budget, hit));
         }
+    }
+
+    /// What of the stream was not looked into: bytes by format, as far as they were read.
+    pub(in crate::redact) fn given_up(&self) -> &BTreeMap<&'static str, u64> {
+        &self.given_up
+    }
+
+    /// What the stream has cost.
+    #[cfg(test)]
+    pub(in crate::redact) fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    fn look_at_heads(&mut self, window: &Window, upto: u64, ready: &mut Vec<Head>) {
+        let mut at = 0;
+        while at < self.heads.len() {
+            let head = &mut self.heads[at];
+            match head.take(window.between(head.upto(), upto)) {
+                Verdict::Waiting => at += 1,
+                Verdict::Plausible => ready.push(self.heads.remove(at)),
+                Verdict::No => drop(self.heads.remove(at)),
+            }
+        }
+    }
+
+    /// Inflates from a beginning on. Where there is no place, the least promising piece is given up; where the
+    /// budget is used up, this one is.
+    fn begin(&mut self, tables: &Arc<Tables>, head: Head, hit: &mut impl FnMut(Hit)) {
+        if self.budget.is_used_up() {
+            return self.give_up(head.format(), head.length());
+        }
+        self.budget.spend(Budget::A_TRY);
+        if self.tries.len() >= MOST_TRIES {
+            let least = (0..self.tries.len()).min_by_key(|at| self.tries[*at].promise());
+            let least = self.tries.remove(least.unwrap_or_default());
+            self.give_up(least.format(), least.length());
+            least.close(&mut self.budget, hit);
+        }
+        self.tries.push(Try::new(tables, &head));
     }
 
     fn advance(&mut self, window: &Window, upto: u64, hit: &mut impl FnMut(Hit)) {
         for mut one in std::mem::take(&mut self.tries) {
-            match one.take(window.between(one.read, upto)) {
+            match one.take(window.between(one.upto(), upto), &mut self.budget) {
                 Data::GoesOn => self.tries.push(one),
-                Data::Over => one.close(hit),
+                Data::Over => one.close(&mut self.budget, hit),
+                Data::GivenUp => {
+                    self.give_up(one.format(), one.length());
+                    one.close(&mut self.budget, hit);
+                }
             }
         }
+    }
+
+    fn give_up(&mut self, format: &'static str, bytes: u64) {
+        *self.given_up.entry(format).or_default() += bytes;
     }
 }
 
 impl Writing {
     /// What a character stands for, if it is one of the writing's.
-    fn digit(self, byte: u8) -> Option<u32> {
+    pub(super) fn digit(self, byte: u8) -> Option<u32> {
         let value = match (self, byte) {
             (Self::Plain, _) => byte,
             (Self::Hex, b'0'..=b'9') => byte - b'0',
@@ -207,141 +254,11 @@ impl Writing {
         Some(u32::from(value))
     }
 
-    fn bits(self) -> u32 {
+    pub(super) fn bits(self) -> u32 {
         match self {
             Self::Plain => 8,
             Self::Hex => 4,
             Self::Base64 => 6,
         }
     }
-}
-
-impl Try {
-    fn new(tables: &Arc<Tables>, start: u64, writing: Writing) -> Self {
-        Self {
-            start,
-            read: start,
-            writing,
-            bits: 0,
-            count: 0,
-            stage: Stage::Header(Vec::new()),
-            trailer: 0,
-            state: InflateState::new_boxed(DataFormat::Raw),
-            inflated: 0,
-            batch: Vec::new(),
-            inner: Redactor::new(Arc::clone(tables), Reach::Inner),
-        }
-    }
-
-    fn take(&mut self, part: &[u8]) -> Data {
-        for &byte in part {
-            if self.read - self.start >= LONGEST {
-                return Data::Over;
-            }
-            match self.writing.digit(byte) {
-                Some(digit) => {
-                    self.read += 1;
-                    if self.digit(digit) == Data::Over {
-                        return Data::Over;
-                    }
-                }
-                None if matches!(byte, b'\r' | b'\n') => self.read += 1,
-                None => return Data::Over,
-            }
-        }
-        Data::GoesOn
-    }
-
-    fn digit(&mut self, digit: u32) -> Data {
-        self.bits = self.bits << self.writing.bits() | digit;
-        self.count += self.writing.bits();
-        if self.count < 8 {
-            return Data::GoesOn;
-        }
-        self.count -= 8;
-        let [.., byte] = (self.bits >> self.count).to_be_bytes();
-        self.bits &= (1 << self.count) - 1;
-        self.byte(byte)
-    }
-
-    fn byte(&mut self, byte: u8) -> Data {
-        match &mut self.stage {
-            Stage::Header(header) => {
-                header.push(byte);
-                self.trailer = if header[0] == b'x' { 4 } else { 8 };
-                match header_length(header) {
-                    Some(length) if length == header.len() => self.stage = Stage::Body,
-                    _ if header.len() >= LONGEST_HEADER => return Data::Over,
-                    _ => {}
-                }
-                Data::GoesOn
-            }
-            Stage::Body => self.inflate(byte),
-            Stage::Trailer(0..=1) => Data::Over,
-            Stage::Trailer(left) => {
-                *left -= 1;
-                Data::GoesOn
-            }
-        }
-    }
-
-    fn inflate(&mut self, byte: u8) -> Data {
-        let mut input: &[u8] = &[byte];
-        let mut output = [0; BATCH];
-        loop {
-            let done = inflate(&mut self.state, input, &mut output, MZFlush::None);
-            input = &input[done.bytes_consumed.min(input.len())..];
-            self.batch.extend_from_slice(&output[..done.bytes_written]);
-            self.inflated += done.bytes_written;
-            if self.batch.len() >= BATCH {
-                self.look();
-            }
-            if self.inflated > MOST_INFLATED {
-                return Data::Over;
-            }
-            match done.status {
-                Ok(MZStatus::StreamEnd) => {
-                    self.stage = Stage::Trailer(self.trailer);
-                    return Data::GoesOn;
-                }
-                Ok(_) if done.bytes_written == output.len() || !input.is_empty() => {}
-                Ok(_) | Err(miniz_oxide::MZError::Buf) => return Data::GoesOn,
-                Err(_) => return Data::Over,
-            }
-        }
-    }
-
-    /// Looks for needles in what was inflated.
-    fn look(&mut self) {
-        let mut masked = Vec::new();
-        self.inner.push(&self.batch, &mut masked);
-        self.batch.clear();
-    }
-
-    /// Masks everything that was read, if there is a needle in it.
-    fn close(mut self, hit: &mut impl FnMut(Hit)) {
-        self.look();
-        self.inner.finish(&mut Vec::new());
-        if let Some(label) = self.inner.first_label() {
-            hit(Hit { start: self.start, end: self.read, label, kind: Some("compressed") });
-        }
-    }
-}
-
-/// The length of a header, once enough of it is there to know.
-fn header_length(header: &[u8]) -> Option<usize> {
-    if header.first() == Some(&b'x') {
-        return Some(2);
-    }
-    let flags = *header.get(3)?;
-    let mut length = 10;
-    if flags & 4 != 0 {
-        length += 2 + usize::from(u16::from_le_bytes([*header.get(10)?, *header.get(11)?]));
-    }
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            length += 1 + header.get(length..)?.iter().position(|byte| *byte == 0)?;
-        }
-    }
-    Some(length + if flags & 2 != 0 { 2 } else { 0 })
 }

@@ -3,10 +3,13 @@
 
 mod compressed;
 mod dump;
+mod inflating;
 mod reading;
 mod squeezed;
 mod userinfo;
 
+#[cfg(test)]
+pub(super) use compressed::Budget;
 pub(super) use compressed::{Beginnings, Compressed};
 pub(super) use dump::Dump;
 use reading::Reading;

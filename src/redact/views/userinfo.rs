@@ -26,6 +26,8 @@ pub(in crate::redact) struct Userinfo {
 struct Url {
     start: u64,
     text: Vec<u8>,
+    /// Where the first colon of the text stands.
+    colon: Option<usize>,
     /// Where the last `@` stands that ends a user and a password.
     at: Option<u64>,
 }
@@ -73,7 +75,7 @@ impl Userinfo {
     /// The same at a pause: a host and its port are shown.
     pub(in crate::redact) fn earliest_at_a_pause(&self) -> Option<u64> {
         let url = self.url.as_ref()?;
-        let colon = url.text.iter().position(|byte| *byte == b':')?;
+        let colon = url.colon?;
         let password = &url.text[colon + 1..];
         let port = password.len() <= PORT && password.iter().all(u8::is_ascii_digit);
         (password.len() > 3 && !port).then_some(url.start)
@@ -82,7 +84,7 @@ impl Userinfo {
     fn open(&mut self, start: u64) {
         if self.begun == BEFORE.len() {
             self.begun = 0;
-            self.url = Some(Url { start, text: Vec::new(), at: None });
+            self.url = Some(Url { start, text: Vec::new(), colon: None, at: None });
         }
     }
 
@@ -102,10 +104,12 @@ impl Url {
             return false;
         }
         if byte == b'@' && !self.text.starts_with(MASK) {
-            let colon = self.text.iter().position(|byte| *byte == b':');
-            if colon.is_some_and(|colon| colon + 1 < self.text.len()) {
+            if self.colon.is_some_and(|colon| colon + 1 < self.text.len()) {
                 self.at = Some(place);
             }
+        }
+        if byte == b':' && self.colon.is_none() {
+            self.colon = Some(self.text.len());
         }
         self.text.push(byte);
         true

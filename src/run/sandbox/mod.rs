@@ -112,6 +112,11 @@ fn try_namespaces(supervisor: &Path) -> Result<(), String> {
     }
 }
 
+/// What of the system every contained run may read.
+pub fn system_places() -> impl Iterator<Item = &'static Path> {
+    SYSTEM.iter().map(Path::new)
+}
+
 impl Plan {
     /// Nothing.
     pub fn none() -> Self {

@@ -1,0 +1,94 @@
+//! Sealed values that can be guessed. No run's output answers a guess at them, but their hosts do: one that says
+//! what it is sent again has a right guess scrubbed out of it, and a wrong one not. So a rule has to say that it
+//! seals such a value all the same.
+
+use secrecy::ExposeSecret;
+
+use super::refusal::{Code, Refusal};
+use crate::{
+    egress::Sealed,
+    name::SecretName,
+    policy::{Document, Finding, Promise, RuleListing, RunTerms, Severity},
+    redact::{self, GUESSABLE_BELOW},
+    vault::{Vault, VaultError},
+};
+
+/// What may be promised of a run with these sealed values, or why they are not sealed. Under a policy that was
+/// applied before its values were judged they still are, and nothing but best effort is promised.
+#[expect(clippy::disallowed_methods, reason = "a value is judged before it is sealed")]
+pub(super) fn check(terms: &RunTerms, sealed: &[Sealed]) -> Result<Promise, Refusal> {
+    let unsaid = sealed.iter().find(|Sealed { term, value }| {
+        !terms.guessable.contains(&term.name)
+            && !term.seal.only_names(&term.name)
+            && redact::is_guessable(value.expose_secret())
+    });
+    match unsaid {
+        None => Ok(terms.promise),
+        Some(_) if !terms.values_judged => Ok(Promise::BestEffort),
+        Some(Sealed { term, .. }) => Err(Refusal {
+            rule: terms.rules.first().cloned(),
+            ..Refusal::new(
+                Code::CommandNotAllowed,
+                format!(
+                    "the value of {} could be guessed, and its rule does not say guessable = true",
+                    term.name
+                ),
+                format!(
+                    "ask the operator to set a longer value (authy-mcp admin set {} --generate), or to write guessable = true in the rule",
+                    term.name
+                ),
+            )
+        }),
+    }
+}
+
+/// A rule that seals a value that can be guessed, and does not say so.
+pub(super) struct Unsaid {
+    pub(super) rule: String,
+    pub(super) secret: SecretName,
+    line: usize,
+}
+
+/// The rules of a document that seal what can be guessed without saying so, as the values are now.
+pub(super) fn unsaid(vault: &Vault, document: &Document) -> Result<Vec<Unsaid>, VaultError> {
+    let names: Vec<SecretName> = vault.list_secrets()?.into_iter().map(|info| info.name).collect();
+    let mut found = Vec::new();
+    for (rule, secret, line) in document.sealed_unsaid(&names) {
+        if vault.judge(secret, redact::bits)?.is_some_and(|bits| bits < GUESSABLE_BELOW) {
+            found.push(Unsaid { rule: rule.id.clone(), secret: secret.clone(), line });
+        }
+    }
+    Ok(found)
+}
+
+impl Unsaid {
+    /// Why a document is not applied.
+    pub(super) fn finding(self) -> Finding {
+        let Self { rule, secret, line } = self;
+        Finding {
+            severity: Severity::Error,
+            line,
+            column: 1,
+            message: format!(
+                "rule {rule} seals {secret}, whose value could be guessed: a host that says again what it is sent answers guesses"
+            ),
+            hint: format!(
+                "set a longer value (authy-mcp admin set {secret} --generate), or write guessable = true in the rule (admin allow: --guessable)"
+            ),
+        }
+    }
+}
+
+/// What is listed of a policy that was applied before its values were judged: nothing but best effort is promised
+/// of a rule that seals what can be guessed.
+pub(super) fn corrected(
+    vault: &Vault,
+    document: &Document,
+    mut rules: Vec<RuleListing>,
+) -> Result<Vec<RuleListing>, VaultError> {
+    let unsaid = unsaid(vault, document)?;
+    for rule in rules.iter_mut().filter(|rule| unsaid.iter().any(|one| one.rule == rule.id)) {
+        rule.promise = Promise::BestEffort;
+    }
+    Ok(rules)
+}

@@ -1,0 +1,178 @@
+//! What a hostile stream costs, counted in bytes and not in time, and what it is not looked into for.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
+
+use super::{
+    super::{Redactor, views::Budget},
+    set,
+};
+
+const VALUE: &[u8] = b"sk-live/9fQ2xT7vLm4Z+kW8";
+
+/// What a stream leaves: its output, and its redactor.
+fn through(stream: impl Iterator<Item = Vec<u8>>) -> (Vec<u8>, Redactor) {
+    let mut redactor = set(&[VALUE]).redactor();
+    let mut out = Vec::new();
+    for chunk in stream {
+        redactor.push(&chunk, &mut out);
+        let spent = redactor.budget();
+        // What is under way when the budget ends is finished: a batch of each try.
+        let most = Budget::ONCE + Budget::A_BYTE * spent.read + (64 << 10);
+        assert!(spent.spent <= most, "{spent:?}");
+    }
+    redactor.finish(&mut out);
+    (out, redactor)
+}
+
+fn over_and_over(piece: &[u8], bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let chunk = piece.repeat((64 << 10) / piece.len() + 1);
+    let chunks = bytes / chunk.len() + 1;
+    std::iter::repeat_n(chunk, chunks)
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut all = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    all.extend(compress_to_vec(data, 6));
+    all.extend([0; 8]);
+    all
+}
+
+/// Documents with the value somewhere in them, as compressors see them every day.
+fn document() -> Vec<u8> {
+    let mut text: Vec<u8> =
+        (0..200).flat_map(|n| format!("line {n} of a document, {}\n", n * 7919).into_bytes()).collect();
+    text.extend_from_slice(VALUE);
+    text
+}
+
+#[test]
+fn a_stream_of_beginnings_costs_what_any_stream_does() {
+    for piece in [
+        b"x\x9c".as_slice(),
+        b"x\x01",
+        b"x\xda",
+        b"H4sI",
+        b"H4sI\n",
+        b"eJw ",
+        b"789c ",
+        b"\x1f\x8b\x08",
+        b"\x1f\x8b\x08\x08aaaaaaaaaaaaaaaa",
+        b"x\x01\x00\xff\xff\x00\x00",
+        b"x\x9c\x03\x00 ",
+        b"x\x9cKLJ ",
+    ] {
+        let (out, redactor) = through(over_and_over(piece, 256 << 10));
+        assert_eq!(redactor.counts().total(), 0, "{piece:?}");
+        assert!(out.len() >= 256 << 10, "nothing of it is held back or lost: {piece:?}");
+    }
+}
+
+#[test]
+fn what_inflates_without_end_is_given_up_and_said() {
+    let zeros = compress_to_vec_zlib(&vec![0; 900_000], 9);
+    let (out, redactor) = through(over_and_over(&zeros, 128 << 10));
+    assert!(out.len() >= 128 << 10);
+    let given_up = redactor.not_looked_into();
+    assert!(given_up["zlib"] > 0 && given_up.len() == 1, "{given_up:?}");
+    let in_base64 = format!("{}\n", STANDARD.encode(gzip(&vec![b'a'; 900_000])));
+    let (_, redactor) = through(over_and_over(in_base64.as_bytes(), 128 << 10));
+    assert!(redactor.not_looked_into()["gzip"] > 0);
+    let bomb = compress_to_vec_zlib(&vec![0; 30_000_000], 9);
+    let (_, redactor) = through(std::iter::once(bomb));
+    assert!(redactor.not_looked_into()["zlib"] > 0, "more than 1 MiB is not inflated");
+}
+
+#[test]
+fn what_is_looked_into_is_not_said() {
+    let texts = [
+        document(),
+        gzip(&document()),
+        compress_to_vec_zlib(&document(), 9),
+        STANDARD.encode(gzip(&document())).into_bytes(),
+    ];
+    for text in texts {
+        let (out, redactor) = through(text.chunks(100).map(<[u8]>::to_vec));
+        assert!(redactor.not_looked_into().is_empty() && redactor.counts().total() == 1, "{redactor:?}");
+        assert!(!out.windows(VALUE.len()).any(|window| window == VALUE));
+    }
+}
+
+/// Pieces that stay alive without being anything take no place from data: the ninth is looked into, too.
+#[test]
+fn decoys_take_no_place() {
+    let stored = b"x\x01\x01\xff\xff\x00\x00".as_slice();
+    let header = b"\x1f\x8b\x08\x08a-name-that-does-not-end".as_slice();
+    let in_base64 = format!("\n@@{}@@\n", STANDARD.encode(gzip(&document())));
+    for decoy in [stored, header] {
+        for count in [1, 8, 40] {
+            for data in
+                [gzip(&document()), compress_to_vec_zlib(&document(), 6), in_base64.clone().into_bytes()]
+            {
+                let text = [decoy.repeat(count), data.clone(), b" behind ".repeat(10)].concat();
+                for size in [5, 1 << 20] {
+                    let (out, redactor) = through(text.chunks(size).map(<[u8]>::to_vec));
+                    let left = out.windows(data.len()).any(|window| window == data);
+                    assert!(!left && redactor.counts().total() > 0, "{count} of {decoy:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A small generator, the same numbers at every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ z >> 31) as usize % limit
+    }
+}
+
+/// The beginnings of every view, which a grammar draws from.
+const BEGINNINGS: [&[u8]; 24] = [
+    b"x\x9c",
+    b"x\x01",
+    b"x\xda",
+    b"\x1f\x8b\x08",
+    b"\x1f\x8b\x08\x00\0\0\0\0\0\x03",
+    b"H4sI",
+    b"eJw",
+    b"eNq",
+    b"1f8b08",
+    b"789c",
+    b"7801",
+    b"\x01\xff\xff\x00\x00",
+    b"\x03\x00",
+    b"00000010: ",
+    b"0000020   ",
+    b"12\t",
+    b"://u:",
+    b"://",
+    b"@",
+    b"\x1b[31m",
+    b"\x1b]8;;",
+    b"sk-live/9fQ2xT7v",
+    b"sk-live",
+    b"\n",
+];
+
+#[test]
+fn no_grammar_of_beginnings_costs_more() {
+    for seed in 0..40 {
+        let mut random = Random(seed);
+        let pieces: Vec<&[u8]> =
+            (0..1 + random.below(4)).map(|_| BEGINNINGS[random.below(BEGINNINGS.len())]).collect();
+        let text: Vec<u8> = std::iter::repeat_with(|| pieces[random.below(pieces.len())])
+            .take(2000)
+            .flatten()
+            .copied()
+            .collect();
+        let (out, redactor) = through(text.chunks(16 << 10).map(<[u8]>::to_vec));
+        assert!(out.len() + 64 >= text.len() || redactor.counts().total() > 0, "{pieces:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! A stream that is passed on, redacted on a thread of its own: the tasks beside it (signals, the run's proxy) go
+//! on, whatever the program writes.
+
+use std::io;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::reader::in_the_background;
+use crate::redact::{Counts, Redactor};
+
+/// What is done next with the stream.
+pub(super) enum Next {
+    /// These bytes came.
+    Push(Vec<u8>),
+    /// It is silent: what waits only for more is shown.
+    Pause,
+    /// It has ended.
+    End,
+}
+
+struct Job {
+    next: Next,
+    reply: oneshot::Sender<Vec<u8>>,
+}
+
+/// The thread, as its stream sees it.
+pub(super) struct Masker {
+    jobs: mpsc::Sender<Job>,
+    counts: oneshot::Receiver<Counts>,
+}
+
+impl Masker {
+    /// # Errors
+    /// There can be no more threads.
+    pub(super) fn start(mut redactor: Redactor) -> io::Result<Self> {
+        let (jobs, mut waiting) = mpsc::channel::<Job>(1);
+        let (end, counts) = oneshot::channel();
+        in_the_background("redact", move || {
+            while let Some(Job { next, reply }) = waiting.blocking_recv() {
+                let mut safe = Vec::new();
+                match next {
+                    Next::Push(bytes) => redactor.push(&bytes, &mut safe),
+                    Next::Pause => redactor.flush_idle(&mut safe),
+                    Next::End => redactor.finish(&mut safe),
+                }
+                // Whoever asked may be gone.
+                let _ = reply.send(safe);
+            }
+            let _ = end.send(redactor.counts().clone());
+        })?;
+        Ok(Self { jobs, counts })
+    }
+
+    /// What of the stream has become safe to show.
+    pub(super) async fn ask(&self, next: Next) -> Vec<u8> {
+        let (reply, answer) = oneshot::channel();
+        // A thread that is gone shows nothing.
+        let _ = self.jobs.send(Job { next, reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// What was masked.
+    pub(super) async fn counts(self) -> Counts {
+        let Self { jobs, counts } = self;
+        drop(jobs);
+        counts.await.unwrap_or_default()
+    }
+}
