@@ -65,7 +65,7 @@ fn main() {
 
 fn home(scene: &Path, name: &str, secrets: usize) -> PathBuf {
     let home = scene.join(name);
-    assert!(typed(&home, &["init", "--unlock", "identity-file"], ""));
+    assert!(typed(&home, &["init", "--no-pin", "--unlock", "identity-file"], ""));
     let mut lines = String::new();
     for number in 0..secrets {
         writeln!(

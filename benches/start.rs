@@ -136,7 +136,7 @@ fn first_answers(command: &mut Command) -> [Duration; 3] {
 
 fn home(scene: &Path, name: &str, secrets: usize) -> PathBuf {
     let home = scene.join(name);
-    typed(&home, &["init", "--unlock", "identity-file"], "");
+    typed(&home, &["init", "--no-pin", "--unlock", "identity-file"], "");
     let mut lines = String::new();
     for number in 0..secrets {
         let value = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

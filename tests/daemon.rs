@@ -25,6 +25,8 @@ mod guesses;
 mod hosted;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/promises.rs"]
+mod promises;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/runs.rs"]

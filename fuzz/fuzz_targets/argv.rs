@@ -17,7 +17,12 @@ fuzz_target!(|text: &str| {
     }
     assert_eq!(command[0], pattern.program);
     for (element, argument) in pattern.args.iter().zip(&command[1..]) {
-        assert!(!argument.starts_with(['-', '\\']) || element.starts_with(&argument[..1]));
+        let element = element.as_str();
+        if element.contains(['{', '}']) {
+            continue;
+        }
+        let guarded = ['-', '\\', '@', '+', '|'];
+        assert!(!argument.starts_with(guarded) || element.starts_with(&argument[..1]));
         let place = element.contains('/') && !element.contains("..");
         assert!(!place || !argument.split('/').any(|segment| segment == ".."));
     }

@@ -14,25 +14,26 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Opened,
+    Opened, ground,
     guessable::{self, Unsaid},
     keys::Keys,
+    pinned::{self, Applied, Word},
     records::{self, RecordError, StoredPolicy},
     refusal::{Code, Refusal},
     resolve,
 };
 use crate::{
-    audit::{self, AuditError, IntentFacts, Note, OutcomeFacts},
+    audit::{self, AuditError, AuditLog, IntentFacts, Note, OutcomeFacts},
     name::{RunId, ScopeName, SecretName, TokenId},
     policy::{
-        self, Change, Decision, Document, Explanation, Finding, NewRule, Policy, Request, Resolved,
-        RevealRequest,
+        self, Change, Decision, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request,
+        Resolved, RevealRequest,
     },
     redact,
     token::Claims,
     value::SecretValue,
     vault::{
-        self, DocumentKind, Opener, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
+        self, DocumentKind, Opener, Pin, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
         VerifyReport, VersionInfo,
     },
 };
@@ -83,9 +84,10 @@ pub enum WeakValues {
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
 pub struct Admin {
-    home: PathBuf,
-    keys: Arc<Keys>,
-    principal: String,
+    pub(super) home: PathBuf,
+    pub(super) keys: Arc<Keys>,
+    pub(super) principal: String,
+    told: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// A policy that was read, resolved and compared, and not yet applied.
@@ -98,8 +100,41 @@ pub struct PolicyPlan {
     pub changes: Vec<Change>,
     /// What is weak in it.
     pub warnings: Vec<Finding>,
+    /// What may be promised of each of its rules, and why no more.
+    pub promises: Vec<RulePromise>,
+    /// What its pinned rules hold, beside their programs.
+    pub pins: Vec<String>,
     resolved: Resolved,
     before: Option<String>,
+}
+
+/// What may be promised of a rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct RulePromise {
+    /// The rule's id, or its number.
+    pub rule: String,
+    /// What, and why.
+    #[serde(flatten)]
+    pub promised: Promised,
+}
+
+/// A policy that was applied by an earlier version, and what it does less than it says until it is applied again.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutOfDate {
+    /// Its scope.
+    pub scope: ScopeName,
+    /// What is less, or less promised, than it says; a line each.
+    pub notes: Vec<String>,
+}
+
+impl OutOfDate {
+    /// What to type to apply it again.
+    pub fn remedy(&self) -> String {
+        let scope = &self.scope;
+        format!(
+            "authy-mcp admin policy show {scope} >{scope}.toml, then authy-mcp admin policy apply {scope}.toml"
+        )
+    }
 }
 
 /// What a token is to be.
@@ -169,10 +204,11 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener) -> Result<Self, Failure> {
-        let key = vault::init(home, kind, opener).map_err(vault_failure)?;
+    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
+        let key = vault::init(home, kind, opener, pin).map_err(vault_failure)?;
         let admin = Self::with_key(home, key);
-        admin.change("init", home.display().to_string(), None, |_| Ok(()))?;
+        let note = admin.note("init", home.display().to_string(), None);
+        admin.open()?.record_present(note).map_err(refused)?;
         Ok(admin)
     }
 
@@ -185,9 +221,19 @@ impl Admin {
         Ok(Self::with_key(home, key))
     }
 
-    fn with_key(home: &Path, key: VaultKey) -> Self {
+    pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal }
+        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal, told: None }
+    }
+
+    /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.
+    pub fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
+        self.told = Some(Box::new(told));
+    }
+
+    /// What of this vault is not remembered outside of its home as it should be, and whether the clock is right.
+    pub fn warnings(&self) -> Vec<String> {
+        super::upkeep::warnings(&self.keys.freshness)
     }
 
     /// The identity, for the daemon that is to have it.
@@ -216,7 +262,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn note_unlock(&self) -> Result<(), Failure> {
-        self.change("unlock", self.home.display().to_string(), None, |_| Ok(()))
+        self.act("unlock", self.home.display().to_string(), || Ok(()))
     }
 
     /// The home.
@@ -265,7 +311,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
-        let open = self.open()?;
+        let mut open = self.open()?;
         if open.vault.secret(name).map_err(vault_failure)?.is_none() {
             return Err(no_secret(name));
         }
@@ -286,8 +332,7 @@ impl Admin {
             sandbox: Vec::new(),
             interpreters: Vec::new(),
         };
-        let intent =
-            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(audit_failure)?;
+        let intent = open.record_intent(allowed, RunId::random(), facts).map_err(refused)?;
         let value = open.vault.reveal(name, &intent).map_err(vault_failure);
         let outcome = if value.is_ok() { "revealed" } else { "failed" };
         let facts = OutcomeFacts {
@@ -298,7 +343,7 @@ impl Admin {
             redactions: std::collections::BTreeMap::new(),
         };
         open.audit.record_outcome(intent, facts).map_err(audit_failure)?;
-        anchor(open)?;
+        open.anchor_in_vault().map_err(refused)?;
         value
     }
 
@@ -366,30 +411,59 @@ impl Admin {
     /// # Errors
     /// [`Failure`] with findings.
     pub fn plan_policy(&self, text: &str, machine: &Machine) -> Result<PolicyPlan, Failure> {
+        self.plan(text, machine, Word::Given)
+    }
+
+    fn plan(&self, text: &str, machine: &Machine, word: Word) -> Result<PolicyPlan, Failure> {
         let document = Document::parse(text).map_err(|error| with_findings(error.0))?;
         let refused = document.unenforceable();
         if !refused.is_empty() {
             return Err(with_findings(refused));
         }
-        let resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
-        let resolved = Resolved { values_judged: true, ..resolved };
         let unsaid = guessable::unsaid(&self.vault()?, &document).map_err(vault_failure)?;
         if !unsaid.is_empty() {
             return Err(with_findings(unsaid.into_iter().map(Unsaid::finding).collect()));
         }
         let before = self.stored_policy(&document.scope)?;
-        let old = match &before {
-            Some(stored) => Some(Document::parse(&stored.text).map_err(|error| with_findings(error.0))?),
-            None => None,
-        };
+        let resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
+        let mut resolved = Resolved { values_judged: true, ..resolved };
+        pinned::hold(&document, &mut resolved, machine);
+        let applied = Applied { by: &self.principal, at: Timestamp::now().to_string(), word };
+        let stood = before.as_ref().map(|stored| &stored.resolved);
+        let findings = pinned::review(&document, &mut resolved, stood, &applied);
+        if !findings.is_empty() {
+            return Err(with_findings(findings));
+        }
+        let old = before.as_ref().map(StoredPolicy::document).transpose().map_err(record_failure)?;
+        let policy = ground::look(Policy::new(document.clone(), resolved.clone()));
+        let promises = policy.promises().into_iter().map(|(rule, promised)| RulePromise { rule, promised });
         Ok(PolicyPlan {
             changes: policy::changes(old.as_ref(), &document),
             warnings: document.warnings(),
+            promises: promises.collect(),
+            pins: pinned::lines(&resolved),
             document,
             text: text.to_owned(),
             resolved,
             before: before.map(|stored| stored.text),
         })
+    }
+
+    /// The policies that an earlier version applied, with what each does less than it says. Applying one again, as it
+    /// is or mended, ends that.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn out_of_date(&self) -> Result<Vec<OutOfDate>, Failure> {
+        let mut found = Vec::new();
+        for scope in self.scopes()? {
+            let Some(stored) = self.stored_policy(&scope)? else { continue };
+            if stored.edition() < Edition::Typed {
+                let notes = stored.compile().map_err(record_failure)?.notes_of_an_earlier_edition();
+                found.extend((!notes.is_empty()).then_some(OutOfDate { scope, notes }));
+            }
+        }
+        Ok(found)
     }
 
     /// The document that a new rule makes of a scope's policy.
@@ -405,7 +479,7 @@ impl Admin {
         let before = self.stored_policy(scope)?.map(|stored| stored.text);
         let text =
             policy::add_rule(before.as_deref(), scope, rule).map_err(|error| with_findings(error.0))?;
-        self.plan_policy(&text, machine)
+        self.plan(&text, machine, Word::Kept)
     }
 
     /// Applies what was planned; fails if another policy was applied in between.
@@ -424,7 +498,8 @@ impl Admin {
                     "look at it again: authy-mcp admin policy apply FILE",
                 ));
             }
-            let stored = StoredPolicy { text: plan.text, resolved: plan.resolved };
+            let stored =
+                StoredPolicy { text: plan.text, resolved: plan.resolved, edition: StoredPolicy::EDITION };
             records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(record_failure)
         })
     }
@@ -482,8 +557,22 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
-        let anchor = self.vault()?.audit_anchor().map_err(vault_failure)?;
-        audit::verify(&self.audit_dir(), self.keys.audit(), anchor).map_err(audit_failure)
+        let vault = self.vault_alone()?;
+        let head = self.keys.freshness.head(&vault);
+        let mut report = audit::verify(&self.audit_dir(), self.keys.audit(), head).map_err(audit_failure)?;
+        drop(vault);
+        if report.damage.is_empty() {
+            report.damage.extend(self.put_back());
+        }
+        Ok(report)
+    }
+
+    /// What vault, audit and pin say against each other.
+    fn put_back(&self) -> Option<String> {
+        match self.open() {
+            Err(failure) if failure.kind == FailureKind::Damaged => Some(failure.message),
+            _ => None,
+        }
     }
 
     /// Keeps a damaged log aside, whole, and begins a new chain that says so.
@@ -491,9 +580,15 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
-        let mut vault = self.vault()?;
-        let (kept, head) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
-        vault.anchor_audit(head).map_err(vault_failure)?;
+        let mut vault = self.vault_alone()?;
+        vault.hold();
+        let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
+        let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None).map_err(audit_failure)?;
+        vault.begin_chain().map_err(vault_failure)?;
+        let mut open = Opened { keys: Arc::clone(&self.keys), vault, audit };
+        let note = self.note("audit_restart", kept.display().to_string(), None);
+        open.record(note).map_err(refused)?;
+        self.done(open);
         Ok(kept)
     }
 
@@ -516,20 +611,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn backup(&self, dir: &Path) -> Result<u64, Failure> {
-        self.change("backup", dir.display().to_string(), None, |open| {
-            open.vault.backup(dir).map_err(vault_failure)
-        })
-    }
-
-    /// Rebuilds the home from a backup; what was there is kept aside.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn restore(home: &Path, backup: &Path, opener: &Opener) -> Result<u64, Failure> {
-        let records = vault::restore(home, backup, opener).map_err(vault_failure)?;
-        let admin = Self::unlock(home, opener)?;
-        admin.change("restore", backup.display().to_string(), None, |_| Ok(()))?;
-        Ok(records)
+        self.act("backup", dir.display().to_string(), || self.vault()?.backup(dir).map_err(vault_failure))
     }
 
     /// Reads and compares everything in the vault.
@@ -537,7 +619,8 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
-        let mut report = self.vault()?.verify().map_err(vault_failure)?;
+        let mut report = self.vault_alone()?.verify().map_err(vault_failure)?;
+        report.damage.extend(self.put_back());
         report.backups = vault::verify_backups(&self.home, &self.keys.vault);
         report.damage.extend(report.backups.damage.clone());
         Ok(report)
@@ -545,25 +628,34 @@ impl Admin {
 
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     fn keep_backup(&self) {
-        let open = || Vault::open(&self.home, &self.keys.vault, super::WAIT);
-        if let Err(error) = super::upkeep::back_up(&self.home, open) {
+        let open = || self.keys.open_vault(&self.home);
+        if let Err(error) = super::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }
     }
 
     fn vault(&self) -> Result<Vault, Failure> {
-        Vault::open(&self.home, &self.keys.vault, super::WAIT).map_err(vault_failure)
+        Ok(self.open()?.vault)
     }
 
-    fn open(&self) -> Result<Opened, Failure> {
-        super::open_with(&self.home, Arc::clone(&self.keys)).map_err(refused)
+    /// The vault without its audit, which may be what is to be mended.
+    fn vault_alone(&self) -> Result<Vault, Failure> {
+        self.keys.open_vault(&self.home).map_err(vault_failure)
     }
 
-    fn audit_dir(&self) -> PathBuf {
+    pub(super) fn open(&self) -> Result<Opened, Failure> {
+        Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
+    }
+
+    pub(super) fn audit_dir(&self) -> PathBuf {
         self.home.join("audit")
     }
 
-    /// Puts a change on record, makes it, and anchors the record: what can't be recorded isn't done.
+    pub(super) fn note(&self, action: &str, target: String, detail: Option<String>) -> Note {
+        Note::Admin { principal: self.principal.clone(), action: action.to_owned(), target, detail }
+    }
+
+    /// Works a change out, puts it on record, and makes it: what can't be recorded isn't done.
     fn change<T>(
         &self,
         action: &str,
@@ -572,29 +664,52 @@ impl Admin {
         make: impl FnOnce(&mut Opened) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut open = self.open()?;
-        let note = |action: &str, detail| Note::Admin {
-            principal: self.principal.clone(),
-            action: action.to_owned(),
-            target: target.clone(),
-            detail,
-        };
-        open.audit.record(note(action, detail), None).map_err(audit_failure)?;
-        let made = make(&mut open);
-        if let Err(failure) = &made {
-            let failed = format!("{action}_failed");
-            open.audit.record(note(&failed, Some(failure.message.clone())), None).map_err(audit_failure)?;
+        match make(&mut open) {
+            Ok(made) => {
+                open.record(self.note(action, target, detail)).map_err(refused)?;
+                self.done(open);
+                self.keep_backup();
+                Ok(made)
+            }
+            Err(failure) => {
+                open.vault.discard();
+                self.failed(&mut open, action, target, &failure)?;
+                Err(failure)
+            }
         }
-        anchor(open)?;
-        if made.is_ok() && action != "restore" {
-            self.keep_backup();
+    }
+
+    /// Puts on record what changes nothing in the vault, and does it.
+    fn act<T>(
+        &self,
+        action: &str,
+        target: String,
+        make: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut open = self.open()?;
+        open.record(self.note(action, target.clone(), None)).map_err(refused)?;
+        open.anchor_in_vault().map_err(refused)?;
+        drop(open);
+        let made = make();
+        if let Err(failure) = &made {
+            self.failed(&mut self.open()?, action, target, failure)?;
         }
         made
     }
-}
 
-fn anchor(mut open: Opened) -> Result<(), Failure> {
-    let head = open.audit.head();
-    open.vault.anchor_audit(head).map_err(vault_failure)
+    fn failed(&self, open: &mut Opened, action: &str, target: String, why: &Failure) -> Result<(), Failure> {
+        open.record(self.note(&format!("{action}_failed"), target, Some(why.message.clone())))
+            .map_err(refused)?;
+        open.anchor_in_vault().map_err(refused)
+    }
+
+    /// A change is made and remembered; a daemon has seen it before anybody is told.
+    pub(super) fn done(&self, open: Opened) {
+        drop(open);
+        if let Some(told) = &self.told {
+            told();
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a value is judged before it is taken")]
@@ -631,7 +746,11 @@ fn no_policy(scope: &ScopeName) -> Failure {
     )
 }
 
-fn vault_failure(error: VaultError) -> Failure {
+pub(super) fn vault_failure(error: VaultError) -> Failure {
+    if let VaultError::Unconfirmed { fingerprint, .. } = &error {
+        let hint = accept_hint(fingerprint);
+        return Failure::new(FailureKind::Damaged, error.to_string(), hint);
+    }
     let message = error.to_string();
     let (kind, hint) = match error {
         VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
@@ -657,7 +776,14 @@ fn vault_failure(error: VaultError) -> Failure {
     Failure::new(kind, message, hint)
 }
 
-fn record_failure(error: RecordError) -> Failure {
+/// How a person says that a vault is right as it is.
+fn accept_hint(fingerprint: &str) -> String {
+    format!(
+        "if this is the vault as you left it: authy-mcp admin verify --accept {fingerprint}; if not: authy-mcp admin restore DIR"
+    )
+}
+
+pub(super) fn record_failure(error: RecordError) -> Failure {
     match error {
         RecordError::Vault(error) => vault_failure(error),
         unreadable @ RecordError::Unreadable { .. } => Failure::new(
@@ -668,7 +794,7 @@ fn record_failure(error: RecordError) -> Failure {
     }
 }
 
-fn audit_failure(error: AuditError) -> Failure {
+pub(super) fn audit_failure(error: AuditError) -> Failure {
     let message = error.to_string();
     match error {
         AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
@@ -686,14 +812,17 @@ fn audit_failure(error: AuditError) -> Failure {
 }
 
 /// What a refusal means to an operator.
-fn refused(refusal: Refusal) -> Failure {
+pub(super) fn refused(refusal: Refusal) -> Failure {
     let kind = match refusal.code {
         Code::VaultLocked => FailureKind::Locked,
         Code::Busy => FailureKind::Busy,
         Code::Damaged | Code::AuditUnavailable => FailureKind::Damaged,
         _ => FailureKind::Failed,
     };
-    Failure::new(kind, refusal.message, refusal.hint)
+    let hint = refusal.operator_command.map_or(refusal.hint, |command| {
+        format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
+    });
+    Failure::new(kind, refusal.message, hint)
 }
 
 /// What of this machine a policy is resolved against.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Deliver, OutputMode, Promise};
+use crate::policy::{Deliver, OutputMode, Promise, SandboxMode, Stdin};
 
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -53,6 +53,15 @@ pub struct RuleEntry {
     pub deliver: Deliver,
     /// What may be promised of it.
     pub promise: Promise,
+    /// Why no more may be promised, or on whose word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise_why: Option<String>,
+    /// `text` where a call may give standard input; it may not where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Stdin>,
+    /// How much of the sandbox must stand for this rule, where it is not what `sandbox` says for the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxMode>,
     /// What of the output is returned.
     pub output: OutputMode,
     /// Whether a person is asked: `never`, `once`, `always`.
@@ -128,7 +137,7 @@ pub struct RunParams {
     /// An absolute directory to start in, inside one that the policy names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
-    /// Text for standard input; closed where absent.
+    /// Text for standard input, where the rule takes it (`stdin` in `list_allowed`); closed where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Variables to set; only those that the policy lets a call set.
@@ -192,6 +201,9 @@ pub struct RunResult {
     pub file_hits: Vec<FileHitEntry>,
     /// What may be promised of this run.
     pub promise: Promise,
+    /// Why no more may be promised, or on whose word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise_why: Option<String>,
     /// The run's identity, as the audit has it.
     pub run_id: String,
     /// How long it took, in milliseconds.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Broker,
     api::FileHitEntry,
+    ground,
     refusal::{Code, Refusal},
     refuse,
 };
@@ -52,7 +53,7 @@ impl Broker {
         }
     }
 
-    /// The program and its interpreters, each with its digest.
+    /// The program and its interpreters, each with its digest; and the files that a pinned command names.
     pub(super) fn chain(&self, terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, Refusal> {
         let search: Vec<PathBuf> = terms.path.iter().cloned().chain(run::system_path()).collect();
         let chain = run::program_chain(&terms.program, &search);
@@ -60,7 +61,17 @@ impl Broker {
             let digest = self.digests.of(&path).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
             Ok((path, digest))
         });
-        digests.collect()
+        let mut chain: Vec<(PathBuf, [u8; 32])> = digests.collect::<Result<_, Refusal>>()?;
+        if ground::strange_interpreter(terms, &chain).is_some() {
+            return Err(refuse::from_run(RunError::ProgramChanged));
+        }
+        // Last, since the first is what is started. The sandbox shows what was digested, not what lies there by then.
+        let files = ground::pinned_files(terms).map_err(|path| {
+            let refusal = refuse::from_run(RunError::ProgramChanged);
+            Refusal { message: format!("{} has changed since it was pinned", path.display()), ..refusal }
+        });
+        chain.extend(files?);
+        Ok(chain)
     }
 }
 

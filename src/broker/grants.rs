@@ -62,7 +62,7 @@ impl Broker {
         params: &TokenParams,
     ) -> Result<Answer<TokenAnswer>, Refusal> {
         let mut open = self.open()?;
-        let now = Timestamp::now();
+        let now = open.now();
         let session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         let wish = Wish::parse(params, &session)?;
         let body = match params.purpose {
@@ -151,8 +151,8 @@ fn narrow_me(
         made_at: Some(now.as_second()),
     });
     check_number(&narrowings, own)?;
-    record(open, session, "narrow", &wish.id, "")?;
     records::put_narrowings(&mut open.vault, name, &narrowings, now).map_err(refuse::from_record)?;
+    record(open, session, "narrow", &wish.id, "")?;
     let narrowed = narrowed(&session.policy, wish)?;
     let whose = match (credential, own) {
         (Credential::Token(_), None) => "everybody who shows this token has what is listed here and no more",
@@ -219,11 +219,10 @@ fn subagent(
         commands: claims.commands.clone(),
         narrowed_under: NarrowedUnder::Id,
     };
-    record(open, session, "delegate", &wish.id, claims.jti.as_str())?;
-    // The list first: a record that is in none would never be counted.
     issued.0.insert(claims.jti.clone(), claims.exp);
     records::put_issued(&mut open.vault, session.chain.root(), &issued, now).map_err(refuse::from_record)?;
     records::put_token(&mut open.vault, &stored, now).map_err(refuse::from_record)?;
+    record(open, session, "delegate", &wish.id, claims.jti.as_str())?;
     let file = lineage::file_of(home, &claims.jti);
     crate::store::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|_| {
         Refusal::new(
@@ -345,7 +344,7 @@ fn record(
         target: format!("{} {id}", session.scope),
         detail: Some(detail.to_owned()).filter(|detail| !detail.is_empty()),
     };
-    open.audit.record(note, None).map_err(refuse::from_audit)
+    open.record(note)
 }
 
 fn subject_of(session: &Session) -> String {

@@ -61,6 +61,9 @@ pub(super) fn unsaid(vault: &Vault, document: &Document) -> Result<Vec<Unsaid>, 
     Ok(found)
 }
 
+/// Why nothing but best effort is promised.
+pub(super) const WHY: &str = "a value that it seals could be guessed";
+
 impl Unsaid {
     /// Why a document is not applied.
     pub(super) fn finding(self) -> Finding {
@@ -88,7 +91,8 @@ pub(super) fn corrected(
 ) -> Result<Vec<RuleListing>, VaultError> {
     let unsaid = unsaid(vault, document)?;
     for rule in rules.iter_mut().filter(|rule| unsaid.iter().any(|one| one.rule == rule.id)) {
-        rule.promise = Promise::BestEffort;
+        rule.promised.promise = Promise::BestEffort;
+        rule.promised.why = Some(WHY.to_owned());
     }
     Ok(rules)
 }

@@ -1,6 +1,7 @@
 //! The unlocked identity and what is derived from it, kept for as long as the vault stays the same.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -8,7 +9,7 @@ use std::{
 use crate::{
     audit::AuditKeys,
     token::TokenKeys,
-    vault::{self, Opener, VaultError, VaultKey},
+    vault::{self, Freshness, Opener, Vault, VaultError, VaultKey},
 };
 
 /// Every key of one vault.
@@ -17,16 +18,27 @@ pub(super) struct Keys {
     pub vault: VaultKey,
     /// For tokens.
     pub token: TokenKeys,
+    /// What this process remembers of the vault.
+    pub freshness: Arc<Freshness>,
 }
 
 impl Keys {
     pub(super) fn new(vault: VaultKey) -> Self {
+        Self::with(vault, Arc::default())
+    }
+
+    fn with(vault: VaultKey, freshness: Arc<Freshness>) -> Self {
         let token = TokenKeys::new(
             format!("authy-mcp:{}", vault.fingerprint()),
             &vault.derive("token-session"),
             &vault.derive("token-delegated"),
         );
-        Self { vault, token }
+        Self { vault, token, freshness }
+    }
+
+    /// Opens the vault of a home, and holds it against what is remembered of it.
+    pub(super) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
+        self.freshness.open(home, &self.vault, super::WAIT)
     }
 
     pub(super) fn audit(&self) -> AuditKeys {
@@ -39,11 +51,13 @@ pub(super) struct KeyRing {
     home: PathBuf,
     opener: Option<Opener>,
     held: Mutex<Option<Arc<Keys>>>,
+    /// By the vault's fingerprint: a home that had another vault for a while brings nothing back.
+    memories: Mutex<BTreeMap<String, Arc<Freshness>>>,
 }
 
 impl KeyRing {
     pub(super) fn new(home: &Path, opener: Option<Opener>) -> Self {
-        Self { home: home.to_owned(), opener, held: Mutex::new(None) }
+        Self { home: home.to_owned(), opener, held: Mutex::new(None), memories: Mutex::default() }
     }
 
     /// The keys of the vault that is in the home now; `None` where a person would have to unlock it.
@@ -54,7 +68,10 @@ impl KeyRing {
             return Ok(Some(Arc::clone(keys)));
         }
         let Some(opener) = &self.opener else { return Ok(None) };
-        let keys = Arc::new(Keys::new(vault::unlock(&self.home, opener)?));
+        let key = vault::unlock(&self.home, opener)?;
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let freshness = Arc::clone(memories.entry(key.fingerprint().to_owned()).or_default());
+        let keys = Arc::new(Keys::with(key, freshness));
         *held = Some(Arc::clone(&keys));
         Ok(Some(keys))
     }

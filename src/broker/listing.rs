@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    policy::{Policy, RuleListing, SandboxMode, SecretFacts},
+    policy::{Policy, RuleListing, SandboxMode, SecretFacts, Stdin},
     vault::SecretInfo,
 };
 
@@ -34,7 +34,7 @@ impl Broker {
 
     fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
         let open = self.open()?;
-        let session = Session::authenticate(&open.vault, &open.keys, credential, Timestamp::now())?;
+        let session = Session::authenticate(&open.vault, &open.keys, credential, open.now())?;
         let all = match session.policy.named_secrets() {
             Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),
             None => open.vault.list_secrets().map(|all| all.into_iter().map(facts_of).collect()),
@@ -101,7 +101,10 @@ fn rule_entry(rule: RuleListing) -> RuleEntry {
         commands: rule.commands.map_or(Commands::Any(AnyCommand::Any), Commands::Patterns),
         hosts: rule.hosts,
         deliver: rule.deliver,
-        promise: rule.promise,
+        promise: rule.promised.promise,
+        promise_why: rule.promised.why,
+        stdin: Some(rule.stdin).filter(|stdin| *stdin == Stdin::Text),
+        sandbox: rule.sandbox,
         output: rule.output,
         approval: "never".to_owned(),
         example: rule.example.map(|example| Example {

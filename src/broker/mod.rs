@@ -4,12 +4,15 @@
 //! leaves is an answer with the needles of the scope beside it, so that the edge can mask every byte
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
+mod accept;
 pub mod admin;
 pub mod api;
 mod chain;
+mod changes;
 mod contain;
 mod credential;
 mod grants;
+mod ground;
 mod guessable;
 mod holder;
 mod keys;
@@ -17,12 +20,14 @@ mod limits;
 mod lineage;
 mod listing;
 mod needles;
+mod pinned;
 mod pipeline;
 mod records;
 mod recount;
 pub mod refusal;
 mod refuse;
 mod resolve;
+pub mod restore;
 mod sealed;
 mod service;
 mod session;
@@ -49,8 +54,8 @@ use crate::{
 pub use credential::{Bearer, Bound, Credential, LocalSession};
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
-pub use service::{Caller, Pending, Service};
-pub use upkeep::Upkeep;
+pub use service::{Caller, Pending, Service, Way};
+pub use upkeep::{Upkeep, remembered, said_last_change};
 
 /// How long an operation waits for another process that has the vault.
 const WAIT: Duration = Duration::from_secs(5);
@@ -165,7 +170,7 @@ impl Broker {
         let credential = credential.clone();
         let checked = blocking(move || {
             let open = broker.open()?;
-            session::check(&open.vault, &open.keys, &credential, jiff::Timestamp::now())
+            session::check(&open.vault, &open.keys, &credential, open.now())
         });
         checked.await.map_err(|refusal| self.refused(refusal))
     }
@@ -193,8 +198,7 @@ impl Broker {
         let done = blocking(move || {
             let mut open = broker.open()?;
             let reported = open.audit.report_interrupted(ended).map_err(refuse::from_audit)?;
-            let head = open.audit.head();
-            open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
+            open.anchor_in_vault()?;
             Ok::<u64, Refusal>(reported)
         });
         match done.await {
@@ -210,9 +214,17 @@ impl Broker {
         self.keyring.keys().ok().flatten().map(|keys| keys.vault.derive(LOCAL_API))
     }
 
+    /// Looks at the vault, and so remembers how far it has come: whoever changed it says that it did.
+    pub async fn look(self: &Arc<Self>) {
+        let broker = Arc::clone(self);
+        if let Err(refusal) = blocking(move || broker.open().map(drop)).await {
+            tracing::warn!(code = ?refusal.code, "the vault was changed and can't be looked at");
+        }
+    }
+
     fn open(&self) -> Result<Opened, Refusal> {
         let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
-        open_with(&self.settings.home, keys)
+        Opened::new(&self.settings.home, keys)
     }
 
     /// What this machine gives to contain a run; looked at once.
@@ -243,10 +255,7 @@ impl Broker {
         if !self.unanchored.swap(false, Ordering::AcqRel) {
             return;
         }
-        let anchored = self.open().and_then(|mut open| {
-            let head = open.audit.head();
-            open.vault.anchor_audit(head).map_err(refuse::from_vault)
-        });
+        let anchored = self.open().and_then(|mut open| open.anchor_in_vault());
         self.anchoring_failed.store(anchored.is_err(), Ordering::Release);
         if let Err(refusal) = anchored {
             self.unanchored.store(true, Ordering::Release);
@@ -256,21 +265,12 @@ impl Broker {
 
     fn anchor_and_checkpoint(&self) {
         let Ok(mut open) = self.open() else { return };
-        let done = open.audit.checkpoint().map_err(refuse::from_audit).and_then(|()| {
-            let head = open.audit.head();
-            open.vault.anchor_audit(head).map_err(refuse::from_vault)
-        });
+        let done = open.audit.checkpoint().map_err(refuse::from_audit);
+        let done = done.and_then(|()| open.anchor_in_vault());
         if let Err(refusal) = done {
             tracing::warn!(code = ?refusal.code, "the audit could not be closed with a checkpoint");
         }
     }
-}
-
-fn open_with(home: &std::path::Path, keys: Arc<Keys>) -> Result<Opened, Refusal> {
-    let vault = Vault::open(home, &keys.vault, WAIT).map_err(refuse::from_vault)?;
-    let anchor = vault.audit_anchor().map_err(refuse::from_vault)?;
-    let audit = AuditLog::open(&home.join("audit"), keys.audit(), anchor).map_err(refuse::from_audit)?;
-    Ok(Opened { keys, vault, audit })
 }
 
 /// Runs what blocks (disk, key stretching) away from the tasks that serve.

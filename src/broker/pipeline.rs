@@ -7,16 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Answer, Broker, Caller, Opened, Refused, api,
+    Answer, Broker, Caller, Credential, Opened, Refused, Way, api,
     api::{RunParams, RunResult},
-    blocking, contain, guessable, limits,
+    blocking, contain, ground, guessable, limits,
     needles::{RunNeedles, Shared},
     recount,
     refusal::{Code, Refusal},
@@ -29,7 +28,10 @@ use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
-    policy::{Allowed, Decision, Deliver, ExitCodes, OutputMode, Promise, Request, RunTerms, Terms},
+    policy::{
+        Allowed, Asker, Decision, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms,
+        Terms,
+    },
     redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
@@ -194,7 +196,11 @@ impl Broker {
         let concluded = self.conclude(audit, intent, facts, trace).await;
         concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
         let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
-        let body = RunResult { promise, ..result(output, &terms, &run_id, sandbox) };
+        let mut body = result(output, &terms, &run_id, sandbox);
+        if promise != body.promise {
+            body.promise = promise;
+            body.promise_why = Some(guessable::WHY.to_owned());
+        }
         Ok(Answer { body, needles: needles.set })
     }
 
@@ -254,14 +260,15 @@ impl Broker {
         params: &RunParams,
         near: Option<PathBuf>,
     ) -> Result<(Intent, Prepared, limits::Place), Refusal> {
-        let now = Timestamp::now();
+        let now = open.now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
         trace.scope(&session.scope);
 
         let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
-        let request = self.request(params, &session, near)?;
+        let asker = asker(caller, streams);
+        let request = Request { asker, ..self.request(params, &session, near)? };
         let facts =
             open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
         let allowed = match session.policy.decide(&request, &facts) {
@@ -271,14 +278,14 @@ impl Broker {
         trace.step(Step::Policy);
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        ground::confine(terms)?;
         let plan = self.plan(terms)?;
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
-        let intent =
-            open.audit.record_intent(allowed, RunId::random(), facts, None).map_err(refuse::from_audit)?;
+        let intent = open.record_intent(allowed, RunId::random(), facts)?;
         trace.allowed(intent.run_id(), run_terms(&intent));
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
@@ -293,7 +300,7 @@ impl Broker {
         }
     }
 
-    /// Anchors the intent, reveals what it covers, and puts together what the child gets.
+    /// Reveals what the intent covers, and puts together what the child gets.
     fn prepare(
         &self,
         open: &mut Opened,
@@ -302,8 +309,6 @@ impl Broker {
         params: &RunParams,
         (plan, chain, streams): (Plan, Chain, Streams),
     ) -> Result<Prepared, Refusal> {
-        let head = open.audit.head();
-        open.vault.anchor_audit(head).map_err(refuse::from_vault)?;
         let terms = run_terms(intent);
         let mut env_secrets = Vec::new();
         let mut file_secrets = Vec::new();
@@ -452,6 +457,18 @@ fn values_before(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, Secr
     Ok(values)
 }
 
+/// Who asks, as far as it was proven. A run on this process's own streams, of a scope that was named without a token, is
+/// one for which this process was given what opens the vault; what came over a socket never is.
+fn asker(caller: &Caller, streams: Streams) -> Asker {
+    match (streams, &caller.credential, caller.way) {
+        (Streams::Attached, Credential::LocalScope(_), _) => {
+            Asker::Operator(OperatorProof::of_an_opened_vault())
+        }
+        (Streams::Attached, _, _) | (Streams::Captured, _, Way::Run) => Asker::TokenHolder,
+        (Streams::Captured, _, Way::Tool) => Asker::Tool,
+    }
+}
+
 fn intent_facts(
     session: &Session,
     allowed: &Allowed,
@@ -477,9 +494,10 @@ fn intent_facts(
 
 /// Names are added, never subtracted: what the policy passes, what it sets, what it lets a call set.
 fn environment(terms: &RunTerms, caller: &Caller) -> BTreeMap<EnvName, std::ffi::OsString> {
-    let passed = terms.pass_env.iter().filter_map(|name| {
+    let passed = terms.pass_env.names().filter_map(|name| {
         let value = caller.environment.get(name.as_str())?;
-        Some((name.clone(), value.clone()))
+        // Whoever starts a server chooses its environment: a text that the policy does not bound stays outside.
+        terms.pass_env.fits(name, value).then(|| (name.clone(), value.clone()))
     });
     let set = terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
     passed.chain(set).map(|(name, text)| (name, text.into())).collect()
@@ -587,6 +605,7 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
         not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
         file_hits: contain::entries(&output.file_hits),
         promise: terms.promise,
+        promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),
         duration_ms: millis(output.duration),
         timeout_seconds: terms.timeout.as_secs().max(1),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{admin::TokenInfo, credential::Bound, holder::Holder};
+use super::{admin::TokenInfo, credential::Bound, ground, holder::Holder};
 use crate::{
     name::{GrantId, ScopeName, SecretName, TokenId},
-    policy::{Document, Policy, Resolved},
+    policy::{Document, Edition, Policy, Resolved},
     token::{Class, Revocations},
     vault::{DocumentKind, Vault, VaultError},
 };
@@ -34,13 +34,27 @@ pub(super) enum RecordError {
 pub(super) struct StoredPolicy {
     pub text: String,
     pub resolved: Resolved,
+    /// By which rules it was applied; none is written of those before there were types.
+    #[serde(default)]
+    pub edition: u32,
 }
 
 impl StoredPolicy {
+    /// The edition that is applied now.
+    pub(super) const EDITION: u32 = 1;
+
+    pub(super) fn edition(&self) -> Edition {
+        if self.edition == 0 { Edition::BeforeTypes } else { Edition::Typed }
+    }
+
+    pub(super) fn document(&self) -> Result<Document, RecordError> {
+        Document::parse_as(&self.text, self.edition())
+            .map_err(|_| RecordError::Unreadable { what: "policy", name: "of this scope".into() })
+    }
+
+    /// The policy, on this machine as it is now.
     pub(super) fn compile(&self) -> Result<Policy, RecordError> {
-        let document = Document::parse(&self.text)
-            .map_err(|_| RecordError::Unreadable { what: "policy", name: "of this scope".into() })?;
-        Ok(Policy::new(document, self.resolved.clone()))
+        Ok(ground::look(Policy::new(self.document()?, self.resolved.clone())))
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Code {
     EnvNotAllowed,
     /// A directory where runs may not start.
     CwdNotAllowed,
+    /// Standard input, where the rule takes none from a call.
+    StdinNotAllowed,
     /// The program isn't there.
     ProgramNotFound,
     /// The program isn't what was pinned.

@@ -25,6 +25,16 @@ pub(super) fn from_vault(error: VaultError) -> Refusal {
         VaultError::Damaged { .. } => {
             Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp admin verify")
         }
+        VaultError::Unconfirmed { fingerprint, .. } => Refusal {
+            operator_command: Some(format!("authy-mcp admin verify --accept {fingerprint}")),
+            ..Refusal::new(
+                Code::Damaged,
+                message,
+                format!(
+                    "ask the operator to look at it, and to accept it if it is right: authy-mcp admin verify --accept {fingerprint}"
+                ),
+            )
+        },
         VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
         VaultError::Io { .. } => Refusal::new(
             Code::Busy,
@@ -94,6 +104,7 @@ pub(super) fn from_denial(denial: Denial) -> Refusal {
         DenyCode::SecretInArgv => Code::SecretInArgv,
         DenyCode::EnvNotAllowed => Code::EnvNotAllowed,
         DenyCode::CwdNotAllowed => Code::CwdNotAllowed,
+        DenyCode::StdinNotAllowed => Code::StdinNotAllowed,
         DenyCode::ProgramNotFound => Code::ProgramNotFound,
         DenyCode::ApprovalRequired => Code::ApprovalRequired,
         DenyCode::SandboxUnavailable => Code::SandboxUnavailable,

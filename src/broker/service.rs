@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,19 @@ pub struct Caller {
     pub credential: Credential,
     /// The environment of the server through which the call came; a policy may pass variables of it.
     pub environment: Arc<BTreeMap<String, String>>,
+    /// By which way the call came.
+    pub way: Way,
+}
+
+/// By which way a call came, as the caller says it: neither is worth more than the credential beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A tool call over MCP.
+    #[default]
+    Tool,
+    /// `authy-mcp run`.
+    Run,
 }
 
 /// The calls of agents.

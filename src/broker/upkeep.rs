@@ -1,6 +1,8 @@
 //! Upkeep: automatic backups, made by whoever has the vault unlocked, and what of a broker is not well.
 
 use std::{
+    io::{Seek, SeekFrom},
+    path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -8,8 +10,9 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, blocking, lineage, refuse};
-use crate::vault::{self, Reuse, Vault, VaultError};
+use super::{Broker, blocking, lineage, refusal::Refusal, refuse};
+use crate::store::files;
+use crate::vault::{self, Freshness, Memory, Reuse, Vault, VaultError, VaultKey};
 
 /// How old the newest backup may be where something has changed since.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -21,6 +24,9 @@ pub struct Upkeep {
     pub backups: usize,
     /// When the newest was made (RFC 3339).
     pub newest_backup: Option<String>,
+    /// What remembers the vault's last change outside of its home, in words.
+    #[serde(default)]
+    pub remembered: String,
     /// What is not well, in words; nothing where all is.
     pub problems: Vec<String>,
 }
@@ -31,10 +37,8 @@ impl Broker {
         let broker = Arc::clone(self);
         let done = blocking(move || {
             let home = &broker.settings.home;
-            back_up(home, || {
-                let keys = broker.keyring.keys()?.ok_or_else(|| VaultError::NoVault(home.clone()))?;
-                Vault::open(home, &keys.vault, super::WAIT)
-            })
+            let keys = broker.keyring.keys()?.ok_or_else(|| VaultError::NoVault(home.clone()))?;
+            back_up(home, &keys.vault, || keys.open_vault(home))
         });
         let problem = match done.await {
             Ok(Some(records)) => {
@@ -56,7 +60,10 @@ impl Broker {
         let done = blocking(move || {
             let mut open = broker.open()?;
             let home = &broker.settings.home;
-            lineage::sweep(&mut open.vault, home, Timestamp::now()).map_err(refuse::from_record)
+            let now = open.now();
+            let swept = lineage::sweep(&mut open.vault, home, now).map_err(refuse::from_record)?;
+            open.record_gathered("forget_ended", format!("{swept} tokens"))?;
+            Ok::<usize, Refusal>(swept)
         });
         match done.await {
             Ok(0) => {}
@@ -71,22 +78,67 @@ impl Broker {
         let failed = self.backup_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let unanchored = self.anchoring_failed.load(Ordering::Acquire);
         let unanchored = unanchored.then(|| "the audit's head could not be anchored yet".to_owned());
+        let keys = self.keyring.keys().ok().flatten();
+        let warnings = keys.map_or_else(Vec::new, |keys| warnings(&keys.freshness));
         Upkeep {
             backups: backups.kept,
             newest_backup: backups.newest.map(|newest| newest.to_string()),
-            problems: failed.into_iter().chain(unanchored).collect(),
+            remembered: remembered(&self.settings.home),
+            problems: failed.into_iter().chain(unanchored).chain(warnings).collect(),
         }
     }
+}
+
+/// What is not remembered as it should be, and whether the clock is behind.
+pub(super) fn warnings(freshness: &Freshness) -> Vec<String> {
+    let clock = freshness.clock_is_behind().map(|behind| {
+        format!(
+            "the clock is {} s behind what was recorded last: what ends goes by the later time; set the clock",
+            behind.as_secs()
+        )
+    });
+    freshness.trouble().into_iter().chain(clock).collect()
+}
+
+/// What remembers the last change of a home's vault outside of it, in words.
+pub fn remembered(home: &Path) -> String {
+    match vault::home_info(home).map(|info| vault::memory(home, &info)) {
+        Ok(Memory::Kept(pin)) => format!("the last change is remembered outside of the home, in {}", pin.display()),
+        Ok(Memory::Never) => "nothing outside of the home remembers the last change: a vault that was put back while no daemon runs is not noticed".to_owned(),
+        Ok(Memory::Lacking(what)) => what,
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The end of the audit log that is looked through, in bytes.
+const TAIL: u64 = 64 << 10;
+
+/// The vault's last change as its audit log has it, which nothing was held against yet: for the question whether a vault
+/// is right, before it is unlocked.
+pub fn said_last_change(home: &Path) -> Option<String> {
+    let mut file = files::open_regular(&home.join("audit/log.jsonl")).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
+    let tail = files::read_at_most(&file, TAIL).ok()?;
+    let lines = tail.rsplit(|byte| *byte == b'\n');
+    let mut events = lines.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    let event = events.find(|event| event.get("change").is_some())?;
+    let text = |key: &str| event.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let number = event.pointer("/change/epoch")?;
+    let said = format!("{} {}, {}, change {number}", text("action"), text("target"), text("time"));
+    let shown: String = said.chars().take(200).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    Some(shown.trim().to_owned())
 }
 
 /// Makes a backup where the newest is older than that, and the vault has changed since. The vault is held
 /// only while what is new is read. One that rests on a damaged one before is made anew, whole.
 pub(super) fn back_up(
-    home: &std::path::Path,
+    home: &Path,
+    key: &VaultKey,
     open: impl Fn() -> Result<Vault, VaultError>,
 ) -> Result<Option<u64>, VaultError> {
     let now = Timestamp::now();
-    let newest = vault::backups(home).newest.map(|newest| now.duration_since(newest));
+    let newest = vault::newest_backup(home, key, now).map(|newest| now.duration_since(newest));
     let fresh = newest.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age < EVERY);
     if fresh {
         return Ok(None);

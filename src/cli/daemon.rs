@@ -23,6 +23,7 @@ use crate::{
     broker::{
         Broker, Settings,
         admin::{Failure, FailureKind},
+        remembered,
     },
     config,
     local_api::{
@@ -357,6 +358,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let admin = open::admin(globals)?;
     let (epoch, last_used) = admin.last_use()?;
     let renewed = admin.renew_tokens()?;
+    let out_of_date = admin.out_of_date()?;
     // What can't be read here is said where it is used.
     for (scope, rule, secret) in admin.guessable_seals().unwrap_or_default() {
         let (what, fix) = output::guessable_seal(&scope, &rule, &secret);
@@ -380,7 +382,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
     let answer = json!({
         "daemon": status, "epoch": epoch, "last_used": last_used, "renewed": renewed,
-        "home": home, "vault": info.fingerprint,
+        "out_of_date": out_of_date, "home": home, "vault": info.fingerprint,
     });
     out.answer(&answer, |_| {
         let mut lines = vec![
@@ -396,6 +398,11 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
             ),
         ];
         lines.extend(renewed.iter().map(|file| format!("renewed the token in {file}")));
+        for policy in &out_of_date {
+            lines.push(format!("the policy of {} was applied by an earlier version:", policy.scope));
+            lines.extend(policy.notes.iter().map(|note| format!("  {note}")));
+            lines.push(format!("  apply it again: {}", policy.remedy()));
+        }
         lines
     });
     Ok(ExitCode::SUCCESS)
@@ -499,8 +506,11 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     };
     let person = info.unlock == UnlockKind::Passphrase;
     let backups = vault::backups(&home);
-    let answer =
-        json!({"running": false, "socket": socket.path, "vault": info.fingerprint, "backups": backups});
+    let memory = remembered(&home);
+    let answer = json!({
+        "running": false, "socket": socket.path, "vault": info.fingerprint, "backups": backups,
+        "remembered": memory,
+    });
     out.answer(&answer, |_| {
         vec![
             format!("no daemon is running for {} ({})", home.display(), info.fingerprint),
@@ -509,6 +519,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             } else {
                 "one is started when a server needs it".to_owned()
             },
+            memory.clone(),
         ]
     });
     Ok(if person { super::exit_code(FailureKind::Locked) } else { ExitCode::SUCCESS })
@@ -530,6 +541,7 @@ fn lines(status: &Status) -> Vec<String> {
         ),
         format!("memory locked: {}", if status.memory_locked { "yes" } else { "no" }),
         backups_line(status.upkeep.backups, status.upkeep.newest_backup.as_deref()),
+        status.upkeep.remembered.clone(),
     ]
     .into_iter()
     .chain(status.upkeep.problems.iter().map(|problem| format!("NOT WELL  {problem}")))

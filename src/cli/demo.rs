@@ -57,7 +57,8 @@ pub(super) async fn play(out: &Output, binary: PathBuf) -> Result<ExitCode, Fail
 impl Stage<'_> {
     fn operator_sets_up(&self) -> Result<(), Failure> {
         self.heading("1", "You make a vault and import a project's .env");
-        self.type_command(&["init", "--unlock", "identity-file"])?;
+        // Nothing of it is to stay: not even what would remember the vault outside of its home.
+        self.type_command(&["init", "--unlock", "identity-file", "--no-pin"])?;
         self.type_command(&["admin", "import", ".env", "--prefix", "demo/"])?;
         self.heading("2", "You allow one command to one scope, with one of the keys");
         let mut words = vec!["admin", "allow", SCOPE, "--yes", "--id", "show-key", "--secret", SECRET];

@@ -16,7 +16,10 @@ use super::{
     output::{self, Output},
 };
 use crate::{
-    broker::admin::{Admin, Failure, TokenEntry, TokenState},
+    broker::{
+        admin::{Admin, Failure, TokenEntry, TokenState},
+        remembered,
+    },
     config::{self, clients::CLIENTS},
     local_api::{Client, LocalError},
     policy::{Network, SandboxTerms},
@@ -24,7 +27,7 @@ use crate::{
         Machine, Plan,
         sandbox::{Shape, remedy},
     },
-    vault::{HomeInfo, UnlockKind},
+    vault::{self, HomeInfo, Memory, UnlockKind},
 };
 
 /// Tokens that end sooner are warned of, in seconds.
@@ -66,6 +69,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
             permissions(&mut report, &home);
             tier(&mut report, &info);
+            memory(&mut report, &home, &info);
             daemon_state(&mut report, globals, &home, &info)?;
             contents(&mut report, globals, &home, &info);
         }
@@ -168,6 +172,27 @@ fn tier(report: &mut Report, info: &HomeInfo) {
     }
 }
 
+/// What remembers the vault's last change outside of its home.
+fn memory(report: &mut Report, home: &Path, info: &HomeInfo) {
+    let said = remembered(home);
+    match vault::memory(home, info) {
+        Memory::Kept(_) => report.add(State::Ok, said, ""),
+        Memory::Never => report.add(
+            State::Warning,
+            said,
+            format!(
+                "authy-mcp admin verify --accept {} has it remembered, outside of a container",
+                info.fingerprint
+            ),
+        ),
+        Memory::Lacking(_) => report.add(
+            State::Failed,
+            said,
+            format!("if the vault is as you left it: authy-mcp admin verify --accept {}", info.fingerprint),
+        ),
+    }
+}
+
 fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) {
     let opened = open::opener(globals, home, info, Ask::Nobody).and_then(|opener| match opener {
         Some(opener) => Admin::unlock(home, &opener).map(Some),
@@ -202,6 +227,9 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
                 report.add(State::Failed, damage, "authy-mcp admin restore DIR brings a backup back");
             }
         }
+    }
+    for warning in admin.warnings() {
+        report.add(State::Warning, warning, "");
     }
     match admin.audit_verify() {
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
@@ -240,6 +268,7 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
         }
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
     }
+    out_of_date(report, admin);
     match admin.tokens() {
         Ok(tokens) => tokens.iter().for_each(|token| token_ends(report, token)),
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
@@ -267,6 +296,23 @@ fn token_ends(report: &mut Report, token: &TokenEntry) {
         None => format!("authy-mcp admin token issue --scope {scope} --out FILE"),
     };
     report.add(State::Warning, format!("the token {id} of {scope}{whose} {when}"), mend);
+}
+
+/// Policies of before go on, and do or promise less than they say.
+fn out_of_date(report: &mut Report, admin: &Admin) {
+    match admin.out_of_date() {
+        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Ok(policies) => {
+            for policy in policies {
+                let what = format!(
+                    "the policy of {} was applied by an earlier version: {}",
+                    policy.scope,
+                    policy.notes.join("; ")
+                );
+                report.add(State::Warning, what, policy.remedy());
+            }
+        }
+    }
 }
 
 fn clients(report: &mut Report) {

@@ -12,8 +12,11 @@ use super::{
     usage_failure,
 };
 use crate::{
-    broker::admin::{Admin, Failure, FailureKind},
-    vault::{self, Opener, UnlockKind},
+    broker::{
+        admin::{Admin, Failure, FailureKind},
+        remembered,
+    },
+    vault::{self, Opener, Pin, Pinned, UnlockKind},
 };
 
 /// The shortest passphrase, in characters: it is all that stands between a copied disk and the vault.
@@ -38,6 +41,10 @@ pub(super) struct Args {
     /// nobody can be asked.
     #[arg(long, value_enum)]
     unlock: Option<Unlock>,
+    /// Remember nothing outside of the home, as in a container that keeps nothing else: a vault that was put back
+    /// while no daemon runs is then not noticed.
+    #[arg(long)]
+    no_pin: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -73,7 +80,8 @@ pub(super) fn init(args: &Args, globals: &Globals, out: &Output) -> Result<ExitC
     let mut terminal = if args.unlock.is_none() { Terminal::open() } else { None };
     let kind = choose(args, terminal.as_mut())?;
     let opener = new_opener(kind, globals, &home)?;
-    let admin = Admin::init(&home, kind, &opener)?;
+    let pin = if args.no_pin { Pin::Unwanted } else { Pin::Wanted };
+    let admin = Admin::init(&home, kind, &opener, pin)?;
     report(&home, kind, out)?;
     if let Some(terminal) = terminal.as_mut().filter(|_| !globals.json) {
         go_on(terminal, &admin, out)?;
@@ -146,6 +154,9 @@ fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
                 lines.push("authy-mcp unlock opens it for your agents, until it is locked again.".to_owned());
             }
             UnlockKind::Keyring => lines.push("its passphrase is in this desktop's keyring.".to_owned()),
+        }
+        if !matches!(info.pin, Some(Pinned::Made { .. })) {
+            lines.push(format!("{}.", remembered(home)));
         }
         lines.push("next: authy-mcp admin set NAME, or authy-mcp admin import .env".to_owned());
         lines

@@ -13,10 +13,12 @@ use crate::{
     broker::{
         Hidden,
         admin::{Admin, Failure, FailureKind},
+        said_last_change,
     },
     config::{self, ConfigError},
+    local_api::{Client, LocalError},
     store::files,
-    vault::{self, HomeInfo, Opener, UnlockKind, VaultError},
+    vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
 };
 
 /// Whether a person may be asked.
@@ -42,14 +44,75 @@ pub(super) fn environment(error: ConfigError) -> Failure {
 pub(super) fn admin(globals: &Globals) -> Result<Admin, Failure> {
     let home = home()?;
     let info = info(&home)?;
-    let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(|| {
-        Failure::new(
-            FailureKind::Locked,
-            "the vault is locked, and nobody can be asked here",
-            "give --passphrase-fd N or --passphrase-file FILE, or type it at a terminal",
-        )
-    })?;
-    Admin::unlock(&home, &opener)
+    let word = ask_if_forgotten(&home, &info)?;
+    let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
+    let admin = match word {
+        Word::Accepted => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
+        Word::NotNeeded => Admin::unlock(&home, &opener)?,
+    };
+    Ok(told(globals, &home, admin))
+}
+
+/// The operator's side of a vault that is accepted as it is.
+pub(super) fn accepted(globals: &Globals, fingerprint: &str, accepted: Accepted) -> Result<Admin, Failure> {
+    let home = home()?;
+    let info = info(&home)?;
+    let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
+    let admin = Admin::accept(&home, &opener, fingerprint, accepted)?;
+    tell_daemon(globals, &home);
+    Ok(told(globals, &home, admin))
+}
+
+fn locked() -> Failure {
+    Failure::new(
+        FailureKind::Locked,
+        "the vault is locked, and nobody can be asked here",
+        "give --passphrase-fd N or --passphrase-file FILE, or type it at a terminal",
+    )
+}
+
+/// Has the daemon see each change before it is acknowledged.
+fn told(globals: &Globals, home: &Path, mut admin: Admin) -> Admin {
+    let (globals, home) = (globals.clone(), home.to_owned());
+    admin.tell(move || tell_daemon(&globals, &home));
+    admin
+}
+
+/// Tells the daemon, where there is one, that the vault was changed.
+pub(super) fn tell_daemon(globals: &Globals, home: &Path) {
+    let socket = super::daemon::socket(globals, home);
+    let Ok(runtime) = super::runtime() else { return };
+    match runtime.block_on(Client::look(&socket)) {
+        Ok(()) | Err(LocalError::Nobody) => {}
+        // It sees the change at its next call.
+        Err(error) => tracing::debug!(%error, "the daemon could not be told of a change"),
+    }
+}
+
+/// What a person said of a vault that nothing remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Accepted,
+    NotNeeded,
+}
+
+/// Says that nothing remembers the vault before anything that opens it is asked for. Where nobody can be asked,
+/// opening it says so.
+fn ask_if_forgotten(home: &Path, info: &HomeInfo) -> Result<Word, Failure> {
+    let Memory::Lacking(what) = vault::memory(home, info) else { return Ok(Word::NotNeeded) };
+    let Some(mut terminal) = Terminal::open() else { return Ok(Word::NotNeeded) };
+    terminal.say(&format!("home {} · vault {}", home.display(), info.fingerprint))?;
+    let last = said_last_change(home).unwrap_or_else(|| "unknown".to_owned());
+    terminal.say(&format!("{what}; its last change, by its own word: {last}"))?;
+    terminal.say("Another program may have put it back. If it is as you left it, type: accept")?;
+    if terminal.line("> ")? == "accept" {
+        return Ok(Word::Accepted);
+    }
+    let hint = format!(
+        "authy-mcp admin verify --accept {} if it is right, authy-mcp admin restore DIR if not",
+        info.fingerprint
+    );
+    Err(Failure::new(FailureKind::Damaged, what, hint))
 }
 
 pub(super) fn info(home: &Path) -> Result<HomeInfo, Failure> {

@@ -88,6 +88,15 @@ impl Output {
     }
 }
 
+/// A word of a fixed vocabulary, as it is in JSON.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
 /// One finding, as a compiler writes it.
 pub(super) fn finding_line(finding: &Finding) -> String {
     let kind = match finding.severity {

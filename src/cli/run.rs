@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Globals, daemon, open, output::Output, runtime, serve, usage_failure};
 use crate::{
     broker::{
-        Bound, Broker, Credential, LocalSession, Service, Settings,
+        Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
         admin::Failure,
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
@@ -126,7 +126,7 @@ fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
 fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) -> Result<ExitCode, Failure> {
     let socket = daemon::socket(globals, &settings.home);
     let file = args.token_file.as_deref().unwrap_or(Path::new("/dev/null"));
-    let caller = serve::caller(serve::token_from(file));
+    let caller = Caller { way: Way::Run, ..serve::caller(serve::token_from(file)) };
     let stdin = match io::stdin() {
         terminal if terminal.is_terminal() => None,
         piped => Some(io::read_to_string(piped).map_err(|error| {

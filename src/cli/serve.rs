@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings,
+        Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
         admin::{Failure, FailureKind},
     },
     config,
@@ -112,7 +112,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
 
 /// Whoever calls through this process.
 pub(super) fn caller(credential: Credential) -> Caller {
-    Caller { credential, environment: Arc::new(config::environment()) }
+    Caller { credential, environment: Arc::new(config::environment()), way: Way::Tool }
 }
 
 /// The session that a run around this process has to give, where nothing else was given.

@@ -34,6 +34,8 @@ const STARTS: u32 = 8;
 const LISTENS_WITHIN: Duration = Duration::from_secs(1);
 /// How long the daemon of another server is, where ours ended at once.
 const ANOTHER_WITHIN: Duration = Duration::from_millis(250);
+/// How long a daemon may take to look at the vault.
+const LOOKS_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is looked for meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After a start that failed, how long calls are served here before another is tried.
@@ -84,6 +86,18 @@ impl Client {
     pub async fn lock(socket: &Socket) -> Result<(), LocalError> {
         let (mut connection, _) = Connection::answered(socket).await?;
         connection.post("/v1/lock", &(), None).await.map(drop)
+    }
+
+    /// Has the daemon look at the vault now: what it has seen can't be put back under it.
+    ///
+    /// # Errors
+    /// [`LocalError::Nobody`] where there is none.
+    pub async fn look(socket: &Socket) -> Result<(), LocalError> {
+        let looked = async { Connection::open(socket).await?.post("/v1/look", &(), None).await };
+        match tokio::time::timeout(LOOKS_WITHIN, looked).await {
+            Ok(looked) => looked.map(drop),
+            Err(_) => Err(LocalError::Broken("it does not answer".to_owned())),
+        }
     }
 
     /// Makes room for a fresh daemon: the one that listens proves itself, finishes what runs, and ends.
@@ -314,6 +328,7 @@ fn call(caller: &Caller, params: &impl Serialize, environment: BTreeMap<String, 
         session,
         params: serde_json::to_value(params).unwrap_or_default(),
         environment,
+        way: caller.way,
         call: String::new(),
         progress: false,
     }

@@ -115,6 +115,7 @@ pub(super) fn router(room: Arc<Room>) -> Router {
         .route("/v1/cancel", post(cancel))
         .route("/v1/retire", post(retire))
         .route("/v1/lock", post(lock))
+        .route("/v1/look", post(look))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(middleware::from_fn_with_state(Arc::clone(&room), door))
         .with_state(room)
@@ -150,6 +151,12 @@ async fn door(
 
 async fn status(State(room): State<Arc<Room>>) -> Response {
     json(&(room.about)(&room.stats))
+}
+
+/// Whoever changed the vault has it looked at before that is acknowledged.
+async fn look(State(room): State<Arc<Room>>) -> Response {
+    room.broker.look().await;
+    json(&())
 }
 
 async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {
@@ -213,7 +220,7 @@ async fn run(
     let params = serde_json::from_value(call.params).map_err(|_| bad_params());
     let (caller, params) = match (admitted, params) {
         (Ok(credential), Ok(params)) => {
-            (Caller { credential, environment: Arc::new(call.environment) }, params)
+            (Caller { credential, environment: Arc::new(call.environment), way: call.way }, params)
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
             room.stats.denied(api::code_text(refusal.code));
@@ -314,7 +321,7 @@ impl Room {
         self.stats.called();
         let done = match self.admit(peer, headers, path, body, (call.credential, call.session)) {
             Ok(credential) => {
-                let caller = Caller { credential, environment: Arc::new(call.environment) };
+                let caller = Caller { credential, environment: Arc::new(call.environment), way: call.way };
                 ask(self, caller, call.params).await
             }
             Err(refusal) => Err(refused(refusal)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
-    broker::{Bearer, Bound, Credential, LocalSession, Upkeep, refusal::Refusal},
+    broker::{Bearer, Bound, Credential, LocalSession, Upkeep, Way, refusal::Refusal},
     name::{GrantId, ScopeName},
     run::Process,
 };
@@ -81,6 +81,9 @@ pub(super) struct Call {
     /// The environment of the server through which it came.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// By which way it came.
+    #[serde(default)]
+    pub way: Way,
     /// A name for it, by which it can be cancelled.
     #[serde(default)]
     pub call: String,

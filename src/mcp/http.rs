@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{ServeError, Server};
-use crate::broker::{Bearer, Caller, Credential, Service, refusal::Code};
+use crate::broker::{Bearer, Caller, Credential, Service, Way, refusal::Code};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Sessions whose owner is remembered; the oldest are forgotten, and refused from then on.
@@ -117,7 +117,7 @@ async fn check(State(door): State<Arc<Door>>, mut request: Request, next: Next) 
     let Some(token) = bearer(request.headers()) else { return unauthorized(None) };
     let credential = Credential::Token(Bearer::of_request(token));
     let owner = digest(&credential);
-    let caller = Caller { credential: credential.clone(), environment: Arc::default() };
+    let caller = Caller { credential: credential.clone(), environment: Arc::default(), way: Way::Tool };
     if let Err(refused) = door.broker.check(&caller).await {
         return match refused.body.code {
             Code::TokenExpired | Code::TokenInvalid => unauthorized(Some(refused.body.code)),

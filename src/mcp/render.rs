@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::broker::{
-    api::{Commands, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
-    refusal::Refusal,
+use crate::{
+    broker::{
+        api::{Commands, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
+        refusal::Refusal,
+    },
+    policy::Promise,
 };
 
 /// `exited 1 · 1.2 s · 2 redacted · run r_8f3k`, then the streams.
@@ -20,13 +23,21 @@ pub(super) fn run(result: &RunResult) -> String {
     for part in &result.not_looked_into {
         head.push(format!("{} bytes of {} in {} not looked into", part.bytes, part.kind, part.stream));
     }
-    head.push(format!("promise {}", word(&result.promise)));
+    head.push(promise(&result.promise, result.promise_why.as_deref()));
     head.push(format!("sandbox {}", result.sandbox));
     head.push(format!("run {}", result.run_id));
     let mut text = head.join(" · ");
     stream(&mut text, "stdout", &result.stdout, result.stdout_truncated, !result.stderr.is_empty());
     stream(&mut text, "stderr", &result.stderr, result.stderr_truncated, true);
     text
+}
+
+/// `promise best_effort (any command may have its secrets)`.
+fn promise(promise: &Promise, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("promise {} ({why})", word(promise)),
+        None => format!("promise {}", word(promise)),
+    }
 }
 
 fn ending(result: &RunResult) -> String {
@@ -80,13 +91,19 @@ pub(super) fn allowed(listed: &ListAllowed) -> String {
 fn rule(text: &mut String, rule: &RuleEntry) {
     let _ = write!(
         text,
-        "\n\nrule {} · deliver {} · promise {} · output {} · approval {}",
+        "\n\nrule {} · deliver {} · {} · output {} · approval {}",
         rule.id,
         word(&rule.deliver),
-        word(&rule.promise),
+        promise(&rule.promise, rule.promise_why.as_deref()),
         word(&rule.output),
         rule.approval
     );
+    if let Some(mode) = rule.sandbox {
+        let _ = write!(text, " · sandbox {}", mode.word());
+    }
+    if let Some(stdin) = &rule.stdin {
+        let _ = write!(text, " · stdin {}", word(stdin));
+    }
     for secret in &rule.secrets {
         let _ = write!(text, "\n  secret {} in ${}", secret.name, secret.env);
         if let Some(description) = &secret.description {

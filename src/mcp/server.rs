@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{outbound, tools};
-use crate::broker::{Answer, Caller, Credential, Service, refusal::Refusal};
+use crate::broker::{Answer, Caller, Credential, Service, Way, refusal::Refusal};
 
 /// How long a client may keep the list of tools, in milliseconds: it is the same for as long as the
 /// server runs.
@@ -59,7 +59,7 @@ impl Server {
             .or_else(own)
             .unwrap_or_else(|| Credential::missing("the request carries no credential"));
         Call {
-            caller: Caller { credential, environment: Arc::clone(&self.environment) },
+            caller: Caller { credential, environment: Arc::clone(&self.environment), way: Way::Tool },
             peer: context.peer.clone(),
             progress: context.meta.get_progress_token(),
             cancel: context.ct.clone(),

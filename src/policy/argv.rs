@@ -1,13 +1,17 @@
 //! Argv patterns: one element an argument.
 //!
-//! `*` inside an element is a glob. An argument that begins with `-` or `\` is matched only by an element
-//! that begins with the same: `*` never lets an option or a psql meta-command through. `**`, last only,
-//! matches any rest, also none. An element with a `/` names a place, and its `*` never climbs out of it:
-//! `reports/*.sql` does not cover `reports/../secrets.sql`.
+//! `*` inside an element is a glob that stays where its element says ([`super::confine`]), a `{type:…}` is a choice
+//! within bounds ([`super::typed`]), and all else stands for itself. An argument that begins with `-`, `\\`, `@`, `+` or
+//! `|` is matched only by an element that begins with the same: `*` never lets an option, a psql meta-command or a file
+//! of arguments through. `**`, last only, matches any rest, also none, whatever it begins with.
 
 use std::path::Path;
 
-use crate::name::glob_matches;
+use super::{
+    confine,
+    typed::{self, PathGlob, Piece},
+};
+use crate::name::SecretName;
 
 /// One pattern over a whole command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +19,39 @@ pub struct ArgvPattern {
     /// The program: a bare name or an absolute path, no glob.
     pub program: String,
     /// The arguments' patterns.
-    pub args: Vec<String>,
+    pub args: Vec<Element>,
     /// Whether `**` stands at the end.
     pub any_rest: bool,
 }
 
+/// What one argument may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    written: String,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// Exactly this.
+    Literal(String),
+    /// With `*` in it.
+    Glob(String),
+    /// With typed placeholders in it.
+    Typed(Vec<Piece>),
+}
+
+/// What braces in a pattern mean.
+#[derive(Clone, Copy)]
+pub(super) enum Braces<'a> {
+    /// Themselves: what they were in policies that were applied before there were types.
+    Themselves,
+    /// Types; `{{NAME}}` is itself where this says that NAME is a sealed secret's, and doubled ones stand for one.
+    Types(&'a dyn Fn(&SecretName) -> bool),
+}
+
 /// What is wrong with a pattern; completes "the command pattern …".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgvError {
     /// No program.
     #[error("names no program")]
@@ -38,14 +68,26 @@ pub enum ArgvError {
     /// A NUL byte.
     #[error("has a NUL byte")]
     Nul,
+    /// A placeholder that is none.
+    #[error("has {element:?}: {why}")]
+    Placeholder {
+        /// Where.
+        element: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }
 
 impl ArgvPattern {
-    /// Reads a pattern.
+    /// Reads a pattern by itself, outside of any rule: no secret is sealed in it.
     ///
     /// # Errors
     /// [`ArgvError`].
     pub fn parse(elements: &[String]) -> Result<Self, ArgvError> {
+        Self::parse_with(elements, Braces::Types(&|_| false))
+    }
+
+    pub(super) fn parse_with(elements: &[String], braces: Braces<'_>) -> Result<Self, ArgvError> {
         let (program, rest) = elements.split_first().ok_or(ArgvError::Empty)?;
         if elements.iter().any(|element| element.contains('\0')) {
             return Err(ArgvError::Nul);
@@ -56,13 +98,15 @@ impl ArgvPattern {
         if args.iter().any(|element| element == "**") {
             return Err(ArgvError::RestNotLast);
         }
-        Ok(Self { program: program.clone(), args: args.to_vec(), any_rest })
+        let args = args.iter().map(|text| Element::parse(text, braces)).collect::<Result<_, _>>()?;
+        Ok(Self { program: program.clone(), args, any_rest })
     }
 
     /// The pattern as it was written.
     pub fn elements(&self) -> Vec<String> {
         let rest = self.any_rest.then(|| "**".to_owned());
-        std::iter::once(&self.program).chain(&self.args).cloned().chain(rest).collect()
+        let args = self.args.iter().map(|element| element.written.clone());
+        std::iter::once(self.program.clone()).chain(args).chain(rest).collect()
     }
 
     /// Whether a command is covered; its program may be written as here, or as the path that this
@@ -72,37 +116,154 @@ impl ArgvPattern {
         let same_program =
             *program == self.program || resolved.is_some_and(|path| path.as_os_str() == program.as_str());
         let fits = if self.any_rest { args.len() >= self.args.len() } else { args.len() == self.args.len() };
-        same_program && fits && self.args.iter().zip(args).all(|(element, arg)| element_matches(element, arg))
+        same_program && fits && self.args.iter().zip(args).all(|(element, arg)| element.covers(arg))
+    }
+
+    /// The arguments that are written out.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.args.iter().filter_map(Element::literal)
+    }
+
+    /// The paths that a covered command names by a `{path:…}`, with what each must still fit once links are
+    /// followed.
+    pub(super) fn paths(&self, command: &[String]) -> Vec<(PathGlob, String)> {
+        let args = self.args.iter().zip(command.iter().skip(1));
+        args.flat_map(|(element, arg)| element.paths(arg)).collect()
     }
 
     /// A command that the pattern covers.
     pub fn example(&self) -> Vec<String> {
-        let args = self.args.iter().map(|element| match element.as_str() {
-            "*" => "example".to_owned(),
-            element => element.replace('*', "example"),
-        });
-        std::iter::once(self.program.clone()).chain(args).collect()
+        std::iter::once(self.program.clone()).chain(self.args.iter().map(Element::example)).collect()
     }
 
-    /// Whether every argument is written out.
-    pub fn is_literal(&self) -> bool {
-        !self.any_rest && self.args.iter().all(|element| !element.contains('*'))
+    /// The first element by which a call chooses a text of its own.
+    pub(super) fn free(&self) -> Option<&str> {
+        let first = self.args.iter().find(|element| element.is_free()).map(Element::as_str);
+        first.or_else(|| self.any_rest.then_some("**"))
     }
 }
 
-fn element_matches(element: &str, arg: &str) -> bool {
-    let guarded = |c: char| matches!(c, '-' | '\\');
-    match arg.chars().next().filter(|c| guarded(*c)) {
-        Some(first) if !element.starts_with(first) => false,
-        _ if element.contains('/') && climbs(arg) > climbs(element) => false,
-        _ => glob_matches(element, arg),
+impl Element {
+    pub(super) fn parse(text: &str, braces: Braces<'_>) -> Result<Self, ArgvError> {
+        let wrong = |why| ArgvError::Placeholder { element: text.to_owned(), why };
+        let mut pieces = pieces(text, braces).map_err(wrong)?;
+        let shape = match pieces.as_mut_slice() {
+            [] => Shape::Literal(String::new()),
+            [Piece::Text(plain)] if plain.contains('*') => Shape::Glob(std::mem::take(plain)),
+            [Piece::Text(plain)] => Shape::Literal(std::mem::take(plain)),
+            several => {
+                let (_, before) = several.split_last().ok_or_else(|| wrong("it is empty"))?;
+                if before.iter().any(|piece| matches!(piece, Piece::Path(_))) {
+                    return Err(wrong("nothing can follow a path"));
+                }
+                if pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains('*'))) {
+                    return Err(wrong("a * beside a type would take its bounds away"));
+                }
+                Shape::Typed(pieces)
+            }
+        };
+        Ok(Self { written: text.to_owned(), shape })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether it stands for an argument.
+    pub fn covers(&self, argument: &str) -> bool {
+        match &self.shape {
+            Shape::Literal(text) => text == argument,
+            Shape::Glob(glob) => confine::covers(glob, argument),
+            Shape::Typed(pieces) => typed::fits(pieces, argument),
+        }
+    }
+
+    /// Whether a call chooses nothing of it.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match &self.shape {
+            Shape::Literal(text) => Some(text),
+            Shape::Glob(_) | Shape::Typed(_) => None,
+        }
+    }
+
+    /// Whether a call chooses a text of its own for it.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.shape, Shape::Glob(_))
+    }
+
+    /// Whether a call names a file by it.
+    pub(super) fn has_path(&self) -> bool {
+        self.typed().is_some_and(|pieces| pieces.iter().any(|piece| matches!(piece, Piece::Path(_))))
+    }
+
+    /// Its pieces, where it has types.
+    pub(super) fn typed(&self) -> Option<&[Piece]> {
+        match &self.shape {
+            Shape::Typed(pieces) => Some(pieces),
+            Shape::Literal(_) | Shape::Glob(_) => None,
+        }
+    }
+
+    /// Whether its `*` stands for any text, wherever that leads.
+    pub(super) fn names_no_place(&self) -> bool {
+        matches!(&self.shape, Shape::Glob(glob) if confine::names_no_place(glob))
+    }
+
+    pub(super) fn paths(&self, argument: &str) -> Vec<(PathGlob, String)> {
+        let found = self.typed().map(|pieces| typed::paths(pieces, argument)).unwrap_or_default();
+        found.into_iter().map(|(glob, path)| (glob.clone(), path.to_owned())).collect()
+    }
+
+    fn example(&self) -> String {
+        match &self.shape {
+            Shape::Literal(text) => text.clone(),
+            Shape::Glob(glob) => confine::example(glob),
+            Shape::Typed(pieces) => typed::example(pieces),
+        }
     }
 }
 
-/// How many segments of a path or URL are `..`, also with its dots percent-encoded, as URLs may have them.
-fn climbs(text: &str) -> usize {
-    let plain = text.replace("%2e", ".").replace("%2E", ".");
-    plain.split(['/', '\\', '?', '#', '=']).filter(|segment| *segment == "..").count()
+/// Takes an element apart at its braces.
+fn pieces(text: &str, braces: Braces<'_>) -> Result<Vec<Piece>, &'static str> {
+    let Braces::Types(sealed) = braces else { return Ok(vec![Piece::Text(text.to_owned())]) };
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let reference = rest.strip_prefix("{{").and_then(|inner| inner.split_once("}}"));
+        let reference = reference.filter(|(name, _)| SecretName::parse(name).is_ok_and(|name| sealed(&name)));
+        if let Some((name, later)) = reference {
+            plain.push_str(&format!("{{{{{name}}}}}"));
+            rest = later;
+        } else if let Some(later) = rest.strip_prefix("{{") {
+            plain.push('{');
+            rest = later;
+        } else if let Some(later) = rest.strip_prefix("}}") {
+            plain.push('}');
+            rest = later;
+        } else {
+            let inner = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (inner, later) = inner.ok_or("a brace without its other: write {{ and }} for braces")?;
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            }
+            pieces.push(typed::placeholder(inner)?);
+            rest = later;
+        }
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Ok(pieces)
+}
+
+/// A text as a pattern's element that stands for it and nothing else.
+pub fn quoted(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
 }
 
 fn check_program(program: &str) -> Result<(), ArgvError> {

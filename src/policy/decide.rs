@@ -7,13 +7,16 @@ use std::{
 
 use super::{
     Operator, Policy,
+    argv::ArgvPattern,
     decision::{
-        Allowed, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, Request, RevealRequest, RunTerms,
-        SecretFacts, Terms,
+        Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, PinnedRun, Request,
+        RevealRequest, RunTerms, SandboxMode, SecretFacts, Stdin, Terms,
     },
     document::Rule,
     env_names,
+    promise::Promised,
     sealed::{self, BaseUrl, Reach, SealedTerm, Unfit},
+    typed::PathGlob,
 };
 use crate::name::{EnvName, SecretName};
 
@@ -63,6 +66,8 @@ impl Policy {
         let agent_env = self.agent_env(request)?;
         let cwd = self.cwd(request)?;
         let chosen = self.chosen(request, facts)?;
+        check_asker(request, &chosen)?;
+        check_stdin(request, &chosen)?;
         self.check_references(request, &chosen)?;
         self.run_terms(request, facts, chosen, agent_env, cwd)
     }
@@ -76,13 +81,12 @@ impl Policy {
         ))
     }
 
-    /// What a call sets: only what the policy lets it, and never what would hijack the program.
+    /// What a call sets: only what the policy lets it, to a text that the policy or the name bounds.
     fn agent_env(&self, request: &Request) -> Step<BTreeMap<EnvName, String>> {
         let mut env = BTreeMap::new();
         for (name, text) in &request.env {
-            let parsed = EnvName::parse(name).ok().filter(|parsed| {
-                self.document.env.agent.contains(parsed) && !env_names::hijacks(name) && !text.contains('\0')
-            });
+            let parsed =
+                EnvName::parse(name).ok().filter(|parsed| self.document.env.agent.fits(parsed, text));
             let Some(parsed) = parsed else { return Err(self.env_refused(name)) };
             env.insert(parsed, text.clone());
         }
@@ -90,13 +94,17 @@ impl Policy {
     }
 
     fn env_refused(&self, name: &str) -> Box<Denial> {
-        let allowed: Vec<&str> = self.document.env.agent.iter().map(EnvName::as_str).collect();
+        let allowed: Vec<String> = self.document.env.agent.words().collect();
         let hint = match allowed.as_slice() {
             [] => "leave env out: this scope lets a call set none".to_owned(),
             names => format!("a call may set: {}", names.join(", ")),
         };
-        let shown = EnvName::parse(name).map_or_else(|_| "a variable".to_owned(), |name| name.to_string());
-        denial(DenyCode::EnvNotAllowed, format!("{shown} may not be set by a call"), hint)
+        let parsed = EnvName::parse(name).ok();
+        let known =
+            parsed.as_ref().is_some_and(|name| self.document.env.agent.names().any(|known| known == name));
+        let shown = parsed.map_or_else(|| "a variable".to_owned(), |name| name.to_string());
+        let what = if known { "may not be set to this text by a call" } else { "may not be set by a call" };
+        denial(DenyCode::EnvNotAllowed, format!("{shown} {what}"), hint)
     }
 
     fn cwd(&self, request: &Request) -> Step<CwdTerm> {
@@ -170,16 +178,20 @@ impl Policy {
         }
     }
 
-    /// Rules whose commands cover the request's, in file order.
+    /// Rules whose commands cover the request's, in file order; those that are not for whoever asks don't exist.
     fn matching<'a>(&'a self, request: &Request) -> impl Iterator<Item = &'a Rule> {
         let command = request.command.clone();
+        let asker = request.asker;
         let narrow = self.narrowings.iter().filter_map(|narrow| narrow.commands.as_ref());
         let kept = narrow.into_iter().all(|patterns| {
             patterns
                 .iter()
                 .any(|p| p.matches(&command, self.resolved.programs.get(&p.program).map(PathBuf::as_path)))
         });
-        self.document.allow.iter().filter(move |rule| kept && self.rule_covers(rule, &command))
+        self.document
+            .allow
+            .iter()
+            .filter(move |rule| kept && rule.is_for(asker) && self.rule_covers(rule, &command))
     }
 
     fn rule_covers(&self, rule: &Rule, command: &[String]) -> bool {
@@ -205,7 +217,7 @@ impl Policy {
     }
 
     fn command_refused(&self, secret: Option<&SecretName>) -> Box<Denial> {
-        let rules = self.document.allow.iter();
+        let rules = self.document.allow.iter().filter(|rule| rule.is_for(Asker::Tool));
         let about =
             rules.filter(|rule| secret.is_none_or(|name| rule.secrets.iter().any(|p| p.matches(name))));
         let allowed: Vec<Vec<String>> =
@@ -219,7 +231,7 @@ impl Policy {
             code: DenyCode::CommandNotAllowed,
             rule,
             message,
-            hint: "copy an example from list_allowed; in a pattern, * stands for one argument that does not begin with - or \\, ** for any rest".to_owned(),
+            hint: "copy an example from list_allowed; in a pattern, * stands for one argument that does not begin with - \\ @ + or |, {int:1..9} and its like for what they say, ** for any rest".to_owned(),
             allowed,
         })
     }
@@ -261,6 +273,10 @@ impl Policy {
         let longest = rules.iter().filter_map(|rule| rule.timeout).chain([document.limits.timeout]).min();
         let longest = longest.unwrap_or(document.limits.timeout);
         let pin = rules.iter().any(|rule| rule.pin).then(|| self.pin(&program)).transpose()?;
+        let paths = self.paths(&rules, request, &agent_env);
+        let pinned = self.pinned(&rules, request);
+        let carried: Vec<EnvName> = secrets.iter().map(|secret| secret.env.clone()).collect();
+        let promised = self.promise_of(&rules, &carried);
         let ids: BTreeSet<String> = rules.iter().map(|rule| rule.id.clone()).collect();
         Ok(RunTerms {
             rules: ids.into_iter().collect(),
@@ -276,8 +292,12 @@ impl Policy {
             timeout: request.timeout.map_or(longest, |asked| asked.min(longest)),
             output_limit: document.limits.output,
             output: rules.iter().map(|rule| rule.output).max().unwrap_or_default(),
-            promise: self.promise_of(&rules),
+            promise: promised.promise,
+            promise_why: promised.why,
             pin,
+            pinned,
+            paths,
+            asker: request.asker,
             sandbox: document.sandbox_of(&rules, &self.resolved.home),
             exit_code: exit_codes(&rules),
             sealed,
@@ -289,8 +309,52 @@ impl Policy {
         })
     }
 
-    fn promise_of(&self, rules: &[&Rule]) -> super::Promise {
-        rules.iter().map(|rule| self.document.promise(rule)).min().unwrap_or(super::Promise::BestEffort)
+    /// Across rules, the least.
+    fn promise_of(&self, rules: &[&Rule], carried: &[EnvName]) -> Promised {
+        let all = rules.iter().map(|rule| self.promised(rule, carried));
+        all.min_by_key(|promised| promised.promise)
+            .unwrap_or(Promised { promise: super::Promise::BestEffort, why: None })
+    }
+
+    /// The patterns of the rules that cover the command.
+    fn covering<'a>(
+        &'a self,
+        rules: &'a [&Rule],
+        request: &'a Request,
+    ) -> impl Iterator<Item = &'a ArgvPattern> {
+        let resolved =
+            |pattern: &ArgvPattern| self.resolved.programs.get(&pattern.program).map(PathBuf::as_path);
+        let all = rules.iter().flat_map(|rule| rule.commands.iter().flatten());
+        all.filter(move |pattern| pattern.matches(&request.command, resolved(pattern)))
+    }
+
+    /// The files that the call names by a type. Where several patterns cover the command, the first is what it was
+    /// allowed by, for each rule.
+    fn paths(
+        &self,
+        rules: &[&Rule],
+        request: &Request,
+        agent_env: &BTreeMap<EnvName, String>,
+    ) -> Vec<(PathGlob, String)> {
+        let first = rules.iter().filter_map(|rule| {
+            let rule = std::slice::from_ref(rule);
+            self.covering(rule, request).next().map(|pattern| pattern.paths(&request.command))
+        });
+        let named = first.flatten().collect::<Vec<_>>();
+        let set = agent_env.iter().flat_map(|(name, text)| self.document.env.agent.paths(name, text));
+        named.into_iter().chain(set).collect()
+    }
+
+    /// What else a pinned command holds.
+    fn pinned(&self, rules: &[&Rule], request: &Request) -> PinnedRun {
+        let Some(pinned) = self.resolved.pinned.as_ref().filter(|_| rules.iter().any(|rule| rule.pin)) else {
+            return PinnedRun::default();
+        };
+        let held: Vec<&Rule> = rules.iter().copied().filter(|rule| rule.pin).collect();
+        let literal =
+            self.covering(&held, request).flat_map(|pattern| &pattern.args).filter_map(|e| e.literal());
+        let files = literal.filter_map(|text| Some((text.to_owned(), pinned.files.get(text)?.clone())));
+        PinnedRun { interpreters: Some(pinned.interpreters.clone()), files: files.collect() }
     }
 
     /// The program as it was resolved when the policy was applied; for "any", as it lies now.
@@ -320,6 +384,48 @@ impl Policy {
                 "ask the operator to apply the policy again",
             )
         })
+    }
+}
+
+impl Rule {
+    /// Whether a rule is for whoever asks. One without a sandbox is a shell of the user: no tool call reaches it, and
+    /// on a terminal only a proof does.
+    pub(super) fn is_for(&self, asker: Asker) -> bool {
+        self.sandbox != Some(SandboxMode::Off) || matches!(asker, Asker::Operator(_))
+    }
+}
+
+/// Whoever only holds a token runs no command of their own choice with a secret on a terminal.
+fn check_asker(request: &Request, chosen: &[(&Rule, Option<SecretName>)]) -> Step<()> {
+    let any = chosen.iter().find(|(rule, name)| rule.commands.is_none() && name.is_some());
+    match (request.asker, any) {
+        (Asker::TokenHolder, Some((rule, _))) => Err(Box::new(Denial {
+            rule: Some(rule.id.clone()),
+            ..*denial(
+                DenyCode::CommandNotAllowed,
+                "a rule for any command gives its secrets to authy-mcp run only with the operator's proof",
+                "run it without --token-file where the vault can be opened, or name the commands in the rule",
+            )
+        })),
+        _ => Ok(()),
+    }
+}
+
+/// A call's own input would be code to many a program; an empty text is none.
+fn check_stdin(request: &Request, chosen: &[(&Rule, Option<SecretName>)]) -> Step<()> {
+    if request.stdin.as_ref().is_none_or(String::is_empty) {
+        return Ok(());
+    }
+    match chosen.iter().find(|(rule, _)| rule.stdin == Stdin::None) {
+        None => Ok(()),
+        Some((rule, _)) => Err(Box::new(Denial {
+            rule: Some(rule.id.clone()),
+            ..*denial(
+                DenyCode::StdinNotAllowed,
+                format!("rule {} takes no standard input from a call", rule.id),
+                "leave stdin out; the operator can write stdin = \"text\" in the rule",
+            )
+        })),
     }
 }
 

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     document::HomeMode,
     sealed::{Reach, SealedTerm},
+    typed::PathGlob,
+    variables::Variables,
 };
 use crate::name::{EnvName, ScopeName, SecretName};
 
@@ -24,8 +26,10 @@ pub struct Request {
     pub secrets: Option<Vec<SecretName>>,
     /// The working directory asked for, absolute and as written.
     pub cwd: Option<PathBuf>,
-    /// Whether bytes for standard input came with it (for placeholders and for promises).
+    /// Text for standard input that came with it.
     pub stdin: Option<String>,
+    /// Who asks.
+    pub asker: Asker,
     /// Variables that the call sets.
     pub env: BTreeMap<String, String>,
     /// The timeout asked for; cut to the limit.
@@ -96,6 +100,8 @@ pub enum DenyCode {
     EnvNotAllowed,
     /// A directory where runs may not start.
     CwdNotAllowed,
+    /// Standard input, where the rule has none.
+    StdinNotAllowed,
     /// The program isn't there.
     ProgramNotFound,
     /// A person must approve, which this build can't ask.
@@ -161,8 +167,8 @@ pub struct RunTerms {
     pub secrets: Vec<Delivered>,
     /// Variables that the rules set; `{file:NAME}` not yet replaced.
     pub set_env: BTreeMap<EnvName, String>,
-    /// Variables to take from the server's environment.
-    pub pass_env: BTreeSet<EnvName>,
+    /// Variables to take from the server's environment, with the texts that they may have.
+    pub pass_env: Variables,
     /// Variables that the call set and may set.
     pub agent_env: BTreeMap<EnvName, String>,
     /// Directories before the system's in `PATH`.
@@ -179,8 +185,16 @@ pub struct RunTerms {
     pub output: OutputMode,
     /// What may be promised of this run.
     pub promise: Promise,
+    /// Why it is that, in a line.
+    pub promise_why: Option<String>,
     /// SHA-256 of the program, where the rule pins it.
     pub pin: Option<[u8; 32]>,
+    /// What else must be as it was pinned.
+    pub pinned: PinnedRun,
+    /// The paths that the call named by a type, with what each must fit once links are followed.
+    pub paths: Vec<(PathGlob, String)>,
+    /// Who asked.
+    pub asker: Asker,
     /// The sandbox that the policy asks for.
     pub sandbox: SandboxTerms,
     /// What is told of an exit code.
@@ -197,6 +211,16 @@ pub struct RunTerms {
     pub runs_per_minute: u32,
     /// Runs at once, for the scope.
     pub concurrent_runs: u32,
+}
+
+/// What of a pinned command must be as it was, beside the program itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PinnedRun {
+    /// The interpreters that ran it when it was pinned, with their SHA-256 in hex; `None` where they were not
+    /// recorded.
+    pub interpreters: Option<BTreeMap<PathBuf, String>>,
+    /// The files that its arguments name in full, as they are written there, with theirs.
+    pub files: Vec<(String, String)>,
 }
 
 /// Where a run starts.
@@ -247,12 +271,49 @@ impl Deliver {
     }
 }
 
+/// Whether a call brings standard input of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stdin {
+    /// It is closed.
+    None,
+    /// Any text.
+    Text,
+}
+
+/// Who asks, as far as it was proven. What is not for tools is decided here, not by whoever passes the call on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Asker {
+    /// A tool call over MCP: every argument may be an attacker's.
+    #[default]
+    Tool,
+    /// `authy-mcp run` with a token: a terminal proves nobody.
+    TokenHolder,
+    /// `authy-mcp run` in a process that was given what opens the vault.
+    Operator(OperatorProof),
+}
+
+/// Shows that what opens the vault was given to this process, for this run: the passphrase, or the file or keyring of
+/// a vault that has no passphrase. A token, a terminal and a place in a process tree are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorProof(());
+
+impl OperatorProof {
+    /// To be called by what opened the vault in this process for a run on this process's own streams, and by
+    /// nobody that answers for another process.
+    pub(crate) fn of_an_opened_vault() -> Self {
+        Self(())
+    }
+}
+
 /// What a rule's delivery and commands let one promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
     /// None but best effort: redaction is a net, never a boundary.
     BestEffort,
+    /// What the operator says of the command, and nobody computed; output is redacted on top.
+    ReviewedByOperator,
     /// What the reviewed command does with the value; output is redacted on top.
     Reviewed,
     /// The child never has the value.

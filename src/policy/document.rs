@@ -11,14 +11,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    argv::ArgvPattern,
-    decision::{Deliver, ExitCodes, Network, OutputMode, Promise, SandboxMode},
-    env_names, promise,
+    argv::{ArgvPattern, Braces},
+    decision::{Deliver, ExitCodes, Network, OutputMode, SandboxMode, Stdin},
+    env_names,
+    promise::Review,
     raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
     sandbox::SandboxPart,
     sealed::{self, ReachPart, Seal},
+    variables::EnvPart,
 };
 use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
+
+/// The largest document that is applied, in bytes: every call reads it again.
+const LARGEST: usize = 256 << 10;
+/// The most rules, and the most patterns of all rules together, that are applied.
+const MOST_RULES: usize = 1000;
 
 /// The scope that is built in, for the operator's own look at a value.
 pub(super) const OPERATOR: &str = "operator";
@@ -50,19 +57,6 @@ pub struct Document {
     pub(super) unenforceable: Vec<Finding>,
 }
 
-/// `[env]`.
-#[derive(Debug, Clone, Default)]
-pub struct EnvPart {
-    /// Directories before the system's, `~` not yet replaced.
-    pub path: Vec<String>,
-    /// From the server's environment.
-    pub pass: BTreeSet<EnvName>,
-    /// That a call may set.
-    pub agent: BTreeSet<EnvName>,
-    /// Which HOME.
-    pub home: HomeMode,
-}
-
 /// `[[allow]]`.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -80,6 +74,10 @@ pub struct Rule {
     pub set_env: BTreeMap<EnvName, String>,
     /// Whether the program's digest is held.
     pub pin: bool,
+    /// Whether a call may bring standard input.
+    pub stdin: Stdin,
+    /// Whether the operator says that its commands can't tell a secret.
+    pub reviewed: bool,
     /// What of the output is returned.
     pub output: OutputMode,
     /// How much of the sandbox must stand, where it is not what the document says.
@@ -154,6 +152,31 @@ pub struct Resolved {
     pub values_judged: bool,
     /// Where programs were looked for, in order (also those of `commands = "any"`).
     pub search: Vec<PathBuf>,
+    /// What else the rules with `pin = true` hold; `None` where they were applied before that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
+    /// The operator's word on rules with `reviewed = true`, by what they say ([`Rule::words`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reviews: BTreeMap<String, Review>,
+}
+
+/// What rules with `pin = true` hold beside their programs, each with its SHA-256 in hex.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The interpreters that ran the programs.
+    pub interpreters: BTreeMap<PathBuf, String>,
+    /// Files that arguments name in full, as they are written in the policy.
+    pub files: BTreeMap<String, String>,
+}
+
+/// By which rules a stored policy is read: what was applied before goes on as it did, with less promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edition {
+    /// Braces were themselves, standard input was any text, `[env]` took names from a list of what was known to be
+    /// bad.
+    BeforeTypes,
+    /// As this version applies.
+    Typed,
 }
 
 /// How bad a finding is.
@@ -205,8 +228,24 @@ impl Document {
     /// # Errors
     /// All the findings of severity error, each with line and column.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        if text.len() > LARGEST {
+            let message = format!("the policy has {} bytes, and at most {LARGEST} are read", text.len());
+            let hint = "take values and long descriptions out of it, or make several scopes";
+            return Err(DocumentError(vec![finding(text, 0..0, message, hint)]));
+        }
+        Self::parse_as(text, Edition::Typed)
+    }
+
+    /// Parses a document that was applied, by the rules of that time.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_as(text: &str, edition: Edition) -> Result<Self, DocumentError> {
         let raw: RawDocument = toml::from_str(text).map_err(|error| syntax(text, &error))?;
-        let mut reader = Reader { text, errors: Vec::new(), unenforceable: Vec::new() };
+        let mut reader = Reader { text, edition, errors: Vec::new(), unenforceable: Vec::new() };
+        if edition == Edition::Typed {
+            reader.check_count(&raw);
+        }
         let document = reader.document(&raw);
         match document {
             Some(document) if reader.errors.is_empty() => {
@@ -249,11 +288,6 @@ impl Document {
         self.cwd.iter().map(|dir| expand(dir, home)).collect()
     }
 
-    /// What may be promised of a rule.
-    pub(super) fn promise(&self, rule: &Rule) -> Promise {
-        promise::promise(rule.deliver, rule.commands.as_deref(), self.cwd.is_empty())
-    }
-
     /// What is weak in the document, and applied all the same.
     pub fn warnings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -276,18 +310,16 @@ impl Document {
                     "name the commands; redaction is a net, not a boundary",
                 ),
                 Some(patterns) => {
-                    for pattern in patterns {
-                        if let Some(why) = promise::escape(&pattern.program).filter(|_| !pattern.is_literal())
-                        {
-                            let program = &pattern.program;
-                            warn(
-                                rule.line,
-                                format!(
-                                    "rule {id}: {program} runs code that its arguments or files give it ({why})"
-                                ),
-                                "write its arguments out, or count on best effort only",
-                            );
-                        }
+                    let mut args = patterns.iter().flat_map(|pattern| &pattern.args);
+                    if let Some(any) = args.find(|element| element.names_no_place()) {
+                        warn(
+                            rule.line,
+                            format!(
+                                "rule {id}: {} stands for any text, also a whole path, one with .., or an address",
+                                any.as_str()
+                            ),
+                            "write {int:1..100}, {enum:a|b}, {host:a|b} or {path:DIR/*.sql} to hold it",
+                        );
                     }
                 }
             }
@@ -305,7 +337,8 @@ impl Document {
         if self.sandbox.mode == SandboxMode::Off {
             warn(
                 1,
-                "the sandbox is off: a child can read what you can read, and reach the network".to_owned(),
+                "the sandbox is off: what an agent runs can read what you can read, and reach the network"
+                    .to_owned(),
                 "allow commands that you would run yourself",
             );
         }
@@ -363,6 +396,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 /// Reads a document, and goes on after an error to find the next.
 pub(super) struct Reader<'a> {
     text: &'a str,
+    edition: Edition,
     errors: Vec<Finding>,
     unenforceable: Vec<Finding>,
 }
@@ -376,20 +410,46 @@ impl Reader<'_> {
         self.unenforceable.push(finding(self.text, span, message, hint));
     }
 
+    /// Whether the document was applied by a version that took more: then what is refused now is left out, and said.
+    pub(super) fn is_stored(&self) -> bool {
+        self.edition == Edition::BeforeTypes
+    }
+
+    fn check_count(&mut self, raw: &RawDocument) {
+        let patterns = |rule: &At<RawRule>| match rule.get().commands.get() {
+            RawCommands::Word(_) => 1,
+            RawCommands::Patterns(patterns) => patterns.len().max(1),
+        };
+        let mut count = 0;
+        let over = raw.allow.iter().find(|rule| {
+            count += patterns(rule);
+            count > MOST_RULES
+        });
+        if let Some(rule) = over {
+            let message = format!("the policy has more than {MOST_RULES} rules and command patterns");
+            self.error(rule.span(), message, "use globs and types for what differs, or make several scopes");
+        }
+    }
+
     fn document(&mut self, raw: &RawDocument) -> Option<Document> {
         let scope = self.name(&raw.scope, ScopeName::parse);
         if raw.scope.get() == OPERATOR {
             self.error(raw.scope.span(), "the scope operator is built in", "choose another name");
         }
         let limits = self.limits(raw);
-        let env = self.env(raw);
+        let env = self.env(&raw.env);
         let sandbox = self.sandbox(raw);
         let cwd = raw.sandbox.cwd.iter().filter_map(|dir| self.dir(dir)).collect();
         let reach = self.reach(&raw.sandbox);
         let mut ids = BTreeSet::new();
         let mut allow = Vec::new();
         for (index, rule) in raw.allow.iter().enumerate() {
+            let at = rule.span();
             if let Some(rule) = self.rule(index, rule) {
+                if rule.reviewed && !self.is_stored() {
+                    let at = raw.allow[index].get().reviewed.as_ref().map_or(at, At::span);
+                    self.check_reviewed(at, &rule, &sandbox);
+                }
                 if !ids.insert(rule.id.clone()) {
                     self.error(
                         raw.allow[index].span(),
@@ -429,30 +489,6 @@ impl Reader<'_> {
         }
     }
 
-    fn env(&mut self, raw: &RawDocument) -> EnvPart {
-        let mut part = EnvPart { home: raw.env.home, ..EnvPart::default() };
-        part.path = raw.env.path.iter().filter_map(|dir| self.dir(dir)).collect();
-        for name in &raw.env.pass {
-            if env_names::never_passed(name.get()) {
-                self.error(name.span(), format!("{} is never passed to a child", name.get()), "leave it out");
-            } else if let Some(name) = self.name(name, EnvName::parse) {
-                part.pass.insert(name);
-            }
-        }
-        for name in &raw.env.agent {
-            if env_names::hijacks(name.get()) {
-                let message = format!(
-                    "{} can turn an approved command into another, so no call may set it",
-                    name.get()
-                );
-                self.error(name.span(), message, "leave it out; a rule can set it with set_env");
-            } else if let Some(name) = self.name(name, EnvName::parse) {
-                part.agent.insert(name);
-            }
-        }
-        part
-    }
-
     fn rule(&mut self, index: usize, at: &At<RawRule>) -> Option<Rule> {
         let raw = at.get();
         self.rule_unenforceable(raw);
@@ -462,7 +498,7 @@ impl Reader<'_> {
         }
         let secrets =
             raw.secrets.iter().filter_map(|pattern| self.name(pattern, SecretPattern::parse)).collect();
-        let commands = self.commands(&raw.commands)?;
+        let commands = self.commands(raw)?;
         if raw.pin && commands.is_none() {
             self.error(
                 raw.commands.span(),
@@ -496,6 +532,12 @@ impl Reader<'_> {
             env,
             set_env,
             pin: raw.pin,
+            stdin: raw.stdin.as_ref().map(|at| *at.get()).unwrap_or(match self.edition {
+                // What such a rule's program is told is what its arguments say, unless the policy says otherwise.
+                Edition::Typed if !raw.secrets.is_empty() => Stdin::None,
+                Edition::Typed | Edition::BeforeTypes => Stdin::Text,
+            }),
+            reviewed: raw.reviewed.as_ref().is_some_and(|at| *at.get()),
             output: raw.output,
             timeout: self.duration(raw.timeout.as_ref()),
             seal,
@@ -542,7 +584,16 @@ impl Reader<'_> {
         ReachPart { hosts: hosts.unwrap_or_default(), extra_ca, line }
     }
 
-    fn commands(&mut self, raw: &At<RawCommands>) -> Option<Option<Vec<ArgvPattern>>> {
+    fn commands(&mut self, rule: &RawRule) -> Option<Option<Vec<ArgvPattern>>> {
+        let raw = &rule.commands;
+        let sealed: Vec<SecretPattern> = match rule.deliver.get() {
+            Deliver::Sealed => {
+                rule.secrets.iter().filter_map(|p| SecretPattern::parse(p.get()).ok()).collect()
+            }
+            Deliver::Env | Deliver::File => Vec::new(),
+        };
+        let is_sealed = |name: &SecretName| sealed.iter().any(|pattern| pattern.matches(name));
+        let braces = if self.is_stored() { Braces::Themselves } else { Braces::Types(&is_sealed) };
         const FORM: &str = "write a list of lists, one element an argument: commands = [[\"npm\", \"test\"]]; or commands = \"any\"";
         match raw.get() {
             RawCommands::Word(word) if word == "any" => Some(None),
@@ -557,7 +608,7 @@ impl Reader<'_> {
             RawCommands::Patterns(patterns) => {
                 let mut parsed = Vec::new();
                 for pattern in patterns {
-                    match ArgvPattern::parse(pattern) {
+                    match ArgvPattern::parse_with(pattern, braces) {
                         Ok(pattern) => parsed.push(pattern),
                         Err(error) => self.error(raw.span(), format!("the command pattern {error}"), FORM),
                     }
@@ -627,7 +678,7 @@ impl Reader<'_> {
         None
     }
 
-    fn name<T>(&mut self, at: &At<String>, parse: fn(&str) -> Result<T, NameError>) -> Option<T> {
+    pub(super) fn name<T>(&mut self, at: &At<String>, parse: fn(&str) -> Result<T, NameError>) -> Option<T> {
         match parse(at.get()) {
             Ok(name) => Some(name),
             Err(error) => {

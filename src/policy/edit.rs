@@ -6,8 +6,8 @@ use serde::Serialize;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::{
-    Deliver, ExitCodes, Network, OnFileHit, SandboxMode,
-    document::{Document, DocumentError, HomeMode, Rule},
+    Deliver, ExitCodes, Network, OnFileHit, SandboxMode, Stdin,
+    document::{Document, DocumentError, Edition, HomeMode, Rule},
 };
 use crate::name::ScopeName;
 
@@ -99,8 +99,8 @@ impl Facets {
         let order: Vec<Vec<String>> = document.allow.iter().map(rule_grants).collect();
         grants.extend(order.iter().flatten().cloned());
         grants.extend(document.env.path.iter().map(|dir| format!("programs from {dir}")));
-        grants.extend(document.env.pass.iter().map(|name| format!("{name} from the server's environment")));
-        grants.extend(document.env.agent.iter().map(|name| format!("a call may set {name}")));
+        grants.extend(document.env.pass.words().map(|name| format!("{name} from the server's environment")));
+        grants.extend(document.env.agent.words().map(|name| format!("a call may set {name}")));
         grants.extend(document.reach.hosts.iter().map(|host| format!("runs reach {host} by a plain tunnel")));
         grants.extend(
             document.reach.extra_ca.iter().map(|path| format!("the proxy trusts the roots in {path}")),
@@ -149,7 +149,7 @@ fn sandbox_grants(document: &Document) -> Vec<String> {
     grants
 }
 
-fn rule_grants(rule: &Rule) -> Vec<String> {
+pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
     let commands: Vec<String> = match &rule.commands {
         None => vec!["any command".to_owned()],
         Some(patterns) => patterns
@@ -170,6 +170,12 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
     }
     if rule.pin {
         terms.push("pinned".to_owned());
+    }
+    if rule.stdin == Stdin::Text && !rule.secrets.is_empty() {
+        terms.push("text for its standard input".to_owned());
+    }
+    if rule.reviewed {
+        terms.push("reviewed by you".to_owned());
     }
     match rule.sandbox {
         Some(SandboxMode::Off) => terms.push("no sandbox".to_owned()),
@@ -195,7 +201,7 @@ fn rule_grants(rule: &Rule) -> Vec<String> {
 pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result<String, DocumentError> {
     let mut document = match text {
         Some(text) => {
-            Document::parse(text)?;
+            Document::parse_as(text, Edition::BeforeTypes)?;
             text.parse::<DocumentMut>().expect("what parses as a policy is TOML")
         }
         None => fresh(scope),
@@ -206,6 +212,12 @@ pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result
     let network = rule.network.or_else(|| needed_network(&document, rule));
     set_word(&mut document, "mode", rule.sandbox.filter(|_| !rule.secrets.is_empty()).map(SandboxMode::word));
     set_word(&mut document, "network", network.map(Network::word));
+    if !(rule.cwd.is_empty() && rule.read.is_empty() && rule.write.is_empty())
+        || network.is_some()
+        || rule.sandbox.is_some()
+    {
+        take_words_back(&mut document);
+    }
     let table = rule_table(rule);
     let allow = document.entry("allow").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     match allow {
@@ -243,6 +255,19 @@ fn add_paths(document: &mut DocumentMut, key: &str, paths: &[String]) {
                 list.push(path.as_str());
             }
         }
+    }
+}
+
+/// What runs reach is another than it was when the operator reviewed rules: their word was not about that.
+fn take_words_back(document: &mut DocumentMut) {
+    match document.get_mut("allow") {
+        Some(Item::ArrayOfTables(rules)) => rules.iter_mut().for_each(|rule| drop(rule.remove("reviewed"))),
+        Some(Item::Value(Value::Array(rules))) => {
+            for rule in rules.iter_mut().filter_map(Value::as_inline_table_mut) {
+                rule.remove("reviewed");
+            }
+        }
+        _ => {}
     }
 }
 

@@ -8,8 +8,12 @@ use super::{
     Policy,
     argv::ArgvPattern,
     decide::env_of,
-    decision::{Decision, Deliver, OutputMode, Promise, Request, SecretFacts, Terms},
+    decision::{
+        Asker, Decision, Deliver, OperatorProof, OutputMode, Promise, Request, SandboxMode, SecretFacts,
+        Stdin, Terms,
+    },
     document::Rule,
+    promise::Promised,
 };
 use crate::name::{EnvName, SecretName, SecretPattern};
 
@@ -26,8 +30,12 @@ pub struct RuleListing {
     pub deliver: Deliver,
     /// Where sealed ones may go.
     pub hosts: Vec<String>,
-    /// What may be promised.
-    pub promise: Promise,
+    /// What may be promised, and why.
+    pub promised: Promised,
+    /// Whether a call may bring standard input.
+    pub stdin: Stdin,
+    /// How much of the sandbox must stand, where it is not what the document says.
+    pub sandbox: Option<SandboxMode>,
     /// What of the output is returned.
     pub output: OutputMode,
     /// A call that is allowed as it stands.
@@ -74,7 +82,8 @@ impl Policy {
         if !self.document.unenforceable.is_empty() {
             return Vec::new();
         }
-        self.document.allow.iter().filter_map(|rule| self.rule_listing(rule, all)).collect()
+        let listed = self.document.allow.iter().filter(|rule| rule.is_for(Asker::Tool));
+        listed.filter_map(|rule| self.rule_listing(rule, all)).collect()
     }
 
     /// The secrets that a listing can name, where every rule writes them without a glob: then the rest of the vault
@@ -105,13 +114,17 @@ impl Policy {
             return None;
         }
         let example = self.example(rule, patterns.as_deref(), &secrets, all);
+        let carried: Vec<EnvName> = secrets.iter().map(|secret| secret.env.clone()).collect();
+        let promised = self.promised(rule, &carried);
         Some(RuleListing {
             id: rule.id.clone(),
             secrets,
             commands: patterns.map(|patterns| patterns.iter().map(ArgvPattern::elements).collect()),
             deliver: rule.deliver,
             hosts: rule.seal.iter().flat_map(|seal| &seal.hosts).map(ToString::to_string).collect(),
-            promise: self.document.promise(rule),
+            promised,
+            stdin: rule.stdin,
+            sandbox: rule.sandbox.filter(|mode| *mode != self.document.sandbox.mode),
             output: rule.output,
             example,
         })
@@ -159,6 +172,21 @@ impl Policy {
 
     /// Decides on a request and says why, for the operator.
     pub fn explain(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
+        let explained = self.explain_as(request, facts);
+        if explained.allowed {
+            return explained;
+        }
+        // To the operator it is said what is theirs alone; an agent hears nothing of it.
+        let asker = Asker::Operator(OperatorProof::of_an_opened_vault());
+        let mut own = self.explain_as(&Request { asker, ..request.clone() }, facts);
+        if own.allowed {
+            own.steps.push("only by authy-mcp run, with your own proof: over MCP it is refused".to_owned());
+            return own;
+        }
+        explained
+    }
+
+    fn explain_as(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
         match self.decide(request, facts) {
             Decision::Deny(denial) => {
                 let mut steps = vec![format!("refused: {}", denial.message), denial.hint.clone()];
@@ -180,6 +208,7 @@ impl Policy {
                     steps.push(format!("{} in {} ({})", secret.name, secret.env, secret.deliver.word()));
                 }
                 steps.push(format!("promise: {}", promise_text(terms.promise)));
+                steps.extend(terms.promise_why.iter().map(|why| format!("why: {why}")));
                 Explanation { allowed: true, rules: terms.rules.clone(), code: None, steps }
             }
         }
@@ -226,6 +255,9 @@ fn promise_text(promise: Promise) -> &'static str {
     match promise {
         Promise::Sealed => "sealed: the child never has the value",
         Promise::Reviewed => "reviewed: what this command does with the value; output is redacted on top",
+        Promise::ReviewedByOperator => {
+            "reviewed by the operator: this command can't tell the value, on their word; output is redacted on top"
+        }
         Promise::BestEffort => "best effort: redaction is a net, not a boundary",
     }
 }

@@ -6,35 +6,45 @@
 //! for operators make an [`Allowed`].
 
 mod argv;
+mod confine;
 mod decide;
 mod decision;
 mod document;
 mod edit;
 mod env_names;
+mod known;
 mod listing;
+mod operators_word;
 mod promise;
 mod raw;
 mod sandbox;
 mod sealed;
+mod typed;
+mod variables;
 
-pub use argv::{ArgvError, ArgvPattern};
+pub use argv::{ArgvError, ArgvPattern, Element, quoted};
 pub use decision::{
-    Allowed, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,
-    OutputMode, Promise, Request, RevealRequest, RunTerms, SandboxMode, SandboxTerms, SecretFacts, Terms,
+    Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,
+    OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RunTerms, SandboxMode,
+    SandboxTerms, SecretFacts, Stdin, Terms,
 };
 pub use document::{
-    Document, DocumentError, EnvPart, Finding, HomeMode, Limits, ProgramRef, Resolved, Rule, Severity,
-    parse_duration,
+    Document, DocumentError, Edition, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule,
+    Severity, parse_duration,
 };
 pub use edit::{Change, NewRule, add_rule, changes};
 pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
+pub use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub use raw::policy_schema;
 pub use sandbox::{CWD, SandboxPart};
 pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, ReachPart, Seal, SealedTerm, SigV4, Tls};
+pub use typed::PathGlob;
+pub use variables::{EnvPart, Variables};
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
-use crate::name::{ScopeName, SecretName};
+use crate::name::{EnvName, ScopeName, SecretName};
+use argv::Braces;
 
 /// A document resolved against the machine on which it was applied: what decides.
 #[derive(Debug, Clone)]
@@ -43,6 +53,7 @@ pub struct Policy {
     resolved: Resolved,
     narrowings: Vec<Narrow>,
     operator: Operator,
+    ground: Ground,
 }
 
 /// Whether this is the built-in policy of the person who can unlock the vault.
@@ -62,7 +73,7 @@ struct Narrow {
 impl Policy {
     /// Joins a document and what its programs and paths were resolved to.
     pub fn new(document: Document, resolved: Resolved) -> Self {
-        Self { document, resolved, narrowings: Vec::new(), operator: Operator::No }
+        Self { document, resolved, narrowings: Vec::new(), operator: Operator::No, ground: Ground::default() }
     }
 
     /// The built-in policy of the person who can unlock the vault: it allows to reveal one named
@@ -93,8 +104,12 @@ impl Policy {
         secrets: Option<&[SecretName]>,
         commands: Option<&[Vec<String>]>,
     ) -> Result<Self, ArgvError> {
-        let commands =
-            commands.map(|list| list.iter().map(|c| ArgvPattern::parse(c)).collect()).transpose()?;
+        let sealed = |name: &SecretName| {
+            let rules = self.document.allow.iter().filter(|rule| rule.seal.is_some());
+            rules.flat_map(|rule| &rule.secrets).any(|pattern| pattern.matches(name))
+        };
+        let parse = |command: &Vec<String>| ArgvPattern::parse_with(command, Braces::Types(&sealed));
+        let commands = commands.map(|list| list.iter().map(parse).collect()).transpose()?;
         if secrets.is_some() || commands.is_some() {
             self.narrowings
                 .push(Narrow { secrets: secrets.map(|names| names.iter().cloned().collect()), commands });
@@ -117,6 +132,12 @@ impl Policy {
         &self.resolved
     }
 
+    /// Variables that the document names, and that are neither passed nor set: they would be refused if it were
+    /// applied now.
+    pub fn dropped_variables(&self) -> &[EnvName] {
+        &self.document.env.dropped
+    }
+
     /// Whether it was applied since a rule that seals what can be guessed has to say so.
     pub fn values_judged(&self) -> bool {
         self.resolved.values_judged
@@ -137,6 +158,8 @@ impl Policy {
     }
 }
 
+#[cfg(test)]
+mod promise_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -1,213 +1,288 @@
-//! What may be promised of a rule: computed from what it says, never claimed.
+//! What may be promised of a rule: computed from what is known to be good, never claimed, and never from a list of
+//! what is bad, which has no end.
 //!
 //! - `sealed`: the delivery is sealed; the child never has the value, whatever it runs.
-//! - `reviewed`: a fixed program with arguments that aren't code, started where the agent can't leave
-//!   files that it reads as code.
-//! - `best_effort`: everything else: `"any"`, or a program of the list below unless every argument is
-//!   written out and the runs start in a private directory.
+//! - `reviewed`: the program is one of [`super::known`], its call fits the grammar there, and nothing that decides what
+//!   it does can be written or chosen by whoever calls: no file, no directory, no variable, no input, no argument
+//!   beyond a type's bounds.
+//! - `reviewed_by_operator`: the operator says so, and the programs are those of which it was said.
+//! - `best_effort`: everything else, with the first reason why.
+//!
+//! What lies on the machine is looked at by others ([`Ground`]); what nobody looked at counts as anybody's.
 
-use super::{
-    argv::ArgvPattern,
-    decision::{Deliver, Promise},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
 };
 
-/// Programs that run code which is given to them: by an argument, by a file that they read where they
-/// start, or by a command of their own language; with the way out of each.
-const ESCAPES: &[(&str, &str)] = &[
-    ("ash", "a shell"),
-    ("bash", "a shell"),
-    ("busybox", "a shell"),
-    ("csh", "a shell"),
-    ("dash", "a shell"),
-    ("fish", "a shell"),
-    ("ksh", "a shell"),
-    ("mksh", "a shell"),
-    ("nu", "a shell"),
-    ("pwsh", "a shell"),
-    ("sh", "a shell"),
-    ("tcsh", "a shell"),
-    ("xonsh", "a shell"),
-    ("zsh", "a shell"),
-    ("awk", "system()"),
-    ("gawk", "system()"),
-    ("mawk", "system()"),
-    ("sed", "the e command"),
-    ("bun", "an interpreter"),
-    ("deno", "an interpreter"),
-    ("elixir", "an interpreter"),
-    ("erl", "an interpreter"),
-    ("groovy", "an interpreter"),
-    ("irb", "an interpreter"),
-    ("java", "an interpreter"),
-    ("jjs", "an interpreter"),
-    ("julia", "an interpreter"),
-    ("lua", "an interpreter"),
-    ("node", "an interpreter"),
-    ("perl", "an interpreter"),
-    ("php", "an interpreter"),
-    ("python", "an interpreter"),
-    ("R", "an interpreter"),
-    ("Rscript", "an interpreter"),
-    ("ruby", "an interpreter"),
-    ("scala", "an interpreter"),
-    ("tclsh", "an interpreter"),
-    ("ts-node", "an interpreter"),
-    ("tsx", "an interpreter"),
-    ("wish", "an interpreter"),
-    ("expect", "an interpreter"),
-    ("osascript", "an interpreter"),
-    ("chroot", "runs another program"),
-    ("doas", "runs another program"),
-    ("env", "runs another program"),
-    ("find", "-exec"),
-    ("fd", "-x"),
-    ("flock", "runs another program"),
-    ("ionice", "runs another program"),
-    ("nice", "runs another program"),
-    ("nohup", "runs another program"),
-    ("nsenter", "runs another program"),
-    ("parallel", "runs another program"),
-    ("script", "runs another program"),
-    ("setpriv", "runs another program"),
-    ("setsid", "runs another program"),
-    ("start-stop-daemon", "runs another program"),
-    ("stdbuf", "runs another program"),
-    ("su", "runs another program"),
-    ("sudo", "runs another program"),
-    ("systemd-run", "runs another program"),
-    ("time", "runs another program"),
-    ("timeout", "runs another program"),
-    ("unshare", "runs another program"),
-    ("watch", "runs another program"),
-    ("xargs", "runs another program"),
-    ("ant", "a build file"),
-    ("bazel", "a build file"),
-    ("cargo", "build scripts"),
-    ("cmake", "a build file"),
-    ("gmake", "a build file"),
-    ("go", "go run, go generate"),
-    ("gradle", "a build file"),
-    ("gradlew", "a build file"),
-    ("just", "a build file"),
-    ("make", "a build file"),
-    ("mvn", "a build file"),
-    ("ninja", "a build file"),
-    ("rake", "a build file"),
-    ("sbt", "a build file"),
-    ("task", "a build file"),
-    ("tox", "a build file"),
-    ("bundle", "a package's scripts"),
-    ("composer", "a package's scripts"),
-    ("gem", "a package's scripts"),
-    ("npm", "package.json scripts"),
-    ("npx", "runs another program"),
-    ("pip", "a package's scripts"),
-    ("pipx", "runs another program"),
-    ("pnpm", "package.json scripts"),
-    ("poetry", "runs another program"),
-    ("pytest", "conftest.py"),
-    ("uv", "runs another program"),
-    ("uvx", "runs another program"),
-    ("yarn", "package.json scripts"),
-    ("jest", "a configuration file"),
-    ("vitest", "a configuration file"),
-    ("wrangler", "a build command in its configuration"),
-    ("serverless", "plugins"),
-    ("vercel", "a build command"),
-    ("ansible", "modules"),
-    ("ansible-playbook", "modules"),
-    ("pulumi", "a program"),
-    ("terraform", "external data, provisioners"),
-    ("tofu", "external data, provisioners"),
-    ("terragrunt", "hooks"),
-    ("packer", "provisioners"),
-    ("helm", "plugins"),
-    ("docker", "runs another program"),
-    ("kubectl", "exec, plugins"),
-    ("nerdctl", "runs another program"),
-    ("podman", "runs another program"),
-    ("vagrant", "a Vagrantfile"),
-    ("aws", "aliases, credential_process"),
-    ("gh", "aliases, extensions"),
-    ("git", "hooks, aliases, -c, pagers"),
-    ("hg", "hooks, aliases"),
-    ("svn", "--diff-cmd"),
-    ("ftp", "!"),
-    ("lftp", "!"),
-    ("rclone", "--password-command"),
-    ("rsync", "-e"),
-    ("scp", "-S, ProxyCommand"),
-    ("sftp", "!"),
-    ("ssh", "ProxyCommand, a remote command"),
-    ("telnet", "!"),
-    ("socat", "EXEC:"),
-    ("nc", "-e"),
-    ("ncat", "-e"),
-    ("mariadb", "\\!"),
-    ("mongosh", "an interpreter"),
-    ("mysql", "\\!"),
-    ("psql", "\\!, \\copy to program"),
-    ("redis-cli", "eval"),
-    ("sqlite3", ".shell"),
-    ("duckdb", "an extension"),
-    ("clickhouse-client", "scripts"),
-    ("ed", "!"),
-    ("emacs", "an interpreter"),
-    ("ex", "!"),
-    ("less", "!"),
-    ("man", "pagers"),
-    ("more", "!"),
-    ("nano", "a spell checker"),
-    ("nvim", "!"),
-    ("vi", "!"),
-    ("view", "!"),
-    ("vim", "!"),
-    ("dd", "writes anywhere"),
-    ("cp", "writes anywhere"),
-    ("curl", "reads and sends files, -K"),
-    ("wget", "reads and sends files, --use-askpass"),
-    ("tar", "--to-command, --checkpoint-action"),
-    ("zip", "-TT"),
-    ("cpio", "writes anywhere"),
-    ("openssl", "engines"),
-    ("gdb", "an interpreter"),
-    ("lldb", "an interpreter"),
-    ("ltrace", "runs another program"),
-    ("strace", "runs another program"),
-    ("valgrind", "runs another program"),
-    ("gcc", "-wrapper"),
-    ("cc", "-wrapper"),
-    ("ld", "plugins"),
-    ("tee", "writes anywhere"),
-    ("screen", "runs another program"),
-    ("tmux", "runs another program"),
-    ("at", "runs another program"),
-    ("crontab", "runs another program"),
-];
+use serde::{Deserialize, Serialize};
 
-/// Why a program is on the list of those that run code; version suffixes (`python3.12`) don't hide it.
-pub(super) fn escape(program: &str) -> Option<&'static str> {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
-    let listed = |wanted: &str| ESCAPES.iter().find(|(listed, _)| *listed == wanted).map(|(_, why)| *why);
-    listed(name).or_else(|| listed(base))
+use super::{
+    Policy,
+    decision::{Deliver, Network, Promise, SandboxMode, Stdin},
+    document::{HomeMode, Rule},
+    env_names,
+    known::{self, Known},
+};
+use crate::name::EnvName;
+
+/// A promise, and in a line why it is no more, or on whose word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Promised {
+    /// What may be promised.
+    pub promise: Promise,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
-/// What a delivery with these patterns (`None` for any command) lets one promise.
-pub(super) fn promise(
-    deliver: Deliver,
-    patterns: Option<&[ArgvPattern]>,
-    starts_in_private: bool,
-) -> Promise {
-    if deliver == Deliver::Sealed {
-        return Promise::Sealed;
+/// The operator's own word on a rule, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Who gave it.
+    pub by: String,
+    /// When (RFC 3339).
+    pub at: String,
+    /// The programs of which it was said.
+    pub programs: BTreeMap<PathBuf, ProgramMark>,
+}
+
+/// By what a program is known again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramMark {
+    /// SHA-256, in hex.
+    pub sha256: String,
+    /// Inode, size and times: where these are the same, the file need not be read again.
+    pub stamp: String,
+}
+
+/// What was found on the machine, for the paths of [`Policy::ground_in_question`].
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// Path → where it really is, and whether only the system's administrator can change it or put another there.
+    pub paths: BTreeMap<PathBuf, Found>,
+    /// Programs that are no longer what the operator reviewed.
+    pub changed: BTreeSet<PathBuf>,
+}
+
+/// What was found at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Links resolved.
+    pub real: PathBuf,
+    /// Who can change it.
+    pub hold: Hold,
+}
+
+/// Who can change a file, or what lies in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The administrator alone, and that is nobody who calls or who runs this.
+    Administrators,
+    /// Somebody else, or nobody knows.
+    Anybodys,
+}
+
+impl Ground {
+    fn holds(&self, path: &Path) -> bool {
+        self.paths.get(path).is_some_and(|found| found.hold == Hold::Administrators)
     }
-    let reviewed = |pattern: &ArgvPattern| match escape(&pattern.program) {
-        None => true,
-        Some(_) => pattern.is_literal() && starts_in_private,
-    };
-    match patterns {
-        Some(patterns) if patterns.iter().all(reviewed) => Promise::Reviewed,
-        _ => Promise::BestEffort,
+}
+
+impl Promised {
+    fn best_effort(why: impl Into<String>) -> Self {
+        Self { promise: Promise::BestEffort, why: Some(why.into()) }
+    }
+}
+
+impl Policy {
+    /// What may be promised of a rule whose secrets go by these variables.
+    pub(super) fn promised(&self, rule: &Rule, carried: &[EnvName]) -> Promised {
+        if rule.deliver == Deliver::Sealed {
+            return Promised { promise: Promise::Sealed, why: None };
+        }
+        if rule.reviewed {
+            return self.operators_word(rule);
+        }
+        match self.known_good(rule, carried) {
+            Ok(why) => Promised { promise: Promise::Reviewed, why: Some(why.to_owned()) },
+            Err(why) => Promised::best_effort(why),
+        }
+    }
+
+    fn operators_word(&self, rule: &Rule) -> Promised {
+        let Some(review) = self.resolved.reviews.get(&rule.words()) else {
+            return Promised::best_effort("reviewed = true is not on record: apply the policy again");
+        };
+        if let Some(path) = review.programs.keys().find(|path| self.ground.changed.contains(*path)) {
+            let why = format!("{} has changed since the operator reviewed it", path.display());
+            return Promised::best_effort(why);
+        }
+        let why = format!("on the word of {}, {}", review.by, review.at);
+        Promised { promise: Promise::ReviewedByOperator, why: Some(why) }
+    }
+
+    /// Why the rule's commands can't tell a secret, or the first reason why nobody knows that.
+    fn known_good(&self, rule: &Rule, carried: &[EnvName]) -> Result<&'static str, String> {
+        let why = self.fits_what_is_known(rule, carried)?;
+        self.stands_on_firm_ground(rule)?;
+        Ok(why)
+    }
+
+    /// All that can be told without looking at the machine.
+    fn fits_what_is_known(&self, rule: &Rule, carried: &[EnvName]) -> Result<&'static str, String> {
+        let Some(patterns) = &rule.commands else {
+            return Err("any command may have its secrets".to_owned());
+        };
+        let mut why = "it has no secrets";
+        for pattern in patterns {
+            let known = self.known_program(&pattern.program).ok_or_else(|| {
+                format!("{} is not one of the programs that are known not to tell a secret", pattern.program)
+            })?;
+            if let Some(free) = pattern.free() {
+                return Err(format!("{free} lets the caller choose what {} is told", pattern.program));
+            }
+            if pattern.args.iter().any(super::argv::Element::has_path) {
+                return Err(format!("{} is given a file that the caller chooses", pattern.program));
+            }
+            if !known.takes(&pattern.args) {
+                return Err(format!("{} is not known with these arguments", pattern.program));
+            }
+            if let Some(name) = carried.iter().find(|name| known.reads(name)) {
+                return Err(format!("{} looks at {name} itself", pattern.program));
+            }
+            why = known.why;
+        }
+        self.nothing_is_the_callers(rule)?;
+        Ok(why)
+    }
+
+    /// Input, variables, network and places that would let a call, or what it left somewhere, decide.
+    fn nothing_is_the_callers(&self, rule: &Rule) -> Result<(), String> {
+        let document = &self.document;
+        if rule.stdin == Stdin::Text {
+            return Err("its standard input is the caller's".to_owned());
+        }
+        if let Some(name) = document.env.agent.untyped() {
+            return Err(format!("a call may set {name}, which has no type"));
+        }
+        if let Some(name) = document.env.pass.untyped() {
+            return Err(format!("{name} comes from whoever starts the server, and has no type"));
+        }
+        let with_path = document.env.agent.with_path().or(document.env.pass.with_path());
+        if let Some(name) = with_path {
+            return Err(format!("{name} names a file that the caller chooses"));
+        }
+        if let Some(name) = rule.set_env.keys().find(|name| env_names::never_a_calls(name.as_str())) {
+            return Err(format!("its set_env has {name}, which decides what programs load"));
+        }
+        let sandbox = &document.sandbox;
+        if rule.sandbox.unwrap_or(sandbox.mode) != SandboxMode::Required {
+            return Err("its sandbox need not stand".to_owned());
+        }
+        if sandbox.network == Network::Open {
+            return Err("its network is open".to_owned());
+        }
+        if document.env.home == HomeMode::User {
+            return Err("it has your HOME, with files that programs read unasked".to_owned());
+        }
+        if let Some(dir) = document.cwd.first() {
+            return Err(format!(
+                "it starts in {dir}, where the caller may leave files that programs read unasked"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what the rule's programs are, and what they load, is the administrator's alone.
+    fn stands_on_firm_ground(&self, rule: &Rule) -> Result<(), String> {
+        for pattern in rule.commands.iter().flatten() {
+            let program = self.resolved.programs.get(&pattern.program);
+            let found = program.and_then(|path| self.ground.paths.get(path));
+            let Some(found) = found else { return Err(format!("nobody looked at {}", pattern.program)) };
+            if known::of(&found.real).is_none() {
+                return Err(format!(
+                    "{} is {}, which is not known not to tell a secret",
+                    pattern.program,
+                    found.real.display()
+                ));
+            }
+            if found.hold == Hold::Anybodys && !rule.pin {
+                return Err(format!(
+                    "{} can be changed by you or by others, and is not pinned",
+                    found.real.display()
+                ));
+            }
+        }
+        let loaded = self.directories().into_iter().chain(known::LOADED.iter().map(PathBuf::from));
+        for path in loaded {
+            if !self.ground.holds(&path) {
+                return Err(format!("{} can be written by you or by others", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry of a program, by the name that it was resolved to; its links are another question.
+    fn known_program(&self, written: &str) -> Option<&'static Known> {
+        known::of(self.resolved.programs.get(written)?)
+    }
+
+    /// Where the child finds programs: the policy's directories, then the system's.
+    fn directories(&self) -> Vec<PathBuf> {
+        let own = self.document.path_dirs(&self.resolved.home);
+        own.into_iter().chain(known::PATH.iter().map(PathBuf::from)).collect()
+    }
+
+    /// The paths that have to be looked at before anything better than best effort can be said. Most policies have
+    /// none.
+    pub fn ground_in_question(&self) -> BTreeSet<PathBuf> {
+        let mut paths = BTreeSet::new();
+        for rule in
+            self.document.allow.iter().filter(|rule| !rule.reviewed && rule.deliver != Deliver::Sealed)
+        {
+            if self.fits_what_is_known(rule, &[]).is_ok() {
+                let programs = rule.commands.iter().flatten().map(|pattern| &pattern.program);
+                paths.extend(programs.filter_map(|program| self.resolved.programs.get(program).cloned()));
+            }
+        }
+        if !paths.is_empty() {
+            paths.extend(self.directories());
+            paths.extend(known::LOADED.iter().map(PathBuf::from));
+        }
+        paths
+    }
+
+    /// The programs that the operator reviewed, as they were.
+    pub fn programs_under_review(&self) -> impl Iterator<Item = (&PathBuf, &ProgramMark)> {
+        self.resolved.reviews.values().flat_map(|review| &review.programs)
+    }
+
+    /// The same policy on what was found.
+    #[must_use]
+    pub fn on(self, ground: Ground) -> Self {
+        Self { ground, ..self }
+    }
+
+    /// What a policy that an earlier version applied does less, or promises less, than it says.
+    pub fn notes_of_an_earlier_edition(&self) -> Vec<String> {
+        let dropped = self.document.env.dropped.iter();
+        let dropped =
+            dropped.map(|name| format!("{name} is no longer passed, nor set by a call: it has no type"));
+        let text =
+            self.document.allow.iter().filter(|rule| rule.stdin == Stdin::Text && !rule.secrets.is_empty());
+        let text = text
+            .filter(|rule| rule.deliver != Deliver::Sealed)
+            .map(|rule| format!("rule {} takes any text on standard input, so it is best effort", rule.id));
+        dropped.chain(text).collect()
+    }
+
+    /// What may be promised of each rule, by its id.
+    pub fn promises(&self) -> Vec<(String, Promised)> {
+        self.document
+            .allow
+            .iter()
+            .map(|rule| (rule.id.clone(), self.promised(rule, &rule.variables())))
+            .collect()
     }
 }

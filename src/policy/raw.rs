@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode};
+use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin};
 use super::document::HomeMode;
+use super::variables::RawVariables;
 
 /// Something and where it stands.
 #[derive(Debug, Clone, Deserialize)]
@@ -87,12 +88,12 @@ pub(super) struct RawEnv {
     /// Directories before the system's in PATH.
     #[serde(default)]
     pub path: Vec<At<String>>,
-    /// Variables taken from the server's environment.
+    /// Variables taken from the server's environment: `["CI"]`, or `{ NODE_ENV = "{enum:test|production}" }`.
     #[serde(default)]
-    pub pass: Vec<At<String>>,
-    /// Variables that a call may set.
+    pub pass: RawVariables,
+    /// Variables that a call may set, likewise: `["LOG_LEVEL"]`, or `{ DEPTH = "{int:1..9}" }`.
     #[serde(default)]
-    pub agent: Vec<At<String>>,
+    pub agent: RawVariables,
     /// Which HOME.
     #[serde(default)]
     pub home: HomeMode,
@@ -162,9 +163,16 @@ pub(super) struct RawRule {
     /// Variables that the rule sets; `{file:NAME}` is the path of a `file` delivery.
     #[serde(default)]
     pub set_env: BTreeMap<At<String>, String>,
-    /// Refuse if the program's digest has changed.
+    /// Refuse if the program, an interpreter that runs it, or a file that its arguments name in full has changed since
+    /// the policy was applied.
     #[serde(default)]
     pub pin: bool,
+    /// Whether a call over MCP may give text for standard input; `none` where nothing is said in a rule with
+    /// secrets. `authy-mcp run` passes the person's.
+    pub stdin: Option<At<Stdin>>,
+    /// Your own word that these commands can't tell a secret. It is shown as yours, and stands for the commands and
+    /// programs as they are now.
+    pub reviewed: Option<At<bool>>,
     /// What of the output is returned.
     #[serde(default)]
     pub output: OutputMode,

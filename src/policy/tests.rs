@@ -311,26 +311,6 @@ fn what_cannot_be_enforced_is_refused_with_its_line() {
 }
 
 #[test]
-fn promises_are_computed() {
-    for (commands, cwd, expected) in [
-        ("[[\"mytool\", \"*\"]]", "[]", Promise::Reviewed),
-        ("[[\"mytool\", \"**\"]]", "[\"/srv\"]", Promise::Reviewed),
-        ("[[\"psql\", \"-f\", \"/x.sql\"]]", "[]", Promise::Reviewed),
-        ("[[\"psql\", \"-f\", \"*\"]]", "[]", Promise::BestEffort),
-        ("[[\"npm\", \"test\"]]", "[\"/srv\"]", Promise::BestEffort),
-        ("[[\"/opt/x/bin/python3.12\", \"**\"]]", "[]", Promise::BestEffort),
-        ("[[\"mytool\"], [\"bash\", \"*\"]]", "[]", Promise::BestEffort),
-        ("\"any\"", "[]", Promise::BestEffort),
-    ] {
-        let text = format!(
-            "scope = \"s\"\n[sandbox]\nmode = \"off\"\ncwd = {cwd}\n[[allow]]\nsecrets = [\"db/ro\"]\ndeliver = \"env\"\ncommands = {commands}\n"
-        );
-        let document = Document::parse(&text).unwrap();
-        assert_eq!(document.promise(&document.allow[0]), expected, "{commands} {cwd}");
-    }
-}
-
-#[test]
 fn two_secrets_on_one_variable_are_an_error() {
     let text = DOCUMENT.replace(
         "secrets = [\"cloud/*\"]",
@@ -509,7 +489,9 @@ fn exit_codes_of_any_command_are_told_where_the_policy_says_so() {
 fn an_agent_without_a_secret_may_go_without_a_sandbox_and_nothing_else_of_its_scope() {
     let text = "scope = \"s\"\n[[allow]]\nsecrets = []\ndeliver = \"env\"\ncommands = [[\"agent\", \"**\"]]\nsandbox = \"off\"\n[[allow]]\nsecrets = [\"db/ro\"]\ndeliver = \"env\"\ncommands = [[\"psql\"]]\n";
     let document = policy(text);
-    let agent = answer(&document, &request(&["agent"], None)).unwrap();
+    assert!(answer(&document, &request(&["agent"], None)).is_err(), "no tool call reaches it");
+    let asker = Asker::Operator(OperatorProof::of_an_opened_vault());
+    let agent = answer(&document, &Request { asker, ..request(&["agent"], None) }).unwrap();
     assert_eq!((agent.sandbox.mode, agent.sandbox.network), (SandboxMode::Off, Network::Open));
     let tool = answer(&document, &request(&["psql"], Some(&["db/ro"]))).unwrap();
     assert_eq!((tool.sandbox.mode, tool.sandbox.network), (SandboxMode::Required, Network::None));

@@ -2,11 +2,16 @@
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use rustix::{fs::OFlags, io::Errno};
+
+/// What no file of a home may be: a link leads elsewhere, and a FIFO hangs whoever opens it.
+const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// Makes a directory that only its owner can enter, and the ones above it.
 ///
@@ -57,6 +62,60 @@ pub fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
+/// Opens a file of ours for reading, and nothing but a regular one: a FIFO in its place would hang whoever
+/// reads it with the vault's lock held, a device never ends, and a link leads elsewhere.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it is something else, or of the operating system.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    regular(options.read(true).custom_flags(flags(PLAIN)).open(path))
+}
+
+/// Reads a regular file of at most so many bytes.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it is something else or larger, or of the operating system.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_at_most(&open_regular(path)?, most)
+}
+
+/// Reads an open file of at most so many bytes.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it is larger, or of the operating system.
+pub fn read_at_most(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// What was opened, if it is a regular file.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it is something else, or what opening it said.
+pub fn regular(opened: io::Result<File>) -> io::Result<File> {
+    let other = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => other("it is no regular file"),
+        Err(error) if is(&error, Errno::LOOP) => other("it is a link"),
+        Err(error) if is(&error, Errno::NXIO) || is(&error, Errno::ISDIR) => other("it is no regular file"),
+        Err(error) => Err(error),
+    }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}
+
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
 /// Whether others than the owner can read or write a file.
 ///
 /// # Errors
@@ -70,11 +129,13 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// [`io::ErrorKind::WouldBlock`] when the wait is over, or of the operating system.
 pub fn lock(path: &Path, wait: Duration) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let until = Instant::now() + wait;
+    let mut file = open_lock(path)?;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            // Whoever exchanged the directory meanwhile has put another lock there.
+            Ok(()) if is_at(&file, path) => return Ok(file),
+            Ok(()) => file = open_lock(path)?,
             Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -82,6 +143,17 @@ pub fn lock(path: &Path, wait: Duration) -> io::Result<File> {
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
     }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags(PLAIN));
+    regular(options.open(path))
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(found)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (found.dev(), found.ino())
 }
 
 /// Takes a lock file's lock in turn: whoever waits has a turn before whoever comes back at once. A busy
@@ -109,7 +181,7 @@ pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
         if path.is_dir() {
             copy_dir(&path, &target)?;
         } else {
-            create_private(&target, &fs::read(&path)?)?;
+            create_private(&target, &read_regular(&path, u64::MAX - 1)?)?;
         }
     }
     Ok(())

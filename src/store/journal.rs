@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::{Batch, StoreError, files};
@@ -54,10 +55,13 @@ impl Journal {
 
     /// Opens the journal that is there, and says how the engine was left; nothing where there is none.
     pub(super) fn open(dir: &Path) -> Result<Option<(Self, Left)>, StoreError> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(path(dir)) {
+        let mut options = OpenOptions::new();
+        let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+        let opened = options.read(true).write(true).custom_flags(flags).open(path(dir));
+        let mut file = match files::regular(opened) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("open its journal", error)),
+            Err(error) => return Err(unreadable("journal", error)),
         };
         let length = file.metadata().map_err(|error| failed("read its journal", error))?.len();
         let mut base = [0; DIGEST];
@@ -65,12 +69,16 @@ impl Journal {
         let base_length = fs::metadata(base_path(dir, &base))
             .map_err(|_| damaged("the base of its journal is gone, or journal was changed"))?
             .len();
-        let left = match fs::read_to_string(dir.join(STATE)) {
-            Ok(state) if state == clean(length) => Left::Closed,
-            Ok(state) if state.starts_with(&clean_begins()) && state.ends_with('\n') => {
-                return Err(damaged("journal is shorter or longer than it was left"));
-            }
-            _ => Left::Open,
+        let state = match files::read_regular(&dir.join(STATE), STATE_MOST) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(unreadable(STATE, error)),
+            read => read.ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default(),
+        };
+        let left = if state == clean(length) {
+            Left::Closed
+        } else if state.starts_with(&clean_begins()) && state.ends_with('\n') {
+            return Err(damaged("journal is shorter or longer than it was left"));
+        } else {
+            Left::Open
         };
         Ok(Some((Self { dir: dir.to_owned(), file, length, base_length }, left)))
     }
@@ -85,7 +93,8 @@ impl Journal {
             .map_err(|error| failed("read its journal", error))?;
         let (base, mut rest) = bytes.split_at_checked(DIGEST).ok_or_else(|| damaged("journal is cut"))?;
         let name = base_path(&self.dir, base);
-        let base = fs::read(&name).map_err(|error| failed("read the base of its journal", error))?;
+        let base = files::read_regular(&name, u64::MAX - 1)
+            .map_err(|error| unreadable("the base of its journal", error))?;
         let (digest, everything) =
             base.split_at_checked(DIGEST).ok_or_else(|| damaged("the base of its journal is cut"))?;
         if Sha256::digest(everything).as_slice() != digest || base_path(&self.dir, digest) != name {
@@ -185,6 +194,8 @@ impl Journal {
 }
 
 const STATE: &str = "state";
+/// A longer one was not written by us.
+const STATE_MOST: u64 = 4096;
 
 fn path(dir: &Path) -> PathBuf {
     dir.join("journal")
@@ -282,6 +293,14 @@ fn failed(what: &str, source: io::Error) -> StoreError {
 
 fn damaged(what: &str) -> StoreError {
     StoreError::Damaged { what: what.to_owned() }
+}
+
+/// Something else in a file's place is damage, not a disk's fault.
+fn unreadable(what: &str, error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => damaged(&format!("{what} can't be read: {error}")),
+        _ => failed(&format!("read {what}"), error),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! backups/.part-…             one that is being written; nobody's once its writer is gone
 //! backups/keep.lock           one writer at a time
 //! ```
+//! One counts if its manifest holds, is of this vault, and was made when its name says: what somebody else laid there,
+//! or a clock that was ahead, displaces none.
 //! `backups` may be a link to a directory on another disk. An identity that the operator keeps outside of the
 //! home is not copied into it.
 
@@ -22,7 +24,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
     HomeInfo, UnlockKind, VaultError, VaultKey,
-    backup::{MANIFEST, Manifest, RECORDS, write},
+    backup::{MANIFEST, MANIFEST_MOST, Manifest, RECORDS, manifest, write},
     home, index,
     open::Vault,
     unlock,
@@ -76,21 +78,74 @@ fn place(home: &Path) -> PathBuf {
     home.join("backups")
 }
 
-/// The automatic backups of a home, without looking into them.
+/// The automatic backups of a home, as far as can be told without its key.
 pub fn backups(home: &Path) -> Backups {
-    let found = stamps(&place(home));
+    let Ok(info) = home::home_info(home) else { return Backups::default() };
+    let (dir, now) = (place(home), Timestamp::now());
+    let seems = |stamp: &Timestamp| *stamp <= now && seems_whole(&dir.join(name_of(*stamp)), &info);
+    let found: Vec<Timestamp> = stamps(&dir).into_iter().filter(seems).collect();
     Backups { kept: found.len(), newest: found.last().copied(), damage: Vec::new() }
+}
+
+fn seems_whole(dir: &Path, info: &HomeInfo) -> bool {
+    let manifest =
+        fs::symlink_metadata(dir.join(MANIFEST)).is_ok_and(|found| found.is_file() && found.len() > 0);
+    manifest && home::home_info(dir).is_ok_and(|theirs| theirs.vault_id == info.vault_id)
+}
+
+/// When the newest automatic backup was made that is one of this vault; its files are not read.
+pub fn newest_backup(home: &Path, key: &VaultKey, now: Timestamp) -> Option<Timestamp> {
+    let info = home::home_info(home).ok()?;
+    let dir = place(home);
+    stamps(&dir).into_iter().rev().find(|stamp| counts(&dir, *stamp, &info, key, now))
+}
+
+/// Those of a directory that count, oldest first.
+fn counting(dir: &Path, info: &HomeInfo, key: &VaultKey, now: Timestamp) -> Vec<Timestamp> {
+    stamps(dir).into_iter().filter(|stamp| counts(dir, *stamp, info, key, now)).collect()
+}
+
+fn counts(dir: &Path, stamp: Timestamp, info: &HomeInfo, key: &VaultKey, now: Timestamp) -> bool {
+    stamp <= now
+        && Said::of(&dir.join(name_of(stamp)), info, key)
+            .is_ok_and(|said| said.made.is_none_or(|made| stamp <= made))
+}
+
+/// What a manifest says, less its records.
+#[derive(serde::Deserialize)]
+struct Said {
+    vault_id: String,
+    made: Option<Timestamp>,
+}
+
+impl Said {
+    fn of(dir: &Path, info: &HomeInfo, key: &VaultKey) -> Result<Self, VaultError> {
+        let bytes = files::read_regular(&dir.join(MANIFEST), MANIFEST_MOST)
+            .map_err(|error| VaultError::unreadable("its manifest", error))?;
+        index::open_signed(key, "manifest", &bytes)
+            .filter(|said: &Self| said.vault_id == info.vault_id)
+            .ok_or_else(|| VaultError::damaged("its manifest is cut or changed, or of another vault"))
+    }
 }
 
 /// The automatic backups of a home, read and compared.
 pub fn verify_backups(home: &Path, key: &VaultKey) -> Backups {
     let mut read = HashMap::new();
-    let dir = place(home);
-    let damage = stamps(&dir).into_iter().filter_map(|stamp| {
+    let Ok(info) = home::home_info(home) else { return Backups::default() };
+    let (dir, now) = (place(home), Timestamp::now());
+    let mut found = Backups::default();
+    for stamp in stamps(&dir) {
         let name = name_of(stamp);
-        compare(&dir.join(&name), key, &mut read).err().map(|error| format!("backups/{name}: {error}"))
-    });
-    Backups { damage: damage.collect(), ..backups(home) }
+        match compare(&dir.join(&name), &info, key, &mut read) {
+            Err(error) => found.damage.push(format!("backups/{name}: {error}")),
+            Ok(()) if counts(&dir, stamp, &info, key, now) => {
+                found.kept += 1;
+                found.newest = Some(stamp);
+            }
+            Ok(()) => {}
+        }
+    }
+    found
 }
 
 impl Vault {
@@ -101,9 +156,11 @@ impl Vault {
     pub fn snapshot(&self, reuse: Reuse) -> Result<Option<Snapshot>, VaultError> {
         let key = &self.key.vault;
         let dir = place(&self.home);
-        let before = stamps(&dir).last().map(|stamp| dir.join(name_of(*stamp)));
-        let before = before.filter(|_| reuse == Reuse::Unchanged);
-        let known = before.as_ref().and_then(|dir| manifest(dir, key).ok()).map(|manifest| manifest.records);
+        let newest = newest_backup(&self.home, key, Timestamp::now()).filter(|_| reuse == Reuse::Unchanged);
+        let before = newest.map(|stamp| dir.join(name_of(stamp)));
+        let known = before.as_ref().and_then(|dir| manifest(dir, &self.info, key).ok());
+        let mut longest = known.as_ref().map_or(0, |manifest| manifest.longest);
+        let known = known.map(|manifest| manifest.records);
         let known = known.unwrap_or_default();
         let mut records = BTreeMap::new();
         let mut fresh = Vec::new();
@@ -113,7 +170,9 @@ impl Vault {
                 for version in &entry.versions {
                     let name = format!("{}-{}.age", hex::encode(id), version.version);
                     if known.get(&name) != Some(&version.digest) {
-                        fresh.push((name.clone(), self.record(entry, Some(version.version))?.0));
+                        let cipher = self.record(entry, Some(version.version))?.0;
+                        longest = longest.max(cipher.len() as u64);
+                        fresh.push((name.clone(), cipher));
                     }
                     records.insert(name, version.digest.clone());
                 }
@@ -122,7 +181,13 @@ impl Vault {
         if records.is_empty() || (records == known && before.is_some()) {
             return Ok(None);
         }
-        let manifest = Manifest { vault_id: self.info.vault_id.clone(), epoch: self.root.epoch, records };
+        let manifest = Manifest {
+            vault_id: self.info.vault_id.clone(),
+            epoch: self.root.epoch,
+            records,
+            longest,
+            made: None,
+        };
         let identity = match (self.info.unlock, &self.info.identity_file) {
             (UnlockKind::IdentityFile, Some(file)) if !file.starts_with(&self.home) => Vec::new(),
             _ => unlock::identity_files(&self.home, &self.info, key)?,
@@ -138,7 +203,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`VaultError`]: nothing of it is left, and the backups before are as they were.
-    pub fn keep(self, now: Timestamp) -> Result<Option<u64>, VaultError> {
+    pub fn keep(mut self, now: Timestamp) -> Result<Option<u64>, VaultError> {
         let failed = |error| VaultError::io("write an automatic backup", error);
         if !self.dir.is_dir() {
             files::create_private_dir(&self.dir).map_err(failed)?;
@@ -148,16 +213,23 @@ impl Snapshot {
             locked => locked.map_err(failed)?,
         };
         remove_parts(&self.dir);
-        let part = self.dir.join(format!("{PART}{}", name_of(now)));
+        let name = name_of(now);
+        if fs::symlink_metadata(self.dir.join(&name)).is_ok() {
+            // In the same second, or with a clock that was put back: the next change makes one.
+            return Ok(None);
+        }
+        self.manifest.made = Some(now);
+        let part = self.dir.join(format!("{PART}{name}"));
         let written = self.write(&part).and_then(|()| {
-            compare(&part, &self.key, &mut HashMap::new())?;
-            durable(&part, &self.dir.join(name_of(now))).map_err(failed)
+            compare(&part, &self.info, &self.key, &mut HashMap::new())?;
+            durable(&part, &self.dir.join(&name)).map_err(failed)
         });
         if written.is_err() {
             remove_parts(&self.dir);
         }
         written?;
-        prune(&self.dir);
+        // The one just made is whole and among the kept: pruning never takes the last whole one.
+        prune(&self.dir, &counting(&self.dir, &self.info, &self.key, now));
         Ok(Some(self.manifest.records.len() as u64))
     }
 
@@ -183,15 +255,25 @@ impl Snapshot {
 }
 
 /// Reads a backup and compares all of it with its manifest; each file once, however many backups have it.
-fn compare(dir: &Path, key: &VaultKey, read: &mut HashMap<(u64, u64), String>) -> Result<(), VaultError> {
+fn compare(
+    dir: &Path,
+    info: &HomeInfo,
+    key: &VaultKey,
+    read: &mut HashMap<(u64, u64), String>,
+) -> Result<(), VaultError> {
+    Said::of(dir, info, key)?;
     home::checked(dir, key)?;
-    for (name, digest) in &manifest(dir, key)?.records {
+    let manifest = manifest(dir, info, key)?;
+    for (name, digest) in &manifest.records {
         let path = dir.join(RECORDS).join(name);
-        let found = fs::metadata(&path).and_then(|found| {
+        let found = files::open_regular(&path).and_then(|file| {
+            let found = file.metadata()?;
             let inode = (found.dev(), found.ino());
             let known = match read.entry(inode) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(index::digest(&fs::read(&path)?)),
+                Entry::Vacant(place) => {
+                    place.insert(index::digest(&files::read_at_most(&file, manifest.longest)?))
+                }
             };
             Ok(known == digest)
         });
@@ -200,12 +282,6 @@ fn compare(dir: &Path, key: &VaultKey, read: &mut HashMap<(u64, u64), String>) -
         }
     }
     Ok(())
-}
-
-fn manifest(dir: &Path, key: &VaultKey) -> Result<Manifest, VaultError> {
-    let bytes = fs::read(dir.join(MANIFEST)).map_err(|error| VaultError::io("read its manifest", error))?;
-    index::open_signed(key, "manifest", &bytes)
-        .ok_or_else(|| VaultError::damaged("its manifest is cut or changed"))
 }
 
 /// On the disk, and only then in its place.
@@ -246,10 +322,9 @@ fn remove_parts(dir: &Path) {
 }
 
 /// Lets go of what is not to be kept: first out of sight, so that none is ever half there.
-fn prune(dir: &Path) {
-    let all = stamps(dir);
-    let kept = retained(&all);
-    for stamp in all.into_iter().filter(|stamp| !kept.contains(stamp)) {
+fn prune(dir: &Path, counting: &[Timestamp]) {
+    let kept = retained(counting);
+    for stamp in counting.iter().copied().filter(|stamp| !kept.contains(stamp)) {
         let _ = fs::rename(dir.join(name_of(stamp)), dir.join(format!("{PART}{}", name_of(stamp))));
     }
     remove_parts(dir);

@@ -1,27 +1,19 @@
-//! Backup and restore: the identity's files and one `.age` file a record, which stock age opens.
+//! Backups: the identity's files and one `.age` file a record, which stock age opens.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    HomeInfo, Opener, UnlockKind, VaultError, VaultKey,
+    HomeInfo, Opener, VaultError, VaultKey,
     envelope::Envelope,
     home,
     index::{self, Entry, Page, Version},
     open::Vault,
     unlock,
 };
-use crate::{
-    audit::Head,
-    store::{Batch, files},
-};
+use crate::store::{Batch, files};
 
 pub(super) const MANIFEST: &str = "manifest";
 pub(super) const RECORDS: &str = "records";
@@ -33,7 +25,21 @@ pub(super) struct Manifest {
     pub epoch: u64,
     /// File below `records/` → SHA-256, in hex.
     pub records: BTreeMap<String, String>,
+    /// The length of the longest: nothing longer is read.
+    #[serde(default = "longest")]
+    pub longest: u64,
+    /// When an automatic one was made: under a later date it is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
 }
+
+/// Where a manifest does not say: far more than the largest value makes.
+fn longest() -> u64 {
+    64 << 20
+}
+
+/// More than this was not written by us: a million records have less.
+pub(super) const MANIFEST_MOST: u64 = 256 << 20;
 
 impl Vault {
     /// Writes the identity files and one `.age` file a record into an empty directory; returns how
@@ -56,6 +62,8 @@ impl Vault {
             vault_id: self.info.vault_id.clone(),
             epoch: self.root.epoch,
             records: BTreeMap::new(),
+            longest: 0,
+            made: None,
         };
         for bucket in self.root.pages.keys() {
             for entry in self.page(*bucket)?.entries.values() {
@@ -64,6 +72,7 @@ impl Vault {
                     let (cipher, _) = self.record(entry, Some(version.version))?;
                     let name = format!("{}-{}.age", hex::encode(id), version.version);
                     write(dir, &format!("{RECORDS}/{name}"), &cipher)?;
+                    manifest.longest = manifest.longest.max(cipher.len() as u64);
                     manifest.records.insert(name, index::digest(&cipher));
                 }
             }
@@ -73,29 +82,46 @@ impl Vault {
     }
 }
 
-/// Rebuilds a home from what [`Vault::backup`] wrote; a home that is there is kept aside, whole, and its
-/// audit log and token files go on in the new one. Returns how many records.
-///
-/// # Errors
-/// [`VaultError`]: the home is as it was.
-pub fn restore(home: &Path, backup: &Path, opener: &Opener) -> Result<u64, VaultError> {
-    let key = unlock_backup(backup, opener)?;
-    let mut info = home::checked(backup, &key)?;
-    let (manifest, records) = read_records(backup, &info, &key)?;
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
-    let fresh = beside(home, &format!("restoring-{stamp}"));
-    files::create_private_dir(&fresh).map_err(|error| VaultError::io("make the new home", error))?;
-    let (epoch, anchor) = before(home, &key);
-    let built = rebuild(&fresh, home, &mut info, &key, backup, records, (epoch.max(manifest.epoch), anchor));
-    if let Err(error) = built.and_then(|()| swap(home, &fresh, &stamp)) {
-        // What was half built is nobody's; the old home has not been touched.
-        let _ = fs::remove_dir_all(&fresh);
-        return Err(error);
-    }
-    Ok(manifest.records.len() as u64)
+/// A backup that was opened, read whole, and held against its manifest.
+pub struct Backup {
+    pub(super) info: HomeInfo,
+    pub(super) key: VaultKey,
+    pub(super) epoch: u64,
+    pub(super) records: Vec<(Envelope, Vec<u8>)>,
+    pub(super) identity: Vec<(String, Vec<u8>)>,
 }
 
-fn unlock_backup(backup: &Path, opener: &Opener) -> Result<VaultKey, VaultError> {
+impl Backup {
+    /// Reads what [`Vault::backup`] wrote.
+    ///
+    /// # Errors
+    /// [`VaultError`], naming what of it is missing, cut or changed.
+    pub fn read(dir: &Path, opener: &Opener) -> Result<Self, VaultError> {
+        let key = open(dir, opener)?;
+        let info = home::checked(dir, &key)?;
+        let manifest = manifest(dir, &info, &key)?;
+        let records = read_records(dir, &info, &key, &manifest)?;
+        let identity = unlock::identity_files(dir, &info, &key)?;
+        Ok(Self { info, key, epoch: manifest.epoch, records, identity })
+    }
+
+    /// The identity of its vault.
+    pub fn identity(&self) -> VaultKey {
+        self.key.duplicate()
+    }
+
+    /// How many records it has.
+    pub fn records(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// What it says of its home.
+    pub fn info(&self) -> &HomeInfo {
+        &self.info
+    }
+}
+
+fn open(backup: &Path, opener: &Opener) -> Result<VaultKey, VaultError> {
     match unlock::unlock(backup, opener) {
         Err(VaultError::NoVault(dir)) => {
             Err(VaultError::damaged(format!("{} is no backup: it has no home.json", dir.display())))
@@ -104,24 +130,32 @@ fn unlock_backup(backup: &Path, opener: &Opener) -> Result<VaultKey, VaultError>
     }
 }
 
+/// The manifest of a backup, if it is one of this vault.
+pub(super) fn manifest(dir: &Path, info: &HomeInfo, key: &VaultKey) -> Result<Manifest, VaultError> {
+    let bytes = read(dir, MANIFEST, MANIFEST_MOST)?;
+    index::open_signed(key, "manifest", &bytes)
+        .filter(|manifest: &Manifest| manifest.vault_id == info.vault_id)
+        .ok_or_else(|| VaultError::damaged("the backup's manifest is cut or changed"))
+}
+
+/// Only regular files, and none longer than any can be: a backup may come from anywhere.
+fn read(dir: &Path, name: &str, most: u64) -> Result<Vec<u8>, VaultError> {
+    files::read_regular(&dir.join(name), most).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => VaultError::damaged(format!("the backup's {name} is missing")),
+        _ => VaultError::unreadable(&format!("the backup's {name}"), error),
+    })
+}
+
 fn read_records(
-    backup: &Path,
+    dir: &Path,
     info: &HomeInfo,
     key: &VaultKey,
-) -> Result<(Manifest, Vec<(Envelope, Vec<u8>)>), VaultError> {
-    let read = |name: &str| {
-        fs::read(backup.join(name)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => VaultError::damaged(format!("the backup's {name} is missing")),
-            _ => VaultError::io(format!("read the backup's {name}"), error),
-        })
-    };
-    let manifest: Manifest = index::open_signed(key, "manifest", &read(MANIFEST)?)
-        .filter(|manifest: &Manifest| manifest.vault_id == info.vault_id)
-        .ok_or_else(|| VaultError::damaged("the backup's manifest is cut or changed"))?;
+    manifest: &Manifest,
+) -> Result<Vec<(Envelope, Vec<u8>)>, VaultError> {
     let mut records = Vec::new();
     for (name, digest) in &manifest.records {
         let bad = || VaultError::damaged(format!("the backup's {RECORDS}/{name} is cut or changed"));
-        let cipher = read(&format!("{RECORDS}/{name}"))?;
+        let cipher = read(dir, &format!("{RECORDS}/{name}"), manifest.longest)?;
         if index::digest(&cipher) != *digest {
             return Err(bad());
         }
@@ -129,54 +163,12 @@ fn read_records(
             Envelope::open(key, &cipher).filter(|e| e.vault_id == info.vault_id).ok_or_else(bad)?;
         records.push((envelope, cipher));
     }
-    Ok((manifest, records))
-}
-
-/// How far the vault that is there has come, if that can still be told.
-fn before(home: &Path, key: &VaultKey) -> (u64, Option<Head>) {
-    match Vault::open(home, key, Duration::from_secs(5)) {
-        Ok(vault) => (vault.root.epoch, vault.root.anchor),
-        Err(_) => (0, None),
-    }
-}
-
-fn rebuild(
-    fresh: &Path,
-    home: &Path,
-    info: &mut HomeInfo,
-    key: &VaultKey,
-    backup: &Path,
-    records: Vec<(Envelope, Vec<u8>)>,
-    (epoch, anchor): (u64, Option<Head>),
-) -> Result<(), VaultError> {
-    let kept_elsewhere =
-        info.identity_file.as_ref().is_some_and(|path| !path.starts_with(home) && path.exists());
-    for (name, bytes) in unlock::identity_files(backup, info, key)? {
-        if !kept_elsewhere {
-            write(fresh, &name, &bytes)?;
-        }
-    }
-    if info.unlock == UnlockKind::IdentityFile && !kept_elsewhere {
-        info.identity_file = Some(home.join("identity.txt"));
-    }
-    home::write(fresh, info, key)?;
-    let mut vault = Vault::create_at(fresh, info, key, epoch + 1, anchor)?;
-    vault.fill(records)?;
-    drop(vault);
-    for kept in ["audit", "tokens"] {
-        let from = home.join(kept);
-        if from.is_dir() {
-            files::copy_dir(&from, &fresh.join(kept))
-                .map_err(|error| VaultError::io(format!("keep {kept}/"), error))?;
-        }
-    }
-    files::carry_dir(&home.join("backups"), &fresh.join("backups"))
-        .map_err(|error| VaultError::io("keep backups/", error))
+    Ok(records)
 }
 
 impl Vault {
     /// Puts records back as they were: their versions, their times, their very bytes.
-    fn fill(&mut self, records: Vec<(Envelope, Vec<u8>)>) -> Result<(), VaultError> {
+    pub(super) fn fill(&mut self, records: Vec<(Envelope, Vec<u8>)>) -> Result<(), VaultError> {
         let mut pages: BTreeMap<u8, Page> = BTreeMap::new();
         let mut batch = Batch::default();
         for (envelope, cipher) in records {
@@ -204,21 +196,6 @@ impl Vault {
         }
         self.commit_pages(pages, batch)
     }
-}
-
-fn swap(home: &Path, fresh: &Path, stamp: &str) -> Result<(), VaultError> {
-    let failed =
-        |error| VaultError::io(format!("put the new home in place (it is at {})", fresh.display()), error);
-    if home.exists() {
-        fs::rename(home, beside(home, &format!("replaced-{stamp}"))).map_err(failed)?;
-    }
-    fs::rename(fresh, home).map_err(failed)
-}
-
-fn beside(home: &Path, suffix: &str) -> PathBuf {
-    let mut name = home.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{suffix}"));
-    home.with_file_name(name)
 }
 
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), VaultError> {

@@ -1,7 +1,7 @@
 //! `home.json`: what may be known of a home before anything is unlocked.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,9 @@ use subtle::ConstantTimeEq;
 use super::{HomeInfo, VaultError, VaultKey};
 use crate::store::files;
 
-const FILE: &str = "home.json";
+pub(super) const FILE: &str = "home.json";
+/// More than this was not written by us.
+const MOST: u64 = 64 << 10;
 /// The only format there is.
 pub(super) const FORMAT: u32 = 1;
 
@@ -42,17 +44,21 @@ pub(super) fn checked(home: &Path, key: &VaultKey) -> Result<HomeInfo, VaultErro
 }
 
 pub(super) fn write(home: &Path, info: &HomeInfo, key: &VaultKey) -> Result<(), VaultError> {
-    let signed = Signed { info: info.clone(), mac: hex::encode(mac(info, key)) };
-    let text = serde_json::to_vec_pretty(&signed).expect("a description has string keys only");
-    files::write_private(&home.join(FILE), &text)
+    files::write_private(&home.join(FILE), &encode(info, key))
         .map_err(|error| VaultError::io(format!("write {FILE}"), error))
 }
 
+/// The file's bytes.
+pub(super) fn encode(info: &HomeInfo, key: &VaultKey) -> Vec<u8> {
+    let signed = Signed { info: info.clone(), mac: hex::encode(mac(info, key)) };
+    serde_json::to_vec_pretty(&signed).expect("a description has string keys only")
+}
+
 fn read(home: &Path) -> Result<Signed, VaultError> {
-    let bytes = match fs::read(home.join(FILE)) {
+    let bytes = match files::read_regular(&home.join(FILE), MOST) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(home)),
-        Err(error) => return Err(VaultError::io(format!("read {FILE}"), error)),
+        Err(error) => return Err(VaultError::unreadable(FILE, error)),
     };
     let signed: Signed =
         serde_json::from_slice(&bytes).map_err(|_| VaultError::damaged(format!("{FILE} can't be read")))?;

@@ -1,17 +1,17 @@
 //! The index: which records there are, in encrypted pages under one root.
 //!
 //! ```text
-//! "index"           MAC ‖ { vault_id, epoch, pages: { bucket → SHA-256 of the page }, anchor }
+//! "index"           MAC ‖ { vault_id, epoch, pages: { bucket → SHA-256 of the page }, files, chain, … }
 //! "b" bucket        age( { entries: { "kind name" → Entry } } )       bucket: first byte of the record's id
 //! "r" id version    age( Envelope )                                   id: HMAC(kind, name), 16 bytes
-//! vault.epoch       MAC ‖ { vault_id, epoch }, beside the database, written after it
+//! vault.epoch       MAC ‖ { vault_id, epoch, writes }, beside the database, written after it
 //! ```
 //! The root's MAC covers every page, a page covers every record of its bucket, and the epoch beside the
 //! database says how far the root must have come: what is swapped, replayed, missing or cut shows.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -22,19 +22,45 @@ use subtle::ConstantTimeEq;
 
 use super::{SecretMeta, VaultError, VaultKey, key::mac};
 use crate::{
-    audit::Head,
-    store::{Store, files},
+    audit::{Change, Head},
+    store::{Store, StoreError, files},
 };
 
 /// What the root says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Root {
     pub vault_id: String,
-    /// Grows by one with every change.
+    /// Grows by one with every change of what the vault holds: what the audit announces.
     pub epoch: u64,
+    /// Grows by one with every write, an anchor's, too; 0 where the first version wrote it, which announced
+    /// nothing.
+    #[serde(default)]
+    pub writes: u64,
     /// Bucket → SHA-256 of its page, in hex.
     pub pages: BTreeMap<u8, String>,
+    /// `home.json` and what is in `unlock/` → SHA-256, in hex; two while one is being replaced.
+    #[serde(default)]
+    pub files: BTreeMap<String, Vec<String>>,
+    /// How often the audit's chain was begun anew: heads of different chains can't be compared.
+    #[serde(default)]
+    pub chain: u64,
+    /// The last change that is remembered outside of the home, where that could not be written since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpinned: Option<u64>,
+    /// When this was written: time does not run backwards from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
     pub anchor: Option<Head>,
+}
+
+impl Root {
+    /// What an audit event announces: the epoch, and the digest of all that the vault holds. Where the audit
+    /// stands is not in it: anchoring would need an announcement, which would need an anchor.
+    pub(super) fn change(&self) -> Change {
+        let content = (&self.vault_id, self.epoch, &self.pages, &self.files, self.chain);
+        let json = serde_json::to_vec(&content).expect("string keys only");
+        Change { epoch: self.epoch, root: Sha256::digest(json).into() }
+    }
 }
 
 /// One bucket's entries, by "kind name".
@@ -74,7 +100,12 @@ impl Entry {
 struct Epoch {
     vault_id: String,
     epoch: u64,
+    #[serde(default)]
+    writes: u64,
 }
+
+/// More than this was not written by us.
+const EPOCH_MOST: u64 = 4096;
 
 pub(super) const ROOT: &[u8] = b"index";
 
@@ -111,14 +142,14 @@ pub(super) fn sign_root(key: &VaultKey, root: &Root) -> Vec<u8> {
 }
 
 pub(super) fn read_page(
-    store: &dyn Store,
+    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
     key: &VaultKey,
     root: &Root,
     bucket: u8,
 ) -> Result<Page, VaultError> {
     let Some(expected) = root.pages.get(&bucket) else { return Ok(Page::default()) };
     let bad = |what| VaultError::damaged(format!("vault/: index page {bucket:02x} {what}"));
-    let bytes = store.get(&page_key(bucket))?.ok_or_else(|| bad("is missing"))?;
+    let bytes = get(&page_key(bucket))?.ok_or_else(|| bad("is missing"))?;
     if digest(&bytes) != *expected {
         return Err(bad("was swapped, replayed or changed"));
     }
@@ -132,13 +163,12 @@ pub(super) fn seal_page(key: &VaultKey, page: &Page) -> Result<Vec<u8>, VaultErr
 
 /// Compares the root with the epoch beside the database; a crash between the two leaves the root ahead.
 pub(super) fn check_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<(), VaultError> {
-    let path = epoch_file(home);
-    let bytes = match fs::read(&path) {
+    let bytes = match files::read_regular(&epoch_file(home), EPOCH_MOST) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(VaultError::damaged("vault.epoch is gone"));
         }
-        Err(error) => return Err(VaultError::io("read vault.epoch", error)),
+        Err(error) => return Err(VaultError::unreadable("vault.epoch", error)),
     };
     let epoch: Epoch = open_signed(key, "epoch", &bytes)
         .ok_or_else(|| VaultError::damaged("vault.epoch is cut or changed"))?;
@@ -152,11 +182,23 @@ pub(super) fn check_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<()
             root.epoch, epoch.epoch
         )));
     }
+    if root.epoch == epoch.epoch && root.writes < epoch.writes {
+        return Err(VaultError::damaged(
+            "vault/: the database was cut or put back: it is not the one that was written last",
+        ));
+    }
     Ok(())
 }
 
+/// What `vault.epoch` says of itself, before anything can be held against a key.
+pub(super) fn said_epoch(home: &Path) -> Option<u64> {
+    let bytes = files::read_regular(&epoch_file(home), EPOCH_MOST).ok()?;
+    let (_, json) = bytes.split_at_checked(65)?;
+    serde_json::from_slice::<Epoch>(json).ok().map(|epoch| epoch.epoch)
+}
+
 pub(super) fn write_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<(), VaultError> {
-    let epoch = Epoch { vault_id: root.vault_id.clone(), epoch: root.epoch };
+    let epoch = Epoch { vault_id: root.vault_id.clone(), epoch: root.epoch, writes: root.writes };
     files::write_private(&epoch_file(home), &signed(key, "epoch", &epoch))
         .map_err(|error| VaultError::io("write vault.epoch", error))
 }

@@ -7,11 +7,13 @@
 mod automatic;
 mod backup;
 mod envelope;
+mod freshness;
 mod home;
 mod index;
 mod key;
 mod keyring;
 mod open;
+mod restore;
 mod unlock;
 
 use std::path::PathBuf;
@@ -25,14 +27,16 @@ use crate::{
     store::StoreError,
 };
 
-pub use automatic::{Backups, Reuse, Snapshot, backups, verify_backups};
-pub use backup::restore;
+pub use automatic::{Backups, Reuse, Snapshot, backups, newest_backup, verify_backups};
+pub use backup::Backup;
 #[doc(hidden)]
 pub use envelope::fuzz as fuzz_envelope;
+pub use freshness::{Accepted, Freshness, Memory, Standing, memory};
 pub use home::home_info;
 pub use key::VaultKey;
 pub use open::Vault;
-pub use unlock::{init, unlock};
+pub use restore::{Audit, Before, Restored, Restoring};
+pub use unlock::{Pin, init, unlock};
 
 /// How the vault's identity is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +75,24 @@ pub struct HomeInfo {
     pub unlock: UnlockKind,
     /// Where the identity lies, in identity-file mode.
     pub identity_file: Option<PathBuf>,
+    /// Whether the vault's last change is remembered outside of the home; nothing where the first version made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pinned>,
+}
+
+/// Whether something outside of the home remembers how far a vault has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pinned {
+    /// Nothing does: the operator chose so, or there was no place for it.
+    None,
+    /// A pin was made.
+    Made {
+        /// Which home of this vault: random, 8 bytes in hex.
+        instance: String,
+        /// Its file, below the place of pins.
+        file: String,
+    },
 }
 
 /// What the operator says of a secret.
@@ -149,6 +171,14 @@ pub enum VaultError {
         /// Which file or record, and what is wrong with it.
         what: String,
     },
+    /// Something outside of the vault is not what it remembers, or is gone: a person has to say that it is right.
+    #[error("the vault may have been put back: {what}")]
+    Unconfirmed {
+        /// What is missing or differs.
+        what: String,
+        /// The vault's fingerprint, by which a person accepts it.
+        fingerprint: String,
+    },
     /// No such secret or document.
     #[error("there is no {what} called {name}")]
     NotFound {
@@ -194,6 +224,14 @@ impl VaultError {
 
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source }
+    }
+
+    /// Something else in a file's place is damage, not a disk's fault.
+    fn unreadable(name: &str, error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => Self::damaged(format!("{name} can't be read: {error}")),
+            _ => Self::io(format!("read {name}"), error),
+        }
     }
 }
 

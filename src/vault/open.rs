@@ -1,5 +1,8 @@
 //! An open vault: every operation on it. A read costs the root, one page and one record; a change, the
 //! record, its page and the root, in one batch.
+//!
+//! A vault that is [held](Vault::hold) gathers changes and reads them back, and writes nothing until
+//! [`Vault::make`]: the audit announces what they make of the root before they are made.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +17,14 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::{
-    DocumentKind, HomeInfo, SecretInfo, SecretMeta, VaultError, VaultKey, VerifyReport, VersionInfo,
+    DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, VaultError, VaultKey, VerifyReport, VersionInfo,
     envelope::{self, Envelope},
+    freshness::files as beside,
     home,
     index::{self, Entry, Page, Root, Version},
 };
 use crate::{
-    audit::{Head, Intent},
+    audit::{self, Head, Intent},
     name::SecretName,
     policy::{SecretFacts, Terms},
     store::{Batch, SledStore, Store, StoreError, files},
@@ -37,9 +41,32 @@ pub struct Vault {
     pub(super) home: PathBuf,
     pub(super) info: HomeInfo,
     pub(super) key: Keys,
+    /// As it will be once what is gathered is made.
     pub(super) root: Root,
+    /// As it is in the database.
+    written: Root,
+    gathered: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Writes,
+    /// Whether the description is to be written anew with what is gathered.
+    described_anew: bool,
     // Released last.
     _lock: Option<File>,
+}
+
+/// When a change is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    AtOnce,
+    /// Once the audit has announced it.
+    Held,
+}
+
+/// Which files of the home must be those that the vault knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    Known,
+    /// A person accepts those that are there.
+    Accepted,
 }
 
 /// The identity, borrowed no longer than it takes to derive and encrypt: the vault has its own.
@@ -67,15 +94,30 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Busy`] when the wait is over, [`VaultError::Damaged`], [`VaultError::WrongKey`].
     pub fn open(home: &Path, key: &VaultKey, wait: Duration) -> Result<Self, VaultError> {
-        let info = home::checked(home, key)?;
+        Self::open_with(home, key, wait, Files::Known)
+    }
+
+    pub(super) fn open_with(
+        home: &Path,
+        key: &VaultKey,
+        wait: Duration,
+        files: Files,
+    ) -> Result<Self, VaultError> {
+        home::checked(home, key)?;
         let until = Instant::now() + wait;
         let lock = lock(home, wait)?;
+        // What was there before another let go of the lock may not be there any more.
+        let info = home::checked(home, key)?;
         let dir = home::database(home);
         if !dir.is_dir() {
             return Err(VaultError::damaged("vault/ is gone"));
         }
         let store = open_store(&dir, until)?;
-        Self::over(Box::new(store), home, info, key, Some(lock))
+        let vault = Self::over(Box::new(store), home, info, key, Some(lock))?;
+        if files == Files::Known {
+            beside::check(home, &vault.root.files, &vault.info)?;
+        }
+        Ok(vault)
     }
 
     pub(super) fn over(
@@ -90,30 +132,128 @@ impl Vault {
             return Err(VaultError::damaged("vault/ is of another vault than home.json"));
         }
         index::check_epoch(home, key, &root)?;
-        Ok(Self { store, home: home.to_owned(), info, key: Keys::of(key), root, _lock: lock })
+        Ok(Self {
+            store,
+            home: home.to_owned(),
+            info,
+            key: Keys::of(key),
+            written: root.clone(),
+            root,
+            gathered: BTreeMap::new(),
+            writes: Writes::AtOnce,
+            described_anew: false,
+            _lock: lock,
+        })
     }
 
     /// Makes the empty database of a new home.
     pub(super) fn create(home: &Path, info: &HomeInfo, key: &VaultKey) -> Result<(), VaultError> {
-        Self::create_at(home, info, key, 1, None).map(drop)
+        let root = Root {
+            vault_id: info.vault_id.clone(),
+            epoch: 1,
+            writes: 1,
+            pages: BTreeMap::new(),
+            files: beside::present(home, Some(&home::encode(info, key)))?,
+            chain: 0,
+            unpinned: None,
+            time: None,
+            anchor: None,
+        };
+        Self::create_at(home, info, key, &root).map(drop)
     }
 
     pub(super) fn create_at(
         home: &Path,
         info: &HomeInfo,
         key: &VaultKey,
-        epoch: u64,
-        anchor: Option<Head>,
+        root: &Root,
     ) -> Result<Self, VaultError> {
         let lock = lock(home, Duration::ZERO)?;
         let dir = home::database(home);
         files::create_private_dir(&dir).map_err(|error| VaultError::io("make vault/", error))?;
         let store = SledStore::open(&dir)?;
-        let root = Root { vault_id: info.vault_id.clone(), epoch, pages: BTreeMap::new(), anchor };
-        store.apply(Batch(vec![(index::ROOT.to_vec(), Some(index::sign_root(key, &root)))]))?;
+        store.apply(Batch(vec![(index::ROOT.to_vec(), Some(index::sign_root(key, root)))]))?;
         close_permissions(&dir)?;
-        index::write_epoch(home, key, &root)?;
+        index::write_epoch(home, key, root)?;
         Self::over(Box::new(store), home, info.clone(), key, Some(lock))
+    }
+
+    /// From here on changes are gathered, and made by [`Vault::make`].
+    pub fn hold(&mut self) {
+        self.writes = Writes::Held;
+    }
+
+    /// The change that was gathered; nothing where none was.
+    pub fn gathered(&self) -> Option<audit::Change> {
+        (self.root.epoch != self.written.epoch).then(|| self.root.change())
+    }
+
+    /// The state that the database has, as it was announced.
+    pub fn present(&self) -> audit::Change {
+        self.written.change()
+    }
+
+    /// Lets go of what was gathered.
+    pub fn discard(&mut self) {
+        self.gathered.clear();
+        self.root = self.written.clone();
+    }
+
+    /// Makes what was gathered, in one batch, and anchors the audit's head with it.
+    ///
+    /// # Errors
+    /// [`VaultError`]: nothing of it is made.
+    pub fn make(&mut self, head: Head, now: Timestamp) -> Result<(), VaultError> {
+        self.root.anchor = Some(head);
+        self.root.time = Some(now);
+        self.flush()?;
+        if std::mem::take(&mut self.described_anew) {
+            home::write(&self.home, &self.info, &self.key.vault)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over the files beside the vault as they are: its description and what unlocks it.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn accept_files(&mut self) -> Result<(), VaultError> {
+        let files = beside::present(&self.home, None)?;
+        let root = Root { files, ..self.root.clone() };
+        self.write(Batch::default(), root)
+    }
+
+    /// Gathers that the description says another thing of what remembers the vault. It is written behind the root, which
+    /// takes both until the next change.
+    pub(super) fn plan_pin(&mut self, pin: Pinned) -> Result<(), VaultError> {
+        self.info.pin = Some(pin);
+        self.described_anew = true;
+        let encoded = home::encode(&self.info, &self.key.vault);
+        let mut root = self.root.clone();
+        root.files = beside::present(&self.home, None)?;
+        root.files.entry(home::FILE.to_owned()).or_default().push(index::digest(&encoded));
+        self.write(Batch::default(), root)
+    }
+
+    /// Gathers that the audit's chain begins anew: heads before it are of another.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn begin_chain(&mut self) -> Result<(), VaultError> {
+        let root = Root { chain: self.root.chain + 1, anchor: None, ..self.root.clone() };
+        self.write(Batch::default(), root)
+    }
+
+    /// Closes the database, and goes on keeping others from it.
+    pub(super) fn into_lock(self) -> Option<File> {
+        let Self { store, _lock: lock, .. } = self;
+        drop(store);
+        lock
+    }
+
+    /// The home's description, as the vault was opened with it.
+    pub fn info(&self) -> &HomeInfo {
+        &self.info
     }
 
     /// The vault's epoch: it grows with every change.
@@ -322,16 +462,24 @@ impl Vault {
         Ok(self.root.anchor)
     }
 
-    /// Anchors the audit's head.
+    /// Anchors the audit's head. That is no change: nothing is announced for it.
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn anchor_audit(&mut self, head: Head) -> Result<(), VaultError> {
+    pub fn anchor_audit(&mut self, head: Head, now: Timestamp) -> Result<(), VaultError> {
         if self.root.anchor == Some(head) {
             return Ok(());
         }
-        let root = Root { anchor: Some(head), ..self.root.clone() };
-        self.write(Batch::default(), root)
+        self.make(head, now)
+    }
+
+    /// Notes that the last change could not be remembered outside of the home, or that it is again.
+    pub(super) fn note_pin(&mut self, unpinned: Option<u64>) -> Result<(), VaultError> {
+        if self.root.unpinned == unpinned {
+            return Ok(());
+        }
+        self.root.unpinned = unpinned;
+        self.flush()
     }
 
     /// Reads and compares everything.
@@ -377,7 +525,15 @@ impl Vault {
     }
 
     pub(super) fn page(&self, bucket: u8) -> Result<Page, VaultError> {
-        index::read_page(&*self.store, &self.key.vault, &self.root, bucket)
+        index::read_page(|key| self.read(key), &self.key.vault, &self.root, bucket)
+    }
+
+    /// What is stored, or was gathered and will be.
+    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.gathered.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.store.get(key),
+        }
     }
 
     fn entry(&self, kind: &str, name: &str) -> Result<Option<Entry>, VaultError> {
@@ -406,8 +562,7 @@ impl Vault {
         };
         let wanted = wanted.ok_or_else(|| not_found("version", &entry.name))?;
         let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
-        let cipher =
-            self.store.get(&index::record_key(&id, wanted.version))?.ok_or_else(|| bad("is missing"))?;
+        let cipher = self.read(&index::record_key(&id, wanted.version))?.ok_or_else(|| bad("is missing"))?;
         if index::digest(&cipher) != wanted.digest {
             return Err(bad("was swapped, replayed or changed"));
         }
@@ -440,9 +595,7 @@ impl Vault {
             let id = index::record_id(&self.key.names, kind, name);
             let page = match pages.entry(id[0]) {
                 std::collections::btree_map::Entry::Occupied(page) => page.into_mut(),
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(index::read_page(&*self.store, &self.key.vault, &self.root, id[0])?)
-                }
+                std::collections::btree_map::Entry::Vacant(free) => free.insert(self.page(id[0])?),
             };
             self.change_page(page, &id, change, now, &mut batch)?;
         }
@@ -456,6 +609,7 @@ impl Vault {
         mut batch: Batch,
     ) -> Result<(), VaultError> {
         let mut root = self.root.clone();
+        beside::settle(&self.home, &mut root.files)?;
         for (bucket, page) in pages {
             let sealed = index::seal_page(&self.key.vault, &page)?;
             root.pages.insert(bucket, index::digest(&sealed));
@@ -527,14 +681,31 @@ impl Vault {
         Ok(())
     }
 
-    /// Writes a batch with the root that goes with it; acknowledged once the epoch beside it says so.
-    fn write(&mut self, mut batch: Batch, mut root: Root) -> Result<(), VaultError> {
-        root.epoch += 1;
-        batch.0.push((index::ROOT.to_vec(), Some(index::sign_root(&self.key.vault, &root))));
-        self.store.apply(batch)?;
-        index::write_epoch(&self.home, &self.key.vault, &root)?;
-        self.root = root;
-        Ok(())
+    /// Gathers a batch with the root that goes with it, and makes it unless it is to be announced first.
+    fn write(&mut self, batch: Batch, root: Root) -> Result<(), VaultError> {
+        self.root = Root { epoch: self.written.epoch + 1, ..root };
+        if self.root.files.is_empty() {
+            // The first version's root knew of no file.
+            self.root.files = beside::present(&self.home, None)?;
+        }
+        self.gathered.extend(batch.0);
+        match self.writes {
+            Writes::AtOnce => self.flush(),
+            Writes::Held => Ok(()),
+        }
+    }
+
+    /// Writes what was gathered; acknowledged once the epoch beside it says so.
+    fn flush(&mut self) -> Result<(), VaultError> {
+        let mut batch = Batch(std::mem::take(&mut self.gathered).into_iter().collect());
+        self.root.writes += 1;
+        batch.0.push((index::ROOT.to_vec(), Some(index::sign_root(&self.key.vault, &self.root))));
+        if let Err(error) = self.store.apply(batch) {
+            self.root = self.written.clone();
+            return Err(error.into());
+        }
+        self.written = self.root.clone();
+        index::write_epoch(&self.home, &self.key.vault, &self.root)
     }
 }
 
@@ -571,7 +742,7 @@ fn not_found(what: &'static str, name: &str) -> VaultError {
     VaultError::NotFound { what, name: name.to_owned() }
 }
 
-fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
+pub(super) fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
     files::lock_in_turn(&home::lock_file(home), wait).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => VaultError::Busy,
         _ => VaultError::io("lock the vault", error),

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    DocumentKind, Opener, SecretMeta, UnlockKind, Vault, VaultError, VaultKey, home_info, index, init,
-    open::Keys, restore, unlock,
+    Audit, Backup, Before, DocumentKind, Opener, Pin, Restoring, SecretMeta, UnlockKind, Vault, VaultError,
+    VaultKey, home_info, index, init, open::Keys, unlock,
 };
 use crate::{
-    audit::{AuditKeys, AuditLog, IntentFacts},
+    audit::{AuditKeys, AuditLog, Head, IntentFacts},
     name::{RunId, SecretName},
     policy::testing::allowed,
     store::{Batch, MemoryStore, SledStore, Store},
@@ -21,7 +21,7 @@ use crate::{
 
 fn home() -> (TempDir, VaultKey) {
     let dir = tempfile::tempdir().unwrap();
-    let key = init(dir.path(), UnlockKind::IdentityFile, &Opener::IdentityFile(None)).unwrap();
+    let key = init(dir.path(), UnlockKind::IdentityFile, &Opener::IdentityFile(None), Pin::Unwanted).unwrap();
     (dir, key)
 }
 
@@ -233,15 +233,28 @@ fn swapped_replayed_and_missing_records_are_named() {
 fn unlocking_in_each_way() {
     let dir = tempfile::tempdir().unwrap();
     let right = || Opener::Passphrase(SecretString::from("four words in a row"));
-    let key = init(dir.path(), UnlockKind::Passphrase, &right()).unwrap();
+    let key = init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted).unwrap();
     assert_eq!(unlock(dir.path(), &right()).unwrap().fingerprint(), key.fingerprint());
     let wrong = Opener::Passphrase(SecretString::from("four other words"));
     assert!(matches!(unlock(dir.path(), &wrong), Err(VaultError::WrongKey(_))));
     assert!(matches!(unlock(dir.path(), &Opener::IdentityFile(None)), Err(VaultError::WrongKey(_))));
-    assert!(matches!(init(dir.path(), UnlockKind::Passphrase, &right()), Err(VaultError::AlreadyThere(_))));
+    assert!(matches!(
+        init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted),
+        Err(VaultError::AlreadyThere(_))
+    ));
     let (other, _) = home();
     let foreign = Opener::IdentityFile(Some(other.path().join("identity.txt")));
     assert!(matches!(unlock(dir.path(), &foreign), Err(VaultError::WrongKey(_))), "another vault's identity");
+}
+
+fn restore(home: &Path, backup: &Path) -> u64 {
+    let backup = Backup::read(backup, &Opener::IdentityFile(None)).unwrap();
+    let records = backup.records();
+    let before = Before::look(home, &backup).unwrap();
+    let mut restoring = Restoring::build(home, backup, before, None, Audit::Anew).unwrap();
+    restoring.vaults().1.make(Head::default(), Timestamp::now()).unwrap();
+    restoring.put_in_place().unwrap();
+    records
 }
 
 #[test]
@@ -256,7 +269,7 @@ fn a_backup_is_whole_and_comes_back() {
     vault.remove_secret(&name("a")).unwrap();
     let epoch = vault.epoch();
     drop(vault);
-    assert_eq!(restore(dir.path(), backup.path(), &Opener::IdentityFile(None)).unwrap(), 3);
+    assert_eq!(restore(dir.path(), backup.path()), 3);
     let key = unlock(dir.path(), &Opener::IdentityFile(None)).unwrap();
     let vault = open(dir.path(), &key).unwrap();
     assert_eq!(vault.history(&name("a")).unwrap().len(), 3);

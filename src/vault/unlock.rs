@@ -9,7 +9,9 @@ use age::{Decryptor, Encryptor, scrypt, x25519::Identity};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{HomeInfo, Opener, UnlockKind, VaultError, VaultKey, home, keyring, open::Vault};
+use super::{
+    HomeInfo, Opener, Pinned, UnlockKind, VaultError, VaultKey, freshness, home, keyring, open::Vault,
+};
 use crate::store::files;
 
 /// scrypt's work factor for a passphrase (log2 N, age's own scale): about a second, paid once an unlock.
@@ -19,13 +21,25 @@ const KEYRING_WORK: u8 = 2;
 /// A file that asks for more was not written by us.
 const MOST_WORK: u8 = 22;
 
+/// More than this was not written by us, nor by age.
+const MOST: u64 = 64 << 10;
+
 const IDENTITY_FILE: &str = "identity.txt";
+
+/// Whether a new vault's last change is to be remembered outside of its home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// Where this user has a place for it.
+    Wanted,
+    /// Not at all.
+    Unwanted,
+}
 
 /// Makes a home and an empty vault in it. Refuses a home that has one.
 ///
 /// # Errors
 /// [`VaultError`]: nothing is left behind that a second try would stumble over.
-pub fn init(home: &Path, kind: UnlockKind, opener: &Opener) -> Result<VaultKey, VaultError> {
+pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<VaultKey, VaultError> {
     match home::home_info(home) {
         Err(VaultError::NoVault(_)) => {}
         Err(error) => return Err(error),
@@ -34,16 +48,23 @@ pub fn init(home: &Path, kind: UnlockKind, opener: &Opener) -> Result<VaultKey, 
     files::create_private_dir(home)
         .map_err(|error| VaultError::io(format!("make {}", home.display()), error))?;
     let key = VaultKey::new(Identity::generate());
+    let vault_id = random_hex(16);
+    let pin = match pin {
+        Pin::Wanted => freshness::pin_for(&vault_id).unwrap_or(Pinned::None),
+        Pin::Unwanted => Pinned::None,
+    };
     let mut info = HomeInfo {
         format: home::FORMAT,
-        vault_id: random_hex(16),
+        vault_id,
         fingerprint: key.fingerprint().to_owned(),
         unlock: kind,
         identity_file: None,
+        pin: Some(pin),
     };
     keep_identity(home, &mut info, &key, opener)?;
     Vault::create(home, &info, &key)?;
     home::write(home, &info, &key)?;
+    freshness::begin(home, &info, &key)?;
     Ok(key)
 }
 
@@ -125,10 +146,13 @@ fn read_identity(path: &Path) -> Result<VaultKey, VaultError> {
         }
         _ => {}
     }
-    let text = fs::read_to_string(path)
+    // The operator may keep it behind a link of their own.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let bytes = files::read_regular(&path, MOST)
         .map(Zeroizing::new)
-        .map_err(|error| VaultError::io(format!("read {shown}"), error))?;
-    parse_identity(&text).ok_or_else(|| VaultError::damaged(format!("{shown} has no age identity in it")))
+        .map_err(|error| VaultError::unreadable(&shown.to_string(), error))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    parse_identity(text).ok_or_else(|| VaultError::damaged(format!("{shown} has no age identity in it")))
 }
 
 fn parse_identity(text: &str) -> Option<VaultKey> {
@@ -163,12 +187,12 @@ fn wrap(home: &Path, kind: UnlockKind, key: &VaultKey, passphrase: &SecretString
 fn unwrap(home: &Path, kind: UnlockKind, passphrase: &SecretString) -> Result<VaultKey, VaultError> {
     let path = wrapped_path(home, kind);
     let name = path.strip_prefix(home).unwrap_or(&path).display().to_string();
-    let file = match fs::read(&path) {
+    let file = match files::read_regular(&path, MOST) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(VaultError::WrongKey(format!("this vault has no {name}")));
         }
-        Err(error) => return Err(VaultError::io(format!("read {name}"), error)),
+        Err(error) => return Err(VaultError::unreadable(&name, error)),
     };
     let damaged = |_| VaultError::damaged(format!("{name} is cut or changed"));
     let decryptor = Decryptor::new(&file[..]).map_err(damaged)?;
@@ -203,12 +227,13 @@ pub(super) fn identity_files(
         return Ok(vec![(IDENTITY_FILE.to_owned(), key.identity_text().as_bytes().to_vec())]);
     }
     let path = wrapped_path(home, info.unlock);
-    let bytes = fs::read(&path).map_err(|error| VaultError::io(format!("read {}", path.display()), error))?;
+    let bytes = files::read_regular(&path, MOST)
+        .map_err(|error| VaultError::unreadable(&path.display().to_string(), error))?;
     let name = path.strip_prefix(home).unwrap_or(&path).display().to_string();
     Ok(vec![(name, bytes)])
 }
 
-fn random_hex(bytes: usize) -> String {
+pub(super) fn random_hex(bytes: usize) -> String {
     let mut random = Zeroizing::new(vec![0; bytes]);
     getrandom::fill(&mut random).expect("the operating system gives randomness");
     hex::encode(&*random)

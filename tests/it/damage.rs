@@ -86,6 +86,8 @@ fn holds_nothing(path: &std::path::Path) -> bool {
 fn spoil(stage: &Stage, spoil: impl Fn(&[u8], usize) -> Option<Vec<u8>>, kind: &str, points: usize) -> usize {
     let mut named = 0;
     let kept = stage.path("kept");
+    // What remembers the home outside of it is put back, too: that this is noticed is shown elsewhere.
+    let pin = stage.pin().map(|pin| (fs::read(&pin).unwrap(), pin));
     assert!(
         std::process::Command::new("cp")
             .args(["-a", stage.home().to_str().unwrap(), kept.to_str().unwrap()])
@@ -107,6 +109,9 @@ fn spoil(stage: &Stage, spoil: impl Fn(&[u8], usize) -> Option<Vec<u8>>, kind: &
                 &format!("{kind} {point} of {short} ({} of {} bytes)", bad.len(), whole.len()),
             ));
             fs::remove_dir_all(stage.home()).unwrap();
+            if let Some((bytes, pin)) = &pin {
+                fs::write(pin, bytes).unwrap();
+            }
             assert!(
                 std::process::Command::new("cp")
                     .args(["-a", kept.to_str().unwrap(), stage.home().to_str().unwrap()])

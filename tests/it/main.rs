@@ -22,6 +22,7 @@ mod files;
 mod guesses;
 mod leaks;
 mod log;
+mod promises;
 mod rights;
 mod runs;
 mod sealed;

@@ -204,7 +204,7 @@ fn standard_input_files_and_failures() {
         "s",
         "a/key",
         &format!("[[\"{script}\"], [\"/etc/passwd\"]]"),
-        "set_env = { WHERE = \"at {file:a/key}\" }",
+        "set_env = { WHERE = \"at {file:a/key}\" }\nstdin = \"text\"",
     )
     .replace("deliver = \"env\"", "deliver = \"file\"");
     std::fs::write(stage.path("p.toml"), &text).unwrap();

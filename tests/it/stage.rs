@@ -116,6 +116,50 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The file that remembers the stage's vault.
+    pub(crate) fn pin(&self) -> Option<PathBuf> {
+        let id = vault_ids(&self.home(), 0).pop()?;
+        Some(pins()?.join(id)).filter(|pin| pin.exists())
+    }
+}
+
+/// What remembers the vaults of a stage lies in the user's real home, where no variable leads away from: it goes with
+/// them.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let Some(place) = pins() else { return };
+        for id in vault_ids(self.dir.path(), 3) {
+            for entry in std::fs::read_dir(&place).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&id) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// Where this user's pins are kept.
+pub(crate) fn pins() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten()?;
+    Some(user.dir.join(".local/state/authy-mcp"))
+}
+
+/// The ids of the vaults in a directory and so many below it.
+fn vault_ids(dir: &Path, deep: usize) -> Vec<String> {
+    let described = std::fs::read(dir.join("home.json")).unwrap_or_default();
+    let id = serde_json::from_slice::<Value>(&described)
+        .ok()
+        .and_then(|info| Some(info["vault_id"].as_str()?.to_owned()));
+    let mut ids: Vec<String> = id.into_iter().filter(|id| id.len() == 32).collect();
+    if deep > 0 {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        ids.extend(below.flat_map(|entry| vault_ids(&entry.path(), deep - 1)));
+    }
+    ids
+}
+
 pub(crate) fn command(home: &Path, user: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
     command

@@ -142,7 +142,7 @@ def daemon(home):
 
 def main(home):
     stage = Stage(home)
-    stage.admin("init", "--unlock", "identity-file")
+    stage.admin("init", "--no-pin", "--unlock", "identity-file")
     stage.admin("admin", "set", "s/one", stdin=VALUE.format(0))
     with open(f"{home}/c.toml", "w") as file:
         file.write(POLICY.format(scope="c"))

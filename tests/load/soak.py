@@ -94,7 +94,7 @@ async def agent(stage, until, counts, unexpected):
 
 async def main(home):
     stage = Stage(home)
-    stage.admin("init", "--unlock", "identity-file")
+    stage.admin("init", "--no-pin", "--unlock", "identity-file")
     for name in ("s/rotated", "s/fixed"):
         stage.admin("admin", "set", name, stdin=VALUE.format(0))
     policy = pathlib.Path(home, "policy.toml")

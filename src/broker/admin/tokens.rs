@@ -117,7 +117,7 @@ impl Admin {
         }
         let subject =
             order.subject.clone().unwrap_or_else(|| GrantId::random().as_str().replace("g_", "agent-"));
-        let now = Timestamp::now();
+        let now = self.keys.freshness.now();
         let wanted = token::Order {
             class: Class::Session,
             sub: subject,
@@ -178,7 +178,7 @@ impl Admin {
         let revoked = records::revocations(&vault).map_err(record_failure)?;
         let kept = all_tokens(&vault)?;
         drop(vault);
-        let now = Timestamp::now().as_second();
+        let now = self.keys.freshness.now().as_second();
         let mut renewed = Vec::new();
         for token in kept {
             let StoredToken { info, file: Some(file), .. } = &token else { continue };
@@ -211,7 +211,7 @@ impl Admin {
     pub fn tokens(&self) -> Result<Vec<TokenEntry>, Failure> {
         let vault = self.vault()?;
         let revoked = records::revocations(&vault).map_err(record_failure)?;
-        let now = Timestamp::now();
+        let now = self.keys.freshness.now();
         let mut tokens = Vec::new();
         for token in all_tokens(&vault)? {
             if token.info.expires_at > now.as_second() {
@@ -231,7 +231,7 @@ impl Admin {
         let token = records::token(&vault, id).map_err(record_failure)?.ok_or_else(|| no_token(id))?;
         let revoked = records::revocations(&vault).map_err(record_failure)?;
         let narrowings = records::narrowings(&vault, &token.grants()).map_err(record_failure)?;
-        let entry = self.entry(&vault, token, &revoked, Timestamp::now())?;
+        let entry = self.entry(&vault, token, &revoked, self.keys.freshness.now())?;
         Ok(TokenDetail { entry, narrowings: narrowings.into_iter().map(narrowing_entry).collect() })
     }
 
@@ -262,7 +262,7 @@ impl Admin {
             if records::token(&open.vault, id).map_err(record_failure)?.is_none() {
                 return Err(no_token(id));
             }
-            let now = Timestamp::now();
+            let now = self.keys.freshness.now();
             let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
             revoked.tokens.insert(id.clone(), now);
             records::put_revocations(&mut open.vault, &revoked, now).map_err(record_failure)?;
@@ -276,7 +276,7 @@ impl Admin {
     /// [`Failure`].
     pub fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
         self.change("subject_revoke", subject.to_owned(), None, |open| {
-            let now = Timestamp::now();
+            let now = self.keys.freshness.now();
             let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
             revoked.not_before.insert(subject.to_owned(), now.as_second().saturating_add(1));
             records::put_revocations(&mut open.vault, &revoked, now).map_err(record_failure)?;

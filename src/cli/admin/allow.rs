@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::super::{
-    Globals, open,
-    output::{self, Output},
-    prompt, usage_failure,
+use super::{
+    super::{
+        Globals, open,
+        output::{self, Output},
+        prompt, usage_failure,
+    },
+    policy,
 };
 use crate::{
     broker::admin::{Admin, Failure, PolicyPlan},
@@ -17,7 +20,8 @@ use crate::{
 /// Allow a scope to run a command with secrets.
 ///
 /// Adds a rule to the scope's policy, or makes the policy. In a command, * stands for one argument that
-/// begins with neither - nor \, and ** at the end for any rest.
+/// begins with none of - \ @ + |, {int:1..100}, {enum:a|b}, {host:a|b} and {path:DIR/*.sql} for what they say, and
+/// ** at the end for any rest; {{ and }} are braces.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -130,13 +134,19 @@ pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) ->
         let mark = if change.widens { "widens " } else { "narrows" };
         out.line(&format!("{mark}  {}", change.text));
     }
+    for line in policy::promise_lines(&plan) {
+        out.line(&line);
+    }
     for warning in &plan.warnings {
         out.note(&output::finding_line(warning));
     }
     if !plan.changes.is_empty() {
         prompt::confirm(&format!("apply this to {scope}?"), yes)?;
     }
-    let answer = serde_json::json!({"scope": scope, "changes": plan.changes, "warnings": plan.warnings});
+    let answer = serde_json::json!({
+        "scope": scope, "changes": plan.changes, "warnings": plan.warnings,
+        "promises": plan.promises, "pins": plan.pins,
+    });
     admin.apply_policy(plan)?;
     out.answer(&answer, |_| vec![format!("applied; see it with: authy-mcp admin policy show {scope}")]);
     Ok(())
@@ -194,6 +204,13 @@ fn sandbox(word: &str) -> Result<SandboxMode, String> {
         .ok_or_else(|| "it is required, best-effort or off".to_owned())
 }
 
+/// A refused command as a pattern for itself alone: what an agent wrote in braces is no type.
+fn as_written(argv: Vec<String>) -> Vec<String> {
+    let mut words = argv.into_iter();
+    let program = words.next();
+    program.into_iter().chain(words.map(|word| crate::policy::quoted(&word))).collect()
+}
+
 /// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it
 /// wrote would otherwise allow more than it asked for.
 fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule), Failure> {
@@ -218,7 +235,7 @@ fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule)
         id: args.id.clone(),
         secrets: denial.secrets,
         deliver: args.deliver.clone(),
-        command: Some(denial.argv),
+        command: Some(as_written(denial.argv)),
         output: args.output.clone(),
         ..NewRule::default()
     };

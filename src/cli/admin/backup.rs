@@ -13,7 +13,13 @@ use super::super::{
     output::Output,
     prompt, usage_failure,
 };
-use crate::broker::admin::{Admin, Failure};
+use crate::{
+    broker::{
+        admin::{Admin, Failure, FailureKind},
+        restore::{self, AnotherVault},
+    },
+    vault::{self, Accepted},
+};
 
 /// Rebuild the vault from a backup; what is there is kept aside.
 #[derive(Debug, clap::Args)]
@@ -23,6 +29,27 @@ pub(super) struct Restore {
     /// Don't ask.
     #[arg(long)]
     yes: bool,
+    /// Take it even if it is of another vault, or unlocked more easily than the present one.
+    #[arg(long)]
+    another_vault: bool,
+}
+
+/// Read and compare everything in the vault.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A vault that nothing outside of its home remembers may have been put back by another program. Where nobody can be
+asked it is refused until you accept it. Look at authy-mcp admin audit show first.
+
+Examples:
+  authy-mcp admin verify
+  authy-mcp admin verify --accept abcd-efgh-jkmn-pqrs")]
+pub(super) struct Verify {
+    /// Accept the vault as it is: what unlocks it, and that nothing remembers it.
+    #[arg(long, value_name = "FINGERPRINT")]
+    accept: Option<String>,
+    /// With --accept: remember it by nothing outside of the home from now on.
+    #[arg(long, requires = "accept")]
+    no_pin: bool,
 }
 
 pub(super) fn backup(dir: &Path, admin: &Admin, out: &Output) -> Result<(), Failure> {
@@ -39,26 +66,54 @@ pub(super) fn backup(dir: &Path, admin: &Admin, out: &Output) -> Result<(), Fail
 pub(super) fn restore(args: &Restore, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let home = open::home()?;
     let info = open::info(&args.dir)?;
-    prompt::confirm(
-        &format!("replace the vault in {} by the backup of {}?", home.display(), info.fingerprint),
-        args.yes,
-    )?;
+    let differences = restore::differences(vault::home_info(&home).ok().as_ref(), &info);
+    let another = if args.another_vault { AnotherVault::Allow } else { AnotherVault::Refuse };
+    if let (AnotherVault::Refuse, Some(first)) = (another, differences.first()) {
+        let hint = "if that is what you want: authy-mcp admin restore DIR --another-vault";
+        return Err(Failure::new(FailureKind::Denied, first.clone(), hint));
+    }
+    let mut question = differences.join("\n");
+    if !question.is_empty() {
+        question.push('\n');
+    }
+    question.push_str(&format!(
+        "replace the vault in {} by the backup of {}?",
+        home.display(),
+        info.fingerprint
+    ));
+    prompt::confirm(&question, args.yes)?;
     let opener = open::opener(globals, &args.dir, &info, Ask::Person)?.ok_or_else(|| {
         usage_failure("the backup is locked, and nobody can be asked here", "give --passphrase-file FILE")
     })?;
-    let records = Admin::restore(&home, &args.dir, &opener)?;
-    out.answer(&json!({"records": records}), |_| {
-        vec![format!(
-            "restored {records} records; the vault that was there is kept beside it, as {}.replaced-…",
-            home.display()
-        )]
+    let report = Admin::restore(&home, &args.dir, &opener, another)?;
+    open::tell_daemon(globals, &home);
+    out.answer(&report, |report| {
+        let mut lines = vec![format!("restored {} records", report.records)];
+        lines.extend(report.kept.iter().map(|kept| format!("the vault that was there is kept in {}", kept.display())));
+        lines.extend(report.widens.iter().map(|what| format!("WIDENS  {what}")));
+        if !report.void_tokens.is_empty() {
+            let count = report.void_tokens.len();
+            lines.push(format!("{count} token(s) are void from now on: authy-mcp config CLIENT --scope SCOPE --write issues new ones"));
+        }
+        lines.extend(report.notes.iter().cloned());
+        lines
     });
     Ok(())
 }
 
-pub(super) fn verify(admin: &Admin, out: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn verify(args: &Verify, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
+    let admin = match &args.accept {
+        None => open::admin(globals)?,
+        Some(fingerprint) => {
+            let accepted = if args.no_pin { Accepted::Unpinned } else { Accepted::Pinned };
+            open::accepted(globals, fingerprint, accepted)?
+        }
+    };
     let report = admin.verify()?;
     let good = report.damage.is_empty();
+    for warning in admin.warnings() {
+        out.note(&warning);
+    }
     out.answer(&report, |report| {
         let mut lines: Vec<String> = report.damage.iter().map(|what| format!("DAMAGED  {what}")).collect();
         let word = if good { "all is well" } else { "not all is well" };

@@ -1,6 +1,10 @@
 //! `admin policy`: whole documents.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
 
@@ -13,11 +17,14 @@ use super::{
     allow,
 };
 use crate::{
-    broker::admin::{Failure, FailureKind},
+    broker::admin::{Failure, FailureKind, PolicyPlan, RulePromise},
     config,
     name::{ScopeName, SecretName},
     policy::Request,
 };
+
+/// A little more than a policy may have (256 KiB), so that one that is too long is told from one that isn't.
+const MOST_READ: u64 = (256 << 10) + 1;
 
 /// Manage policies.
 #[derive(Debug, clap::Args)]
@@ -32,7 +39,10 @@ A policy is a TOML document; schemas/policy.schema.json describes it:
   [[allow]]
   secrets = [\"site/*\"]
   deliver = \"env\"               # env or file
-  commands = [[\"npm\", \"run\", \"deploy\"]]")]
+  commands = [[\"npm\", \"run\", \"deploy\", \"{enum:staging|live}\"]]
+
+In a command * is any one argument that begins with none of - \\ @ + |, and ** at the end any rest. Types bound what a
+call chooses: {int:1..100}, {enum:a|b}, {host:a|b}, {path:DIR/*.sql}. At most 256 KiB and 1000 rules are applied.")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -94,7 +104,7 @@ struct Check {
 pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(), Failure> {
     match &args.command {
         Command::Apply { file, yes } => {
-            let text = fs::read_to_string(file).map_err(|error| open::unreadable(file, &error))?;
+            let text = read(file)?;
             let machine = config::machine().map_err(open::environment)?;
             let admin = open::admin(globals)?;
             let plan = admin.plan_policy(&text, &machine)?;
@@ -129,14 +139,40 @@ pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(),
     }
 }
 
+/// A document's text. No more is read than a policy may have: what is named may have no end.
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let open = fs::File::open(file).map_err(|error| open::unreadable(file, &error))?;
+    let read = open.take(MOST_READ).read_to_string(&mut text);
+    read.map_err(|error| open::unreadable(file, &error))?;
+    Ok(text)
+}
+
+/// What may be promised of each rule and why no more, and what is pinned, a line each.
+pub(super) fn promise_lines(plan: &PolicyPlan) -> Vec<String> {
+    let promise = |rule: &RulePromise| {
+        let word = output::word(&rule.promised.promise);
+        match &rule.promised.why {
+            Some(why) => format!("promise  rule {}: {word}: {why}", rule.rule),
+            None => format!("promise  rule {}: {word}", rule.rule),
+        }
+    };
+    let pins = plan.pins.iter().map(|pin| format!("pins     {pin}"));
+    plan.promises.iter().map(promise).chain(pins).collect()
+}
+
 fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let admin = open::admin(globals)?;
     if let Some(file) = &args.file {
-        let text = fs::read_to_string(file).map_err(|error| open::unreadable(file, &error))?;
         let machine = config::machine().map_err(open::environment)?;
-        let plan = admin.plan_policy(&text, &machine)?;
-        out.answer(&plan.warnings, |warnings| {
+        let plan = admin.plan_policy(&read(file)?, &machine)?;
+        let answer = serde_json::json!({
+            "scope": plan.document.scope, "warnings": plan.warnings, "promises": plan.promises, "pins": plan.pins,
+        });
+        out.answer(&answer, |_| {
+            let warnings = &plan.warnings;
             let mut lines: Vec<String> = warnings.iter().map(output::finding_line).collect();
+            lines.extend(promise_lines(&plan));
             lines.push(format!(
                 "the policy of {} is good: {} warning(s)",
                 plan.document.scope,

@@ -44,7 +44,7 @@ def set_up(home):
     script = pathlib.Path(home, "slow")
     script.write_text('#!/bin/sh\nfor i in 1 2 3; do echo "step $i $API_KEY"; sleep 0.3; done\n')
     script.chmod(0o755)
-    admin(home, "init", "--unlock", "identity-file")
+    admin(home, "init", "--no-pin", "--unlock", "identity-file")
     admin(home, "admin", "set", "api/key", "--env", "API_KEY", stdin=VALUE)
     allow = ["admin", "allow", "dev", "--yes", "--secret", "api/key"]
     admin(home, *allow, "--id", "env", "--", "printenv", "API_KEY")

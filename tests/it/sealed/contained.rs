@@ -66,7 +66,7 @@ async fn a_program_that_the_agent_chose_never_meets_the_value() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reference_becomes_the_placeholder_in_arguments_and_input() {
     let host = Host::start().await;
-    let stage = stage(&host, "");
+    let stage = stage(&host, "stdin = \"text\"");
     let mut server = stage.serve("s");
     let url = format!("https://{}/echo", host.name());
     let answer = server.run(json!({

@@ -1,0 +1,56 @@
+//! A person accepts a vault that nothing remembers, by its fingerprint.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    Opened,
+    admin::{Admin, Failure, FailureKind, audit_failure, refused, vault_failure},
+    keys::Keys,
+};
+use crate::{
+    audit::AuditLog,
+    vault::{self, Accepted, Opener, Standing},
+};
+
+impl Admin {
+    /// Accepts the vault of a home as it is: what unlocks it, and that nothing outside of the home remembers it. A vault
+    /// that its own audit, or a pin, knows a later state of is none to accept.
+    ///
+    /// # Errors
+    /// [`Failure`]; of kind denied where the fingerprint is another's.
+    pub fn accept(
+        home: &Path,
+        opener: &Opener,
+        fingerprint: &str,
+        accepted: Accepted,
+    ) -> Result<Self, Failure> {
+        let key = vault::unlock(home, opener).map_err(vault_failure)?;
+        if key.fingerprint() != fingerprint {
+            return Err(Failure::new(
+                FailureKind::Denied,
+                format!("this is the vault {}, not {fingerprint}", key.fingerprint()),
+                "authy-mcp admin verify --accept FINGERPRINT, with the fingerprint of the vault that you expect",
+            ));
+        }
+        let admin = Self::with_key(home, key);
+        let Keys { freshness, vault: key, .. } = &*admin.keys;
+        let mut vault = freshness.open_accepted(home, key, super::WAIT).map_err(vault_failure)?;
+        let head = freshness.head(&vault);
+        let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head).map_err(audit_failure)?;
+        let announced = audit.last_change().map_err(audit_failure)?;
+        match freshness.standing(&vault, announced) {
+            Err(vault::VaultError::Unconfirmed { .. })
+            | Ok(Standing::Well | Standing::Unsaid(_) | Standing::Unannounced | Standing::Interrupted(_)) => {
+            }
+            Err(error) => return Err(vault_failure(error)),
+        }
+        vault.hold();
+        freshness.accept(&mut vault, accepted).map_err(vault_failure)?;
+        let mut open = Opened { keys: Arc::clone(&admin.keys), vault, audit };
+        let how = if accepted == Accepted::Pinned { "remembered from here on" } else { "without a pin" };
+        let note = admin.note("accept", fingerprint.to_owned(), Some(how.to_owned()));
+        open.record(note).map_err(refused)?;
+        drop(open);
+        Ok(admin)
+    }
+}

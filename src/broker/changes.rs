@@ -1,0 +1,198 @@
+//! How the vault is changed: the audit announces it, then the vault has it, then what remembers the vault, and only
+//! then is anybody told. The order matters: whatever is cut off or put back in between shows at the next opening.
+//!
+//! What an operation does to an opened vault is gathered there; it is made by the event that is put on record
+//! behind it, and by nothing else.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Opened, keys::Keys, records, refusal::Refusal, refuse};
+use crate::{
+    audit::{self, AuditError, AuditLog, Change, Filter, Intent, IntentFacts, Note, OutcomeFacts},
+    name::{RunId, TokenId},
+    policy::Allowed,
+    vault::{Standing, Vault},
+};
+
+/// Whoever puts on record what no principal did.
+const OURSELVES: &str = "authy-mcp";
+/// So many of the last changes are looked through for the one that was cut off.
+const LAST: usize = 64;
+
+impl Opened {
+    /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
+    /// process that was killed had announced.
+    pub(super) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
+        let vault = keys.open_vault(home).map_err(refuse::from_vault)?;
+        let head = keys.freshness.head(&vault);
+        let audit = AuditLog::open(&home.join("audit"), keys.audit(), head).map_err(refuse::from_audit)?;
+        Self::over(home, keys, vault, audit)
+    }
+
+    pub(super) fn over(
+        home: &Path,
+        keys: Arc<Keys>,
+        mut vault: Vault,
+        audit: AuditLog,
+    ) -> Result<Self, Refusal> {
+        let announced = audit.last_change().map_err(refuse::from_audit)?;
+        let standing = keys.freshness.standing(&vault, announced).map_err(refuse::from_vault)?;
+        vault.hold();
+        let mut open = Self { keys, vault, audit };
+        match standing {
+            Standing::Well | Standing::Unannounced => {}
+            Standing::Unsaid(epoch) => open.complete(epoch)?,
+            Standing::Interrupted(change) => open.redo(&home.join("audit"), change)?,
+        }
+        Ok(open)
+    }
+
+    /// The time for everything that ends: it does not run backwards.
+    pub(super) fn now(&self) -> Timestamp {
+        self.keys.freshness.now()
+    }
+
+    /// Puts something on record, and makes the change that was gathered, if there is one.
+    pub(super) fn record(&mut self, note: Note) -> Result<(), Refusal> {
+        self.begin()?;
+        let change = self.vault.gathered();
+        self.audit.record(note, change).map_err(refuse::from_audit)?;
+        self.make(change)
+    }
+
+    /// Puts on record what nobody asked for, if it changes anything.
+    pub(super) fn record_gathered(&mut self, action: &str, target: String) -> Result<(), Refusal> {
+        match self.vault.gathered() {
+            Some(_) => self.record(note(action, target, "by itself".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts something on record that announces the vault as it is.
+    pub(super) fn record_present(&mut self, note: Note) -> Result<(), Refusal> {
+        let change = self.vault.gathered().unwrap_or_else(|| self.vault.present());
+        self.audit.record(note, Some(change)).map_err(refuse::from_audit)?;
+        self.make(self.vault.gathered())?;
+        self.complete(change.epoch)
+    }
+
+    /// Puts an intent on record, and makes the change that goes with it: the uses that it spends.
+    pub(super) fn record_intent(
+        &mut self,
+        allowed: Allowed,
+        run: RunId,
+        facts: IntentFacts,
+    ) -> Result<Intent, Refusal> {
+        self.begin()?;
+        let change = self.vault.gathered();
+        let intent = self.audit.record_intent(allowed, run, facts, change).map_err(refuse::from_audit)?;
+        let kept = if change.is_some() { self.make(change) } else { self.anchor() };
+        let Err(refusal) = kept else { return Ok(intent) };
+        let facts = OutcomeFacts {
+            outcome: "failed_to_start".to_owned(),
+            exit_code: None,
+            duration_ms: 0,
+            file_hits: Vec::new(),
+            redactions: BTreeMap::new(),
+        };
+        self.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
+        Err(refusal)
+    }
+
+    /// Has the audit's head be remembered: by the pin where there is one, which the vault follows with its next
+    /// write, and else by the vault.
+    pub(super) fn anchor(&mut self) -> Result<(), Refusal> {
+        let head = self.audit.head();
+        if !self.keys.freshness.is_pinned(&self.vault) {
+            self.vault.anchor_audit(head, self.now()).map_err(refuse::from_vault)?;
+        }
+        self.remember()
+    }
+
+    /// Has the audit's head be remembered by the vault, too.
+    pub(super) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
+        let head = self.audit.head();
+        self.vault.anchor_audit(head, self.now()).map_err(refuse::from_vault)?;
+        self.remember()
+    }
+
+    /// A vault of the first version is remembered from its next change on.
+    fn begin(&mut self) -> Result<(), Refusal> {
+        let freshness = Arc::clone(&self.keys.freshness);
+        freshness.begin_pin(&mut self.vault).map_err(refuse::from_vault)
+    }
+
+    /// Makes what was announced. Where that fails the audit says so: the vault is as it was.
+    fn make(&mut self, change: Option<Change>) -> Result<(), Refusal> {
+        let Some(change) = change else { return Ok(()) };
+        if let Err(error) = self.vault.make(self.audit.head(), self.now()) {
+            self.vault.discard();
+            let note = lost(format!("change {}", change.epoch), error.to_string());
+            // Where even that can't be recorded, the next to open the vault finds it announced and not made.
+            let _ = self.record_present(note);
+            return Err(refuse::from_vault(error));
+        }
+        self.complete(change.epoch)
+    }
+
+    /// The pin, and then the word that all of it was done: without that word the pin may be one behind.
+    fn complete(&mut self, epoch: u64) -> Result<(), Refusal> {
+        self.remember()?;
+        self.audit.record_changed(epoch).map_err(refuse::from_audit)
+    }
+
+    fn remember(&mut self) -> Result<(), Refusal> {
+        let head = self.audit.head();
+        let freshness = Arc::clone(&self.keys.freshness);
+        freshness.remember(&mut self.vault, head).map_err(refuse::from_vault)
+    }
+
+    /// A change that was announced and never made: a revocation is made now, and everything else is named.
+    fn redo(&mut self, dir: &Path, change: Change) -> Result<(), Refusal> {
+        let event = announcement(dir, change).map_err(refuse::from_audit)?.unwrap_or_default();
+        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (action, target) = (text("action"), text("target"));
+        if self.revoke_again(&action, &target)? {
+            let detail = format!("announced as change {} and cut off: done now", change.epoch);
+            return self.record(note(&action, target, detail));
+        }
+        let what = if action.is_empty() { text("event") } else { action };
+        tracing::warn!(what, target, "a change was announced and never made");
+        self.record_present(lost(
+            format!("{what} {target}").trim().to_owned(),
+            format!("change {}", change.epoch),
+        ))
+    }
+
+    fn revoke_again(&mut self, action: &str, target: &str) -> Result<bool, Refusal> {
+        let now = self.now();
+        let mut revoked = records::revocations(&self.vault).map_err(refuse::from_record)?;
+        match (action, TokenId::parse(target)) {
+            ("token_revoke", Ok(id)) => drop(revoked.tokens.insert(id, now)),
+            ("subject_revoke", _) => {
+                revoked.not_before.insert(target.to_owned(), now.as_second().saturating_add(1));
+            }
+            _ => return Ok(false),
+        }
+        records::put_revocations(&mut self.vault, &revoked, now).map_err(refuse::from_record)?;
+        Ok(true)
+    }
+}
+
+/// The event that announced a change.
+fn announcement(dir: &Path, change: Change) -> Result<Option<Value>, AuditError> {
+    let events = audit::events(dir, &Filter { last: Some(LAST), ..Filter::default() })?;
+    let said = |event: &Value| event.pointer("/change/epoch").and_then(Value::as_u64);
+    Ok(events.into_iter().rev().find(|event| said(event) == Some(change.epoch)))
+}
+
+fn lost(target: String, detail: String) -> Note {
+    note("change_lost", target, detail)
+}
+
+fn note(action: &str, target: String, detail: String) -> Note {
+    Note::Admin { principal: OURSELVES.to_owned(), action: action.to_owned(), target, detail: Some(detail) }
+}

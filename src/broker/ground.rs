@@ -1,0 +1,218 @@
+//! What a policy's promises stand on: who can change the files that decide what a command does. The policy says which
+//! paths are in question; here they are looked at, again for every request, and nothing of it is kept.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::refusal::{Code, Refusal};
+use crate::{
+    policy::{CwdTerm, Found, Ground, Hold, Policy, ProgramMark, RunTerms},
+    run::digest_program,
+};
+
+/// Bits of a mode that let others than the owner write. With an access list, the group's bits are the most that it
+/// gives anybody (acl(5)), so that these two show its writers, too.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// Access lists of other kinds, which a mode does not show.
+const OTHER_LISTS: [&str; 3] = ["system.nfs4_acl", "system.richacl", "system.cifs_acl"];
+
+/// The policy, on this machine as it is now.
+pub(super) fn look(policy: Policy) -> Policy {
+    let wanted = policy.ground_in_question();
+    let paths = wanted.into_iter().map(|path| {
+        let found = found(&path);
+        (path, found)
+    });
+    let changed = policy.programs_under_review().filter(|(path, mark)| has_changed(path, mark));
+    let ground = Ground { paths: paths.collect(), changed: changed.map(|(path, _)| path.clone()).collect() };
+    policy.on(ground)
+}
+
+fn found(path: &Path) -> Found {
+    let real = existing(path);
+    // To root every file is its own: whoever calls as root, or has the person's hands, changes what they like.
+    let root = rustix::process::geteuid().is_root() || rustix::process::getuid().is_root();
+    let held = !root && real.as_deref().is_some_and(administrators_alone) && administrators_alone(path);
+    Found {
+        hold: if held { Hold::Administrators } else { Hold::Anybodys },
+        real: real.unwrap_or_else(|| path.to_owned()),
+    }
+}
+
+/// Where a path leads; for one that isn't there, where it would be made.
+fn existing(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find_map(|part| fs::canonicalize(part).ok())
+}
+
+/// Whether nobody but root can change what lies at a path, or put another there: it and every directory above it
+/// are root's, and nobody else may write them. A link is its directory's to change.
+pub(super) fn administrators_alone(path: &Path) -> bool {
+    path.is_absolute() && path.ancestors().all(|part| is_administrators(part))
+}
+
+fn is_administrators(part: &Path) -> bool {
+    match fs::symlink_metadata(part) {
+        // What isn't there is as safe as the directory in which it would be made.
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        Ok(found) if found.uid() != 0 => false,
+        Ok(found) if found.file_type().is_symlink() => true,
+        Ok(found) => {
+            found.mode() & WRITABLE_BY_OTHERS == 0 && !OTHER_LISTS.iter().any(|list| has(part, list))
+        }
+    }
+}
+
+fn has(path: &Path, attribute: &str) -> bool {
+    rustix::fs::lgetxattr(path, attribute, &mut [0_u8; 0][..]).is_ok_and(|length| length > 0)
+}
+
+/// By what a program is known again.
+pub(super) fn mark(path: &Path) -> std::io::Result<ProgramMark> {
+    Ok(ProgramMark { stamp: stamp(path)?, sha256: hex::encode(digest_program(path)?) })
+}
+
+/// What can't be the same for another content, unless root made it so.
+fn stamp(path: &Path) -> std::io::Result<String> {
+    let found = fs::metadata(path)?;
+    Ok(format!(
+        "{} {} {}.{} {}.{}",
+        found.ino(),
+        found.size(),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec()
+    ))
+}
+
+fn has_changed(path: &Path, mark: &ProgramMark) -> bool {
+    let same = stamp(path).is_ok_and(|stamp| stamp == mark.stamp)
+        || digest_program(path).is_ok_and(|digest| hex::encode(digest) == mark.sha256);
+    !same
+}
+
+/// Whether the files that a call named by a type are where the policy says, once links are followed.
+///
+/// # Errors
+/// A refusal that says no more than the argument did.
+pub(super) fn confine(terms: &RunTerms) -> Result<(), Refusal> {
+    let cwd = match &terms.cwd {
+        CwdTerm::Private => None,
+        CwdTerm::Within { dir, .. } => fs::canonicalize(dir).ok(),
+    };
+    for (glob, text) in &terms.paths {
+        let (directory, path) = (glob.directory(), Path::new(text));
+        let held = match (path.is_absolute(), &cwd) {
+            // Nothing lies in a private directory yet that a link could lead out of.
+            (false, None) => true,
+            (false, Some(cwd)) => lies_in(&cwd.join(path), &cwd.join(&directory), glob),
+            (true, _) => lies_in(path, &firm(&directory), glob),
+        };
+        if !held {
+            return Err(leads_elsewhere(&directory));
+        }
+    }
+    Ok(())
+}
+
+/// A directory, with the links followed that only the administrator can have made; any other could be the caller's.
+fn firm(directory: &Path) -> PathBuf {
+    let firm = directory.ancestors().find(|part| administrators_alone(part));
+    let real = firm.and_then(|firm| Some((fs::canonicalize(firm).ok()?, directory.strip_prefix(firm).ok()?)));
+    real.map_or_else(|| directory.to_owned(), |(real, rest)| real.join(rest))
+}
+
+/// Whether a path leads to where it says: below the directory, whose own links are not followed.
+fn lies_in(path: &Path, directory: &Path, glob: &crate::policy::PathGlob) -> bool {
+    let real = fs::canonicalize(path).ok().or_else(|| {
+        // What isn't there may be made there, unless a link that leads nowhere yet has its name.
+        let new = fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        let parent = path.parent().filter(|_| new)?;
+        Some(fs::canonicalize(parent).ok()?.join(path.file_name()?))
+    });
+    real.is_some_and(|real| real.strip_prefix(directory).is_ok_and(|below| glob.fits_below(below)))
+}
+
+fn leads_elsewhere(directory: &Path) -> Refusal {
+    let place = if directory.as_os_str().is_empty() { Path::new("where runs start") } else { directory };
+    Refusal::new(
+        Code::CommandNotAllowed,
+        format!("a path of the command is not in {}, once links are followed", place.display()),
+        "name a file that is there and no link to elsewhere",
+    )
+}
+
+/// The digests that a pinned run must have beside its program's, each with where the file is now.
+///
+/// # Errors
+/// The path of a file that isn't what it was, or isn't there.
+pub(super) fn pinned_files(terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, PathBuf> {
+    let cwd = match &terms.cwd {
+        CwdTerm::Private => Path::new("/"),
+        CwdTerm::Within { dir, .. } => dir,
+    };
+    let files = terms.pinned.files.iter().map(|(text, sha256)| {
+        let path = cwd.join(text);
+        let real = fs::canonicalize(&path).map_err(|_| path.clone())?;
+        let found = digest_program(&real).map_err(|_| path.clone())?;
+        if hex::encode(found) == *sha256 { Ok((real, found)) } else { Err(path) }
+    });
+    files.collect()
+}
+
+/// The first interpreter that isn't one that ran the pinned program.
+pub(super) fn strange_interpreter<'a>(
+    terms: &RunTerms,
+    chain: &'a [(PathBuf, [u8; 32])],
+) -> Option<&'a Path> {
+    let known: &BTreeMap<PathBuf, String> = terms.pinned.interpreters.as_ref()?;
+    let strange = |(path, digest): &&(PathBuf, [u8; 32])| known.get(path) != Some(&hex::encode(digest));
+    chain.iter().skip(1).find(strange).map(|(path, _)| path.as_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_else_may_write_is_the_administrators() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            !administrators_alone(&dir.path().join("nothing")),
+            "below a directory that everybody writes"
+        );
+        assert!(!administrators_alone(Path::new("bin/true")));
+        assert!(administrators_alone(Path::new("/usr/bin/env")), "a system that its users may write");
+        assert!(administrators_alone(Path::new("/usr/bin/authy-mcp-nothing-by-this-name")));
+        let file = dir.path().join("tool");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(!administrators_alone(&file));
+        let link = dir.path().join("link");
+        symlink("/usr/bin/env", &link).unwrap();
+        assert_eq!(found(&link).hold, Hold::Anybodys, "whoever has the link's directory has the program");
+        assert_eq!(found(&link).real, fs::canonicalize("/usr/bin/env").unwrap());
+    }
+
+    #[test]
+    fn a_reviewed_program_is_known_again_by_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("tool"), dir.path().join("other"));
+        fs::write(&file, "one").unwrap();
+        let seen = mark(&file).unwrap();
+        assert!(!has_changed(&file, &seen));
+        fs::write(&other, "one").unwrap();
+        fs::rename(&other, &file).unwrap();
+        assert!(!has_changed(&file, &seen), "another file with the same content is the same program");
+        fs::write(&file, "two").unwrap();
+        assert!(has_changed(&file, &seen));
+        fs::remove_file(&file).unwrap();
+        assert!(has_changed(&file, &seen));
+    }
+}
