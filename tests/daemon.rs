@@ -19,6 +19,8 @@ mod backups;
 mod cancel;
 #[path = "it/contained.rs"]
 mod contained;
+#[path = "it/framing.rs"]
+mod framing;
 #[path = "it/guesses.rs"]
 mod guesses;
 #[path = "it/hosted.rs"]

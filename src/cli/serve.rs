@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -32,12 +33,17 @@ use crate::{
     vault,
 };
 
+/// How long the end waits for what still works.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// Serve MCP over stdio, or over HTTP.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Over stdio the session's credential is --token-file, or AUTHY_MCP_TOKEN, or --scope where this process can
 open the vault by itself; inside authy-mcp run --scope S -- AGENT none is needed. Calls go to the daemon
 where there is one. Over HTTP every request brings its own bearer token.
+
+SIGTERM, SIGINT and SIGHUP end the server and its runs (exit code 0), and so does a client that closes its end.
 
 Examples:
   authy-mcp serve --scope dev
@@ -67,12 +73,15 @@ pub(super) struct Args {
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let broker = service(args, globals)?;
     crate::run::become_subreaper();
-    let served = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         match args.http {
             None => stdio(broker, caller(credential(args))).await,
             Some(addr) => http(broker, args, addr).await,
         }
     });
+    // What is being written to the disk is: nothing else may hold the process.
+    runtime.shutdown_timeout(LAST_WRITES);
     served.map(|()| ExitCode::SUCCESS)
 }
 
@@ -160,16 +169,7 @@ async fn stdio(broker: Arc<dyn Service>, caller: Caller) -> Result<(), Failure> 
             "authy-mcp config CLIENT --scope SCOPE writes the entry with which a client starts this",
         ));
     }
-    let stop = stop_signal()?;
-    let closing = Arc::clone(&broker);
-    let served = tokio::select! {
-        served = serve_stdio(broker, caller) => served,
-        () = stop.cancelled() => {
-            closing.close().await;
-            Ok(())
-        }
-    };
-    served.map_err(failure)
+    serve_stdio(broker, caller, stop_signal()?).await.map_err(failure)
 }
 
 async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result<(), Failure> {

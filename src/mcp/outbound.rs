@@ -1,12 +1,17 @@
 //! The one door out: everything that reaches a model is built here, of what is redacted.
 
-use rmcp::model::{CallToolResult, ContentBlock, ErrorData, ProgressNotificationParam, ProgressToken};
+use rmcp::model::{
+    CallToolResult, ContentBlock, ErrorData, ProgressNotificationParam, ProgressToken, RequestId,
+};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    broker::{Answer, refusal::Refusal},
-    redact::Redacted,
+    broker::{
+        Answer,
+        refusal::{Code, Refusal},
+    },
+    redact::{NeedleSet, Redacted},
 };
 
 /// The longest progress message, in bytes: a client wants a sign of life, the result has the output.
@@ -30,6 +35,50 @@ pub(super) fn refusal(refused: &Answer<Refusal>) -> CallToolResult {
 #[expect(clippy::disallowed_methods, reason = "protocol errors leave here, and say nothing of what came in")]
 pub(super) fn unknown_tool() -> ErrorData {
     ErrorData::invalid_params("no such tool; call tools/list", None)
+}
+
+/// What is wrong with a line of a client's over stdio, or with what it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is no JSON, or no text.
+    Parse,
+    /// It is longer than what is read.
+    TooLong,
+    /// It is no request of JSON-RPC 2.0.
+    Request,
+    /// A request with its id is worked on.
+    SameId,
+    /// The method doesn't take these parameters.
+    Parameters,
+}
+
+impl Fault {
+    /// The code (<https://www.jsonrpc.org/specification#error_object>) and fixed words: what was sent is not repeated.
+    fn parts(self) -> (i32, &'static str) {
+        match self {
+            Self::Parse => (-32700, "the line can't be parsed: one JSON-RPC message a line, as UTF-8"),
+            Self::TooLong => (-32700, "the line is longer than 16 MiB"),
+            Self::Request => (-32600, "not a JSON-RPC 2.0 request: its id is a string or an integer"),
+            Self::SameId => (-32600, "another request with this id has not been answered yet"),
+            Self::Parameters => (-32602, "the parameters don't have the form that this method takes"),
+        }
+    }
+}
+
+/// An answer to what is no message. To nobody it is one with a null id: the protocol's crate leaves that out, and
+/// JSON-RPC wants it.
+pub(super) fn fault(to: Option<&RequestId>, fault: Fault) -> Vec<u8> {
+    let (code, message) = fault.parts();
+    let answer = json!({"jsonrpc": "2.0", "id": to, "error": {"code": code, "message": message}});
+    answer.to_string().into_bytes()
+}
+
+/// A call that is not even kept waiting.
+pub(super) fn too_many_calls() -> CallToolResult {
+    let message = "too many calls of this client are waiting already";
+    let body =
+        Refusal::new(Code::RateLimited, message, "wait for the answers to earlier calls, then call again");
+    refusal(&Answer { body, needles: NeedleSet::empty() })
 }
 
 /// A sign of life: what a run wrote since the last one.

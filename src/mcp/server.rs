@@ -101,13 +101,13 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all())
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec())
             .with_ttl_ms(TOOLS_TTL)
             .with_cache_scope(CacheScope::Private))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::all().into_iter().find(|tool| tool.name == name)
+        tools::all().iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -116,8 +116,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let call = self.call(&context);
-        let tool = tools::all().into_iter().find(|tool| tool.name == request.name).map(|tool| tool.name);
-        let span = tracing::info_span!("call", tool = tool.as_deref().unwrap_or("unknown"));
+        let tool = tools::all().iter().find(|tool| tool.name == request.name);
+        let span = tracing::info_span!("call", tool = tool.map_or("unknown", |tool| tool.name.as_ref()));
         self.dispatch(request, &call).instrument(span).await.map(CallToolResponse::from)
     }
 }

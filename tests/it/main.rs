@@ -19,6 +19,7 @@ mod contained;
 mod damage;
 mod durability;
 mod files;
+mod framing;
 mod guesses;
 mod leaks;
 mod log;

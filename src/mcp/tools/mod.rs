@@ -4,7 +4,7 @@ mod list_allowed;
 mod request_token;
 mod run_with_secrets;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -30,8 +30,13 @@ placeholder, in whose place a proxy puts the value on the way to the hosts that 
 nowhere else; {{NAME}} stands for it in arguments and standard input. A non-zero exit code is the program's own \
 result. A refusal says what to do in its hint. Never ask the user to paste a secret into the conversation.";
 
-/// The tools, in the order in which a model needs them.
-pub(super) fn all() -> Vec<Tool> {
+/// The tools, in the order in which a model needs them. Made once: schemas take longer than most calls.
+pub(super) fn all() -> &'static [Tool] {
+    static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(make);
+    &TOOLS
+}
+
+fn make() -> Vec<Tool> {
     vec![
         tool(
             "list_allowed",
