@@ -29,6 +29,8 @@ mod hosted;
 mod log;
 #[path = "it/promises.rs"]
 mod promises;
+#[path = "it/revoked.rs"]
+mod revoked;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/runs.rs"]

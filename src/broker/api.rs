@@ -160,6 +160,8 @@ pub enum Outcome {
     TimedOut,
     /// The caller cancelled it.
     Cancelled,
+    /// What allowed it was taken back while it ran: a token that was revoked or ended, a lock, another policy.
+    Revoked,
     /// It never ran.
     FailedToStart,
 }

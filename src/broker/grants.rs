@@ -52,6 +52,7 @@ impl Broker {
         let broker = Arc::clone(self);
         let credential = credential.clone();
         let granted = blocking(move || broker.request_token_now(&credential, &params)).await;
+        self.look_at_rights();
         self.anchor_soon();
         granted.map_err(|refusal| self.refused(refusal))
     }

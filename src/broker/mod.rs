@@ -33,6 +33,7 @@ mod service;
 mod session;
 mod trace;
 mod upkeep;
+mod watch;
 
 use std::{
     path::PathBuf,
@@ -49,7 +50,7 @@ use crate::{
     audit::AuditLog,
     redact::NeedleSet,
     run::{Machine, Process, RunAs, Spares, Supervisors},
-    vault::{Opener, Vault},
+    vault::{Opener, Stamp, Vault},
 };
 pub use credential::{Bearer, Bound, Credential, LocalSession};
 use keys::{KeyRing, Keys};
@@ -119,6 +120,7 @@ pub struct Broker {
     closing: CancellationToken,
     supervisors: Arc<Supervisors>,
     machine: OnceLock<Machine>,
+    watch: watch::Watch,
 }
 
 /// The settings less the opener, which the key ring took.
@@ -143,6 +145,7 @@ impl Broker {
             settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
             supervisors: Supervisors::new(settings.supervisor, settings.run_as, settings.spares),
             machine: OnceLock::new(),
+            watch: watch::Watch::default(),
             needles: needles::ScopeNeedles::default(),
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
@@ -255,7 +258,12 @@ impl Broker {
         if !self.unanchored.swap(false, Ordering::AcqRel) {
             return;
         }
-        let anchored = self.open().and_then(|mut open| open.anchor_in_vault());
+        let anchored = self.open().and_then(|mut open| {
+            let before = Stamp::of(&self.settings.home);
+            let anchored = open.anchor_in_vault();
+            self.changed_nothing_of_rights(before);
+            anchored
+        });
         self.anchoring_failed.store(anchored.is_err(), Ordering::Release);
         if let Err(refusal) = anchored {
             self.unanchored.store(true, Ordering::Release);

@@ -23,19 +23,19 @@ use super::{
     sealed::{self, Streams},
     session::Session,
     trace::{Step, Trace},
+    watch::{self, Live, Watched},
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
     policy::{
-        Allowed, Asker, Decision, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms,
-        Terms,
+        Allowed, Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Terms,
     },
     redact::{Counts, NeedleSet},
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
-    vault::Vault,
+    vault::{Stamp, Vault},
 };
 
 /// Between SIGTERM and SIGKILL (the policy reference).
@@ -62,6 +62,7 @@ struct Admitted {
     egress: Option<Egress>,
     audit: AuditLog,
     trace: Trace,
+    watched: Watched,
     _place: limits::Place,
 }
 
@@ -134,7 +135,9 @@ impl Broker {
                 return signal.ok_or(refused);
             }
         };
-        let Admitted { intent, mut launch, needles, egress, audit, mut trace, promise: _, _place } = admitted;
+        let Admitted { intent, mut launch, needles, egress, audit, mut trace, watched, promise: _, _place } =
+            admitted;
+        self.keep_watching();
         let audit = Arc::new(audit);
         let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
@@ -142,9 +145,12 @@ impl Broker {
             launch.env.insert(name, socket.into());
         }
         let started = Instant::now();
-        let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
-        let done = run::pass_through(launch, needles.set.clone(), listening, signals);
-        let done = done.instrument(trace.span()).await;
+        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
+        let done = run::pass_through(launch, needles.set.clone(), listening, signals, watched.live.over());
+        let mut done = done.instrument(trace.span()).await;
+        if let Ok(passed) = &mut done {
+            passed.ending = ended_as(passed.ending, &watched);
+        }
         let requests = proxy.end().await;
         let facts = match &done {
             Ok(passed) => OutcomeFacts {
@@ -169,15 +175,20 @@ impl Broker {
         let broker = Arc::clone(&self);
         let cancelled = cancel.clone();
         let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await?;
-        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, _place } = admitted;
+        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
+            admitted;
+        self.keep_watching();
         let audit = Arc::new(audit);
-        let (listening, proxy) = self.open_proxy(egress, &intent, &audit);
+        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
         let terms = run_terms(&intent).clone();
         let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
-        let ended = either(cancel, self.closing.clone());
+        let ended = either(either(cancel, self.closing.clone()), watched.live.over());
         let running = run::execute(launch, needles.set.clone(), progress, ended, listening);
-        let output = running.instrument(trace.span()).await;
+        let mut output = running.instrument(trace.span()).await;
+        if let Ok(output) = &mut output {
+            output.ending = ended_as(output.ending, &watched);
+        }
         let requests = proxy.end().await;
         let took = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
         let (intent, needles) = self.needles_behind(intent, needles, took).await;
@@ -219,7 +230,7 @@ impl Broker {
     }
 
     fn admit(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
@@ -237,12 +248,24 @@ impl Broker {
             trace.refused(&refusal);
             return Err(self.refused(refusal));
         }
+        let before = Stamp::of(&self.settings.home);
         let mut who = Who::default();
         let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
         match admitted {
-            Ok((intent, Prepared { launch, needles, promise, egress }, place)) => {
+            Ok((intent, live, Prepared { launch, needles, promise, egress }, place)) => {
+                let watched = self.watch_over(live, before);
                 let audit = open.audit;
-                Ok(Admitted { intent, launch, needles, promise, egress, audit, trace, _place: place })
+                Ok(Admitted {
+                    intent,
+                    launch,
+                    needles,
+                    promise,
+                    egress,
+                    audit,
+                    trace,
+                    watched,
+                    _place: place,
+                })
             }
             Err(refusal) => {
                 trace.refused(&refusal);
@@ -259,7 +282,7 @@ impl Broker {
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
-    ) -> Result<(Intent, Prepared, limits::Place), Refusal> {
+    ) -> Result<(Intent, Live, Prepared, limits::Place), Refusal> {
         let now = open.now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
@@ -269,12 +292,7 @@ impl Broker {
         let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
         let asker = asker(caller, streams);
         let request = Request { asker, ..self.request(params, &session, near)? };
-        let facts =
-            open.vault.facts(&session.policy.names_in_question(&request)).map_err(refuse::from_vault)?;
-        let allowed = match session.policy.decide(&request, &facts) {
-            Decision::Deny(denial) => return Err(refuse::from_denial(denial)),
-            Decision::Allow(allowed) => allowed,
-        };
+        let allowed = watch::decide(&open.vault, &session.policy, &request)?;
         trace.step(Step::Policy);
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
@@ -283,6 +301,7 @@ impl Broker {
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
+        let live = Live::new(&caller.credential, &session, &request, terms, streams);
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
         let intent = open.record_intent(allowed, RunId::random(), facts)?;
@@ -291,7 +310,7 @@ impl Broker {
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
         trace.step(Step::Reveal);
         match prepared {
-            Ok(prepared) => Ok((intent, prepared, place)),
+            Ok(prepared) => Ok((intent, live, prepared, place)),
             Err(refusal) => {
                 let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
                 open.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
@@ -580,7 +599,16 @@ fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
         Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(run::signal_name(signal))),
         Ending::TimedOut => (api::Outcome::TimedOut, None, None),
         Ending::Cancelled => (api::Outcome::Cancelled, None, None),
+        Ending::Revoked => (api::Outcome::Revoked, None, None),
         Ending::FailedToStart => (api::Outcome::FailedToStart, None, None),
+    }
+}
+
+/// A run that was ended when its right was gone was ended by that; one that ended by itself did so.
+fn ended_as(ending: Ending, watched: &Watched) -> Ending {
+    match ending {
+        Ending::Cancelled if watched.is_over() => Ending::Revoked,
+        ending => ending,
     }
 }
 

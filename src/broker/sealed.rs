@@ -9,11 +9,13 @@ use std::{
 };
 
 use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Broker, blocking,
     refusal::{Code, Refusal},
     refuse,
+    watch::Live,
 };
 use crate::{
     audit::{AuditLog, Intent, Note},
@@ -138,15 +140,17 @@ impl Broker {
         egress: Option<Egress>,
         intent: &Intent,
         audit: &Arc<AuditLog>,
+        live: &Arc<Live>,
     ) -> (Option<OnListening>, Proxy) {
         let running: Arc<Mutex<Option<Running>>> = Arc::default();
         let Some(egress) = egress else { return (None, Proxy { running, recording: None }) };
+        let egress = egress.while_allowed(Arc::new(self.right_of(live)));
         let (end, ended) = oneshot::channel();
         let records = self.clone().record_requests(
             Arc::clone(&running),
             Arc::clone(audit),
             intent.run_id().clone(),
-            ended,
+            (ended, live.over()),
         );
         let recording = tokio::spawn(records);
         let place = Arc::clone(&running);
@@ -163,11 +167,18 @@ impl Broker {
         running: Arc<Mutex<Option<Running>>>,
         audit: Arc<AuditLog>,
         run: RunId,
-        mut ended: oneshot::Receiver<()>,
+        (mut ended, revoked): (oneshot::Receiver<()>, CancellationToken),
     ) -> Result<(), Refusal> {
+        let mut stopped = false;
         loop {
             let over = tokio::select! {
                 _ = &mut ended => true,
+                () = revoked.cancelled(), if !stopped => {
+                    // Its placeholders stand for nothing any more, whatever its processes do until they are gone.
+                    stopped = true;
+                    lock(&running).as_ref().inspect(|running| running.stop());
+                    false
+                }
                 () = tokio::time::sleep(RECORDED_WITHIN) => false,
             };
             let records = if over {

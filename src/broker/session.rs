@@ -14,7 +14,7 @@ use super::{
 use crate::{
     name::{ScopeName, TokenId},
     policy::Policy,
-    token::{Revocations, TokenError},
+    token::{Class, Revocations, TokenError},
     vault::Vault,
 };
 
@@ -149,7 +149,9 @@ fn verify_token(
             && info.subject == claims.sub
             && (info.issued_at, info.expires_at) == (claims.iat, claims.exp)
     });
-    let record = record.ok_or_else(|| from_token(TokenError::Invalid))?;
+    // One of ours that a session issued, and of which there is no record any more, has ended with that.
+    let gone = if class == Class::Delegated { TokenError::Expired } else { TokenError::Invalid };
+    let record = record.ok_or_else(|| from_token(gone))?;
     // Version 0.1 had them in the claims only.
     Ok(StoredToken { secrets: claims.secrets, commands: claims.commands, ..record })
 }

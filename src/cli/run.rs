@@ -103,7 +103,12 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     // Whoever still reads our input would hold the runtime; nothing is lost with it.
     runtime.shutdown_background();
     Ok(match done {
-        Ok(ending) => ExitCode::from(code_of(ending)),
+        Ok(ending) => {
+            if ending == Ending::Revoked {
+                out.failure(&revoked());
+            }
+            ExitCode::from(code_of(ending))
+        }
         Err(refused) => refusal(&out, &refused.body),
     })
 }
@@ -144,6 +149,9 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
             let ran = answer.body;
             out.raw(ran.stdout.as_bytes());
             out.raw_note(ran.stderr.as_bytes());
+            if ran.outcome == Outcome::Revoked {
+                out.failure(&revoked());
+            }
             ExitCode::from(code_of(ending_of(&ran)))
         }
         Err(refused) => refusal(out, &refused.body),
@@ -156,6 +164,7 @@ fn ending_of(ran: &RunResult) -> Ending {
         Outcome::Signaled => Ending::Signaled(ran.signal.as_deref().map_or(0, crate::run::signal_number)),
         Outcome::TimedOut => Ending::TimedOut,
         Outcome::Cancelled => Ending::Cancelled,
+        Outcome::Revoked => Ending::Revoked,
         Outcome::FailedToStart => Ending::FailedToStart,
     }
 }
@@ -190,11 +199,19 @@ fn session(
     }
 }
 
+fn revoked() -> Failure {
+    Failure::new(
+        crate::broker::admin::FailureKind::Denied,
+        "the run was ended: what allowed it was taken back",
+        "authy-mcp admin audit show says what was changed",
+    )
+}
+
 fn code_of(ending: Ending) -> u8 {
     match ending {
         Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
         Ending::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(NOT_RUN),
-        Ending::FailedToStart => DENIED,
+        Ending::FailedToStart | Ending::Revoked => DENIED,
         Ending::TimedOut | Ending::Cancelled => NOT_RUN,
     }
 }

@@ -39,7 +39,7 @@ mod substitute;
 mod tls;
 mod websocket;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio_util::sync::DropGuard;
 
@@ -99,6 +99,12 @@ impl EgressError {
     }
 }
 
+/// Whether a run still may do what it was allowed to. Asked before anything with a value in it leaves.
+pub trait Right: Send + Sync {
+    /// Looks as things are at this moment; what can't be looked at is a no.
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+}
+
 /// A run's proxy, before it serves: what the program must be told.
 pub struct Egress {
     run: Arc<run::Run>,
@@ -133,6 +139,14 @@ impl Egress {
     /// [`EgressError`].
     pub fn new(terms: Terms) -> Result<Self, EgressError> {
         run::Run::new(terms).map(|run| Self { run: Arc::new(run) })
+    }
+
+    /// Binds it to a right: without one it serves as long as it lives.
+    #[must_use]
+    pub fn while_allowed(self, right: Arc<dyn Right>) -> Self {
+        // Nobody has bound it before: it is ours alone until it serves.
+        let _ = self.run.right.set(right);
+        self
     }
 
     /// What stands for a secret in the program's environment, arguments and standard input.
@@ -201,6 +215,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// Ends what is under way, and whatever the program tries from here on; its records are kept.
+    pub fn stop(&self) {
+        self.run.ended.cancel();
+    }
+
     /// The requests that ended since the last time.
     pub fn take_records(&self) -> Vec<Record> {
         self.run.ledger.take()

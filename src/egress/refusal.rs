@@ -29,6 +29,7 @@ refusals! {
     MALFORMED: BAD_REQUEST, "malformed", "the request can be read in more than one way";
     HOST_DIFFERS: BAD_REQUEST, "host_differs", "the Host header names another host than the connection is for";
     NAME_DIFFERS: BAD_REQUEST, "name_differs", "the TLS name is another host than the connection is for";
+    ENDED: FORBIDDEN, "run_ended", "what allowed this run was taken back, so no value is sent any more";
     NOT_REACHED: FORBIDDEN, "host_not_allowed", "the policy does not let this run reach that host and port";
     PLAIN: FORBIDDEN, "plain_http", "plain http is only for a loopback host that the policy names with its port";
     NOT_COVERED: FORBIDDEN, "request_not_covered", "the policy does not cover this method and path of the host";

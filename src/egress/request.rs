@@ -135,6 +135,11 @@ async fn make(
     let (outgoing, sent) = outgoing.with_secrets(run, &fitting, &mut used).await?;
     entry.record().secrets = used.into_iter().collect();
 
+    // As late as it can be: a body may have taken its time.
+    if !run.is_allowed().await {
+        entry.record().secrets.clear();
+        return Err(refusal::ENDED);
+    }
     let client = if upgrade.is_some() { &run.sockets } else { &run.client };
     let request = if upgrade.is_some() { outgoing.into_upgrade() } else { outgoing.into_request() };
     let response = client.request(request).await.map_err(|error| {

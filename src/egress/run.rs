@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use super::{
-    EgressError, Terms,
+    EgressError, Right, Terms,
     authority::Authority,
     body::Body,
     ca,
@@ -56,6 +56,8 @@ pub(super) struct Run {
     /// The ports on which the base URLs are, in order.
     pub base_ports: OnceLock<Vec<u16>>,
     pub ledger: Ledger,
+    /// What is asked before a value leaves.
+    pub right: OnceLock<Arc<dyn Right>>,
     pub tasks: TaskTracker,
     pub ended: CancellationToken,
     pub connections: Arc<Semaphore>,
@@ -94,6 +96,7 @@ impl Run {
             bases,
             base_ports: OnceLock::new(),
             ledger: Ledger::default(),
+            right: OnceLock::new(),
             tasks,
             ended,
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -108,6 +111,15 @@ impl Run {
 
     pub(super) fn executor(&self) -> Spawner {
         Spawner { tasks: self.tasks.clone(), ended: self.ended.clone() }
+    }
+
+    /// Whether the run still may. What is under way ends with a no.
+    pub(super) async fn is_allowed(&self) -> bool {
+        let allowed = match self.right.get() {
+            Some(right) => right.holds().await,
+            None => true,
+        };
+        allowed && !self.ended.is_cancelled()
     }
 
     /// Which base URL is at an address of this proxy: a client sends those by the proxy, too.

@@ -90,7 +90,7 @@ pub(super) async fn relay(run: Shared, asked: Asked, host: OnUpgrade, entry: Ent
     // A side that breaks the protocol ends it for both: there is nobody to tell but them.
     tokio::select! {
         _ = inwards(&run, from_host, to_program, tally) => {}
-        _ = outwards(&asked.replacements, from_program, to_host, tally) => {}
+        _ = outwards(&run, &asked.replacements, from_program, to_host, tally) => {}
     }
 }
 
@@ -261,6 +261,7 @@ fn control(run: &Shared, opcode: u8, bytes: &[u8], tally: &Tally) -> Vec<u8> {
 
 /// From the program to the host: text messages are read whole where something is replaced in them.
 async fn outwards(
+    run: &Shared,
     replacements: &Replacements,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -284,6 +285,9 @@ async fn outwards(
                 }
                 text.extend_from_slice(&bytes);
                 if end == End::Last {
+                    if !run.is_allowed().await {
+                        return Err(broken("a message of a run that has ended"));
+                    }
                     let whole = std::mem::take(&mut text);
                     write(&mut to, By::Program, TEXT, End::Last, &in_text(whole, replacements)).await?;
                 }

@@ -189,6 +189,7 @@ impl Host {
         drop(lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
         closing.cancel();
         if ended != Ended::Retired {
+            room.broker.revoke_runs();
             room.broker.close().await;
         }
         while room.stats.idle() == Duration::ZERO && !serving.is_finished() {

@@ -46,6 +46,7 @@ fn ending(result: &RunResult) -> String {
         Outcome::Signaled => format!("ended by {}", result.signal.as_deref().unwrap_or("a signal")),
         Outcome::TimedOut => format!("timed out after {} s", result.timeout_seconds),
         Outcome::Cancelled => "cancelled".to_owned(),
+        Outcome::Revoked => "ended: what allowed it was taken back".to_owned(),
         Outcome::FailedToStart => "failed to start".to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 //! environment; what a decision needs is an argument. Only [`Policy::decide`] and its narrow sibling
 //! for operators make an [`Allowed`].
 
+mod again;
 mod argv;
 mod confine;
 mod decide;
@@ -22,6 +23,7 @@ mod sealed;
 mod typed;
 mod variables;
 
+pub use again::Timed;
 pub use argv::{ArgvError, ArgvPattern, Element, quoted};
 pub use decision::{
     Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,

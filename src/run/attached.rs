@@ -42,6 +42,7 @@ pub async fn pass_through(
     needles: NeedleSet,
     listening: Option<OnListening>,
     mut signals: Signals,
+    revoked: CancellationToken,
 ) -> Result<Passed, RunError> {
     let session = match signals.source {
         Source::Terminal => Session::Shared,
@@ -59,6 +60,7 @@ pub async fn pass_through(
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));
+    let mut forced = Forced::No;
     let report = loop {
         if let Some(report) = supervised.ended() {
             break report;
@@ -66,9 +68,13 @@ pub async fn pass_through(
         tokio::select! {
             report = report(supervised.socket()) => break report,
             number = signals.to_pass() => supervised.order(Order::Signal(number)).await,
+            () = revoked.cancelled() => {
+                forced = Forced::Cancelled;
+                break supervised.end(launch.grace).await;
+            }
         }
     };
-    let (report, _) = supervised.reap(report, Forced::No).await;
+    let (report, forced) = supervised.reap(report, forced).await;
     let mut counts = Counts::default();
     for stream in [out, err] {
         if let Ok(Ok(masked)) = timeout(DRAIN, stream).await {
@@ -77,7 +83,7 @@ pub async fn pass_through(
     }
     contained(report)?;
     let file_hits = look_at_files(&stage, &launch, needles).await;
-    Ok(Passed { ending: ending(report, Forced::No), counts, file_hits })
+    Ok(Passed { ending: ending(report, forced), counts, file_hits })
 }
 
 /// What came of a run on the caller's own streams.

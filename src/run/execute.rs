@@ -223,13 +223,18 @@ impl Supervised {
             () = cancel.cancelled() => Forced::Cancelled,
             () = sleep(limit) => Forced::TimedOut,
         };
+        let report = self.end(grace).await;
+        self.reap(report, forced).await
+    }
+
+    /// Ends the tree: SIGTERM, and what is left after the grace is killed.
+    pub(super) async fn end(&mut self, grace: Duration) -> Option<Report> {
         self.order(Order::Terminate).await;
         if let Ok(report) = timeout(grace, report(&mut self.socket)).await {
-            return self.reap(report, forced).await;
+            return report;
         }
         self.order(Order::Kill).await;
-        let report = timeout(END_WITHIN, report(&mut self.socket)).await.unwrap_or_default();
-        self.reap(report, forced).await
+        timeout(END_WITHIN, report(&mut self.socket)).await.unwrap_or_default()
     }
 
     /// What a supervisor said that ended before it listened.

@@ -143,6 +143,8 @@ pub enum Ending {
     TimedOut,
     /// The caller ended it.
     Cancelled,
+    /// What allowed it was taken back.
+    Revoked,
     /// It never ran.
     FailedToStart,
 }

@@ -14,6 +14,7 @@ mod key;
 mod keyring;
 mod open;
 mod restore;
+mod stamp;
 mod unlock;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ pub use home::home_info;
 pub use key::VaultKey;
 pub use open::Vault;
 pub use restore::{Audit, Before, Restored, Restoring};
+pub use stamp::Stamp;
 pub use unlock::{Pin, init, unlock};
 
 /// How the vault's identity is kept.

@@ -300,7 +300,7 @@ fn locking_ends_what_runs() {
     stage.ok(&["lock"]);
     assert!(processes("sleep 8002.5").is_empty());
     let ended = server.answer(id)["result"]["structuredContent"].clone();
-    assert_eq!(ended["outcome"], "cancelled", "{ended}");
+    assert_eq!(ended["outcome"], "revoked", "{ended}");
     let typed = stage.ok(&["--passphrase-file", &file, "admin", "audit", "export"]);
     assert_eq!(typed.matches("\"event\":\"outcome\"").count(), 1, "{typed}");
 }

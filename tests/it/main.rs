@@ -24,6 +24,7 @@ mod guesses;
 mod leaks;
 mod log;
 mod promises;
+mod revoked;
 mod rights;
 mod runs;
 mod sealed;

@@ -5,6 +5,7 @@ mod contained;
 mod host;
 mod malformed;
 mod program;
+mod revoked;
 
 use authy_mcp::{
     name::{EnvName, HostPattern},

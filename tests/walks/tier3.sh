@@ -206,7 +206,7 @@ as_keeper env AUTHY_MCP_SOCKET="$socket" "$binary" lock >/dev/null
 ! kill -0 "$child" 2>/dev/null || fail "a program outlives the daemon"
 holds "the operator locks it, and what runs is ended"
 as_keeper "$binary" admin audit verify >/dev/null || fail "the audit"
-as_keeper "$binary" admin audit export | grep -q '"outcome":"cancelled"' || fail "no outcome of what was ended"
+as_keeper "$binary" admin audit export | grep -q '"outcome":"revoked"' || fail "no outcome of what was ended"
 holds "every outcome is on record"
 
 refused "a daemon without the capabilities" as_keeper "$binary" daemon --socket "$socket" --run-as "$runner_name"

@@ -1,0 +1,288 @@
+//! The right of runs that go on: looked at again whenever the vault has changed, whoever changed it, and ended with
+//! what it rests on.
+//!
+//! An operator's command opens the vault in a process of its own, so nothing tells us. That something was changed is
+//! seen by the vault's files, twice a second and before each request that a value goes out with; what it was is
+//! asked of the vault, with the request that the run began with. A right that can't be looked at is none for the
+//! request at hand, and for the run, if that stays so.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Broker, Credential, blocking,
+    holder::{Holder, State},
+    refusal::{Code, Refusal},
+    refuse,
+    sealed::Streams,
+    session::Session,
+};
+use crate::{
+    egress::Right,
+    policy::{Allowed, Decision, Policy, Request, RunTerms, Terms, Timed},
+    vault::{Stamp, Vault},
+};
+
+/// How often it is looked whether the vault was changed, and whether something has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often in a row the vault may be in use by others before its runs end: each time was waited for it.
+const BUSY_IN_A_ROW: u32 = 6;
+
+/// The runs of a broker that go on.
+#[derive(Default)]
+pub(super) struct Watch {
+    runs: Mutex<Runs>,
+    next: AtomicU64,
+    /// One looks for all.
+    looking: tokio::sync::Mutex<()>,
+    wake: Notify,
+    watching: AtomicBool,
+}
+
+#[derive(Default)]
+struct Runs {
+    live: BTreeMap<u64, Arc<Live>>,
+    /// How the vault's files looked when all of these were last found to be allowed.
+    seen: Option<Stamp>,
+}
+
+/// A run that goes on, with all that it takes to decide on it again.
+pub(super) struct Live {
+    credential: Credential,
+    request: Request,
+    terms: RunTerms,
+    timed: Timed,
+    /// When what it rests on ends, in seconds, as it was last decided; and the process that it ends with.
+    ends: AtomicI64,
+    holder: Option<Holder>,
+    over: CancellationToken,
+}
+
+/// A place among the runs that go on; given back when dropped.
+pub(super) struct Watched {
+    broker: Weak<Broker>,
+    number: u64,
+    pub live: Arc<Live>,
+}
+
+impl Live {
+    pub(super) fn new(
+        credential: &Credential,
+        session: &Session,
+        request: &Request,
+        terms: &RunTerms,
+        streams: Streams,
+    ) -> Self {
+        Self {
+            credential: credential.clone(),
+            request: request.clone(),
+            terms: terms.clone(),
+            timed: if streams == Streams::Captured { Timed::Yes } else { Timed::No },
+            ends: AtomicI64::new(session.ends.unwrap_or(i64::MAX)),
+            holder: session.chain.process().cloned(),
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Cancelled when the right is gone.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
+    /// Ends it where it has ended by itself, without a look into the vault.
+    fn end_in_time(&self, now: Timestamp) {
+        let late = self.ends.load(Ordering::Relaxed) <= now.as_second();
+        let orphaned = self.holder.as_ref().is_some_and(|holder| holder.state() == State::Ended);
+        if late || orphaned {
+            self.over.cancel();
+        }
+    }
+
+    /// Decides again: as for a new call, but for the runs that are left.
+    fn may_go_on(&self, vault: &Vault, keys: &super::Keys, now: Timestamp) -> Result<(), Refusal> {
+        let session = Session::again(vault, keys, &self.credential, now)?;
+        self.ends.store(session.ends.unwrap_or(i64::MAX), Ordering::Relaxed);
+        let allowed = decide(vault, &session.policy, &self.request)?;
+        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        if terms.give_all_of(&self.terms, self.timed) { Ok(()) } else { Err(given_less()) }
+    }
+}
+
+/// Decides on a request as the vault is now.
+pub(super) fn decide(vault: &Vault, policy: &Policy, request: &Request) -> Result<Allowed, Refusal> {
+    let facts = vault.facts(&policy.names_in_question(request)).map_err(refuse::from_vault)?;
+    match policy.decide(request, &facts) {
+        Decision::Deny(denial) => Err(refuse::from_denial(denial)),
+        Decision::Allow(allowed) => Ok(allowed),
+    }
+}
+
+fn given_less() -> Refusal {
+    Refusal::new(
+        Code::CommandNotAllowed,
+        "the policy gives less than the run was given",
+        "call list_allowed to see what it gives now",
+    )
+}
+
+impl Broker {
+    /// Watches over a run that was allowed just now, with the vault still held. `before` is how its files looked when
+    /// it was opened: what was changed since was changed by this call, and takes no right from anybody.
+    pub(super) fn watch_over(self: &Arc<Self>, live: Live, before: Option<Stamp>) -> Watched {
+        let number = self.watch.next.fetch_add(1, Ordering::Relaxed);
+        let live = Arc::new(live);
+        let mut runs = self.watch.runs();
+        if runs.live.is_empty() || (before.is_some() && runs.seen == before) {
+            runs.seen = Stamp::of(&self.settings.home);
+        }
+        runs.live.insert(number, Arc::clone(&live));
+        drop(runs);
+        Watched { broker: Arc::downgrade(self), number, live }
+    }
+
+    /// Takes note that the vault was changed by something that takes no right, with the vault still held.
+    pub(super) fn changed_nothing_of_rights(&self, before: Option<Stamp>) {
+        let mut runs = self.watch.runs();
+        if before.is_some() && runs.seen == before {
+            runs.seen = Stamp::of(&self.settings.home);
+        }
+    }
+
+    /// Looks at once: something was given up, or issued, in this process.
+    pub(super) fn look_at_rights(&self) {
+        self.watch.wake.notify_one();
+    }
+
+    /// Ends the right of every run: the keys are about to go.
+    pub fn revoke_runs(&self) {
+        self.watch.runs().live.values().for_each(|live| live.over.cancel());
+    }
+
+    /// The right of a run, for its proxy.
+    pub(super) fn right_of(self: &Arc<Self>, live: &Arc<Live>) -> RunRight {
+        RunRight { broker: Arc::downgrade(self), live: Arc::clone(live) }
+    }
+
+    /// Looks after the runs that go on, for as long as there are any.
+    pub(super) fn keep_watching(self: &Arc<Self>) {
+        if self.watch.watching.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let broker = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut busy = 0;
+            while broker.watch.goes_on() {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = broker.watch.wake.notified() => {}
+                }
+                busy = match broker.look_again().await {
+                    Ok(()) => 0,
+                    Err(refusal) if refusal.code == Code::Busy && busy < BUSY_IN_A_ROW => busy + 1,
+                    Err(refusal) => {
+                        tracing::warn!(code = ?refusal.code, "what runs are allowed can't be looked at: they end");
+                        broker.revoke_runs();
+                        0
+                    }
+                };
+            }
+        });
+    }
+
+    /// Ends the runs that have lost their right. Costs two looks at files where the vault is as it was.
+    async fn look_again(self: &Arc<Self>) -> Result<(), Refusal> {
+        let now = Timestamp::now();
+        self.watch.all().iter().for_each(|live| live.end_in_time(now));
+        if self.watch.has_seen(Stamp::of(&self.settings.home)) {
+            return Ok(());
+        }
+        let _one = self.watch.looking.lock().await;
+        if self.watch.has_seen(Stamp::of(&self.settings.home)) {
+            return Ok(());
+        }
+        let broker = Arc::clone(self);
+        blocking(move || broker.decide_again()).await
+    }
+
+    fn decide_again(&self) -> Result<(), Refusal> {
+        let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
+        let vault = keys.open_vault(&self.settings.home).map_err(refuse::from_vault)?;
+        // Of the state that is looked at: it can't change while the vault is held.
+        let stamp = Stamp::of(&self.settings.home);
+        let now = keys.freshness.now();
+        for live in self.watch.all() {
+            if let Err(refusal) = live.may_go_on(&vault, &keys, now) {
+                tracing::info!(code = ?refusal.code, "a run has lost its right");
+                live.over.cancel();
+            }
+        }
+        self.watch.runs().seen = stamp;
+        Ok(())
+    }
+}
+
+impl Watch {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) -> Vec<Arc<Live>> {
+        self.runs().live.values().cloned().collect()
+    }
+
+    /// What can't be seen was never seen before.
+    fn has_seen(&self, now: Option<Stamp>) -> bool {
+        now.is_some() && self.runs().seen == now
+    }
+
+    /// Whether there is anything to watch; where not, the next run begins it anew.
+    fn goes_on(&self) -> bool {
+        let runs = self.runs();
+        if runs.live.is_empty() {
+            self.watching.store(false, Ordering::Release);
+        }
+        !runs.live.is_empty()
+    }
+}
+
+impl Watched {
+    /// Whether the run's right was taken back.
+    pub(super) fn is_over(&self) -> bool {
+        self.live.over.is_cancelled()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(broker) = self.broker.upgrade() {
+            broker.watch.runs().live.remove(&self.number);
+        }
+    }
+}
+
+/// The right of one run.
+pub(super) struct RunRight {
+    broker: Weak<Broker>,
+    live: Arc<Live>,
+}
+
+impl Right for RunRight {
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            let Some(broker) = self.broker.upgrade() else { return false };
+            // A vault that can't be looked at may have been changed.
+            broker.look_again().await.is_ok() && !self.live.over.is_cancelled()
+        })
+    }
+}
