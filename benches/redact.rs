@@ -1,6 +1,9 @@
 //! Redaction beside a plain scan: how fast log-like text goes through all forms and views, with one secret
 //! and with a hundred, next to a contiguous NFA of the same written forms in the same run.
 //!
+//! Then the worst of two hundred random grammars of what the views begin with, beside plain noise: what a hostile
+//! program can make redaction cost, in CPU seconds of the thread that does it.
+//!
 //! `cargo bench --bench redact` prints the ratios, measured alternating, and then criterion's figures.
 
 #![allow(
@@ -40,6 +43,9 @@ fn main() {
         ratios(&text, count);
     }
     memory();
+    for count in [1, 100] {
+        hostile(count);
+    }
     let mut criterion =
         Criterion::default().sample_size(10).measurement_time(Duration::from_secs(2)).configure_from_args();
     for count in [1, 100] {
@@ -100,6 +106,103 @@ fn memory() {
         }
         println!("after {:>3} MiB: {redactor:?}, resident {}", (times * TEXT) >> 20, resident());
     }
+}
+
+/// Bytes of one grammar's text, and how many grammars there are.
+const HOSTILE_TEXT: usize = 1024 * 1024;
+const GRAMMARS: u64 = 200;
+
+/// What the views of the redactor begin with, the beginning of a secret, and whole pieces that inflate far.
+fn beginnings() -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = [
+        b"x\x9c".as_slice(),
+        b"x\x01",
+        b"x\xda",
+        b"\x1f\x8b\x08",
+        b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+        b"\x1f\x8b\x08\x08",
+        b"H4sI",
+        b"H4sI\n",
+        b"eJw",
+        b"eNq",
+        b"1f8b08",
+        b"789c",
+        b"7801",
+        b"\x01\xff\xff\0\0",
+        b"\0\xff\xff\0\0",
+        b"\x03\0",
+        b"00000010: 6563 ",
+        b"0000020   e   c ",
+        b"    12\t",
+        b"://u:",
+        b"://",
+        b"@",
+        b"\x1b[31m",
+        b"\x1b]8;;",
+        b"sk-proj-",
+        b"\n",
+        b" ",
+    ]
+    .iter()
+    .map(|bytes| bytes.to_vec())
+    .collect();
+    let mut random = Random(7);
+    let secret = secret(0, &mut random);
+    all.push(secret[..secret.len() - 1].to_vec());
+    all.push(secret[..12].to_vec());
+    all.push(miniz_oxide::deflate::compress_to_vec_zlib(&vec![0; 100_000], 9));
+    all.push(miniz_oxide::deflate::compress_to_vec_zlib(&secret.repeat(200), 9));
+    all
+}
+
+/// A text of a few beginnings, drawn at random, the same at every run.
+fn grammar(seed: u64, beginnings: &[Vec<u8>]) -> Vec<u8> {
+    let mut random = Random(seed);
+    let count = beginnings.len() as u64;
+    let few: Vec<&Vec<u8>> =
+        (0..1 + random.below(4)).map(|_| &beginnings[random.below(count) as usize]).collect();
+    let mut text = Vec::with_capacity(HOSTILE_TEXT + 4096);
+    while text.len() < HOSTILE_TEXT {
+        text.extend_from_slice(few[random.below(few.len() as u64) as usize]);
+    }
+    text
+}
+
+/// The worst grammar beside plain noise, in one run.
+fn hostile(count: usize) {
+    let needles = needles(count);
+    let set = NeedleSet::new(&needles);
+    let beginnings = beginnings();
+    let speed = |text: &[u8]| text.len() as f64 / 1e6 / cpu_seconds(|| redact(&set, text));
+    let worst = (0..GRAMMARS)
+        .map(|seed| (seed, speed(&grammar(seed, &beginnings))))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map_or(0, |(seed, _)| seed);
+    let text = grammar(worst, &beginnings);
+    let mut random = Random(3);
+    let noise: Vec<u8> = (0..HOSTILE_TEXT).map(|_| random.next() as u8).collect();
+    let (mut slow, mut plain) = (0.0f64, 0.0f64);
+    for _ in 0..ROUNDS {
+        slow = slow.max(speed(&text));
+        plain = plain.max(speed(&noise));
+    }
+    let shown = String::from_utf8_lossy(&text[..48]).escape_debug().to_string();
+    println!(
+        "{count:>3} secrets: the worst of {GRAMMARS} grammars (seed {worst}, {shown} …) goes at {slow:.1} MB per CPU second, \
+         plain noise at {plain:.1}, ratio {:.2}",
+        plain / slow
+    );
+}
+
+/// CPU time of this thread.
+fn cpu_seconds(work: impl FnOnce() -> usize) -> f64 {
+    let now = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    let begun = now();
+    black_box(work());
+    now() - begun
 }
 
 fn resident() -> String {

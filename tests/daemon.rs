@@ -25,6 +25,8 @@ mod framing;
 mod guesses;
 #[path = "it/hosted.rs"]
 mod hosted;
+#[path = "it/hostile.rs"]
+mod hostile;
 #[path = "it/log.rs"]
 mod log;
 #[path = "it/promises.rs"]

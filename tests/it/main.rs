@@ -21,6 +21,7 @@ mod durability;
 mod files;
 mod framing;
 mod guesses;
+mod hostile;
 mod leaks;
 mod log;
 mod promises;

@@ -260,6 +260,11 @@ impl Server {
         }
     }
 
+    /// Whether every answer that came was waited for.
+    pub(crate) fn nothing_waits(&self) -> bool {
+        self.waiting.iter().all(|message| message.get("id").is_none())
+    }
+
     /// Notifications that came so far.
     pub(crate) fn notifications(&self, method: &str) -> Vec<Value> {
         self.waiting.iter().filter(|message| message["method"] == method).cloned().collect()
