@@ -43,6 +43,7 @@ fn main() {
         ratios(&text, count);
     }
     memory();
+    estimates();
     for count in [1, 100] {
         hostile(count);
     }
@@ -105,6 +106,21 @@ fn memory() {
             }
         }
         println!("after {:>3} MiB: {redactor:?}, resident {}", (times * TEXT) >> 20, resident());
+    }
+}
+
+/// What it costs to judge a value.
+fn estimates() {
+    let mut random = Random(5);
+    let values: [(&str, Vec<u8>); 4] = [
+        ("a key", secret(0, &mut random)),
+        ("a hundred letters and digits", random.word(100).into_bytes()),
+        ("a passphrase", b"Correct-Horse-Battery-Staple-Granite-P4nth3r-2026".to_vec()),
+        ("a mebibyte", random.word(1 << 20).into_bytes()),
+    ];
+    for (what, value) in values {
+        let best = (0..ROUNDS).map(|_| timed(|| authy_mcp::redact::bits(&value) as usize)).min();
+        println!("judging {what}: {:.0} us", best.unwrap_or_default().as_secs_f64() * 1e6);
     }
 }
 

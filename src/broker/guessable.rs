@@ -96,3 +96,61 @@ pub(super) fn corrected(
     }
     Ok(rules)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        policy::{Decision, Policy, Request, Resolved, SecretFacts, Terms},
+        value::SecretValue,
+    };
+
+    /// The terms of a run that has `db/pin` sealed.
+    fn terms(more: &str, values_judged: bool) -> RunTerms {
+        let text = format!(
+            "scope = \"s\"\n[[allow]]\nid = \"api\"\nsecrets = [\"db/pin\"]\ndeliver = \"sealed\"\nhosts = [\"api.example.com\"]\ninject = \"bearer\"\ncommands = \"any\"\n{more}"
+        );
+        let resolved = Resolved { values_judged, ..Resolved::default() };
+        let policy = Policy::new(Document::parse(&text).unwrap(), resolved);
+        let secret = SecretName::parse("db/pin").unwrap();
+        let request = Request {
+            command: vec!["true".to_owned()],
+            secrets: Some(vec![secret.clone()]),
+            resolved_program: Some("/bin/true".into()),
+            ..Request::default()
+        };
+        let facts = [SecretFacts { name: secret, env: None, description: None }];
+        let Decision::Allow(allowed) = policy.decide(&request, &facts) else { panic!("it is allowed") };
+        let Terms::Run(terms) = allowed.terms() else { panic!("a run") };
+        (**terms).clone()
+    }
+
+    fn checked(more: &str, values_judged: bool, value: &str) -> Result<Promise, Code> {
+        let terms = terms(more, values_judged);
+        let value = SecretValue::new(value.as_bytes().to_vec());
+        let sealed = [Sealed { term: terms.sealed[0].clone(), value }];
+        check(&terms, &sealed).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn sealing_what_can_be_guessed_has_to_be_said_and_what_was_applied_before_is_best_effort() {
+        const HARD: &str = "sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5eUo2W";
+        for (more, judged, value, expected) in [
+            ("", true, "48291736", Err(Code::CommandNotAllowed)),
+            ("guessable = false", true, "Falcon27!granite", Err(Code::CommandNotAllowed)),
+            ("guessable = true", true, "48291736", Ok(Promise::Sealed)),
+            ("", true, HARD, Ok(Promise::Sealed)),
+            ("", false, "48291736", Ok(Promise::BestEffort)),
+            ("", false, HARD, Ok(Promise::Sealed)),
+            ("guessable = true", false, "48291736", Ok(Promise::Sealed)),
+        ] {
+            assert_eq!(checked(more, judged, value), expected, "{more} {judged} {value}");
+        }
+        assert_eq!(
+            terms("guessable = true", true).guessable,
+            BTreeSet::from([SecretName::parse("db/pin").unwrap()])
+        );
+    }
+}

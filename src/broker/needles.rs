@@ -275,3 +275,80 @@ fn real(path: &Path) -> PathBuf {
 fn digest(value: &SecretValue) -> [u8; 32] {
     Sha256::digest(value.expose_secret()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIN: &str = "48291736";
+    const KEY: &str = "tok_9fQ2xT7vLm4Z/kW8+hN3pR6sYb1";
+
+    fn scope(name: &str) -> ScopeName {
+        ScopeName::parse(name).unwrap()
+    }
+
+    fn named(name: &str, value: &str) -> (SecretName, SecretValue) {
+        (SecretName::parse(name).unwrap(), SecretValue::new(value.as_bytes().to_vec()))
+    }
+
+    fn shared(reads: &[&str], writes: &[&str]) -> Shared {
+        let places = |all: &[&str]| all.iter().map(PathBuf::from).collect();
+        Shared { reads: places(reads), writes: places(writes) }
+    }
+
+    /// What a run of a scope finds of the PIN and of the key.
+    fn found(
+        all: &ScopeNeedles,
+        name: &str,
+        given: &[&(SecretName, SecretValue)],
+        reads: &[&str],
+    ) -> (u64, u64) {
+        let given = given.iter().map(|(name, value)| (name, value));
+        let run = all.for_run(&scope(name), given, [], shared(reads, &[]));
+        (run.set.finds(PIN.as_bytes()).total(), run.set.finds(KEY.as_bytes()).total())
+    }
+
+    #[test]
+    fn what_can_be_guessed_is_looked_for_where_it_can_be() {
+        let all = ScopeNeedles::default();
+        let (pin, key) = (named("db/pin", PIN), named("a/key", KEY));
+        let both = [(&pin.0, &pin.1), (&key.0, &key.1)];
+        all.for_run(&scope("s"), both, [], shared(&[], &["/srv/out"]));
+        // Given; able to read where it may have been left, from above, below or the place itself; anybody else.
+        assert_eq!(found(&all, "s", &[&pin], &[]), (1, 1));
+        for (reads, masked) in [
+            (&["/srv/out"][..], 1),
+            (&["/srv"], 1),
+            (&["/"], 1),
+            (&["/srv/out/deep"], 1),
+            (&["/usr", "/srv/output", "/srv/in"], 0),
+            (&[], 0),
+        ] {
+            assert_eq!(found(&all, "s", &[], reads), (masked, 1), "{reads:?}");
+        }
+        // Another scope was given nothing; callers without one, and listings, see what nobody guesses.
+        assert_eq!(found(&all, "t", &[], &["/srv/out"]), (0, 0));
+        let sees = |set: NeedleSet| (set.finds(PIN.as_bytes()).total(), set.finds(KEY.as_bytes()).total());
+        assert_eq!((sees(all.anyone()), sees(all.of(&scope("s")))), ((0, 1), (0, 1)));
+        assert_eq!(sees(all.everything()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_only_known_is_looked_for_if_nobody_guesses_it() {
+        let all = ScopeNeedles::default();
+        let (pin, key) = (named("db/pin", PIN), named("a/key", KEY));
+        let known = [(&pin.0, &pin.1), (&key.0, &key.1)];
+        let mut run = all.for_run(&scope("s"), [], known, shared(&["/"], &["/"]));
+        let sees =
+            |run: &RunNeedles| (run.set.finds(PIN.as_bytes()).total(), run.set.finds(KEY.as_bytes()).total());
+        assert_eq!(sees(&run), (0, 1));
+        // The versions of a secret that a run is given are given with it: the old one, and one that comes meanwhile.
+        let (old, new) = (named("db/pin", "51739264"), named("db/pin", "60284817"));
+        let mut given = all.for_run(&scope("s"), [(&pin.0, &pin.1)], [(&old.0, &old.1)], shared(&[], &[]));
+        assert_eq!((given.set.finds(b"51739264").total(), given.set.finds(b"60284817").total()), (1, 0));
+        all.again(&mut given, [(&new.0, &new.1)]);
+        assert_eq!(given.set.finds(b"60284817").total(), 1);
+        all.again(&mut run, []);
+        assert_eq!(sees(&run), (0, 1));
+    }
+}

@@ -50,7 +50,7 @@ pub(super) struct Set {
     /// Keep the newline at the end of standard input.
     #[arg(long)]
     raw: bool,
-    /// Take a value that can't be kept out of output: short, or a common word.
+    /// Take a value that can't be kept out of output: short, or words, dates and settings that are easy to guess.
     #[arg(long)]
     allow_weak: bool,
     /// What it is for; agents see this.

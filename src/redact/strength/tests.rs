@@ -72,3 +72,15 @@ fn more_of_a_value_is_never_less_and_the_longest_costs_little() {
     assert!(bits(&vec![b'a'; 1 << 20]) < 40);
     assert!(bits("p@$$w0rd4!1".repeat(100_000).as_bytes()) < 60);
 }
+
+#[test]
+fn the_documentation_says_the_bits() {
+    let text = include_str!("../../../docs/redaction.md");
+    for value in ["48291736", "Falcon27!granite", "correct horse battery staple"] {
+        assert!(
+            text.contains(&format!("| `{value}` | {} |", bits(value.as_bytes()))),
+            "{value}: {}",
+            bits(value.as_bytes())
+        );
+    }
+}
