@@ -9,6 +9,7 @@
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
 //! - [`run`]: child processes. [`egress`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
+//! - [`shown`]: foreign text as a person is shown it.
 //! - [`name`], [`value`]: what is parsed once, at the edge, and what is never printed.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
@@ -26,6 +27,7 @@ pub mod name;
 pub mod policy;
 pub mod redact;
 pub mod run;
+pub mod shown;
 pub mod store;
 pub mod token;
 pub mod value;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{AuditKeys, Change, Head};
+use super::{AuditKeys, Change, Head, bounds, state::State};
 use crate::{
     name::{RunId, ScopeName},
     policy::Terms,
@@ -80,6 +80,22 @@ pub enum Note {
         argv: Vec<String>,
         /// The secrets asked for.
         secrets: Vec<String>,
+        /// Whether the command or the names are not all of it. Becomes the event's own mark.
+        #[serde(skip)]
+        cut: bool,
+    },
+    /// Refusals of one principal that have no event each: those between the first and the last of a kind.
+    DenialsSummed {
+        /// Who.
+        principal: String,
+        /// How many.
+        number: u64,
+        /// From when on.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+        /// How many by code.
+        codes: BTreeMap<String, u64>,
     },
     /// A run asked for something by its egress proxy. Never contents.
     Request {
@@ -154,13 +170,43 @@ pub(super) enum Own {
         facts: OutcomeFacts,
     },
     /// Signed with a key that is derived from the identity: whoever has the public key can check it.
-    Checkpoint { covers: u64, hash: String, key: String, signature: String },
+    Checkpoint {
+        covers: u64,
+        hash: String,
+        key: String,
+        signature: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<Box<State>>,
+    },
+    /// The first event of each segment but the first: it goes on from the one that was closed.
+    Segment {
+        number: u64,
+        /// The closed segment's name; its last line's hash is this event's `prev`.
+        closed: String,
+        /// Whether it was closed because it could not be synced, and so without a checkpoint.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsynced: bool,
+        state: Box<State>,
+    },
+    /// Closed segments were moved away; all up to `through` are, now.
+    Archived { through: u64, to: String, files: Vec<ArchivedFile> },
     /// A change that was announced before was made.
     Changed { epoch: u64 },
     /// A line that was never finished, and so never acknowledged, was dropped.
     Recovered { dropped_bytes: u64 },
     /// A damaged log was kept aside, and a new one begun.
     Restarted { kept: String, sha256: String, bytes: u64 },
+}
+
+/// A segment that was moved away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ArchivedFile {
+    pub file: String,
+    /// Its first event, and its last.
+    pub first: u64,
+    pub last: u64,
+    /// Of the whole file, as `sha256sum` prints it.
+    pub sha256: String,
 }
 
 /// What was allowed, as the log has it.
@@ -214,13 +260,17 @@ pub(super) struct Body {
     /// The change of the vault that is made behind this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
+    /// Whether something in it was too long and is not whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     pub prev: String,
 }
 
 impl Body {
-    /// An event that comes after a head, now.
-    pub(super) fn after(head: Head, event: Event, change: Option<Change>) -> Self {
-        Self { seq: head.seq + 1, time: Timestamp::now(), event, change, prev: hex::encode(head.hash) }
+    /// An event that comes after a head, now: the one way to a line, and so the place where it is bounded.
+    pub(super) fn after(head: Head, mut event: Event, change: Option<Change>) -> Self {
+        let cut = bounds::bound(&mut event);
+        Self { seq: head.seq + 1, time: Timestamp::now(), event, change, cut, prev: hex::encode(head.hash) }
     }
 }
 
@@ -235,6 +285,11 @@ pub(super) fn line(keys: &AuditKeys, body: &Body) -> Vec<u8> {
 
 /// Reads a line back: its body if the MAC holds, or what is wrong.
 pub(super) fn read(keys: &AuditKeys, line: &[u8]) -> Result<Body, &'static str> {
+    serde_json::from_slice(&authentic(keys, line)?).map_err(|_| "the line can't be read by this version")
+}
+
+/// A line's JSON without its MAC, if that holds.
+pub(super) fn authentic(keys: &AuditKeys, line: &[u8]) -> Result<Vec<u8>, &'static str> {
     const TAIL: usize = ",\"mac\":\"\"}".len() + 64;
     let cut = line.len().checked_sub(TAIL).ok_or("the line is cut")?;
     let (front, tail) = line.split_at(cut);
@@ -246,14 +301,14 @@ pub(super) fn read(keys: &AuditKeys, line: &[u8]) -> Result<Body, &'static str> 
     if !bool::from(tag.ct_eq(hex::encode(mac(keys, &body)).as_bytes())) {
         return Err("the line was changed: its MAC does not hold");
     }
-    serde_json::from_slice(&body).map_err(|_| "the line can't be read by this version")
+    Ok(body)
 }
 
 pub(super) fn hash(line: &[u8]) -> [u8; 32] {
     Sha256::digest(line).into()
 }
 
-pub(super) fn checkpoint(keys: &AuditKeys, head: Head) -> Event {
+pub(super) fn checkpoint(keys: &AuditKeys, head: Head, state: &State) -> Event {
     let key = SigningKey::from_bytes(&keys.sign);
     let signature = key.sign(&checkpoint_message(head));
     Event::Own(Own::Checkpoint {
@@ -261,6 +316,7 @@ pub(super) fn checkpoint(keys: &AuditKeys, head: Head) -> Event {
         hash: hex::encode(head.hash),
         key: hex::encode(key.verifying_key().as_bytes()),
         signature: hex::encode(signature.to_bytes()),
+        state: state.whole.then(|| Box::new(state.clone())),
     })
 }
 

@@ -18,6 +18,8 @@ pub(super) const NAME: &str = "head.json";
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub head: Head,
+    /// The segment that the next line belongs to.
+    pub segment: u64,
     /// Offset behind the last line, its line feed included.
     pub offset: u64,
     /// Length of the last line, its line feed included.
@@ -31,6 +33,8 @@ pub(super) struct Place {
 #[derive(Serialize, Deserialize)]
 struct HeadFile {
     head: Head,
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    segment: u64,
     offset: u64,
     length: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +45,19 @@ struct HeadFile {
 impl Place {
     /// Before the first event.
     pub(super) fn beginning() -> Self {
-        Self { head: Head::default(), offset: 0, length: 0, checkpoint: false, state: State::empty() }
+        Self { state: State::empty(), ..Self::at_segment(1, Head::default()) }
+    }
+
+    /// Before the first event of a segment, which says what must be known of those before.
+    pub(super) fn at_segment(segment: u64, head: Head) -> Self {
+        Self { head, segment, offset: 0, length: 0, checkpoint: false, state: State::default() }
+    }
+
+    /// Goes on in the next segment.
+    pub(super) fn next_segment(&mut self) {
+        self.segment += 1;
+        self.offset = 0;
+        self.length = 0;
     }
 
     /// Goes on by a line, given without its line feed.
@@ -57,6 +73,7 @@ impl Place {
     pub(super) fn write(&self, dir: &Path, keys: &AuditKeys) -> io::Result<()> {
         let mut file = HeadFile {
             head: self.head,
+            segment: self.segment,
             offset: self.offset,
             length: self.length,
             state: Some(self.state.clone()),
@@ -67,11 +84,11 @@ impl Place {
         crate::store::files::write_private(&dir.join(NAME), &text)
     }
 
-    /// The place that the file vouches for; the beginning where there is no such file.
-    pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Self, AuditError> {
+    /// The place that the file vouches for; nothing where there is no such file.
+    pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Option<Self>, AuditError> {
         let bytes = match fs::read(dir.join(NAME)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::beginning()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(AuditError::io("read its head", error)),
         };
         let mut file: HeadFile = serde_json::from_slice(&bytes)
@@ -80,14 +97,24 @@ impl Place {
         if !bool::from(said.as_bytes().ct_eq(mac(keys, &file).as_bytes())) {
             return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
         }
-        Ok(Self {
+        Ok(Some(Self {
             head: file.head,
+            segment: file.segment,
             offset: file.offset,
             length: file.length,
             checkpoint: false,
             state: file.state.unwrap_or_default(),
-        })
+        }))
     }
+}
+
+fn first() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(segment: &u64) -> bool {
+    *segment == 1
 }
 
 /// The MAC of a file whose own field for it is empty.

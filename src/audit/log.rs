@@ -1,10 +1,9 @@
 //! The log's file: appended to under a lock, by any number of processes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    collections::BTreeMap,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -12,33 +11,26 @@ use std::{
 
 use super::{
     AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OutcomeFacts,
-    event::{self, Allowance, Body, Event, Own},
+    append::{Durable, Entry},
+    event::{self, Allowance, Event, Own},
     head::Place,
-    state::{Announced, Change},
+    segments,
+    state::{Announced, Change, OpenRun},
 };
-use crate::{
-    name::{RunId, ScopeName},
-    policy::Allowed,
-};
+use crate::{name::RunId, policy::Allowed};
 
-/// A signed checkpoint stands at least after so many events.
-const CHECKPOINT_EVERY: u64 = 256;
 /// How long an append waits for another process.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The log of one home. Several processes may hold one each: every append takes the file's lock,
 /// reads the tail it has not seen and goes on from there.
 pub struct AuditLog {
-    dir: PathBuf,
-    keys: AuditKeys,
-    place: Mutex<Place>,
-}
-
-/// Whether an event is on the disk before anything goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durable {
-    Now,
-    Later,
+    pub(super) dir: PathBuf,
+    pub(super) keys: AuditKeys,
+    pub(super) place: Mutex<Place>,
+    /// Where a segment is full.
+    pub(super) segment_bytes: u64,
+    pub(super) sync: fn(&File) -> io::Result<()>,
 }
 
 impl AuditLog {
@@ -49,9 +41,20 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn open(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Self, AuditError> {
         crate::store::files::create_private_dir(dir).map_err(|e| AuditError::io("make its directory", e))?;
-        let log = Self { dir: dir.to_owned(), keys, place: Mutex::new(Place::beginning()) };
+        let log = Self {
+            dir: dir.to_owned(),
+            keys,
+            place: Mutex::new(Place::beginning()),
+            segment_bytes: segments::SEGMENT_BYTES,
+            sync: File::sync_data,
+        };
         let _lock = log.lock()?;
-        let (place, _) = log.catch_up(Place::read(&log.dir, &log.keys)?)?;
+        let (mut place, _) = log.catch_up(log.trusted_place()?)?;
+        if !place.state.whole {
+            // The first version's head says nothing of open runs: its log is walked, this once.
+            (place, _) = log.catch_up(Place::beginning())?;
+            place.write(dir, &log.keys).map_err(|error| AuditError::io("write its head", error))?;
+        }
         check_anchor(place.head, anchor)?;
         *log.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
         Ok(log)
@@ -72,7 +75,7 @@ impl AuditLog {
         let (scope, terms) = allowed.into_parts();
         let what = Allowance::of(&terms);
         let event = Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what };
-        self.append(Event::Own(event), change)?;
+        self.append(vec![(Event::Own(event), change)], Durable::Now)?;
         Ok(Intent { run_id, scope, terms })
     }
 
@@ -81,7 +84,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record_outcome(&self, intent: Intent, facts: OutcomeFacts) -> Result<(), AuditError> {
-        self.append(Event::Own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts }), None)
+        self.append_own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts })
     }
 
     /// Puts `interrupted` on record for every intent that has no outcome and whose process has ended.
@@ -90,23 +93,11 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn report_interrupted(&self, ended: impl Fn(&str) -> bool) -> Result<u64, AuditError> {
-        let events = super::events(&self.dir, &super::Filter::default())?;
-        let text = |event: &serde_json::Value, key: &str| event.get(key)?.as_str().map(str::to_owned);
-        let of_kind = |kind: &'static str| {
-            events.iter().filter(move |event| event.get("event").and_then(|e| e.as_str()) == Some(kind))
-        };
-        let concluded: BTreeSet<String> = of_kind("outcome").filter_map(|event| text(event, "run")).collect();
-        let mut reported = 0;
-        for event in of_kind("intent") {
-            let (Some(run), Some(scope), Some(by)) =
-                (text(event, "run"), text(event, "scope"), text(event, "by"))
-            else {
-                continue;
-            };
-            let (Ok(id), Ok(scope)) = (RunId::parse(&run), ScopeName::parse(&scope)) else { continue };
-            if concluded.contains(&run) || !ended(&by) {
-                continue;
-            }
+        let state = self.place.lock().unwrap_or_else(PoisonError::into_inner).state.clone();
+        let open = if state.more_open == 0 { state.open } else { self.find_open()? };
+        let gone: Vec<OpenRun> = open.into_iter().filter(|run| ended(&run.by)).collect();
+        let reported = gone.len() as u64;
+        let outcomes = gone.into_iter().map(|OpenRun { run, scope, .. }| {
             let facts = OutcomeFacts {
                 outcome: "interrupted".to_owned(),
                 exit_code: None,
@@ -114,10 +105,30 @@ impl AuditLog {
                 file_hits: Vec::new(),
                 redactions: BTreeMap::new(),
             };
-            self.append(Event::Own(Own::Outcome { run: id, scope, facts }), None)?;
-            reported += 1;
+            (Event::Own(Own::Outcome { run, scope, facts }), None)
+        });
+        let outcomes: Vec<Entry> = outcomes.collect();
+        if !outcomes.is_empty() {
+            self.append(outcomes, Durable::Now)?;
         }
         Ok(reported)
+    }
+
+    /// Walks the log for all open runs, where there are more than are carried.
+    fn find_open(&self) -> Result<Vec<OpenRun>, AuditError> {
+        let mut open = BTreeMap::new();
+        super::read::bodies(&self.dir, &self.keys, |body| match body.event {
+            Event::Own(Own::Intent { run, scope, facts, .. }) => {
+                let run_id = run.to_string();
+                open.extend(facts.by.map(|by| (run_id, OpenRun { run, scope, by })));
+            }
+            Event::Own(Own::Outcome { run, .. }) => drop(open.remove(run.as_str())),
+            _ => {}
+        })?;
+        let open: Vec<OpenRun> = open.into_values().collect();
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.state.found_open(open.clone());
+        Ok(open)
     }
 
     /// Puts anything else on record, and announces the change of the vault that it stands for: durable
@@ -126,7 +137,18 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record(&self, note: Note, change: Option<Change>) -> Result<(), AuditError> {
-        self.append(Event::Note(note), change)
+        self.append(vec![(Event::Note(note), change)], Durable::Now)
+    }
+
+    /// Puts several on record at once: durable together.
+    ///
+    /// # Errors
+    /// [`AuditError`]: then none of them is.
+    pub fn record_all(&self, notes: Vec<Note>) -> Result<(), AuditError> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        self.append(notes.into_iter().map(|note| (Event::Note(note), None)).collect(), Durable::Now)
     }
 
     /// Puts on record that an announced change was made. May be lost with the power, and then says less
@@ -135,7 +157,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record_changed(&self, epoch: u64) -> Result<(), AuditError> {
-        self.write_one(Event::Own(Own::Changed { epoch }), None, Durable::Later)
+        self.append(vec![(Event::Own(Own::Changed { epoch }), None)], Durable::Later)
     }
 
     /// The last change of the vault that is announced, known from the end of the log alone.
@@ -143,15 +165,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn last_change(&self) -> Result<Option<Announced>, AuditError> {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if place.state.whole {
-            return Ok(place.state.last_change());
-        }
-        // The first version's head says nothing of it; walked once, until the next event is written.
-        let (again, _) = self.catch_up(Place::beginning())?;
-        let last = again.state.last_change();
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = again;
-        Ok(last)
+        Ok(self.place.lock().unwrap_or_else(PoisonError::into_inner).state.last_change())
     }
 
     /// Signs the end of the chain, unless it is signed already.
@@ -166,8 +180,23 @@ impl AuditLog {
         if place.head.seq == 0 || place.checkpoint {
             return Ok(());
         }
-        let event = event::checkpoint(&self.keys, place.head);
-        self.write(&mut place, torn, (event, None), Durable::Now)
+        let event = event::checkpoint(&self.keys, place.head, &place.state);
+        self.write(&mut place, torn, vec![(event, None)], Durable::Now)
+    }
+
+    /// Closes the segment that is written to, whatever its length, so that it can be archived.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn close_segment_now(&self) -> Result<(), AuditError> {
+        let _lock = self.lock()?;
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, _) = self.catch_up(place.clone())?;
+        *place = now;
+        if place.offset > 0 {
+            self.rotate(&mut place)?;
+        }
+        Ok(())
     }
 
     /// The end of the chain as this process last saw or wrote it.
@@ -175,130 +204,15 @@ impl AuditLog {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).head
     }
 
-    pub(super) fn begin(&self, event: Own) -> Result<(), AuditError> {
-        self.append(Event::Own(event), None)
+    pub(super) fn append_own(&self, event: Own) -> Result<(), AuditError> {
+        self.append(vec![(Event::Own(event), None)], Durable::Now)
     }
 
-    fn append(&self, event: Event, change: Option<Change>) -> Result<(), AuditError> {
-        self.write_one(event, change, Durable::Now)
-    }
-
-    fn write_one(&self, event: Event, change: Option<Change>, durable: Durable) -> Result<(), AuditError> {
-        let _lock = self.lock()?;
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, torn) = self.catch_up(place.clone())?;
-        *place = now;
-        self.write(&mut place, torn, (event, change), durable)
-    }
-
-    /// Writes an event's line, those that belong before and behind it, and then the head.
-    fn write(
-        &self,
-        place: &mut Place,
-        torn: u64,
-        (event, change): (Event, Option<Change>),
-        durable: Durable,
-    ) -> Result<(), AuditError> {
-        let mut next = place.clone();
-        let mut bytes = Vec::new();
-        if torn > 0 {
-            self.add(&mut next, &mut bytes, Event::Own(Own::Recovered { dropped_bytes: torn }), None);
-        }
-        self.add(&mut next, &mut bytes, event, change);
-        if next.head.seq.is_multiple_of(CHECKPOINT_EVERY) {
-            let event = event::checkpoint(&self.keys, next.head);
-            self.add(&mut next, &mut bytes, event, None);
-        }
-        let written = self.write_log(place.offset, &bytes, durable);
-        written.map_err(|error| AuditError::io("write it", error))?;
-        // A head that is ahead of what the disk has would call a log cut that only lost its power.
-        if durable == Durable::Now {
-            next.write(&self.dir, &self.keys).map_err(|error| AuditError::io("write its head", error))?;
-        }
-        *place = next;
-        Ok(())
-    }
-
-    fn add(&self, place: &mut Place, bytes: &mut Vec<u8>, event: Event, change: Option<Change>) {
-        let body = Body::after(place.head, event, change);
-        let mut line = event::line(&self.keys, &body);
-        place.advance(&body, &line);
-        line.push(b'\n');
-        bytes.extend(line);
-    }
-
-    /// Writes behind the last whole line; what stood there was never acknowledged. A write that fails
-    /// half way is taken back, so that the log ends in a whole line whatever happens.
-    fn write_log(&self, offset: u64, bytes: &[u8], durable: Durable) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(self.log_path())?;
-        file.set_len(offset)?;
-        file.seek(SeekFrom::Start(offset))?;
-        let written = file.write_all(bytes).and_then(|()| match durable {
-            Durable::Now => file.sync_data(),
-            Durable::Later => Ok(()),
-        });
-        if written.is_err() {
-            file.set_len(offset)?;
-        }
-        written
-    }
-
-    /// Reads what was appended since: the line that the place ends with must still be there, and every
-    /// line behind it must go on from it. Returns the new place, and how many bytes of an unfinished
-    /// line stand behind it.
-    fn catch_up(&self, from: Place) -> Result<(Place, u64), AuditError> {
-        let mut place = from.clone();
-        let cut = || AuditError::damaged(from.head.seq, "the log ends before it: it was cut");
-        let mut file = match File::open(self.log_path()) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && place.offset == 0 => {
-                return Ok((place, 0));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(cut()),
-            Err(error) => return Err(AuditError::io("open it", error)),
-        };
-        let mut tail = Vec::new();
-        let read =
-            file.seek(SeekFrom::Start(from.offset - from.length)).and_then(|_| file.read_to_end(&mut tail));
-        read.map_err(|error| AuditError::io("read it", error))?;
-        let known = usize::try_from(from.length).unwrap_or(usize::MAX);
-        if tail.len() < known {
-            return Err(cut());
-        }
-        let (last, mut rest) = tail.split_at(known);
-        if known > 0 && last.strip_suffix(b"\n").map(event::hash) != Some(from.head.hash) {
-            return Err(AuditError::damaged(from.head.seq, "the line was changed"));
-        }
-        if let Ok(body) = event::read(&self.keys, last.strip_suffix(b"\n").unwrap_or_default()) {
-            place.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
-        }
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.step(&mut place, &rest[..end])?;
-            rest = &rest[end + 1..];
-        }
-        Ok((place, rest.len() as u64))
-    }
-
-    fn step(&self, place: &mut Place, line: &[u8]) -> Result<(), AuditError> {
-        let seq = place.head.seq + 1;
-        let body = event::read(&self.keys, line).map_err(|what| AuditError::damaged(seq, what))?;
-        if body.seq != seq || body.prev != hex::encode(place.head.hash) {
-            return Err(AuditError::damaged(seq, "the line does not go on from the one before"));
-        }
-        place.advance(&body, line);
-        Ok(())
-    }
-
-    fn lock(&self) -> Result<File, AuditError> {
+    pub(super) fn lock(&self) -> Result<File, AuditError> {
         crate::store::files::lock(&self.dir.join("lock"), WAIT).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => AuditError::Busy,
             _ => AuditError::io("lock it", error),
         })
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.dir.join("log.jsonl")
     }
 }
 

@@ -5,15 +5,33 @@
 //! enters: names, digests, counts. Never a value or a part of one.
 //!
 //! ```text
-//! audit/log.jsonl   {"seq":1,"time":…,"event":…,…,"prev":SHA-256 of the line before,"mac":HMAC of the line}
-//! audit/head.json   the last line's number, hash, place and length, with a MAC: replaced after each line
-//! audit/lock        held for each append
+//! audit/log.jsonl        the segment that is written to:
+//!                        {"seq":1,"time":…,"event":…,…,"prev":SHA-256 of the line before,"mac":HMAC of the line}
+//! audit/log.000001.jsonl closed segments, each of about 64 MiB and ended by a signed checkpoint; the next
+//!                        one's first event (`segment`) names it, and the chain goes through
+//! audit/head.json        the last line's number, hash, place and length, open runs and the last announced
+//!                        change of the vault, with a MAC: replaced after each durable line
+//! audit/reserve          disk for operators' events, see `reserve`
+//! audit/unsynced         is there while a sync of log.jsonl has failed: it gets no more events
+//! audit/lock             held for each append
 //! ```
+//! The first version's log is one `log.jsonl` of any length; it is read on and becomes the first segment.
+//! `audit archive` moves closed segments away and says so in the chain (`archived`); nothing else removes one.
 //! The vault anchors the head, so that a log that was cut together with its head is noticed.
+//! Nothing reads the log but through a check of MAC and chain (`read`, `verify`), and every event goes
+//! through one bound (`bounds`).
 
+mod append;
+mod archive;
+mod bounds;
+mod chain;
+mod denials;
 mod event;
 mod head;
 mod log;
+mod read;
+mod reserve;
+mod segments;
 mod state;
 mod verify;
 
@@ -25,10 +43,14 @@ use crate::{
     policy::Terms,
 };
 
+pub use archive::archive;
+pub use denials::Denials;
 pub use event::{IntentFacts, Note, OutcomeFacts};
 pub use log::AuditLog;
+pub use read::{Filter, Found, LastDenial, announcement, events, last_denial};
+pub use reserve::Room;
 pub use state::{Announced, Change};
-pub use verify::{Filter, LastDenial, Report, events, last_denial, restart, verify};
+pub use verify::{Report, restart, verify};
 
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.
 ///
@@ -83,6 +105,12 @@ pub struct AuditKeys {
     pub mac: Zeroizing<[u8; 32]>,
     /// Ed25519 seed for checkpoints.
     pub sign: Zeroizing<[u8; 32]>,
+}
+
+impl AuditKeys {
+    fn again(&self) -> Self {
+        Self { mac: self.mac.clone(), sign: self.sign.clone() }
+    }
 }
 
 /// What can go wrong with the log. No variant carries a value.

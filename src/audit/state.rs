@@ -61,6 +61,9 @@ pub(super) struct State {
     completed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Change>,
+    /// The last segment that was archived, and all before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub archived: u64,
 }
 
 impl State {
@@ -94,8 +97,22 @@ impl State {
             Event::Own(Own::Changed { epoch }) => {
                 self.completed |= self.announced.is_some_and(|change| change.epoch == *epoch);
             }
+            Event::Own(Own::Archived { through, .. }) => self.archived = *through,
+            Event::Own(Own::Checkpoint { state: Some(state), .. } | Own::Segment { state, .. })
+                if !self.whole =>
+            {
+                self.clone_from(state)
+            }
             _ => {}
         }
+    }
+
+    /// What a walk over the whole log has found open.
+    pub(super) fn found_open(&mut self, runs: Vec<OpenRun>) {
+        self.open = Vec::new();
+        self.more_open = 0;
+        runs.into_iter().for_each(|run| self.begin(run));
+        self.whole = true;
     }
 
     fn begin(&mut self, run: OpenRun) {

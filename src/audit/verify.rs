@@ -1,4 +1,4 @@
-//! Reading the log: the full check, what is shown of it, and the way out of damage.
+//! The full check, from the first segment that is here to the end, and the way out of damage.
 
 use std::{
     collections::BTreeMap,
@@ -8,19 +8,23 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{
     AuditError, AuditKeys, AuditLog, Head,
-    event::{self, Event, Own},
+    event::{self, ArchivedFile, Body, Event, Own},
+    segments::{self, Lines, Next},
 };
-use crate::name::ScopeName;
 
 /// What the full check found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// Lines in the log.
+    /// Events in the log.
     pub events: u64,
+    /// Its segments that are here.
+    pub segments: u64,
+    /// Those that were archived, as the chain says.
+    pub archived: Vec<String>,
     /// Checkpoints whose signature holds.
     pub checkpoints: u64,
     /// Runs with an intent and no outcome.
@@ -29,51 +33,22 @@ pub struct Report {
     pub damage: Vec<String>,
 }
 
-/// Which events are asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// At most so many, the last ones.
-    pub last: Option<usize>,
-    /// Only this run.
-    pub run: Option<String>,
-    /// Only this scope.
-    pub scope: Option<String>,
-    /// Only this kind (`intent`, `outcome`, `denied`, `admin`, …).
-    pub kind: Option<String>,
-}
-
-/// A refused call, for `admin allow --last`.
-#[derive(Debug, Clone, Serialize)]
-pub struct LastDenial {
-    /// When (RFC 3339).
-    pub time: String,
-    /// The scope that refused.
-    pub scope: ScopeName,
-    /// The refusal's code.
-    pub code: String,
-    /// The command, redacted and bounded.
-    pub argv: Vec<String>,
-    /// The secrets asked for.
-    pub secrets: Vec<String>,
-}
-
 /// Walks the whole chain and names everything that is wrong with it: edits, reorderings, removals, a
-/// cut tail, signatures that don't hold.
+/// cut tail, missing segments, signatures that don't hold.
 ///
 /// # Errors
 /// [`AuditError`] where the log can't be read at all.
-pub fn verify(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Report, AuditError> {
-    let bytes = read_log(dir)?;
-    let mut walk =
-        Walk { keys: &keys, head: Head::default(), runs: BTreeMap::new(), report: Report::default(), anchor };
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    let unfinished = lines.next_back().unwrap_or_default();
-    for (number, line) in lines.enumerate() {
-        walk.line(number + 1, line);
+pub fn verify(dir: &Path, keys: &AuditKeys, anchor: Option<Head>) -> Result<Report, AuditError> {
+    let mut walk = Walk::new(keys, anchor);
+    let mut numbers = Vec::new();
+    for (number, path) in segments::closed(dir)? {
+        walk.file(Some(number), &path)?;
+        numbers.push(number);
     }
-    if !unfinished.is_empty() {
-        let text = format!("the last line is not finished ({} bytes)", unfinished.len());
-        walk.report.damage.push(text);
+    let current = dir.join(segments::CURRENT);
+    if current.exists() {
+        let number = walk.file(None, &current)?;
+        numbers.push(number.unwrap_or_else(|| numbers.last().map_or(1, |last| last + 1)));
     }
     if anchor.is_some_and(|anchor| anchor.seq > walk.head.seq) {
         let text =
@@ -81,9 +56,11 @@ pub fn verify(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Repor
         walk.report.damage.push(text);
     }
     let mut report = walk.report;
+    report.segments = numbers.len() as u64;
+    report.damage.extend(segments::missing(numbers.into_iter(), walk.archived));
     report.pending = walk.runs.into_keys().collect();
     // The head beside the log, and whatever only opening shows.
-    let opened = AuditLog::open(dir, keys, anchor);
+    let opened = AuditLog::open(dir, keys.again(), anchor);
     if let Err(error @ AuditError::Damaged { .. }) = opened
         && report.damage.is_empty()
     {
@@ -98,138 +75,179 @@ struct Walk<'a> {
     runs: BTreeMap<String, u64>,
     report: Report,
     anchor: Option<Head>,
+    archived: u64,
+    /// How many were walked, this one included.
+    files: u64,
+    /// What is read, for messages.
+    place: String,
 }
 
-impl Walk<'_> {
-    fn line(&mut self, number: usize, line: &[u8]) {
+impl<'a> Walk<'a> {
+    fn new(keys: &'a AuditKeys, anchor: Option<Head>) -> Self {
+        Self {
+            keys,
+            head: Head::default(),
+            runs: BTreeMap::new(),
+            report: Report::default(),
+            anchor,
+            archived: 0,
+            files: 0,
+            place: String::new(),
+        }
+    }
+
+    /// Walks a segment. Returns the number that its first event gives it.
+    fn file(&mut self, number: Option<u64>, path: &Path) -> Result<Option<u64>, AuditError> {
+        let failed = |error| AuditError::io("read it", error);
+        let Some(file) = segments::open(path)? else { return Ok(None) };
+        let mut lines = Lines::from(file, 0).map_err(failed)?;
+        self.files += 1;
+        let (mut at, mut said) = (0, None);
+        loop {
+            at += 1;
+            self.place = match number {
+                Some(number) => format!("{} line {at}", segments::name(number)),
+                None => format!("line {at}"),
+            };
+            match lines.next().map_err(failed)? {
+                Next::Line(line) => {
+                    let body = event::read(self.keys, line);
+                    if at == 1 {
+                        said = body.as_ref().ok().and_then(|body| self.begin(body, number));
+                    }
+                    self.line(body, event::hash(line));
+                }
+                Next::TooLong => self.line(Err("the line is longer than any event"), [0; 32]),
+                Next::Unfinished(bytes) => {
+                    self.damage(&format!("the line is not finished ({bytes} bytes)"));
+                    return Ok(said);
+                }
+                Next::End => return Ok(said),
+            }
+        }
+    }
+
+    /// Where the walk begins with a later segment, its first event says what it goes on from; that those
+    /// before were archived is what the chain must say.
+    fn begin(&mut self, body: &Body, number: Option<u64>) -> Option<u64> {
+        let Event::Own(Own::Segment { number: said, state, .. }) = &body.event else { return None };
+        if self.files == 1 {
+            let hash = hex::decode(&body.prev).ok().and_then(|hash| hash.try_into().ok()).unwrap_or_default();
+            self.head = Head { seq: body.seq.saturating_sub(1), hash };
+            self.archived = state.archived;
+            self.runs.extend(state.open.iter().map(|open| (open.run.to_string(), 1)));
+        }
+        if number.is_some_and(|number| number != *said) {
+            self.damage(&format!("the file is segment {said}, not what its name says"));
+        }
+        Some(*said)
+    }
+
+    fn line(&mut self, body: Result<Body, &'static str>, hash: [u8; 32]) {
         self.report.events += 1;
-        let hash = event::hash(line);
-        match event::read(self.keys, line) {
+        match body {
             Err(what) => {
-                self.report.damage.push(format!("line {number}: {what}"));
+                self.damage(what);
                 self.head = Head { seq: self.head.seq + 1, hash };
             }
             Ok(body) => {
                 if body.seq != self.head.seq + 1 {
-                    let text =
-                        format!("line {number}: event {} stands behind event {}", body.seq, self.head.seq);
-                    self.report.damage.push(text);
+                    self.damage(&format!("event {} stands behind event {}", body.seq, self.head.seq));
                 } else if body.prev != hex::encode(self.head.hash) {
-                    self.report.damage.push(format!(
-                        "line {number}: event {} does not go on from the one before",
-                        body.seq
-                    ));
+                    self.damage(&format!("event {} does not go on from the one before", body.seq));
                 }
-                self.event(number, &body.event);
+                self.event(&body.event);
                 self.head = Head { seq: body.seq, hash };
             }
         }
         if self.anchor.is_some_and(|anchor| anchor.seq == self.head.seq && anchor.hash != hash) {
-            self.report.damage.push(format!("line {number}: it is not the event that the vault knows"));
+            self.damage("it is not the event that the vault knows");
         }
     }
 
-    fn event(&mut self, number: usize, event: &Event) {
+    fn event(&mut self, event: &Event) {
         match event {
             Event::Own(Own::Intent { run, .. }) => {
                 *self.runs.entry(run.to_string()).or_default() += 1;
             }
             Event::Own(Own::Outcome { run, .. }) => {
-                if self.runs.remove(run.as_str()).is_none() {
-                    self.report.damage.push(format!("line {number}: an outcome without an intent"));
+                // Of a walk that begins with a later segment not every intent is known.
+                if self.runs.remove(run.as_str()).is_none() && self.archived == 0 {
+                    self.damage("an outcome without an intent");
                 }
             }
-            Event::Own(Own::Checkpoint { covers, hash, key, signature }) => {
+            Event::Own(Own::Checkpoint { covers, hash, key, signature, .. }) => {
                 let head = self.head;
                 let same = *covers == head.seq && *hash == hex::encode(head.hash);
                 if same && event::checkpoint_holds(self.keys, head, key, signature) {
                     self.report.checkpoints += 1;
                 } else {
-                    self.report.damage.push(format!("line {number}: the checkpoint does not hold"));
+                    self.damage("the checkpoint does not hold");
                 }
             }
-            Event::Own(Own::Changed { .. } | Own::Recovered { .. } | Own::Restarted { .. })
+            Event::Own(Own::Archived { through, to, files }) => {
+                self.archived = *through;
+                self.report.archived.extend(files.iter().map(|file| archived_line(file, to)));
+            }
+            Event::Own(
+                Own::Changed { .. } | Own::Recovered { .. } | Own::Restarted { .. } | Own::Segment { .. },
+            )
             | Event::Note(_) => {}
         }
     }
+
+    fn damage(&mut self, what: &str) {
+        self.report.damage.push(format!("{}: {what}", self.place));
+    }
 }
 
-/// Events, oldest first, each as the JSON of its line. Reads only: `verify` says whether they hold.
-///
-/// # Errors
-/// [`AuditError::Io`].
-pub fn events(dir: &Path, filter: &Filter) -> Result<Vec<Value>, AuditError> {
-    let bytes = read_log(dir)?;
-    let parsed =
-        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let is = |event: &Value, key: &str, wanted: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| event.get(key).and_then(Value::as_str) == Some(wanted))
-    };
-    let mut found: Vec<Value> = parsed
-        .filter(|e| {
-            is(e, "run", &filter.run) && is(e, "scope", &filter.scope) && is(e, "event", &filter.kind)
-        })
-        .collect();
-    let from = filter.last.map_or(0, |last| found.len().saturating_sub(last));
-    found.drain(..from);
-    Ok(found)
-}
-
-/// The latest call that a scope refused.
-///
-/// # Errors
-/// [`AuditError::Io`].
-pub fn last_denial(dir: &Path) -> Result<Option<LastDenial>, AuditError> {
-    let filter = Filter { kind: Some("denied".to_owned()), ..Filter::default() };
-    Ok(events(dir, &filter)?.iter().rev().find_map(denial))
-}
-
-fn denial(event: &Value) -> Option<LastDenial> {
-    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
-    let list = |key: &str| {
-        let items = event.get(key).and_then(Value::as_array).into_iter().flatten();
-        items.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
-    };
-    Some(LastDenial {
-        time: text("time")?,
-        scope: ScopeName::parse(&text("scope")?).ok()?,
-        code: text("code")?,
-        argv: Some(list("argv")).filter(|argv| !argv.is_empty())?,
-        secrets: list("secrets"),
-    })
+fn archived_line(file: &ArchivedFile, to: &str) -> String {
+    let ArchivedFile { file, first, last, sha256 } = file;
+    format!("{file}: events {first} to {last}, sha256 {sha256}, archived to {to}")
 }
 
 /// Keeps a damaged log aside, whole, and begins a new chain whose first event says so. Returns where
-/// the old one is kept, and the new head.
+/// what was written to last is kept, and the new head.
 ///
 /// # Errors
 /// [`AuditError`].
 pub fn restart(dir: &Path, keys: AuditKeys) -> Result<(PathBuf, Head), AuditError> {
     let failed = |error| AuditError::io("keep the old one aside", error);
-    let bytes = read_log(dir)?;
     let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%S%3f").to_string();
     let kept = dir.join(format!("log.{stamp}.kept.jsonl"));
-    for (name, to) in
-        [("log.jsonl", kept.clone()), ("head.json", dir.join(format!("head.{stamp}.kept.json")))]
-    {
-        match fs::rename(dir.join(name), to) {
+    let current = dir.join(segments::CURRENT);
+    let (sha256, bytes) = match fs::exists(&current).map_err(failed)? {
+        true => digest(&current)?,
+        false => (hex::encode(Sha256::digest([])), 0),
+    };
+    // Nothing of the old chain may pass for a segment of the new one.
+    let closed = segments::closed(dir)?.into_iter();
+    let closed = closed.map(|(number, path)| (path, dir.join(format!("log.{stamp}.kept.{number:06}.jsonl"))));
+    let others = [
+        (current, kept.clone()),
+        (dir.join("head.json"), dir.join(format!("head.{stamp}.kept.json"))),
+        (dir.join(super::append::UNSYNCED), dir.join(format!("unsynced.{stamp}.kept"))),
+    ];
+    for (from, to) in closed.chain(others) {
+        match fs::rename(from, to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
     }
     let log = AuditLog::open(dir, keys, None)?;
-    log.begin(Own::Restarted {
+    log.append_own(Own::Restarted {
         kept: kept.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        sha256: hex::encode(event::hash(&bytes)),
-        bytes: bytes.len() as u64,
+        sha256,
+        bytes,
     })?;
     Ok((kept, log.head()))
 }
 
-fn read_log(dir: &Path) -> Result<Vec<u8>, AuditError> {
-    match fs::read(dir.join("log.jsonl")) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(AuditError::io("read it", error)),
-    }
+/// A file's SHA-256 in hex, and its length.
+pub(super) fn digest(path: &Path) -> Result<(String, u64), AuditError> {
+    let failed = |error| AuditError::io("read it", error);
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let bytes = io::copy(&mut file, &mut hash).map_err(failed)?;
+    Ok((hex::encode(hash.finalize()), bytes))
 }

@@ -1,5 +1,6 @@
 //! The operator's path: the same pipeline, with what only the person who can unlock may do.
 
+mod log;
 mod tokens;
 
 use std::{
@@ -23,7 +24,7 @@ use super::{
     resolve,
 };
 use crate::{
-    audit::{self, AuditError, AuditLog, IntentFacts, Note, OutcomeFacts},
+    audit::{AuditError, IntentFacts, Note, OutcomeFacts, Room},
     name::{RunId, ScopeName, SecretName, TokenId},
     policy::{
         self, Change, Decision, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request,
@@ -173,9 +174,10 @@ pub struct TokenInfo {
     pub revoked: bool,
 }
 
+pub use log::Close;
 pub use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenState};
 
-pub use crate::audit::{Filter as AuditFilter, LastDenial, Report as AuditReport};
+pub use crate::audit::{Filter as AuditFilter, Found as AuditFound, LastDenial, Report as AuditReport};
 
 impl Failure {
     /// A failure of a kind, with what to do next.
@@ -252,9 +254,7 @@ impl Admin {
     /// [`Failure`].
     pub fn last_use(&self) -> Result<(u64, Option<String>), Failure> {
         let epoch = self.vault()?.epoch();
-        let last = self.audit_events(&AuditFilter { last: Some(1), ..AuditFilter::default() })?;
-        let time = last.first().and_then(|event| event.get("time")?.as_str().map(str::to_owned));
-        Ok((epoch, time))
+        Ok((epoch, self.last_event()?))
     }
 
     /// Puts on record that the vault was unlocked into a daemon.
@@ -544,68 +544,6 @@ impl Admin {
         Ok(policy.explain(&request, &facts))
     }
 
-    /// Events of the audit, each as the JSON line that is in the log.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn audit_events(&self, filter: &AuditFilter) -> Result<Vec<serde_json::Value>, Failure> {
-        audit::events(&self.audit_dir(), filter).map_err(audit_failure)
-    }
-
-    /// Walks the whole chain.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
-        let vault = self.vault_alone()?;
-        let head = self.keys.freshness.head(&vault);
-        let mut report = audit::verify(&self.audit_dir(), self.keys.audit(), head).map_err(audit_failure)?;
-        drop(vault);
-        if report.damage.is_empty() {
-            report.damage.extend(self.put_back());
-        }
-        Ok(report)
-    }
-
-    /// What vault, audit and pin say against each other.
-    fn put_back(&self) -> Option<String> {
-        match self.open() {
-            Err(failure) if failure.kind == FailureKind::Damaged => Some(failure.message),
-            _ => None,
-        }
-    }
-
-    /// Keeps a damaged log aside, whole, and begins a new chain that says so.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
-        let mut vault = self.vault_alone()?;
-        vault.hold();
-        let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
-        let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None).map_err(audit_failure)?;
-        vault.begin_chain().map_err(vault_failure)?;
-        let mut open = Opened { keys: Arc::clone(&self.keys), vault, audit };
-        let note = self.note("audit_restart", kept.display().to_string(), None);
-        open.record(note).map_err(refused)?;
-        self.done(open);
-        Ok(kept)
-    }
-
-    /// The latest refusal.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn last_denial(&self) -> Result<LastDenial, Failure> {
-        audit::last_denial(&self.audit_dir()).map_err(audit_failure)?.ok_or_else(|| {
-            Failure::new(
-                FailureKind::NotFound,
-                "no call was refused yet",
-                "authy-mcp admin allow SCOPE --secret NAME -- PROGRAM ARGUMENT",
-            )
-        })
-    }
-
     /// Writes a backup that stock age opens.
     ///
     /// # Errors
@@ -664,9 +602,13 @@ impl Admin {
         make: impl FnOnce(&mut Opened) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut open = self.open()?;
+        // The vault is locked: no agent's event takes the room that is made.
+        let room = Room::make(&self.audit_dir());
         match make(&mut open) {
             Ok(made) => {
                 open.record(self.note(action, target, detail)).map_err(refused)?;
+                // A backup is none of what the reserve is for.
+                drop(room);
                 self.done(open);
                 self.keep_backup();
                 Ok(made)

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Opened, keys::Keys, records, refusal::Refusal, refuse};
 use crate::{
-    audit::{self, AuditError, AuditLog, Change, Filter, Intent, IntentFacts, Note, OutcomeFacts},
+    audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OutcomeFacts},
     name::{RunId, TokenId},
     policy::Allowed,
     vault::{Standing, Vault},
@@ -19,8 +19,6 @@ use crate::{
 
 /// Whoever puts on record what no principal did.
 const OURSELVES: &str = "authy-mcp";
-/// So many of the last changes are looked through for the one that was cut off.
-const LAST: usize = 64;
 
 impl Opened {
     /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
@@ -152,7 +150,9 @@ impl Opened {
 
     /// A change that was announced and never made: a revocation is made now, and everything else is named.
     fn redo(&mut self, dir: &Path, change: Change) -> Result<(), Refusal> {
-        let event = announcement(dir, change).map_err(refuse::from_audit)?.unwrap_or_default();
+        let event = audit::announcement(dir, &self.keys.audit(), change)
+            .map_err(refuse::from_audit)?
+            .unwrap_or_default();
         let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (action, target) = (text("action"), text("target"));
         if self.revoke_again(&action, &target)? {
@@ -180,13 +180,6 @@ impl Opened {
         records::put_revocations(&mut self.vault, &revoked, now).map_err(refuse::from_record)?;
         Ok(true)
     }
-}
-
-/// The event that announced a change.
-fn announcement(dir: &Path, change: Change) -> Result<Option<Value>, AuditError> {
-    let events = audit::events(dir, &Filter { last: Some(LAST), ..Filter::default() })?;
-    let said = |event: &Value| event.pointer("/change/epoch").and_then(Value::as_u64);
-    Ok(events.into_iter().rev().find(|event| said(event) == Some(change.epoch)))
 }
 
 fn lost(target: String, detail: String) -> Note {

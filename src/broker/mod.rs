@@ -11,6 +11,7 @@ mod chain;
 mod changes;
 mod contain;
 mod credential;
+mod denied;
 mod grants;
 mod ground;
 mod guessable;
@@ -47,7 +48,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    audit::AuditLog,
+    audit::{AuditLog, Denials},
     redact::NeedleSet,
     run::{Machine, Process, RunAs, Spares, Supervisors},
     vault::{Opener, Stamp, Vault},
@@ -113,6 +114,8 @@ pub struct Broker {
     needles: needles::ScopeNeedles,
     limits: limits::Limiter,
     digests: resolve::Digests,
+    denials: Denials,
+    summing: AtomicBool,
     unanchored: AtomicBool,
     anchoring_failed: AtomicBool,
     backup_problem: Mutex<Option<String>>,
@@ -149,6 +152,8 @@ impl Broker {
             needles: needles::ScopeNeedles::default(),
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
+            denials: Denials::default(),
+            summing: AtomicBool::new(false),
             unanchored: AtomicBool::new(false),
             anchoring_failed: AtomicBool::new(false),
             backup_problem: Mutex::default(),
@@ -273,7 +278,8 @@ impl Broker {
 
     fn anchor_and_checkpoint(&self) {
         let Ok(mut open) = self.open() else { return };
-        let done = open.audit.checkpoint().map_err(refuse::from_audit);
+        let summed = open.audit.record_all(self.denials.all());
+        let done = summed.and_then(|()| open.audit.checkpoint()).map_err(refuse::from_audit);
         let done = done.and_then(|()| open.anchor_in_vault());
         if let Err(refusal) = done {
             tracing::warn!(code = ?refusal.code, "the audit could not be closed with a checkpoint");

@@ -26,7 +26,7 @@ use super::{
     watch::{self, Live, Watched},
 };
 use crate::{
-    audit::{AuditLog, Intent, IntentFacts, Note, OutcomeFacts},
+    audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
     egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
     policy::{
@@ -42,8 +42,6 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Behind a run that took so long the vault is looked at once more: opening it would double what a short one costs.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The longest command, in bytes of all its arguments, that the audit keeps of a refusal.
-const DENIED_ARGV_BYTES: usize = 2048;
 
 /// To what a duration is rounded up where only success or failure is told.
 const STATUS_TICK_MS: u64 = 1000;
@@ -174,7 +172,8 @@ impl Broker {
     ) -> Result<Answer<RunResult>, Refused> {
         let broker = Arc::clone(&self);
         let cancelled = cancel.clone();
-        let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await?;
+        let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await;
+        let admitted = admitted.inspect_err(|_| self.sum_denials_soon())?;
         let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
             admitted;
         self.keep_watching();
@@ -445,21 +444,10 @@ impl Broker {
     /// Records a refusal, its command redacted and bounded. Where even that can't be recorded, the
     /// caller is told so instead.
     fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
-        let note = Note::Denied {
-            principal: who.principal.unwrap_or_else(|| "unknown".to_owned()),
-            scope: who.scope,
-            code: api::code_text(refusal.code),
-            rule: refusal.rule.clone(),
-            argv: denied_argv(&self.needles.everything(), &params.command),
-            secrets: params
-                .secrets
-                .iter()
-                .flatten()
-                .filter_map(|name| SecretName::parse(name).ok())
-                .map(Into::into)
-                .collect(),
-        };
-        match open.audit.record(note, None) {
+        let note =
+            super::denied::note(who.principal, who.scope, &refusal, params, &self.needles.everything());
+        let notes = self.denials.take(note, Instant::now());
+        match open.audit.record_all(notes) {
             Ok(()) => refusal,
             Err(error) => refuse::from_audit(error),
         }
@@ -563,20 +551,6 @@ fn cwd_text(terms: &RunTerms) -> Option<String> {
         crate::policy::CwdTerm::Private => None,
         crate::policy::CwdTerm::Within { dir, .. } => Some(dir.display().to_string()),
     }
-}
-
-/// An argument longer than what is left is dropped with everything behind it: half an argument would
-/// make another rule than the one that was asked for.
-fn denied_argv(needles: &NeedleSet, argv: &[String]) -> Vec<String> {
-    let mut left = DENIED_ARGV_BYTES;
-    let redacted = argv.iter().map(|argument| needles.text(argument).into_inner());
-    redacted
-        .take_while(|argument| {
-            let fits = argument.len() <= left;
-            left = left.saturating_sub(argument.len());
-            fits
-        })
-        .collect()
 }
 
 fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> OutcomeFacts {

@@ -111,7 +111,7 @@ pub(super) fn from_denial(denial: Denial) -> Refusal {
         DenyCode::BadArgument => Code::BadArgument,
     };
     let operator_command = match code {
-        Code::CommandNotAllowed | Code::NotAvailable => Some("authy-mcp admin allow --last".to_owned()),
+        Code::CommandNotAllowed => Some("authy-mcp admin allow --last".to_owned()),
         _ => None,
     };
     Refusal {

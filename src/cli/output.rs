@@ -18,6 +18,7 @@ use tracing_subscriber::{
 use crate::broker::admin::{Failure, FailureKind};
 use crate::name::{ScopeName, SecretName};
 use crate::policy::{Finding, Severity};
+use crate::shown::{quiet, shown_json, shown_line};
 
 /// How answers are written.
 pub(super) struct Output {
@@ -33,14 +34,14 @@ impl Output {
     /// A line for people; left out with `--json`.
     pub(super) fn line(&self, text: &str) {
         if !self.json {
-            write_out(format!("{}\n", plain(text)).as_bytes());
+            write_out(format!("{}\n", quiet(text)).as_bytes());
         }
     }
 
     /// A line that stands out.
     pub(super) fn heading(&self, text: &str) {
         if self.colour && !self.json {
-            write_out(format!("\u{1b}[1m{}\u{1b}[0m\n", plain(text)).as_bytes());
+            write_out(format!("\u{1b}[1m{}\u{1b}[0m\n", quiet(text)).as_bytes());
         } else {
             self.line(text);
         }
@@ -50,10 +51,21 @@ impl Output {
     pub(super) fn answer<T: Serialize>(&self, answer: &T, lines: impl FnOnce(&T) -> Vec<String>) {
         if self.json {
             let text = serde_json::to_string_pretty(answer).expect("answers have string keys only");
-            write_out(format!("{text}\n").as_bytes());
+            write_out(format!("{}\n", shown_json(&text)).as_bytes());
         } else {
             lines(answer).iter().for_each(|line| self.line(line));
         }
+    }
+
+    /// A line of JSON, with `--json` or without.
+    pub(super) fn json_line<T: Serialize>(&self, answer: &T) {
+        let text = serde_json::to_string(answer).expect("answers have string keys only");
+        write_out(format!("{}\n", shown_json(&text)).as_bytes());
+    }
+
+    /// An answer of any number of items, written as they come.
+    pub(super) fn json_array(&self) -> JsonArray {
+        JsonArray { begun: false }
     }
 
     /// Bytes as they are.
@@ -68,22 +80,24 @@ impl Output {
 
     /// A note beside the answer.
     pub(super) fn note(&self, text: &str) {
-        write_err(&format!("{}\n", plain(text)));
+        write_err(&format!("{}\n", quiet(text)));
     }
 
     /// What went wrong and what to do next.
     pub(super) fn failure(&self, failure: &Failure) {
         if self.json {
-            let text = serde_json::json!({ "error": failure });
-            write_err(&format!("{text}\n"));
+            let text = serde_json::json!({ "error": failure }).to_string();
+            write_err(&format!("{}\n", shown_json(&text)));
             return;
         }
         for finding in &failure.findings {
             self.note(&finding_line(finding));
         }
-        self.note(&format!("error: {}", failure.message));
-        if !failure.hint.is_empty() {
-            self.note(&format!("hint: {}", failure.hint));
+        // Messages repeat what was asked for: names, paths, arguments.
+        self.note(&format!("error: {}", shown_line(&failure.message)));
+        for (number, hint) in failure.hint.lines().enumerate() {
+            let before = if number == 0 { "hint: " } else { "" };
+            self.note(&format!("{before}{}", shown_line(hint)));
         }
     }
 }
@@ -97,16 +111,31 @@ pub(super) fn word(value: &impl Serialize) -> String {
     }
 }
 
+/// An array that is written as it comes.
+pub(super) struct JsonArray {
+    begun: bool,
+}
+
+impl JsonArray {
+    pub(super) fn item<T: Serialize>(&mut self, item: &T) {
+        let text = serde_json::to_string_pretty(item).expect("answers have string keys only");
+        let before = if std::mem::replace(&mut self.begun, true) { ",\n" } else { "[\n" };
+        write_out(format!("{before}{}", shown_json(&text)).as_bytes());
+    }
+
+    pub(super) fn end(self) {
+        write_out(if self.begun { b"\n]\n" } else { b"[]\n" });
+    }
+}
+
 /// One finding, as a compiler writes it.
 pub(super) fn finding_line(finding: &Finding) -> String {
     let kind = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    format!(
-        "line {}, column {}: {kind}: {} ({})",
-        finding.line, finding.column, finding.message, finding.hint
-    )
+    let (message, hint) = (shown_line(&finding.message), shown_line(&finding.hint));
+    format!("line {}, column {}: {kind}: {message} ({hint})", finding.line, finding.column)
 }
 
 /// A rule that seals what can be guessed without saying so: what it is, and the way out.
@@ -163,14 +192,6 @@ pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(
-            |c| if c.is_control() && c != '\t' { c.escape_default().collect::<Vec<_>>() } else { vec![c] },
-        )
-        .collect()
-}
-
 /// A reader that is gone wants no more.
 fn write_out(bytes: &[u8]) {
     let mut out = io::stdout().lock();
@@ -187,7 +208,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown() {
-        assert_eq!(plain("a\u{1b}[2Jb\rc"), "a\\u{1b}[2Jb\\rc");
+        assert_eq!(quiet("a\u{1b}[2Jb\rc"), "a\\u{1b}[2Jb\\u{d}c");
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
     fs::set_permissions(dir, Permissions::from_mode(0o700))
 }
 
+/// Makes a private directory where there is none; one that is there keeps its permissions.
+///
+/// # Errors
+/// Of the operating system.
+pub fn create_private_dir_if_missing(dir: &Path) -> io::Result<()> {
+    create_missing(dir)
+}
+
 /// Writes a file that only its owner can read, durably: readers see the old content or the new.
 ///
 /// # Errors

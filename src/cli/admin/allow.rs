@@ -11,10 +11,11 @@ use super::{
     policy,
 };
 use crate::{
-    broker::admin::{Admin, Failure, PolicyPlan},
+    broker::admin::{Admin, Failure, LastDenial, PolicyPlan},
     config,
     name::ScopeName,
     policy::{Network, NewRule, SandboxMode},
+    shown::{shown, shown_command, shown_line},
 };
 
 /// Allow a scope to run a command with secrets.
@@ -132,7 +133,7 @@ pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) ->
     }
     for change in &plan.changes {
         let mark = if change.widens { "widens " } else { "narrows" };
-        out.line(&format!("{mark}  {}", change.text));
+        out.line(&format!("{mark}  {}", shown_line(&change.text)));
     }
     for line in policy::promise_lines(&plan) {
         out.line(&line);
@@ -211,25 +212,26 @@ fn as_written(argv: Vec<String>) -> Vec<String> {
     program.into_iter().chain(words.map(|word| crate::policy::quoted(&word))).collect()
 }
 
-/// The latest refusal as a rule. What an agent wrote is shown quoted, and never with a glob: a `*` that it
-/// wrote would otherwise allow more than it asked for.
+/// The latest refusal as a rule. What an agent wrote is shown as a field each, and never becomes a glob: a `*`
+/// that it wrote would otherwise allow more than it asked for.
 fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule), Failure> {
     let denial = admin.last_denial()?;
-    let quoted = shlex::try_join(denial.argv.iter().map(String::as_str)).unwrap_or_default();
-    out.line(&format!("{}  {} was refused ({}):", denial.time, denial.scope, denial.code));
-    out.line(&format!("  command: {quoted}"));
+    out.line(&format!("{}  {} was refused ({}):", denial.time, denial.scope, shown(&denial.code)));
+    out.line(&format!("  command: {}", shown_command(&denial.argv)));
+    let secrets: Vec<String> = denial.secrets.iter().map(|name| shown(name)).collect();
     out.line(&format!(
         "  secrets: {}",
-        if denial.secrets.is_empty() { "none".to_owned() } else { denial.secrets.join(", ") }
+        if secrets.is_empty() { "none".to_owned() } else { secrets.join(", ") }
     ));
-    if denial.argv.iter().any(|argument| argument.contains('*') || argument.contains("[redacted:")) {
+    if denial.code != "command_not_allowed" {
         return Err(usage_failure(
-            "this command can't be turned into a rule as it stands: it has a * or a mask in it",
-            format!(
-                "write the rule yourself: authy-mcp admin allow {} --secret NAME -- PROGRAM ARGUMENT",
-                denial.scope
-            ),
+            format!("a rule doesn't help against the last refusal, {}", denial.code),
+            helps(&denial),
         ));
+    }
+    if let Some(why) = no_rule(&denial) {
+        let by_hand = format!("authy-mcp admin allow {} --secret NAME -- PROGRAM ARGUMENT", denial.scope);
+        return Err(usage_failure(why, format!("write the rule yourself: {by_hand}")));
     }
     let rule = NewRule {
         id: args.id.clone(),
@@ -240,4 +242,40 @@ fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule)
         ..NewRule::default()
     };
     Ok((denial.scope, rule))
+}
+
+/// Why a refused command as it is on record is not the one that was asked for.
+fn no_rule(denial: &LastDenial) -> Option<&'static str> {
+    if denial.cut || denial.argv.is_empty() {
+        return Some(
+            "the command is not whole: it was too long to be kept, and what was cut would not be in the rule",
+        );
+    }
+    let marked = |argument: &String| argument.contains('*') || argument.contains("[redacted:");
+    denial
+        .argv
+        .iter()
+        .any(marked)
+        .then_some("this command can't be turned into a rule as it stands: it has a * or a mask in it")
+}
+
+/// What helps against a refusal that no new rule answers.
+fn helps(denial: &LastDenial) -> String {
+    let scope = &denial.scope;
+    match denial.code.as_str() {
+        "not_available" => format!(
+            "if the scope is to have the secret: authy-mcp admin allow {scope} --secret NAME -- PROGRAM ARGUMENT"
+        ),
+        "env_not_allowed" => format!(
+            "add the variable to [env] agent: authy-mcp admin policy show {scope} >{scope}.toml, then authy-mcp admin policy apply {scope}.toml"
+        ),
+        "cwd_not_allowed" => format!(
+            "let runs start there: authy-mcp admin allow {scope} --cwd DIR --secret NAME -- PROGRAM ARGUMENT"
+        ),
+        "rate_limited" => "call again later, or raise [limits] in the policy".to_owned(),
+        "token_invalid" | "token_expired" => {
+            format!("authy-mcp admin token issue --scope {scope}")
+        }
+        _ => "authy-mcp admin audit show --denied --last 5".to_owned(),
+    }
 }
