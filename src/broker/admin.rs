@@ -777,3 +777,6 @@ pub struct Machine {
     /// The operator's working directory, below which no program is taken.
     pub cwd: PathBuf,
 }
+
+#[cfg(test)]
+mod editions;

@@ -51,7 +51,7 @@ fn existing(path: &Path) -> Option<PathBuf> {
 /// Whether nobody but root can change what lies at a path, or put another there: it and every directory above it
 /// are root's, and nobody else may write them. A link is its directory's to change.
 pub(super) fn administrators_alone(path: &Path) -> bool {
-    path.is_absolute() && path.ancestors().all(|part| is_administrators(part))
+    path.is_absolute() && path.ancestors().all(is_administrators)
 }
 
 fn is_administrators(part: &Path) -> bool {

@@ -155,7 +155,7 @@ pub struct Resolved {
     /// What else the rules with `pin = true` hold; `None` where they were applied before that was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
-    /// The operator's word on rules with `reviewed = true`, by what they say ([`Rule::words`]).
+    /// The operator's word on rules with `reviewed = true`, by what the rules say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<String, Review>,
 }
