@@ -513,7 +513,7 @@ impl Admin {
         let mut found = Vec::new();
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
-            let document = Document::parse(&stored.text).map_err(|error| with_findings(error.0))?;
+            let document = stored.document().map_err(record_failure)?;
             let unsaid = guessable::unsaid(&self.vault()?, &document).map_err(vault_failure)?;
             found.extend(unsaid.into_iter().map(|one| (scope.clone(), one.rule, one.secret)));
         }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{self, Announced, AuditError, AuditLog},
     name::{ScopeName, TokenId},
-    policy::{self, Document},
+    policy,
     token::Revocations,
     vault::{Audit, Backup, Before, DocumentKind, HomeInfo, Opener, Restoring, Standing, UnlockKind, Vault},
 };
@@ -252,9 +252,9 @@ fn widened(old: &Vault, fresh: &Vault, report: &mut RestoreReport) -> Result<(),
     for name in fresh.documents(DocumentKind::Policy)? {
         let Ok(scope) = ScopeName::parse(&name) else { continue };
         let Some(restored) = records::policy(fresh, &scope)? else { continue };
-        let before = records::policy(old, &scope)?.and_then(|stored| Document::parse(&stored.text).ok());
+        let before = records::policy(old, &scope)?.and_then(|stored| stored.document().ok());
         // One that this version can't read allows nothing.
-        let Ok(document) = Document::parse(&restored.text) else { continue };
+        let Ok(document) = restored.document() else { continue };
         let changes = policy::changes(before.as_ref(), &document);
         report.widens.extend(changes.iter().filter(|c| c.widens).map(|c| format!("{scope}: {}", c.text)));
     }
