@@ -70,7 +70,7 @@ fn main() {
     };
     let binary = || env!("CARGO_BIN_EXE_authy-mcp").into();
     let (ahead, fresh) =
-        [Spares::Kept, Spares::None].map(|spares| Supervisors::new(binary(), None, spares)).into();
+        [Spares::Kept, Spares::None].map(|spares| Supervisors::new(binary(), None, spares, None)).into();
     let by_run = |plan: Plan, supervisors: &Arc<Supervisors>| {
         let (runtime, supervisors) = (&runtime, Arc::clone(supervisors));
         move || runtime.block_on(once(plan.clone(), &supervisors))

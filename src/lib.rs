@@ -10,6 +10,7 @@
 //! - [`run`]: child processes. [`egress`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it.
+//! - [`listen`]: connections within bounds.
 //! - [`name`], [`value`]: what is parsed once, at the edge, and what is never printed.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
@@ -21,6 +22,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod egress;
+pub mod listen;
 pub mod local_api;
 pub mod mcp;
 pub mod name;

@@ -19,6 +19,8 @@ mod backups;
 mod cancel;
 #[path = "it/contained.rs"]
 mod contained;
+#[path = "it/doors.rs"]
+mod doors;
 #[path = "it/framing.rs"]
 mod framing;
 #[path = "it/guesses.rs"]

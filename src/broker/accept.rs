@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use super::{
     Opened,
     admin::{Admin, Failure, FailureKind, audit_failure, refused, vault_failure},
+    entry::Held,
     keys::Keys,
 };
 use crate::{
@@ -46,7 +47,7 @@ impl Admin {
         }
         vault.hold();
         freshness.accept(&mut vault, accepted).map_err(vault_failure)?;
-        let mut open = Opened { keys: Arc::clone(&admin.keys), vault, audit };
+        let mut open = Opened { keys: Arc::clone(&admin.keys), vault: Held::alone(vault), audit };
         let how = if accepted == Accepted::Pinned { "remembered from here on" } else { "without a pin" };
         let note = admin.note("accept", fingerprint.to_owned(), Some(how.to_owned()));
         open.record(note).map_err(refused)?;

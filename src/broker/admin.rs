@@ -15,7 +15,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Opened, ground,
+    Opened,
+    entry::Held,
+    ground,
     guessable::{self, Unsaid},
     keys::Keys,
     pinned::{self, Applied, Word},
@@ -402,7 +404,7 @@ impl Admin {
     }
 
     fn stored_policy(&self, scope: &ScopeName) -> Result<Option<StoredPolicy>, Failure> {
-        records::policy(&self.vault()?, scope).map_err(record_failure)
+        records::policy(&*self.vault()?, scope).map_err(record_failure)
     }
 
     /// Reads a document, resolves its programs on this machine, and compares it with what is applied.
@@ -420,7 +422,7 @@ impl Admin {
         if !refused.is_empty() {
             return Err(with_findings(refused));
         }
-        let unsaid = guessable::unsaid(&self.vault()?, &document).map_err(vault_failure)?;
+        let unsaid = guessable::unsaid(&*self.vault()?, &document).map_err(vault_failure)?;
         if !unsaid.is_empty() {
             return Err(with_findings(unsaid.into_iter().map(Unsaid::finding).collect()));
         }
@@ -514,7 +516,7 @@ impl Admin {
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
             let document = stored.document().map_err(record_failure)?;
-            let unsaid = guessable::unsaid(&self.vault()?, &document).map_err(vault_failure)?;
+            let unsaid = guessable::unsaid(&*self.vault()?, &document).map_err(vault_failure)?;
             found.extend(unsaid.into_iter().map(|one| (scope.clone(), one.rule, one.secret)));
         }
         Ok(found)
@@ -566,22 +568,25 @@ impl Admin {
 
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     fn keep_backup(&self) {
-        let open = || self.keys.open_vault(&self.home);
+        let open = || self.keys.open_vault(&self.home).map(Held::alone);
         if let Err(error) = super::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }
     }
 
-    fn vault(&self) -> Result<Vault, Failure> {
+    fn vault(&self) -> Result<Held, Failure> {
         Ok(self.open()?.vault)
     }
 
     /// The vault without its audit, which may be what is to be mended.
     fn vault_alone(&self) -> Result<Vault, Failure> {
+        let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
         self.keys.open_vault(&self.home).map_err(vault_failure)
     }
 
+    /// Opens the vault before every agent's call that waits for it.
     pub(super) fn open(&self) -> Result<Opened, Failure> {
+        let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
         Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
     }
 

@@ -9,12 +9,12 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Opened, keys::Keys, records, refusal::Refusal, refuse};
+use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal, refuse};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OutcomeFacts},
     name::{RunId, TokenId},
     policy::Allowed,
-    vault::{Standing, Vault},
+    vault::Standing,
 };
 
 /// Whoever puts on record what no principal did.
@@ -25,6 +25,11 @@ impl Opened {
     /// process that was killed had announced.
     pub(super) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
         let vault = keys.open_vault(home).map_err(refuse::from_vault)?;
+        Self::with(home, keys, Held::alone(vault))
+    }
+
+    /// The same with a vault that is opened already.
+    pub(super) fn with(home: &Path, keys: Arc<Keys>, vault: Held) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
         let audit = AuditLog::open(&home.join("audit"), keys.audit(), head).map_err(refuse::from_audit)?;
         Self::over(home, keys, vault, audit)
@@ -33,7 +38,7 @@ impl Opened {
     pub(super) fn over(
         home: &Path,
         keys: Arc<Keys>,
-        mut vault: Vault,
+        mut vault: Held,
         audit: AuditLog,
     ) -> Result<Self, Refusal> {
         let announced = audit.last_change().map_err(refuse::from_audit)?;
@@ -103,17 +108,17 @@ impl Opened {
     /// Has the audit's head be remembered: by the pin where there is one, which the vault follows with its next
     /// write, and else by the vault.
     pub(super) fn anchor(&mut self) -> Result<(), Refusal> {
-        let head = self.audit.head();
+        let (head, now) = (self.audit.head(), self.now());
         if !self.keys.freshness.is_pinned(&self.vault) {
-            self.vault.anchor_audit(head, self.now()).map_err(refuse::from_vault)?;
+            self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
         }
         self.remember()
     }
 
     /// Has the audit's head be remembered by the vault, too.
     pub(super) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
-        let head = self.audit.head();
-        self.vault.anchor_audit(head, self.now()).map_err(refuse::from_vault)?;
+        let (head, now) = (self.audit.head(), self.now());
+        self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
         self.remember()
     }
 
@@ -126,7 +131,8 @@ impl Opened {
     /// Makes what was announced. Where that fails the audit says so: the vault is as it was.
     fn make(&mut self, change: Option<Change>) -> Result<(), Refusal> {
         let Some(change) = change else { return Ok(()) };
-        if let Err(error) = self.vault.make(self.audit.head(), self.now()) {
+        let (head, now) = (self.audit.head(), self.now());
+        if let Err(error) = self.vault.make(head, now) {
             self.vault.discard();
             let note = lost(format!("change {}", change.epoch), error.to_string());
             // Where even that can't be recorded, the next to open the vault finds it announced and not made.

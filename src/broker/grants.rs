@@ -10,6 +10,7 @@ use super::{
     admin::TokenInfo,
     api::{Purpose, TokenAnswer, TokenParams, TokenStatus},
     blocking,
+    entry::Slot,
     holder::Holder,
     lineage,
     records::{self, Issued, NarrowedUnder, Narrowing, Parent, StoredToken},
@@ -49,20 +50,25 @@ impl Broker {
         credential: &Credential,
         params: TokenParams,
     ) -> Result<Answer<TokenAnswer>, Refused> {
+        let entered = self.enter(credential).await.map_err(|refusal| self.refused(refusal))?;
         let broker = Arc::clone(self);
         let credential = credential.clone();
-        let granted = blocking(move || broker.request_token_now(&credential, &params)).await;
+        let granted = blocking(move || broker.request_token_now(entered.turn, &credential, &params)).await;
         self.look_at_rights();
         self.anchor_soon();
-        granted.map_err(|refusal| self.refused(refusal))
+        granted.map_err(|refusal| {
+            entered.pass.was_refused();
+            self.refused(refusal)
+        })
     }
 
     fn request_token_now(
         &self,
+        turn: Slot,
         credential: &Credential,
         params: &TokenParams,
     ) -> Result<Answer<TokenAnswer>, Refusal> {
-        let mut open = self.open()?;
+        let mut open = self.open_in(turn)?;
         let now = open.now();
         let session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         let wish = Wish::parse(params, &session)?;

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{
     audit::AuditKeys,
     token::TokenKeys,
-    vault::{self, Freshness, Opener, Vault, VaultError, VaultKey},
+    vault::{self, FileStamp, Freshness, Opener, Vault, VaultError, VaultKey},
 };
 
 /// Every key of one vault.
@@ -38,7 +39,12 @@ impl Keys {
 
     /// Opens the vault of a home, and holds it against what is remembered of it.
     pub(super) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
-        self.freshness.open(home, &self.vault, super::WAIT)
+        self.open_vault_within(home, super::WAIT)
+    }
+
+    /// The same, for whoever has waited already.
+    pub(super) fn open_vault_within(&self, home: &Path, wait: Duration) -> Result<Vault, VaultError> {
+        self.freshness.open(home, &self.vault, wait)
     }
 
     pub(super) fn audit(&self) -> AuditKeys {
@@ -53,18 +59,58 @@ pub(super) struct KeyRing {
     held: Mutex<Option<Arc<Keys>>>,
     /// By the vault's fingerprint: a home that had another vault for a while brings nothing back.
     memories: Mutex<BTreeMap<String, Arc<Freshness>>>,
+    looked: Mutex<Option<Looked>>,
 }
+
+/// When the home's description was last looked at, and how it looked.
+#[derive(Clone, Copy)]
+struct Looked {
+    at: Instant,
+    stamp: Option<FileStamp>,
+}
+
+/// For how long nobody looks whether the home has another vault.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl KeyRing {
     pub(super) fn new(home: &Path, opener: Option<Opener>) -> Self {
-        Self { home: home.to_owned(), opener, held: Mutex::new(None), memories: Mutex::default() }
+        Self {
+            home: home.to_owned(),
+            opener,
+            held: Mutex::new(None),
+            memories: Mutex::default(),
+            looked: Mutex::new(None),
+        }
+    }
+
+    /// The keys that are in memory, unless the home has got another description since they came there, or somebody
+    /// opens the vault at this moment. Waits for nobody, and reads nothing.
+    pub(super) fn held(&self) -> Option<Arc<Keys>> {
+        let keys = Arc::clone(self.held.try_lock().ok()?.as_ref()?);
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = looked.as_mut()?;
+        if last.at.elapsed() >= LOOK_EVERY {
+            if vault::description_stamp(&self.home) != last.stamp {
+                return None;
+            }
+            last.at = Instant::now();
+        }
+        Some(keys)
+    }
+
+    fn has_looked(&self, stamp: Option<FileStamp>) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Looked { at: Instant::now(), stamp });
     }
 
     /// The keys of the vault that is in the home now; `None` where a person would have to unlock it.
     pub(super) fn keys(&self) -> Result<Option<Arc<Keys>>, VaultError> {
+        // Before it is read: what comes after is looked at again.
+        let stamp = vault::description_stamp(&self.home);
         let info = vault::home_info(&self.home)?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(keys) = held.as_ref().filter(|keys| keys.vault.fingerprint() == info.fingerprint) {
+            self.has_looked(stamp);
             return Ok(Some(Arc::clone(keys)));
         }
         let Some(opener) = &self.opener else { return Ok(None) };
@@ -73,6 +119,7 @@ impl KeyRing {
         let freshness = Arc::clone(memories.entry(key.fingerprint().to_owned()).or_default());
         let keys = Arc::new(Keys::with(key, freshness));
         *held = Some(Arc::clone(&keys));
+        self.has_looked(stamp);
         Ok(Some(keys))
     }
 }

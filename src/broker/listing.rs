@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::{
     Answer, Broker, Credential, Refused,
     api::{AnyCommand, Commands, Example, LimitsEntry, ListAllowed, RuleEntry, SecretEntry},
-    blocking, guessable,
+    blocking,
+    entry::Slot,
+    guessable,
     refusal::Refusal,
     refuse,
     session::Session,
@@ -26,14 +28,18 @@ impl Broker {
         self: &Arc<Self>,
         credential: &Credential,
     ) -> Result<Answer<ListAllowed>, Refused> {
+        let entered = self.enter(credential).await.map_err(|refusal| self.refused(refusal))?;
         let broker = Arc::clone(self);
         let credential = credential.clone();
-        let listed = blocking(move || broker.list_now(&credential)).await;
-        listed.map_err(|refusal| self.refused(refusal))
+        let listed = blocking(move || broker.list_now(entered.turn, &credential)).await;
+        listed.map_err(|refusal| {
+            entered.pass.was_refused();
+            self.refused(refusal)
+        })
     }
 
-    fn list_now(&self, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
-        let open = self.open()?;
+    fn list_now(&self, turn: Slot, credential: &Credential) -> Result<Answer<ListAllowed>, Refusal> {
+        let open = self.open_in(turn)?;
         let session = Session::authenticate(&open.vault, &open.keys, credential, open.now())?;
         let all = match session.policy.named_secrets() {
             Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),

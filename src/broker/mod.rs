@@ -12,6 +12,8 @@ mod changes;
 mod contain;
 mod credential;
 mod denied;
+mod entry;
+pub mod gate;
 mod grants;
 mod ground;
 mod guessable;
@@ -32,7 +34,9 @@ pub mod restore;
 mod sealed;
 mod service;
 mod session;
+mod standing;
 mod trace;
+mod turns;
 mod upkeep;
 mod watch;
 
@@ -47,13 +51,15 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use crate::token::PublicKeys;
 use crate::{
     audit::{AuditLog, Denials},
     redact::NeedleSet,
     run::{Machine, Process, RunAs, Spares, Supervisors},
-    vault::{Opener, Stamp, Vault},
+    vault::{Opener, Stamp},
 };
 pub use credential::{Bearer, Bound, Credential, LocalSession};
+pub use entry::caller_by_signature;
 use keys::{KeyRing, Keys};
 use refusal::Refusal;
 pub use service::{Caller, Pending, Service, Way};
@@ -94,6 +100,8 @@ pub struct Settings {
     pub hidden: Hidden,
     /// The user that runs are of, where it is not this process's own.
     pub run_as: Option<RunAs>,
+    /// How many descriptors programs may have, where this process has raised its own limit.
+    pub descriptors: Option<u64>,
 }
 
 /// What no run sees, whatever a policy shows it of what lies around.
@@ -112,6 +120,9 @@ pub struct Broker {
     settings: Place,
     keyring: KeyRing,
     needles: needles::ScopeNeedles,
+    gates: gate::Gates,
+    turns: turns::Turns,
+    standing: standing::Standing,
     limits: limits::Limiter,
     digests: resolve::Digests,
     denials: Denials,
@@ -136,7 +147,7 @@ struct Place {
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
 struct Opened {
     keys: Arc<Keys>,
-    vault: Vault,
+    vault: entry::Held,
     audit: AuditLog,
 }
 
@@ -146,10 +157,18 @@ impl Broker {
         Arc::new(Self {
             keyring: KeyRing::new(&settings.home, settings.opener),
             settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
-            supervisors: Supervisors::new(settings.supervisor, settings.run_as, settings.spares),
+            supervisors: Supervisors::new(
+                settings.supervisor,
+                settings.run_as,
+                settings.spares,
+                settings.descriptors,
+            ),
             machine: OnceLock::new(),
             watch: watch::Watch::default(),
             needles: needles::ScopeNeedles::default(),
+            gates: gate::Gates::new(gate::Bounds::OF_THE_VAULT),
+            turns: turns::Turns::default(),
+            standing: standing::Standing::default(),
             limits: limits::Limiter::default(),
             digests: resolve::Digests::default(),
             denials: Denials::default(),
@@ -168,19 +187,13 @@ impl Broker {
         self.needles.anyone()
     }
 
-    /// Whether a credential is good at this moment, for the 401 of the HTTP door. A good credential
-    /// without a policy is good: its calls are refused one by one.
+    /// Whether a credential is good at this moment, for the doors: by its signature, then by what the vault last
+    /// said of it. A good credential without a policy is good: its calls are refused one by one.
     ///
     /// # Errors
     /// A refusal.
     pub async fn check_credential(self: &Arc<Self>, credential: &Credential) -> Result<(), Refused> {
-        let broker = Arc::clone(self);
-        let credential = credential.clone();
-        let checked = blocking(move || {
-            let open = broker.open()?;
-            session::check(&open.vault, &open.keys, &credential, open.now())
-        });
-        checked.await.map_err(|refusal| self.refused(refusal))
+        self.stands(credential).await.map_err(|refusal| self.refused(refusal))
     }
 
     /// Ends every run, waits for their trees to be gone and their outcomes recorded, and anchors the
@@ -230,9 +243,9 @@ impl Broker {
         }
     }
 
+    /// Opens the vault for the broker's own work, in its turn.
     fn open(&self) -> Result<Opened, Refusal> {
-        let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
-        Opened::new(&self.settings.home, keys)
+        self.open_in(self.own_turn()?)
     }
 
     /// What this machine gives to contain a run; looked at once.

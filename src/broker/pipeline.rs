@@ -15,7 +15,9 @@ use tracing::Instrument;
 use super::{
     Answer, Broker, Caller, Credential, Opened, Refused, Way, api,
     api::{RunParams, RunResult},
-    blocking, contain, ground, guessable, limits,
+    blocking, contain,
+    entry::Entered,
+    ground, guessable, limits,
     needles::{RunNeedles, Shared},
     recount,
     refusal::{Code, Refusal},
@@ -42,6 +44,9 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Behind a run that took so long the vault is looked at once more: opening it would double what a short one costs.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The most secrets that a call may name.
+const MOST_NAMES: usize = 256;
 
 /// To what a duration is rounded up where only success or failure is told.
 const STATUS_TICK_MS: u64 = 1000;
@@ -119,13 +124,14 @@ impl Broker {
         near: PathBuf,
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
     ) -> Result<Ending, Refused> {
+        let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
         let broker = Arc::clone(self);
         let caller = caller.clone();
         let mut signals = run::Signals::take()
             .map_err(|error| self.refused(refuse::from_run(RunError::io("take signals", error))))?;
         let cancel = CancellationToken::new();
         let cancelled = cancel.clone();
-        let admitting = blocking(move || broker.admit(&caller, &params, Some(near), &cancelled));
+        let admitting = blocking(move || broker.admit(entered, &caller, &params, Some(near), &cancelled));
         let admitted = match signals.beside(&cancel, admitting).await {
             Ok(admitted) => admitted,
             Err(refused) => {
@@ -170,9 +176,10 @@ impl Broker {
         progress: Option<mpsc::Sender<Piece>>,
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
+        let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
         let broker = Arc::clone(&self);
         let cancelled = cancel.clone();
-        let admitted = blocking(move || broker.admit(&caller, &params, None, &cancelled)).await;
+        let admitted = blocking(move || broker.admit(entered, &caller, &params, None, &cancelled)).await;
         let admitted = admitted.inspect_err(|_| self.sum_denials_soon())?;
         let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
             admitted;
@@ -230,13 +237,15 @@ impl Broker {
 
     fn admit(
         self: &Arc<Self>,
+        entered: Entered,
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
         cancel: &CancellationToken,
     ) -> Result<Admitted, Refused> {
         let mut trace = Trace::begin();
-        let mut open = self.open().map_err(|refusal| {
+        let Entered { pass, turn } = entered;
+        let mut open = self.open_in(turn).map_err(|refusal| {
             trace.refused(&refusal);
             self.refused(refusal)
         })?;
@@ -267,6 +276,7 @@ impl Broker {
                 })
             }
             Err(refusal) => {
+                pass.was_refused();
                 trace.refused(&refusal);
                 Err(self.refused(self.record_denial(&mut open, who, params, refusal)))
             }
@@ -518,6 +528,14 @@ fn run_terms(intent: &Intent) -> &RunTerms {
 }
 
 pub(super) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {
+    // Each costs a look into the vault, which nobody else has meanwhile.
+    if names.len() > MOST_NAMES {
+        return Err(Refusal::new(
+            Code::BadArgument,
+            format!("secrets has {} names, and a call may have {MOST_NAMES}", names.len()),
+            "call list_allowed and name the secrets that the command needs",
+        ));
+    }
     let mut seen = BTreeSet::new();
     let mut parsed = Vec::new();
     for name in names {

@@ -39,6 +39,10 @@ pub enum Way {
 
 /// The calls of agents.
 pub trait Service: Send + Sync {
+    /// Whose a credential is, by its signature alone: nothing is opened, locked or waited for. What it returns is
+    /// a name for the caller, the same for all credentials that were handed on from one.
+    fn know<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<String, Refused>>;
+
     /// Whether a credential is good at this moment.
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>>;
 
@@ -69,6 +73,10 @@ pub trait Service: Send + Sync {
 }
 
 impl Service for Arc<Broker> {
+    fn know<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<String, Refused>> {
+        Box::pin(self.known_caller(&caller.credential))
+    }
+
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
         Box::pin(self.check_credential(&caller.credential))
     }

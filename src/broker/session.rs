@@ -117,9 +117,8 @@ fn identify(
     now: Timestamp,
 ) -> Result<(String, ScopeName, Chain), Refusal> {
     match credential {
-        Credential::Missing { why, hint } => Err(Refusal::new(Code::TokenInvalid, why, hint)),
-        // Whoever vouches for a tree has made a scope of it already.
-        Credential::Tree(_) => Err(from_token(TokenError::Invalid)),
+        Credential::Missing { why, hint } => Err(missing(why, hint)),
+        Credential::Tree(_) => Err(not_vouched_for()),
         Credential::LocalScope(local) => {
             Ok((local.principal(), local.scope.clone(), Chain::of_local(vault, local)?))
         }
@@ -167,12 +166,31 @@ fn no_policy(scope: &ScopeName) -> Refusal {
     }
 }
 
-/// Whether a credential is good, whatever its policy says.
+/// That a credential is good, whatever its policy says.
+pub(super) struct Good {
+    /// Until when, in seconds.
+    pub ends: Option<i64>,
+    /// Whether the vault says all of it: what rests on a process may end before.
+    pub by_the_vault: bool,
+}
+
+/// Whether a credential is good at this moment.
 pub(super) fn check(
     vault: &Vault,
     keys: &Keys,
     credential: &Credential,
     now: Timestamp,
-) -> Result<(), Refusal> {
-    present(vault, keys, credential, now, Spent::Refuse).map(drop)
+) -> Result<Good, Refusal> {
+    let caller = present(vault, keys, credential, now, Spent::Refuse)?;
+    Ok(Good { ends: caller.ends, by_the_vault: caller.chain.process().is_none() })
+}
+
+/// A call without a credential, and why it has none.
+pub(super) fn missing(why: &str, hint: &str) -> Refusal {
+    Refusal::new(Code::TokenInvalid, why, hint)
+}
+
+/// Whoever vouches for a tree has made a scope of it already.
+pub(super) fn not_vouched_for() -> Refusal {
+    from_token(TokenError::Invalid)
 }

@@ -10,9 +10,9 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, blocking, lineage, refusal::Refusal, refuse};
+use super::{Broker, blocking, entry::Held, lineage, refusal::Refusal, refuse};
 use crate::store::files;
-use crate::vault::{self, Freshness, Memory, Reuse, Vault, VaultError, VaultKey};
+use crate::vault::{self, Freshness, Memory, Reuse, VaultError, VaultKey};
 
 /// How old the newest backup may be where something has changed since.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -38,7 +38,7 @@ impl Broker {
         let done = blocking(move || {
             let home = &broker.settings.home;
             let keys = broker.keyring.keys()?.ok_or_else(|| VaultError::NoVault(home.clone()))?;
-            back_up(home, &keys.vault, || keys.open_vault(home))
+            back_up(home, &keys.vault, || broker.own_vault(&keys))
         });
         let problem = match done.await {
             Ok(Some(records)) => {
@@ -135,7 +135,7 @@ pub fn said_last_change(home: &Path) -> Option<String> {
 pub(super) fn back_up(
     home: &Path,
     key: &VaultKey,
-    open: impl Fn() -> Result<Vault, VaultError>,
+    open: impl Fn() -> Result<Held, VaultError>,
 ) -> Result<Option<u64>, VaultError> {
     let now = Timestamp::now();
     let newest = vault::newest_backup(home, key, now).map(|newest| now.duration_since(newest));

@@ -25,7 +25,7 @@ use crate::{
         admin::{Failure, FailureKind},
         remembered,
     },
-    config,
+    config, listen,
     local_api::{
         self, Admits, Client, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo, Socket,
         Starter, Status, Trust,
@@ -72,6 +72,9 @@ pub(super) struct DaemonArgs {
     /// Read the identity from standard input: from the process that opened it.
     #[arg(long, hide = true)]
     handed_over: bool,
+    /// How many descriptors programs may have, where whoever starts this has raised its own limit.
+    #[arg(long, hide = true)]
+    descriptors: Option<u64>,
 }
 
 /// Unlock the vault into a daemon, for every server of this home.
@@ -142,13 +145,19 @@ pub(super) fn own_socket(home: &Path) -> PathBuf {
 }
 
 /// What starts a daemon for a server, where nobody has to be asked.
-pub(super) fn starter(globals: &Globals, home: &Path, info: &HomeInfo) -> Option<Starter> {
+pub(super) fn starter(
+    globals: &Globals,
+    home: &Path,
+    info: &HomeInfo,
+    descriptors: Option<u64>,
+) -> Option<Starter> {
     if info.unlock == UnlockKind::Passphrase || named_socket(globals).is_some() {
         return None;
     }
     let (globals, home) = (globals.clone(), home.to_owned());
     Some(Box::new(move || {
-        let words = vec!["--idle".to_owned(), format!("{}s", IDLE_STARTED.as_secs())];
+        let mut words = vec!["--idle".to_owned(), format!("{}s", IDLE_STARTED.as_secs())];
+        words.extend(descriptors.iter().map(|most| format!("--descriptors={most}")));
         start(&globals, &home, &words, Stdio::null(), Stdio::piped())
             .and_then(|mut child| wait_until_ready(&mut child))
             .map_err(|error| error.to_string())
@@ -293,6 +302,7 @@ fn host(
         let ask = if args.background { Ask::Nobody } else { Ask::Person };
         open::opener(globals, home, info, ask)?
     };
+    let before = listen::raise_descriptor_limit();
     // What the identity is read into, and then what was made of it.
     run::lock_memory();
     let user_home = match &place.run_as {
@@ -307,6 +317,7 @@ fn host(
         user_home,
         hidden: open::hidden(globals, home, Some(info))?,
         run_as: place.run_as,
+        descriptors: args.descriptors.or(before),
     });
     let Some(key) = broker.local_key() else {
         return Err(Failure::new(
@@ -573,6 +584,7 @@ fn local(error: &LocalError) -> Failure {
         }
         LocalError::NoGroup(_) => (FailureKind::NotFound, "getent group shows those that there are"),
         LocalError::Version { .. } => (FailureKind::Failed, "authy-mcp lock, then authy-mcp unlock"),
+        LocalError::Crowded => (FailureKind::Busy, "try again in a moment"),
         LocalError::Broken(_) | LocalError::Io(_) => (FailureKind::Failed, "authy-mcp status"),
     };
     Failure::new(kind, error.to_string(), hint)

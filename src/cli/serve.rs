@@ -24,7 +24,7 @@ use crate::{
         Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
         admin::{Failure, FailureKind},
     },
-    config,
+    config, listen,
     local_api::{self, Client, Socket},
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
@@ -71,7 +71,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    let broker = service(args, globals)?;
+    let before = listen::raise_descriptor_limit();
+    let broker = service(args, globals, before)?;
     crate::run::become_subreaper();
     let runtime = runtime()?;
     let served = runtime.block_on(async {
@@ -86,8 +87,8 @@ pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure>
 }
 
 /// The daemon where there is or can be one, and else the broker of this process.
-fn service(args: &Args, globals: &Globals) -> Result<Arc<dyn Service>, Failure> {
-    let settings = settings(globals)?;
+fn service(args: &Args, globals: &Globals, descriptors: Option<u64>) -> Result<Arc<dyn Service>, Failure> {
+    let settings = Settings { descriptors, ..settings(globals)? };
     let home = settings.home.clone();
     let here = Broker::new(settings);
     if globals.no_daemon {
@@ -96,7 +97,8 @@ fn service(args: &Args, globals: &Globals) -> Result<Arc<dyn Service>, Failure> 
     if let Some((socket, _)) = session_of_a_run(args) {
         return Ok(Arc::new(Client::new(Socket::own(socket), here, None)));
     }
-    let start = vault::home_info(&home).ok().and_then(|info| daemon::starter(globals, &home, &info));
+    let start =
+        vault::home_info(&home).ok().and_then(|info| daemon::starter(globals, &home, &info, descriptors));
     Ok(Arc::new(Client::new(daemon::socket(globals, &home), here, start)))
 }
 
@@ -116,6 +118,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         hidden: open::hidden(globals, &home, info.as_ref())?,
         home,
         run_as: None,
+        descriptors: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,8 +20,10 @@ use super::{
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Credential, Pending, Refused, Service,
+        Answer, Broker, Caller, Credential, Pending, PublicKeys, Refused, Service,
         api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
+        caller_by_signature,
+        gate::{Bounds, Gates, Pass},
         refusal::{Code, Refusal},
     },
     redact::NeedleSet,
@@ -54,7 +56,19 @@ pub struct Client {
     key: OnceCell<Option<LocalKey>>,
     running: TaskTracker,
     closing: CancellationToken,
+    gates: Gates,
+    tokens: std::sync::Mutex<Option<Learned>>,
+    learning: Mutex<()>,
 }
+
+/// The daemon's token keys, and when it said so.
+struct Learned {
+    at: Instant,
+    keys: Option<PublicKeys>,
+}
+
+/// For how long the daemon is not asked again for them: a flood of what is no token costs one question in that time.
+const LEARN_EVERY: Duration = Duration::from_secs(1);
 
 impl Client {
     /// A client of the daemon at a socket; `here` serves where there is none, unless the person named the
@@ -68,6 +82,9 @@ impl Client {
             key: OnceCell::new(),
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
+            gates: Gates::new(Bounds::OF_A_SERVER),
+            tokens: std::sync::Mutex::default(),
+            learning: Mutex::default(),
         }
     }
 
@@ -120,8 +137,19 @@ impl Client {
 
     /// A connection to the daemon, started if need be; `None` where this process serves by itself.
     async fn connect(&self) -> Result<Option<Connection>, LocalError> {
+        let found = self.find().await;
+        let keys = match &found {
+            Ok(Some((_, status))) => status.token_keys.clone(),
+            _ => None,
+        };
+        *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Learned { at: Instant::now(), keys });
+        found.map(|found| found.map(|(connection, _)| connection))
+    }
+
+    async fn find(&self) -> Result<Option<(Connection, Status)>, LocalError> {
         match Connection::answered(&self.socket).await {
-            Ok((connection, _)) => return Ok(Some(connection)),
+            Ok(found) => return Ok(Some(found)),
             Err(LocalError::Nobody) if self.socket.trust == Trust::OwnUser => {}
             Err(error) => return Err(error),
         }
@@ -139,7 +167,7 @@ impl Client {
             }
             while Instant::now() < until {
                 match Connection::answered(&self.socket).await {
-                    Ok((connection, _)) => return Ok(Some(connection)),
+                    Ok(found) => return Ok(Some(found)),
                     Err(LocalError::Nobody) => tokio::time::sleep(LOOK_EVERY).await,
                     Err(error) => return Err(error),
                 }
@@ -148,6 +176,40 @@ impl Client {
         tracing::warn!("no daemon can be started; this process serves by itself");
         *failed = Some(Instant::now());
         Ok(None)
+    }
+
+    /// Whose a credential is, by the daemon's public keys; where there is no daemon, as this process has it.
+    async fn caller(&self, caller: &Caller) -> Result<String, Refused> {
+        let Credential::Token(bearer) = &caller.credential else {
+            return Ok(format!("process {}", std::process::id()));
+        };
+        let Some(keys) = self.token_keys().await.map_err(|error| refused(refusal(&error)))? else {
+            return self.here.know(caller).await;
+        };
+        caller_by_signature(&keys, &bearer.text).map_err(refused)
+    }
+
+    async fn token_keys(&self) -> Result<Option<PublicKeys>, LocalError> {
+        if let Some(keys) = self.learned() {
+            return Ok(Some(keys));
+        }
+        // One asks for all who wait here.
+        let _learning = self.learning.lock().await;
+        match self.learned() {
+            Some(keys) => Ok(Some(keys)),
+            None => Ok(self.connect().await?.and_then(|_| self.learned())),
+        }
+    }
+
+    fn learned(&self) -> Option<PublicKeys> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.as_ref().filter(|learned| learned.at.elapsed() < LEARN_EVERY)?.keys.clone()
+    }
+
+    /// Lets a call towards the daemon, if this caller has not too many on their way.
+    async fn enter(&self, caller: &Caller) -> Result<Pass, Refused> {
+        let name = self.caller(caller).await?;
+        self.gates.enter(&name).map_err(refused)
     }
 
     /// Sends a call, with a proof where it names a scope.
@@ -252,8 +314,13 @@ async fn either(one: &CancellationToken, other: &CancellationToken) {
 }
 
 impl Service for Client {
+    fn know<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<String, Refused>> {
+        Box::pin(self.caller(caller))
+    }
+
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
         Box::pin(async move {
+            let _pass = self.enter(caller).await?;
             match self.ask::<()>("/v1/check", caller, &Value::Null).await {
                 Some(done) => done,
                 None => self.here.check(caller).await,
@@ -263,6 +330,7 @@ impl Service for Client {
 
     fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
         Box::pin(async move {
+            let _pass = self.enter(caller).await?;
             match self.ask("/v1/list_allowed", caller, &Value::Null).await {
                 Some(done) => done.map(masked),
                 None => Service::list_allowed(&self.here, caller).await,
@@ -278,6 +346,7 @@ impl Service for Client {
         cancel: CancellationToken,
     ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
         Box::pin(self.running.track_future(async move {
+            let _pass = self.enter(caller).await?;
             match self.connect().await {
                 // Starting a daemon takes a while.
                 Ok(_) if cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
@@ -297,6 +366,7 @@ impl Service for Client {
         params: TokenParams,
     ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
         Box::pin(async move {
+            let _pass = self.enter(caller).await?;
             match self.ask("/v1/request_token", caller, &params).await {
                 Some(done) => done.map(masked),
                 None => Service::request_token(&self.here, caller, params).await,
@@ -361,6 +431,7 @@ fn refusal(error: &LocalError) -> Refusal {
             Code::VaultLocked,
             "ask the operator to type: authy-mcp unlock, which puts a daemon of its own there",
         ),
+        LocalError::Crowded => (Code::RateLimited, "wait for some of them to end, then call again"),
         LocalError::Broken(_) | LocalError::Io(_) => {
             (Code::Busy, "call again; what came of a run that was under way is in authy-mcp admin audit show")
         }

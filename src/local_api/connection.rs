@@ -119,6 +119,7 @@ impl Connection {
                     response.headers().get(PROTOCOL_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
                 Err(LocalError::Version { theirs: theirs.unwrap_or_default() })
             }
+            StatusCode::TOO_MANY_REQUESTS => Err(LocalError::Crowded),
             status => Err(LocalError::Broken(format!("it answered {status}"))),
         }
     }

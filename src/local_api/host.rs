@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Listener, LocalError, OpenTo,
-    server::{self, Admits, Peer, Room},
+    server::{self, Admits, Room},
     socket,
     stats::Stats,
     wire::{Health, PROTOCOL, Status},
 };
-use crate::{broker::Broker, store::files};
+use crate::{
+    broker::{Broker, gate::Gates},
+    listen,
+    store::files,
+};
 
 /// How often a daemon looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -136,6 +140,7 @@ impl Host {
             lock: CancellationToken::new(),
             nonces: super::proof::Nonces::default(),
             calls: Mutex::default(),
+            large: Gates::new(server::LARGE_AT_ONCE),
         };
         Ok(Self {
             listener,
@@ -158,10 +163,9 @@ impl Host {
         let Self { listener, lock, room, socket, kept, inode, home, life, begun } = self;
         let closing = CancellationToken::new();
         let stopped = closing.clone();
-        let app = server::router(Arc::clone(&room)).into_make_service_with_connect_info::<Peer>();
-        let mut serving = tokio::spawn(async move {
-            axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
-        });
+        let app = server::router(Arc::clone(&room));
+        let bounds = server::BOUNDS.within_descriptors();
+        let mut serving = tokio::spawn(listen::serve(server::Doorway(listener), bounds, app, stopped));
         let keeper = keep_backups(&room);
         let ended = loop {
             tokio::select! {
@@ -203,7 +207,7 @@ impl Host {
             let _ = fs::remove_file(socket.with_extension("lock"));
         }
         match served {
-            Ok(Ok(served)) => served?,
+            Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(LocalError::Broken(error.to_string())),
             Err(_) => {}
         }
@@ -276,6 +280,7 @@ fn about(
             open_to_group: group,
             health,
             upkeep,
+            token_keys: broker.token_keys(),
         }
     })
 }

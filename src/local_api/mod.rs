@@ -68,6 +68,9 @@ pub enum LocalError {
     /// The system knows no such group.
     #[error("there is no group called {0}")]
     NoGroup(String),
+    /// It has as many connections of this process as it takes.
+    #[error("too many calls to the daemon are in flight")]
+    Crowded,
     /// It broke off, or said what this program can't read.
     #[error("the daemon broke off: {0}")]
     Broken(String),

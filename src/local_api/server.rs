@@ -7,17 +7,20 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, DefaultBodyLimit, Request, State, connect_info::Connected},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
-    serve::IncomingStream,
 };
+use http_body_util::{BodyExt, Limited};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::UnixListener, sync::mpsc};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
@@ -33,14 +36,30 @@ use super::{
 use crate::{
     broker::{
         Answer, Broker, Caller, Credential, LocalSession, Refused, Service, api,
+        gate::{Bounds as Calls, Gates},
         refusal::{Code, Refusal},
     },
+    listen::{Bounds, Guest, Listener},
     name::GrantId,
     run::{Piece, Process},
 };
 
 /// The largest request, in bytes: standard input of a run comes with it.
 const LARGEST: usize = 64 << 20;
+/// How long a request's body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// A body that may be larger than this is one of few at once.
+const LARGE: u64 = 1 << 20;
+/// How many large bodies of one peer, and of all, are in memory before a call begins.
+pub(super) const LARGE_AT_ONCE: Calls = Calls { each: 4, all: 16, per_second: 1000, burst: 1000, refused: 1 };
+/// Of the connections. A server has one for each of its calls.
+pub(super) const BOUNDS: Bounds = Bounds {
+    header: Duration::from_secs(10),
+    unread: Duration::from_secs(30),
+    unproven: 256,
+    each: 512,
+    all: 1024,
+};
 /// How often a run that prints nothing shows that it is alive, and whether anybody still listens.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// Lines that wait for a reader.
@@ -72,6 +91,7 @@ pub(super) struct Room {
     pub lock: CancellationToken,
     pub nonces: Nonces,
     pub calls: Mutex<HashMap<String, CancellationToken>>,
+    pub large: Gates,
 }
 
 /// The process at the other end, by the kernel's word, as it was when it connected.
@@ -94,13 +114,35 @@ impl Peer {
     }
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let cred = stream.io().peer_cred().ok();
-        Self {
+impl Peer {
+    /// What counts as one peer: a process of ours, or another user with all of its processes.
+    fn name(self) -> String {
+        match (self.side(), self.process) {
+            (Side::Own, Some(process)) => process.to_string(),
+            _ => format!("uid {}", self.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string())),
+        }
+    }
+}
+
+/// Where the daemon listens.
+pub(super) struct Doorway(pub UnixListener);
+
+impl Listener for Doorway {
+    type Stream = UnixStream;
+    type Peer = Peer;
+
+    async fn accept(&self) -> std::io::Result<(UnixStream, Peer)> {
+        let (stream, _) = self.0.accept().await?;
+        let cred = stream.peer_cred().ok();
+        let peer = Peer {
             uid: cred.map(|cred| cred.uid()),
             process: cred.and_then(|cred| cred.pid()).and_then(Process::now),
-        }
+        };
+        Ok((stream, peer))
+    }
+
+    fn name(peer: &Peer) -> String {
+        peer.name()
     }
 }
 
@@ -129,7 +171,8 @@ const FOR_OTHERS: [&str; 6] =
 /// who speaks this version, `status` and `lock` aside.
 async fn door(
     State(room): State<Arc<Room>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
+    Extension(guest): Extension<Guest>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -146,7 +189,29 @@ async fn door(
         response.headers_mut().insert(PROTOCOL_HEADER, HeaderValue::from(PROTOCOL));
         return response;
     }
-    next.run(request).await
+    // Who the kernel names is known with the first request; how many connections it may have is a matter of that.
+    if guest.prove(&peer.name()).is_err() {
+        return plain(StatusCode::TOO_MANY_REQUESTS);
+    }
+    with_body(&room, peer, request, next).await
+}
+
+/// The request with its body in memory, within its time and size.
+async fn with_body(room: &Room, peer: Peer, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let length =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
+    let large = chunked || length.is_some_and(|length: u64| length > LARGE);
+    let Ok(_place) = large.then(|| room.large.enter(&peer.name())).transpose() else {
+        return plain(StatusCode::TOO_MANY_REQUESTS);
+    };
+    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST).collect());
+    match read.await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body.to_bytes()))).await,
+        Ok(Err(_)) => plain(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => plain(StatusCode::REQUEST_TIMEOUT),
+    }
 }
 
 async fn status(State(room): State<Arc<Room>>) -> Response {
@@ -168,7 +233,7 @@ async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {
 
 async fn check(
     State(room): State<Arc<Room>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -183,7 +248,7 @@ async fn check(
 
 async fn list_allowed(
     State(room): State<Arc<Room>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -195,7 +260,7 @@ async fn list_allowed(
 
 async fn request_token(
     State(room): State<Arc<Room>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -210,13 +275,13 @@ async fn request_token(
 
 async fn run(
     State(room): State<Arc<Room>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let Some(call) = parse::<Call>(&body) else { return plain(StatusCode::BAD_REQUEST) };
     room.stats.called();
-    let admitted = room.admit(peer, &headers, "/v1/run", &body, (call.credential, call.session));
+    let admitted = room.admit(peer, &headers, "/v1/run", &body, (call.credential, call.session)).await;
     let params = serde_json::from_value(call.params).map_err(|_| bad_params());
     let (caller, params) = match (admitted, params) {
         (Ok(credential), Ok(params)) => {
@@ -224,7 +289,8 @@ async fn run(
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
             room.stats.denied(api::code_text(refusal.code));
-            return json(&Reply::Refused(refusal));
+            // A line, as every answer to a run is: who waits for one takes anything else for a broken connection.
+            return in_lines(Body::from(line(&Reply::Refused(refusal))));
         }
     };
     let (lines, reader) = mpsc::channel::<Result<Bytes, std::convert::Infallible>>(WAITING);
@@ -246,7 +312,11 @@ async fn run(
         // A client that is gone has no use for it; the outcome is on record.
         let _ = lines.send(Ok(line(&reply))).await;
     });
-    let mut response = Response::new(Body::from_stream(ReceiverStream::new(reader)));
+    in_lines(Body::from_stream(ReceiverStream::new(reader)))
+}
+
+fn in_lines(body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
     response
 }
@@ -319,7 +389,7 @@ impl Room {
         let Some(call) = parse::<Call>(body) else { return plain(StatusCode::BAD_REQUEST) };
         let begun = Instant::now();
         self.stats.called();
-        let done = match self.admit(peer, headers, path, body, (call.credential, call.session)) {
+        let done = match self.admit(peer, headers, path, body, (call.credential, call.session)).await {
             Ok(credential) => {
                 let caller = Caller { credential, environment: Arc::new(call.environment), way: call.way };
                 ask(self, caller, call.params).await
@@ -346,8 +416,22 @@ impl Room {
         }
     }
 
-    /// The credential that a caller may show.
-    fn admit(
+    /// The credential that a caller may show, if it is one of this vault's.
+    async fn admit(
+        &self,
+        peer: Peer,
+        headers: &HeaderMap,
+        path: &str,
+        body: &Bytes,
+        shown: (Shown, Option<GrantId>),
+    ) -> Result<Credential, Refusal> {
+        let credential = self.shown(peer, headers, path, body, shown)?;
+        self.broker.known_caller(&credential).await.map_err(|refused| refused.body)?;
+        self.stats.used();
+        Ok(credential)
+    }
+
+    fn shown(
         &self,
         peer: Peer,
         headers: &HeaderMap,

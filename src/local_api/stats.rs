@@ -46,6 +46,10 @@ impl Stats {
     /// A call came.
     pub(super) fn called(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It shows a credential of this vault: only such a call keeps the daemon from locking.
+    pub(super) fn used(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
-    broker::{Bearer, Bound, Credential, LocalSession, Upkeep, Way, refusal::Refusal},
+    broker::{Bearer, Bound, Credential, LocalSession, PublicKeys, Upkeep, Way, refusal::Refusal},
     name::{GrantId, ScopeName},
     run::Process,
 };
@@ -172,6 +172,9 @@ pub struct Status {
     /// Backups, and what is not well.
     #[serde(default)]
     pub upkeep: Upkeep,
+    /// The public half of its token keys: a server tells with it what is no token, and asks nobody.
+    #[serde(default)]
+    pub token_keys: Option<PublicKeys>,
 }
 
 /// Whether a daemon is well.

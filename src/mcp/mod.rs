@@ -4,10 +4,12 @@
 //! which takes nothing but what is redacted. `rmcp` stands in this room only. Nothing here decides.
 
 pub mod client;
+mod door;
 mod http;
 mod outbound;
 mod render;
 mod server;
+mod sessions;
 mod stdio;
 mod tools;
 

@@ -3,7 +3,7 @@
 //! everything that it left behind.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::{self, Write},
     os::{fd::AsFd, unix::net::UnixStream},
@@ -74,9 +74,12 @@ impl Role {
 }
 
 /// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`, and where a run
-/// is of another user, that one's number and group behind it. Standard input is the socket to the run.
+/// is of another user, that one's number and group behind it; then the limit of its descriptors, where there is one. Standard input is the socket to the run.
 pub fn supervise() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(2).collect();
+    let (limits, words): (Vec<OsString>, Vec<OsString>) = std::env::args_os()
+        .skip(2)
+        .partition(|word| word.to_str().is_some_and(|word| word.starts_with(DESCRIPTORS)));
+    limits.iter().for_each(|limit| limit_descriptors(limit));
     let word = words.first();
     let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.word()));
     let done = match role {
@@ -92,6 +95,19 @@ pub fn supervise() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The word by which a supervisor is told how many descriptors the program may have.
+pub(super) const DESCRIPTORS: &str = "descriptors=";
+
+/// Gives the program the limit that the server was started with: the server has raised its own.
+fn limit_descriptors(word: &OsStr) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = word.to_str().and_then(|word| word.strip_prefix(DESCRIPTORS)?.parse::<u64>().ok());
+    let Some(most) = most else { return };
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // A lower limit than the present one can always be had.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
 }
 
 /// Before anything is taken. Who is switched can't be read, and could not write the maps of its namespace.

@@ -16,7 +16,7 @@ use tokio::process::Child;
 
 use super::{
     RunAs, SUPERVISE,
-    supervisor::Role,
+    supervisor::{DESCRIPTORS, Role},
     tree::Registered,
     wire::{self, Spec},
 };
@@ -35,6 +35,7 @@ pub struct Supervisors {
     binary: PathBuf,
     run_as: Option<RunAs>,
     spares: Spares,
+    descriptors: Option<u64>,
     waiting: Mutex<HashMap<Role, Supervisor>>,
 }
 
@@ -46,9 +47,15 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisors {
-    /// `binary` is this program; `run_as` the user whom runs are of, where it is not this process's own.
-    pub fn new(binary: PathBuf, run_as: Option<RunAs>, spares: Spares) -> Arc<Self> {
-        Arc::new(Self { binary, run_as, spares, waiting: Mutex::default() })
+    /// `binary` is this program; `run_as` the user whom runs are of, where it is not this process's own;
+    /// `descriptors` how many of them programs may have, where it is not as many as this process.
+    pub fn new(
+        binary: PathBuf,
+        run_as: Option<RunAs>,
+        spares: Spares,
+        descriptors: Option<u64>,
+    ) -> Arc<Self> {
+        Arc::new(Self { binary, run_as, spares, descriptors, waiting: Mutex::default() })
     }
 
     /// This program.
@@ -100,6 +107,7 @@ impl Supervisors {
         let child = command
             .args([SUPERVISE, role.word()])
             .args(self.run_as.iter().flat_map(RunAs::words))
+            .args(self.descriptors.map(|most| format!("{DESCRIPTORS}{most}")))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -4,16 +4,19 @@
 //! for the time and for the revocations: both are arguments.
 
 mod crypto;
+mod public;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ScopeName, SecretName, TokenId};
+
+pub use public::PublicKeys;
 
 /// What a token is for: each class has a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,14 +94,9 @@ const LONGEST: usize = 8 * 1024;
 
 /// The keys of all classes.
 pub struct TokenKeys {
-    issuer: String,
-    session: Pair,
-    delegated: Pair,
-}
-
-struct Pair {
-    sign: EncodingKey,
-    verify: DecodingKey,
+    public: PublicKeys,
+    session: EncodingKey,
+    delegated: EncodingKey,
 }
 
 /// What a new token is to say.
@@ -122,14 +120,24 @@ impl TokenKeys {
     /// From one 32-byte seed a class.
     pub fn new(issuer: String, session: &[u8; 32], delegated: &[u8; 32]) -> Self {
         crypto::install();
-        Self { issuer, session: Pair::from_seed(session), delegated: Pair::from_seed(delegated) }
+        let public = |seed| hex::encode(SigningKey::from_bytes(seed).verifying_key().as_bytes());
+        Self {
+            public: PublicKeys { issuer, session: public(session), delegated: public(delegated) },
+            session: EncodingKey::from_ed_der(session),
+            delegated: EncodingKey::from_ed_der(delegated),
+        }
+    }
+
+    /// What checks a signature, and makes none.
+    pub fn public(&self) -> &PublicKeys {
+        &self.public
     }
 
     /// Signs a token that begins now.
     pub fn issue(&self, order: Order, now: Timestamp) -> (SecretString, Claims) {
         let iat = now.as_second();
         let claims = Claims {
-            iss: self.issuer.clone(),
+            iss: self.public.issuer.clone(),
             aud: AUDIENCE.to_owned(),
             sub: order.sub,
             jti: TokenId::random(),
@@ -141,7 +149,7 @@ impl TokenKeys {
             commands: order.commands,
         };
         let header = Header { kid: Some(order.class.word().to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let token = jsonwebtoken::encode(&header, &claims, &self.pair(order.class).sign)
+        let token = jsonwebtoken::encode(&header, &claims, self.pair(order.class))
             .expect("claims have string keys only, and the provider takes this key");
         (SecretString::from(token), claims)
     }
@@ -156,50 +164,18 @@ impl TokenKeys {
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<(Class, Claims), TokenError> {
-        if token.len() > LONGEST {
-            return Err(TokenError::Invalid);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let class = header.kid.as_deref().and_then(Class::parse).ok_or(TokenError::Invalid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.pair(class).verify, &self.validation())
-            .map_err(|_| TokenError::Invalid)?
-            .claims;
-        let second = now.as_second();
-        if claims.exp.saturating_add(LEEWAY) <= second {
-            return Err(TokenError::Expired);
-        }
-        if claims.nbf > second.saturating_add(LEEWAY) || claims.iat > second.saturating_add(LEEWAY) {
-            return Err(TokenError::Invalid);
-        }
+        let (class, claims) = self.public.verify(token, now)?;
         if revoked.names(&claims.jti, &claims.sub, claims.iat) {
             return Err(TokenError::Revoked);
         }
         Ok((class, claims))
     }
 
-    /// Signature, algorithm, issuer, audience; the times are compared with the caller's clock instead.
-    fn validation(&self) -> Validation {
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation
-    }
-
-    fn pair(&self, class: Class) -> &Pair {
+    fn pair(&self, class: Class) -> &EncodingKey {
         match class {
             Class::Session => &self.session,
             Class::Delegated => &self.delegated,
         }
-    }
-}
-
-impl Pair {
-    fn from_seed(seed: &[u8; 32]) -> Self {
-        let public = SigningKey::from_bytes(seed).verifying_key();
-        Self { sign: EncodingKey::from_ed_der(seed), verify: DecodingKey::from_ed_der(public.as_bytes()) }
     }
 }
 

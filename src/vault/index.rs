@@ -128,7 +128,11 @@ pub(super) fn entry_key(kind: &str, name: &str) -> String {
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex::encode(raw_digest(bytes))
+}
+
+pub(super) fn raw_digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 pub(super) fn read_root(store: &dyn Store, key: &VaultKey) -> Result<Root, VaultError> {
@@ -203,7 +207,7 @@ pub(super) fn write_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<()
         .map_err(|error| VaultError::io("write vault.epoch", error))
 }
 
-fn epoch_file(home: &Path) -> PathBuf {
+pub(super) fn epoch_file(home: &Path) -> PathBuf {
     home.join("vault.epoch")
 }
 

@@ -7,6 +7,7 @@
 mod automatic;
 mod backup;
 mod envelope;
+mod first;
 mod freshness;
 mod home;
 mod index;
@@ -32,12 +33,13 @@ pub use automatic::{Backups, Reuse, Snapshot, backups, newest_backup, verify_bac
 pub use backup::Backup;
 #[doc(hidden)]
 pub use envelope::fuzz as fuzz_envelope;
+pub use first::{give_way, stand_first};
 pub use freshness::{Accepted, Freshness, Memory, Standing, memory};
 pub use home::home_info;
 pub use key::VaultKey;
 pub use open::Vault;
 pub use restore::{Audit, Before, Restored, Restoring};
-pub use stamp::Stamp;
+pub use stamp::{FileStamp, Stamp, description_stamp, epoch_stamp};
 pub use unlock::{Pin, init, unlock};
 
 /// How the vault's identity is kept.

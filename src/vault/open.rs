@@ -22,6 +22,7 @@ use super::{
     freshness::files as beside,
     home,
     index::{self, Entry, Page, Root, Version},
+    stamp::{FileStamp, epoch_stamp},
 };
 use crate::{
     audit::{self, Head, Intent},
@@ -249,6 +250,17 @@ impl Vault {
         let Self { store, _lock: lock, .. } = self;
         drop(store);
         lock
+    }
+
+    /// A digest of all that the vault holds, its audit anchor and the like aside: those move with every run.
+    pub fn content(&self) -> [u8; 32] {
+        let pages = serde_json::to_vec(&(&self.written.vault_id, &self.written.pages));
+        index::raw_digest(&pages.expect("a root has string keys only"))
+    }
+
+    /// How the vault looks from outside; it looks another way after each change.
+    pub fn stamp(&self) -> Option<FileStamp> {
+        epoch_stamp(&self.home)
     }
 
     /// The home's description, as the vault was opened with it.

@@ -7,26 +7,40 @@ use super::home;
 /// How the files of a vault that every change writes look at a moment. Two that are the same are of one state; two
 /// that differ may be, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp([File; 2]);
+pub struct Stamp([FileStamp; 2]);
 
-/// A file: which one, how long, and when it was last written.
+/// A file: which one, how long, and when it was last changed, which no process of the same user sets (`ctime`): one
+/// that was put back looks another way, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct File {
+pub struct FileStamp {
     inode: u64,
     length: u64,
-    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Stamp {
     /// How the vault of a home looks now; nothing where that can't be seen.
     pub fn of(dir: &Path) -> Option<Self> {
-        Some(Self([File::of(&dir.join("vault.epoch"))?, File::of(&home::database(dir).join("journal"))?]))
+        Some(Self([
+            FileStamp::of(&dir.join("vault.epoch"))?,
+            FileStamp::of(&home::database(dir).join("journal"))?,
+        ]))
     }
 }
 
-impl File {
+impl FileStamp {
     fn of(path: &Path) -> Option<Self> {
         let meta = fs::metadata(path).ok()?;
-        Some(Self { inode: meta.ino(), length: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) })
+        Some(Self { inode: meta.ino(), length: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
     }
+}
+
+/// How the file looks that every change of a vault writes at its end; opening and closing leave it as it is.
+pub fn epoch_stamp(dir: &Path) -> Option<FileStamp> {
+    FileStamp::of(&dir.join("vault.epoch"))
+}
+
+/// How a home's description looks: another way where it has got another vault.
+pub fn description_stamp(dir: &Path) -> Option<FileStamp> {
+    FileStamp::of(&dir.join(home::FILE))
 }

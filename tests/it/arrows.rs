@@ -21,12 +21,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("run", &["name", "value", "policy", "redact", "store"]),
     ("egress", &["name", "value", "policy", "redact"]),
     ("broker", &["name", "value", "policy", "token", "audit", "vault", "run", "egress", "redact", "store"]),
-    ("local_api", &["name", "broker", "redact", "run", "store"]),
-    ("mcp", &["name", "broker", "redact", "run", "policy"]),
+    ("listen", &[]),
+    ("local_api", &["name", "broker", "redact", "run", "store", "listen"]),
+    ("mcp", &["name", "broker", "redact", "run", "policy", "listen"]),
     ("config", &["name", "broker"]),
     (
         "cli",
         &[
+            "listen",
             "name",
             "value",
             "broker",
@@ -47,7 +49,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rmcp", &["mcp"]),
     ("axum", &["mcp", "local_api"]),
-    ("hyper", &["local_api", "egress"]),
+    ("hyper", &["local_api", "egress", "listen"]),
     ("rustls", &["egress"]),
     ("tokio_rustls", &["egress"]),
     ("rcgen", &["egress"]),

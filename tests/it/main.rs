@@ -17,6 +17,7 @@ mod backups;
 mod cancel;
 mod contained;
 mod damage;
+mod doors;
 mod durability;
 mod files;
 mod framing;

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    super::Opened, Admin, AuditFilter, AuditFound, AuditReport, Failure, FailureKind, LastDenial,
-    audit_failure, refused, vault_failure,
+    super::{Opened, entry::Held},
+    Admin, AuditFilter, AuditFound, AuditReport, Failure, FailureKind, LastDenial, audit_failure, refused,
+    vault_failure,
 };
 use crate::{
     audit::{self, AuditLog, Head},
@@ -79,7 +80,7 @@ impl Admin {
         let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
         let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None).map_err(audit_failure)?;
         vault.begin_chain().map_err(vault_failure)?;
-        let mut open = Opened { keys: Arc::clone(&self.keys), vault, audit };
+        let mut open = Opened { keys: Arc::clone(&self.keys), vault: Held::alone(vault), audit };
         let note = self.note("audit_restart", kept.display().to_string(), None);
         open.record(note).map_err(refused)?;
         self.done(open);

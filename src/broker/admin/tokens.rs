@@ -127,7 +127,7 @@ impl Admin {
             ttl,
         };
         // One that is issued in the second in which its subject was revoked begins behind it.
-        let revoked = records::revocations(&self.vault()?).map_err(record_failure)?;
+        let revoked = records::revocations(&*self.vault()?).map_err(record_failure)?;
         let first = revoked.not_before.get(&wanted.sub).and_then(|first| Timestamp::from_second(*first).ok());
         let begins = first.map_or(now, |first| first.max(now));
         let (token, claims) = self.keys.token.issue(wanted, begins);

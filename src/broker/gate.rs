@@ -1,0 +1,234 @@
+//! The gates: how many calls one caller may have in flight and begin a second, whatever becomes of them.
+//!
+//! A gate stands before everything that is shared. A limit that counted allowed runs only would let refused calls
+//! hold the vault for everybody, so each call counts, and one that was refused counts for several.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::refusal::{Code, Refusal};
+
+/// What a gate lets through.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Calls in flight of one caller.
+    pub each: usize,
+    /// Calls in flight of all. Past it each caller has one at a time, so that nobody shuts another out.
+    pub all: usize,
+    /// Calls a second of one caller, in the long run.
+    pub per_second: u32,
+    /// Calls that it may begin at once after a pause.
+    pub burst: u32,
+    /// What a refused call counts for.
+    pub refused: u32,
+}
+
+impl Bounds {
+    /// Before the vault. One call holds it for some milliseconds, so that a caller that waits for its answers is
+    /// never near these.
+    pub const OF_THE_VAULT: Self = Self { each: 32, all: 1024, per_second: 200, burst: 400, refused: 5 };
+    /// Of a server towards its daemon: a connection a call, runs included. How often is for the daemon to say.
+    pub const OF_A_SERVER: Self = Self { each: 256, all: 512, per_second: 10_000, burst: 10_000, refused: 1 };
+}
+
+/// The calls of every caller.
+pub struct Gates {
+    bounds: Bounds,
+    callers: Arc<Mutex<Callers>>,
+}
+
+#[derive(Default)]
+struct Callers {
+    by_key: HashMap<String, Caller>,
+    in_flight: usize,
+    swept: Option<Instant>,
+}
+
+struct Caller {
+    in_flight: usize,
+    /// Calls that it began, less what has drained since.
+    level: f64,
+    since: Instant,
+}
+
+/// A call that was let in; its place is given back when this is dropped.
+pub struct Pass {
+    callers: Arc<Mutex<Callers>>,
+    key: String,
+    refused: u32,
+}
+
+/// How often callers that are gone are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+impl Gates {
+    /// Gates with these bounds.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, callers: Arc::default() }
+    }
+
+    /// Lets a call in, or says when to come again.
+    ///
+    /// # Errors
+    /// A refusal with the code `rate_limited`.
+    pub fn enter(&self, key: &str) -> Result<Pass, Refusal> {
+        self.enter_at(key, Instant::now())
+    }
+
+    fn enter_at(&self, key: &str, now: Instant) -> Result<Pass, Refusal> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.sweep(self.bounds, now);
+        let crowded = callers.in_flight >= self.bounds.all;
+        let caller = callers.by_key.entry(key.to_owned()).or_insert_with(|| Caller::new(now));
+        caller.drain(self.bounds, now);
+        if caller.in_flight >= self.bounds.each {
+            return Err(too_many_at_once(caller.in_flight));
+        }
+        if crowded && caller.in_flight > 0 {
+            return Err(crowded_out());
+        }
+        let over = caller.level + 1.0 - f64::from(self.bounds.burst);
+        if over > 0.0 {
+            return Err(too_often(self.bounds, over));
+        }
+        caller.level += 1.0;
+        caller.in_flight += 1;
+        callers.in_flight += 1;
+        Ok(Pass {
+            callers: Arc::clone(&self.callers),
+            key: key.to_owned(),
+            refused: self.bounds.refused.saturating_sub(1),
+        })
+    }
+}
+
+impl Caller {
+    fn new(now: Instant) -> Self {
+        Self { in_flight: 0, level: 0.0, since: now }
+    }
+
+    fn drain(&mut self, bounds: Bounds, now: Instant) {
+        let drained = now.saturating_duration_since(self.since).as_secs_f64() * f64::from(bounds.per_second);
+        self.level = (self.level - drained).max(0.0);
+        self.since = now;
+    }
+}
+
+impl Callers {
+    /// Forgets whoever has nothing in flight and nothing to wait for: a name a call would fill the memory else.
+    fn sweep(&mut self, bounds: Bounds, now: Instant) {
+        if self.swept.is_some_and(|last| now.saturating_duration_since(last) < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        self.by_key.retain(|_, caller| {
+            caller.drain(bounds, now);
+            caller.in_flight > 0 || caller.level > 0.0
+        });
+    }
+}
+
+impl Pass {
+    /// The call was refused: it counts for more, since each costs what a call costs and brings nothing.
+    pub fn was_refused(&self) {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(caller) = callers.by_key.get_mut(&self.key) {
+            caller.level += f64::from(self.refused);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.in_flight = callers.in_flight.saturating_sub(1);
+        if let Some(caller) = callers.by_key.get_mut(&self.key) {
+            caller.in_flight = caller.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+fn too_many_at_once(count: usize) -> Refusal {
+    limited(
+        format!("{count} calls of this session are in flight, which is the limit"),
+        "wait for some of them to end, then call again",
+    )
+}
+
+fn crowded_out() -> Refusal {
+    limited(
+        "too many calls of all sessions are in flight, and this session has one of them".to_owned(),
+        "wait for it to end, then call again",
+    )
+}
+
+fn too_often(bounds: Bounds, over: f64) -> Refusal {
+    let wait = (over / f64::from(bounds.per_second)).ceil().max(1.0);
+    limited(
+        format!(
+            "this session calls more than {} times a second (a refused call counts as {})",
+            bounds.per_second, bounds.refused
+        ),
+        &format!("call again in {wait} s"),
+    )
+}
+
+pub(super) fn limited(message: String, hint: &str) -> Refusal {
+    Refusal::new(Code::RateLimited, message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Bounds = Bounds { each: 3, all: 5, per_second: 10, burst: 6, refused: 3 };
+
+    fn code(entered: Result<Pass, Refusal>) -> Code {
+        entered.err().map(|refusal| refusal.code).expect("a refusal")
+    }
+
+    #[test]
+    fn a_caller_has_so_many_in_flight_and_gets_each_place_back() {
+        let gates = Gates::new(SMALL);
+        let held: Vec<Pass> = (0..3).map(|_| gates.enter("a").unwrap()).collect();
+        assert_eq!(code(gates.enter("a")), Code::RateLimited);
+        assert!(gates.enter("b").is_ok(), "another caller is not held up");
+        drop(held);
+        assert!(gates.enter("a").is_ok());
+    }
+
+    #[test]
+    fn in_a_crowd_everybody_still_has_one() {
+        let gates = Gates::new(SMALL);
+        let _held: Vec<Pass> = ["a", "a", "a", "b", "b"].map(|key| gates.enter(key).unwrap()).into();
+        assert_eq!(code(gates.enter("b")), Code::RateLimited);
+        assert!(gates.enter("c").is_ok());
+    }
+
+    #[test]
+    fn a_refused_call_counts_for_several_and_time_pays_it_back() {
+        let gates = Gates::new(SMALL);
+        let now = Instant::now();
+        for _ in 0..2 {
+            gates.enter_at("a", now).unwrap().was_refused();
+        }
+        let refusal = gates.enter_at("a", now).err().unwrap();
+        assert_eq!((refusal.code, &*refusal.hint), (Code::RateLimited, "call again in 1 s"));
+        assert!(gates.enter_at("b", now).is_ok());
+        assert!(gates.enter_at("a", now + Duration::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn callers_that_are_gone_are_forgotten() {
+        let gates = Gates::new(SMALL);
+        let now = Instant::now();
+        for number in 0..1000 {
+            drop(gates.enter_at(&number.to_string(), now).unwrap());
+        }
+        drop(gates.enter_at("last", now + SWEEP_EVERY).unwrap());
+        assert_eq!(gates.callers.lock().unwrap().by_key.len(), 1);
+    }
+}

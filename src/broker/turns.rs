@@ -1,0 +1,199 @@
+//! Turns at the vault. One operation of this process has it at a time, and callers take turns: whoever has many
+//! calls waiting has no more of them than whoever has one.
+//!
+//! Without it every call would poll the lock file beside all others, and which of them is served would be chance:
+//! a caller with three hundred calls would have three hundred times the chance of a caller with one. And since one
+//! thread of this process stands at the lock file, so would an operator's command have no chance beside it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{gate, refusal::Refusal, refuse};
+use crate::vault::VaultError;
+
+/// Who waits for the vault, by caller.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    elsewhere: Mutex<Elsewhere>,
+}
+
+/// What is known of another process that has the vault.
+#[derive(Default)]
+struct Elsewhere {
+    /// Since when whoever has the turn opens the vault.
+    opening: Option<Instant>,
+    /// When somebody last gave up.
+    gave_up: Option<Instant>,
+}
+
+/// Opening takes no longer by itself.
+const OPENS_WITHIN: Duration = Duration::from_secs(2);
+/// For how long one who gave up speaks for those who come behind.
+const SPEAKS_FOR: Duration = Duration::from_secs(5);
+
+impl Elsewhere {
+    fn has_it(&self) -> bool {
+        self.opening.is_some_and(|since| since.elapsed() > OPENS_WITHIN)
+            || self.gave_up.is_some_and(|when| when.elapsed() < SPEAKS_FOR)
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    taken: bool,
+    /// Callers that wait, whose turn is next first: each once, however many calls it has.
+    order: VecDeque<String>,
+    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
+}
+
+/// The vault is this holder's, as far as this process goes; the next has it when this is dropped.
+pub(super) struct Turn(Option<Arc<Shared>>);
+
+impl Turns {
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// When the wait is over: `busy` where another process has the vault, else `rate_limited`.
+    pub(super) async fn take(&self, caller: &str, until: Instant) -> Result<Turn, Refusal> {
+        let Some(turn) = self.0.join(caller) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
+        match tokio::time::timeout_at(until.into(), turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ if self.0.elsewhere().has_it() => Err(refuse::from_vault(VaultError::Busy)),
+            _ => Err(gate::limited(
+                "more calls are waiting than this machine serves in time".to_owned(),
+                "call again in 5 s, with fewer calls at once",
+            )),
+        }
+    }
+}
+
+impl Shared {
+    fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the turn where it is free (`None`), or queues for it.
+    fn join(&self, caller: &str) -> Option<oneshot::Receiver<Turn>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if !queue.taken {
+            queue.taken = true;
+            return None;
+        }
+        let (send, receive) = oneshot::channel();
+        let calls = queue.waiting.entry(caller.to_owned()).or_default();
+        let first = calls.is_empty();
+        calls.push_back(send);
+        if first {
+            queue.order.push_back(caller.to_owned());
+        }
+        Some(receive)
+    }
+
+    fn next(&self) -> Option<oneshot::Sender<Turn>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(caller) = queue.order.pop_front() {
+            let mut calls = queue.waiting.remove(&caller).unwrap_or_default();
+            let next = calls.pop_front();
+            if !calls.is_empty() {
+                queue.waiting.insert(caller.clone(), calls);
+                queue.order.push_back(caller);
+            }
+            if next.is_some() {
+                return next;
+            }
+        }
+        queue.taken = false;
+        None
+    }
+}
+
+impl Turn {
+    /// Opens the vault, for which it may have to wait for another process.
+    pub(super) fn opening<T>(&self, open: impl FnOnce() -> Result<T, VaultError>) -> Result<T, VaultError> {
+        let Some(shared) = &self.0 else { return open() };
+        shared.elsewhere().opening = Some(Instant::now());
+        let opened = open();
+        let gave_up = matches!(opened, Err(VaultError::Busy)).then(Instant::now);
+        *shared.elsewhere() = Elsewhere { opening: None, gave_up };
+        opened
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(shared) = self.0.take() else { return };
+        // One that has given up meanwhile hands the turn back unused.
+        while let Some(next) = shared.next() {
+            match next.send(Turn(Some(Arc::clone(&shared)))) {
+                Ok(()) => return,
+                Err(mut unused) => drop(unused.0.take()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::refusal::Code;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[tokio::test]
+    async fn a_caller_with_one_call_waits_for_one_of_another_who_has_many() {
+        let turns = Turns::default();
+        let held = turns.take("many", soon()).await.unwrap();
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for caller in [&["many"; 50][..], &["one"]].concat() {
+            let (turns, served) = (turns.clone(), Arc::clone(&served));
+            tasks.push(tokio::spawn(async move {
+                let _turn = turns.take(caller, soon()).await.unwrap();
+                served.lock().unwrap().push(caller);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let served = served.lock().unwrap();
+        assert_eq!((served.len(), served.iter().position(|caller| *caller == "one")), (51, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_takes_no_turn_along() {
+        let turns = Turns::default();
+        let held = turns.take("a", soon()).await.unwrap();
+        for _ in 0..3 {
+            let late = turns.take("b", Instant::now()).await;
+            assert_eq!(late.err().unwrap().code, Code::RateLimited);
+        }
+        drop(held);
+        drop(turns.take("c", soon()).await.unwrap());
+        assert!(turns.0.queue.lock().unwrap().waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn another_process_is_blamed_only_where_it_is_the_reason() {
+        let turns = Turns::default();
+        let held = turns.take("a", soon()).await.unwrap();
+        let late = async || turns.take("b", Instant::now()).await.err().unwrap().code;
+        assert_eq!(late().await, Code::RateLimited);
+        assert!(held.opening(|| Err::<(), _>(VaultError::Busy)).is_err());
+        assert_eq!(late().await, Code::Busy);
+        held.opening(|| Ok(())).unwrap();
+        assert_eq!(late().await, Code::RateLimited);
+    }
+}
