@@ -310,7 +310,7 @@ impl Broker {
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
-        let live = Live::new(&caller.credential, &session, &request, terms, streams);
+        let live = Live::new(&open.keys, &caller.credential, &session, &request, terms, streams);
 
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
         let intent = open.record_intent(allowed, RunId::random(), facts)?;

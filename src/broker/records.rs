@@ -246,3 +246,44 @@ fn write<T: Serialize>(
     let bytes = serde_json::to_vec(record).expect("records have string keys only");
     Ok(vault.put_document(kind, name, &bytes, now)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = r#"{"id":"t_a","scope":"s","subject":"agent/g_b","issued_at":1,"expires_at":2,"max_uses":null,"uses":0,"revoked":false}"#;
+
+    #[test]
+    fn what_version_0_1_wrote_is_read() {
+        let read = |parent: &str| -> StoredToken {
+            serde_json::from_str(&format!(r#"{{"class":"delegated","parent":{parent},"info":{INFO}}}"#))
+                .unwrap()
+        };
+        let under_a_token = read("\"t_x\"");
+        assert_eq!(under_a_token.parent, Some(Parent::Token(TokenId::parse("t_x").unwrap())));
+        assert_eq!(under_a_token.grants(), "token:agent/g_b", "where its narrowings were");
+        assert_eq!(read("null").parent, None);
+        let narrowing: Narrowing = serde_json::from_str(
+            r#"{"id":"g_a","secrets":null,"commands":[["x"]],"ends":5,"uses_left":null}"#,
+        )
+        .unwrap();
+        assert!(narrowing.session.is_none(), "it held for everybody");
+        assert!(!narrowing.has_ended());
+    }
+
+    #[test]
+    fn parents_are_read_as_they_were_written() {
+        let holder = Holder::of(crate::run::Process::this().unwrap()).unwrap();
+        for parent in [
+            Parent::Token(TokenId::parse("t_x").unwrap()),
+            Parent::SessionOf {
+                token: TokenId::parse("t_x").unwrap(),
+                session: GrantId::parse("g_y").unwrap(),
+            },
+            Parent::Local { principal: "local:0#x".to_owned(), process: holder, bound: Bound::Tree },
+        ] {
+            let text = serde_json::to_string(&parent).unwrap();
+            assert_eq!(serde_json::from_str::<Parent>(&text).unwrap(), parent, "{text}");
+        }
+    }
+}

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Broker, Credential, blocking,
     holder::{Holder, State},
+    keys::Keys,
     refusal::{Code, Refusal},
     refuse,
     sealed::Streams,
@@ -59,6 +60,8 @@ struct Runs {
 
 /// A run that goes on, with all that it takes to decide on it again.
 pub(super) struct Live {
+    /// For the time, which does not run backwards.
+    keys: Arc<Keys>,
     credential: Credential,
     request: Request,
     terms: RunTerms,
@@ -78,6 +81,7 @@ pub(super) struct Watched {
 
 impl Live {
     pub(super) fn new(
+        keys: &Arc<Keys>,
         credential: &Credential,
         session: &Session,
         request: &Request,
@@ -85,6 +89,7 @@ impl Live {
         streams: Streams,
     ) -> Self {
         Self {
+            keys: Arc::clone(keys),
             credential: credential.clone(),
             request: request.clone(),
             terms: terms.clone(),
@@ -101,8 +106,8 @@ impl Live {
     }
 
     /// Ends it where it has ended by itself, without a look into the vault.
-    fn end_in_time(&self, now: Timestamp) {
-        let late = self.ends.load(Ordering::Relaxed) <= now.as_second();
+    fn end_in_time(&self) {
+        let late = self.ends.load(Ordering::Relaxed) <= self.keys.freshness.now().as_second();
         let orphaned = self.holder.as_ref().is_some_and(|holder| holder.state() == State::Ended);
         if late || orphaned {
             self.over.cancel();
@@ -110,7 +115,7 @@ impl Live {
     }
 
     /// Decides again: as for a new call, but for the runs that are left.
-    fn may_go_on(&self, vault: &Vault, keys: &super::Keys, now: Timestamp) -> Result<(), Refusal> {
+    fn may_go_on(&self, vault: &Vault, keys: &Keys, now: Timestamp) -> Result<(), Refusal> {
         let session = Session::again(vault, keys, &self.credential, now)?;
         self.ends.store(session.ends.unwrap_or(i64::MAX), Ordering::Relaxed);
         let allowed = decide(vault, &session.policy, &self.request)?;
@@ -187,6 +192,7 @@ impl Broker {
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                     () = broker.watch.wake.notified() => {}
                 }
+                broker.watch.all().iter().for_each(|live| live.end_in_time());
                 busy = match broker.look_again().await {
                     Ok(()) => 0,
                     Err(refusal) if refusal.code == Code::Busy && busy < BUSY_IN_A_ROW => busy + 1,
@@ -200,10 +206,8 @@ impl Broker {
         });
     }
 
-    /// Ends the runs that have lost their right. Costs two looks at files where the vault is as it was.
+    /// Ends the runs that have lost their right by a change. Costs two looks at files where the vault is as it was.
     async fn look_again(self: &Arc<Self>) -> Result<(), Refusal> {
-        let now = Timestamp::now();
-        self.watch.all().iter().for_each(|live| live.end_in_time(now));
         if self.watch.has_seen(Stamp::of(&self.settings.home)) {
             return Ok(());
         }
@@ -281,6 +285,7 @@ impl Right for RunRight {
     fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
             let Some(broker) = self.broker.upgrade() else { return false };
+            self.live.end_in_time();
             // A vault that can't be looked at may have been changed.
             broker.look_again().await.is_ok() && !self.live.over.is_cancelled()
         })
