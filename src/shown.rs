@@ -16,6 +16,11 @@ pub fn shown(text: &str) -> String {
     if plain { escaped } else { format!("\"{escaped}\"") }
 }
 
+/// A path as a field.
+pub fn shown_path(path: &std::path::Path) -> String {
+    shown(&path.to_string_lossy())
+}
+
 /// A command as a person reads it: each argument as a field.
 pub fn shown_command(argv: &[String]) -> String {
     argv.iter().map(|argument| shown(argument)).collect::<Vec<_>>().join(" ")

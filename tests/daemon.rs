@@ -13,6 +13,8 @@ pub(crate) const DAEMON: bool = true;
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/audit.rs"]
+mod audit;
 #[path = "it/backups.rs"]
 mod backups;
 #[path = "it/cancel.rs"]

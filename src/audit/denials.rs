@@ -139,5 +139,9 @@ impl Window {
 
 /// What makes two refusals the same.
 fn digest(note: &Note) -> [u8; 32] {
-    Sha256::digest(serde_json::to_vec(note).expect("notes have string keys only")).into()
+    let mut hash = Sha256::new();
+    hash.update(serde_json::to_vec(note).expect("notes have string keys only"));
+    // What was cut is another command than what is left of it.
+    hash.update([u8::from(matches!(note, Note::Denied { cut: true, .. }))]);
+    hash.finalize().into()
 }

@@ -24,7 +24,11 @@ pub(super) fn show(out: &Output) -> Result<ExitCode, Failure> {
                 UnlockKind::IdentityFile => "an identity file",
                 UnlockKind::Keyring => "the keyring",
             };
-            out.line(&format!("vault {} in {}, unlocked by {way}", info.fingerprint, home.display()));
+            out.line(&format!(
+                "vault {} in {}, unlocked by {way}",
+                info.fingerprint,
+                crate::shown::shown_path(&home)
+            ));
             out.line("");
             out.line("authy-mcp admin list          the secrets");
             out.line("authy-mcp admin policy list   what agents may do");

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::usage_failure;
 use crate::broker::admin::{Failure, FailureKind};
+use crate::shown::quiet;
 
 /// The terminal, while something is asked.
 pub(super) struct Terminal(File);
@@ -57,13 +58,13 @@ impl Terminal {
     }
 
     pub(super) fn say(&mut self, text: &str) -> Result<(), Failure> {
-        writeln!(self.0, "{text}").map_err(broken)
+        writeln!(self.0, "{}", quiet(text)).map_err(broken)
     }
 }
 
 /// Asks, and reads a line.
 fn ask(mut terminal: &File, question: &str) -> Result<Zeroizing<String>, Failure> {
-    write!(terminal, "{question}").and_then(|()| terminal.flush()).map_err(broken)?;
+    write!(terminal, "{}", quiet(question)).and_then(|()| terminal.flush()).map_err(broken)?;
     let mut answer = Zeroizing::new(Vec::new());
     let mut byte = [0];
     loop {

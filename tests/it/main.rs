@@ -13,6 +13,7 @@ pub(crate) const DAEMON: bool = false;
 
 mod arrows;
 mod attacks;
+mod audit;
 mod backups;
 mod cancel;
 mod contained;

@@ -56,7 +56,7 @@ pub(super) fn backup(dir: &Path, admin: &Admin, out: &Output) -> Result<(), Fail
     let records = admin.backup(dir)?;
     out.answer(&json!({"records": records, "dir": dir}), |_| {
         vec![
-            format!("wrote {records} records to {}", dir.display()),
+            format!("wrote {records} records to {}", crate::shown::shown_path(dir)),
             "each is an age file: age -d -i identity.txt records/FILE.age shows one (it has the identity, or what unlocks it, beside them: keep it as you keep the vault)".to_owned(),
         ]
     });
@@ -89,7 +89,7 @@ pub(super) fn restore(args: &Restore, globals: &Globals, out: &Output) -> Result
     open::tell_daemon(globals, &home);
     out.answer(&report, |report| {
         let mut lines = vec![format!("restored {} records", report.records)];
-        lines.extend(report.kept.iter().map(|kept| format!("the vault that was there is kept in {}", kept.display())));
+        lines.extend(report.kept.iter().map(|kept| format!("the vault that was there is kept in {}", crate::shown::shown_path(kept))));
         lines.extend(report.widens.iter().map(|what| format!("WIDENS  {what}")));
         if !report.void_tokens.is_empty() {
             let count = report.void_tokens.len();

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -123,7 +123,13 @@ pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(),
             Ok(())
         }
         Command::Show { scope } => {
-            out.raw(open::admin(globals)?.policy_text(scope)?.as_bytes());
+            let text = open::admin(globals)?.policy_text(scope)?;
+            if io::stdout().is_terminal() {
+                // What a refusal has brought into a rule was an agent's.
+                text.lines().for_each(|line| out.line(line));
+            } else {
+                out.raw(text.as_bytes());
+            }
             Ok(())
         }
         Command::Rm { scope, yes } => {
@@ -196,7 +202,9 @@ fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
         ..Request::default()
     };
     let explained = admin.explain(scope, &request)?;
-    out.answer(&explained, |explained| explained.steps.clone());
+    out.answer(&explained, |explained| {
+        explained.steps.iter().map(|step| crate::shown::shown_line(step)).collect()
+    });
     if explained.allowed {
         return Ok(());
     }

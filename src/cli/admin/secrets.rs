@@ -150,7 +150,7 @@ pub(super) fn list(admin: &Admin, out: &Output) -> Result<(), Failure> {
         let mut rows =
             vec![["NAME", "VERSION", "UPDATED", "VARIABLE", "DESCRIPTION"].map(str::to_owned).to_vec()];
         rows.extend(secrets.iter().map(|info| {
-            let description = info.meta.description.clone().unwrap_or_default();
+            let description = info.meta.description.as_deref().map(crate::shown::shown).unwrap_or_default();
             vec![
                 info.name.to_string(),
                 info.version.to_string(),
@@ -201,7 +201,9 @@ pub(super) fn get(args: &Get, globals: &Globals, out: &Output) -> Result<(), Fai
             format!("created   {}", time(info.created)),
             format!("updated   {}", time(info.updated)),
         ];
-        lines.extend(info.meta.description.as_ref().map(|text| format!("for       {text}")));
+        lines.extend(
+            info.meta.description.as_ref().map(|text| format!("for       {}", crate::shown::shown(text))),
+        );
         lines
     });
     Ok(())
@@ -227,7 +229,11 @@ fn reveal(args: &Get, globals: &Globals, out: &Output) -> Result<(), Failure> {
                 let message = format!("{} can't be written: {error}", path.display());
                 Failure::new(FailureKind::Failed, message, "name a file that isn't there yet")
             })?;
-            out.line(&format!("wrote the value of {} to {} (0600)", args.name, path.display()));
+            out.line(&format!(
+                "wrote the value of {} to {} (0600)",
+                args.name,
+                crate::shown::shown_path(path)
+            ));
         }
     }
     Ok(())

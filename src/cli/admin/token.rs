@@ -15,6 +15,7 @@ use crate::{
     broker::admin::{Failure, FailureKind, NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState},
     name::{ScopeName, TokenId},
     policy::parse_duration,
+    shown::shown,
     store::files,
 };
 
@@ -171,8 +172,8 @@ fn list(tokens: &[TokenEntry]) -> Vec<String> {
         vec![
             token.info.id.to_string(),
             token.info.scope.to_string(),
-            or_none(&token.client),
-            token.info.subject.clone(),
+            or_none(&token.client.as_deref().map(shown)),
+            shown(&token.info.subject),
             or_none(&token.parent),
             time(token.ends),
             runs(token),
@@ -200,11 +201,11 @@ fn show(token: &TokenDetail) -> Vec<String> {
     let TokenDetail { entry, narrowings } = token;
     let mut lines = vec![
         format!("token {} of the scope {}: {}", entry.info.id, entry.info.scope, state(entry)),
-        format!("subject {}", entry.info.subject),
+        format!("subject {}", shown(&entry.info.subject)),
         format!("issued {}, until {}", time(entry.info.issued_at), time(entry.ends)),
         format!("runs {}", runs(entry)),
     ];
-    lines.extend(entry.client.as_ref().map(|client| format!("for the client {client}")));
+    lines.extend(entry.client.as_ref().map(|client| format!("for the client {}", shown(client))));
     lines.extend(
         entry.parent.as_ref().map(|parent| format!("issued under {parent}, and worth no more than it")),
     );
@@ -257,7 +258,7 @@ fn revoke(
         }
         (None, Some(subject)) => {
             admin.revoke_subject(subject)?;
-            format!("every token of {subject}")
+            format!("every token of {}", shown(subject))
         }
         (None, None) => return Err(usage_failure("no token is named", "authy-mcp admin token list")),
     };
