@@ -14,6 +14,20 @@ use crate::store::files;
 pub(super) const FILE: &str = "home.json";
 /// More than this was not written by us.
 const MOST: u64 = 64 << 10;
+/// What a home is made of, each part by the files that it has: what can be put back by itself.
+#[doc(hidden)]
+pub const PARTS: [(&str, &[&str]); 9] = [
+    ("home.json", &[FILE]),
+    ("identity", &["identity.txt"]),
+    ("unlock", &["unlock"]),
+    ("engine", &["vault/db"]),
+    ("journal", &["vault/journal", "vault/base-", "vault/state"]),
+    ("vault.epoch", &["vault.epoch"]),
+    ("audit", &["audit"]),
+    ("tokens", &["tokens"]),
+    ("backups", &["backups"]),
+];
+
 /// The only format there is.
 pub(super) const FORMAT: u32 = 1;
 

@@ -35,6 +35,8 @@ pub use backup::Backup;
 pub use envelope::fuzz as fuzz_envelope;
 pub use first::{give_way, stand_first};
 pub use freshness::{Accepted, Freshness, Memory, Standing, memory};
+#[doc(hidden)]
+pub use home::PARTS;
 pub use home::home_info;
 pub use key::VaultKey;
 pub use open::Vault;

@@ -209,10 +209,14 @@ impl Freshness {
             }
             Err(error) => {
                 let place = pin::place().map(|place| place.join(&file)).unwrap_or_default();
-                inner.trouble = Some(format!(
+                let trouble = format!(
                     "nothing outside of the home remembers its last change: {} can't be written: {error}",
                     place.display()
-                ));
+                );
+                if inner.trouble.as_ref() != Some(&trouble) {
+                    tracing::warn!("{trouble}");
+                }
+                inner.trouble = Some(trouble);
                 Some(vault.root.unpinned.unwrap_or(inner.pinned))
             }
         };
