@@ -152,8 +152,8 @@ impl Restoring {
     fn fill(&mut self, backup: Backup, announced: Option<Announced>, audit: Audit) -> Result<(), VaultError> {
         let Backup { mut info, key, epoch, records, identity } = backup;
         let same = self.before.info.as_ref().filter(|before| before.fingerprint == info.fingerprint);
-        let outside =
-            info.identity_file.clone().filter(|path| !path.starts_with(&self.home) && path.exists());
+        let real = |path: &PathBuf| fs::canonicalize(path).ok();
+        let outside = info.identity_file.as_ref().and_then(real).filter(|path| !path.starts_with(&self.home));
         if outside.is_none() {
             for (name, bytes) in identity {
                 write(&self.fresh, &name, &bytes)?;
@@ -181,10 +181,12 @@ impl Restoring {
         vault.hold();
         vault.fill(records)?;
         self.vault = Some(vault);
+        // What another vault leaves says nothing of this one.
+        if !self.before.is_of(&info.fingerprint) {
+            return Ok(());
+        }
         let keep = |name: &str, error| VaultError::io(format!("keep {name}/"), error);
-        // Another vault's audit and tokens say nothing of this one.
-        let carried: &[&str] = if self.before.is_of(&info.fingerprint) { &["audit", "tokens"] } else { &[] };
-        for name in carried {
+        for name in ["audit", "tokens"] {
             let from = self.home.join(name);
             if from.is_dir() {
                 files::copy_dir(&from, &self.fresh.join(name)).map_err(|error| keep(name, error))?;
