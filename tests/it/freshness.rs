@@ -399,7 +399,8 @@ fn what_unlocks_the_vault_is_the_one_that_it_knows() {
     fresh.ok(&["--no-daemon", "admin", "list"]);
     fs::write(&file, old).unwrap();
     with(PASSPHRASE);
-    for words in [&["admin", "list"][..], &["unlock", "--allow-user-namespace"], &["admin", "audit", "verify"]]
+    for words in
+        [&["admin", "list"][..], &["unlock", "--allow-user-namespace"], &["admin", "audit", "verify"]]
     {
         let said = fresh.fails(7, words);
         assert!(said.contains("unlock/passphrase.age"), "{said}");
@@ -706,9 +707,12 @@ fn backups_with_a_date_ahead_or_of_nobody_displace_none() {
     // A whole one from a clock that was ahead, and a copy of a real one under a later date.
     copy(&backups.join(&real[0]), &backups.join("20300101T000000Z"));
     let made: jiff::civil::DateTime = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", &real[0]).unwrap();
-    let later = made.checked_add(jiff::Span::new().seconds(1)).unwrap().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let later =
+        made.checked_add(jiff::Span::new().seconds(1)).unwrap().strftime("%Y%m%dT%H%M%SZ").to_string();
     copy(&backups.join(&real[0]), &backups.join(&later));
-    eventually("that date has come", || jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string() > later);
+    eventually("that date has come", || {
+        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string() > later
+    });
     let old = backups.join("20260101T000000Z");
     fs::rename(backups.join(&real[0]), &old).unwrap();
     fresh.ok(&["--no-daemon", "admin", "set", "f/last", "--generate"]);
