@@ -421,7 +421,7 @@ fn judge(vault: &Vault, found: &Found, known: Known) -> Result<(), VaultError> {
 
 /// Whether a pin is of another home of the same vault, which is still there.
 fn is_copy(pin: &Pin, home: &Path, vault_id: &str) -> bool {
-    pin.home != real(home) && home::home_info(&pin.home).is_ok_and(|info| info.vault_id == vault_id)
+    real(&pin.home) != real(home) && home::home_info(&pin.home).is_ok_and(|info| info.vault_id == vault_id)
 }
 
 fn copy_of(pin: &Pin) -> String {
