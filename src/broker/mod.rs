@@ -235,12 +235,14 @@ impl Broker {
         self.keyring.keys().ok().flatten().map(|keys| keys.vault.derive(LOCAL_API))
     }
 
-    /// Looks at the vault, and so remembers how far it has come: whoever changed it says that it did.
-    pub async fn look(self: &Arc<Self>) {
+    /// Looks at the vault, and so remembers how far it has come: whoever changed it says that it did. Says what is wrong
+    /// with it, where it was put back or damaged.
+    pub async fn look(self: &Arc<Self>) -> Option<String> {
         let broker = Arc::clone(self);
-        if let Err(refusal) = blocking(move || broker.open().map(drop)).await {
-            tracing::warn!(code = ?refusal.code, "the vault was changed and can't be looked at");
-        }
+        let refusal = blocking(move || broker.open().map(drop)).await.err()?;
+        tracing::warn!(code = ?refusal.code, "the vault was looked at, and can't be used");
+        matches!(refusal.code, refusal::Code::Damaged | refusal::Code::AuditUnavailable)
+            .then_some(refusal.message)
     }
 
     /// Opens the vault for the broker's own work, in its turn.

@@ -46,6 +46,7 @@ pub(super) fn admin(globals: &Globals) -> Result<Admin, Failure> {
     let info = info(&home)?;
     let word = ask_if_forgotten(&home, &info)?;
     let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
+    ask_daemon(globals, &home)?;
     let admin = match word {
         Word::Accepted => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
         Word::NotNeeded => Admin::unlock(&home, &opener)?,
@@ -80,12 +81,32 @@ fn told(globals: &Globals, home: &Path, mut admin: Admin) -> Admin {
 
 /// Tells the daemon, where there is one, that the vault was changed.
 pub(super) fn tell_daemon(globals: &Globals, home: &Path) {
+    // What it says of it is for whoever comes next: the change is made.
+    let _ = looked_at(globals, home);
+}
+
+/// Asks the daemon, where there is one, whether the vault was put back: it remembers how far it was.
+fn ask_daemon(globals: &Globals, home: &Path) -> Result<(), Failure> {
+    match looked_at(globals, home) {
+        None => Ok(()),
+        Some(problem) => Err(Failure::new(
+            FailureKind::Damaged,
+            format!("the daemon that remembers this vault refuses it: {problem}"),
+            "authy-mcp admin restore DIR brings a backup back; authy-mcp lock ends the daemon",
+        )),
+    }
+}
+
+fn looked_at(globals: &Globals, home: &Path) -> Option<String> {
     let socket = super::daemon::socket(globals, home);
-    let Ok(runtime) = super::runtime() else { return };
-    match runtime.block_on(Client::look(&socket)) {
-        Ok(()) | Err(LocalError::Nobody) => {}
-        // It sees the change at its next call.
-        Err(error) => tracing::debug!(%error, "the daemon could not be told of a change"),
+    match super::runtime().ok()?.block_on(Client::look(&socket)) {
+        Ok(problem) => problem,
+        Err(LocalError::Nobody) => None,
+        Err(error) => {
+            // It sees what was changed at its next call.
+            tracing::debug!(%error, "the daemon could not be asked");
+            None
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     connection::{self, Connection},
     proof::{self, LocalKey},
     server,
-    wire::{Call, Cancel, Reply, Shown, Status},
+    wire::{Call, Cancel, Looked, Reply, Shown, Status},
 };
 use crate::{
     broker::{
@@ -105,14 +105,18 @@ impl Client {
         connection.post("/v1/lock", &(), None).await.map(drop)
     }
 
-    /// Has the daemon look at the vault now: what it has seen can't be put back under it.
+    /// Has the daemon look at the vault now: what it has seen can't be put back under it. Says what is wrong with the
+    /// vault, as far as the daemon knows.
     ///
     /// # Errors
     /// [`LocalError::Nobody`] where there is none.
-    pub async fn look(socket: &Socket) -> Result<(), LocalError> {
-        let looked = async { Connection::open(socket).await?.post("/v1/look", &(), None).await };
+    pub async fn look(socket: &Socket) -> Result<Option<String>, LocalError> {
+        let looked = async {
+            let response = Connection::open(socket).await?.post("/v1/look", &(), None).await?;
+            connection::read::<Looked>(response).await
+        };
         match tokio::time::timeout(LOOKS_WITHIN, looked).await {
-            Ok(looked) => looked.map(drop),
+            Ok(looked) => Ok(looked?.problem),
             Err(_) => Err(LocalError::Broken("it does not answer".to_owned())),
         }
     }

@@ -29,8 +29,8 @@ use super::{
     proof::{self, LocalKey, Nonces},
     stats::Stats,
     wire::{
-        Call, Cancel, Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, Reply,
-        Shown, Status,
+        Call, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER,
+        Reply, Shown, Status,
     },
 };
 use crate::{
@@ -220,8 +220,7 @@ async fn status(State(room): State<Arc<Room>>) -> Response {
 
 /// Whoever changed the vault has it looked at before that is acknowledged.
 async fn look(State(room): State<Arc<Room>>) -> Response {
-    room.broker.look().await;
-    json(&())
+    json(&Looked { problem: room.broker.look().await })
 }
 
 async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {

@@ -196,3 +196,11 @@ pub struct Latencies {
     /// Of a hundred calls, one took longer.
     pub p99: f64,
 }
+
+/// How the vault looks to the daemon, which remembers how far it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Looked {
+    /// Why it can't be used, where it can't: that it was put back, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
