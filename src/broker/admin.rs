@@ -23,7 +23,7 @@ use super::{
     pinned::{self, Applied, Word},
     records::{self, RecordError, StoredPolicy},
     refusal::{Code, Refusal},
-    resolve,
+    refuse, resolve,
 };
 use crate::{
     audit::{AuditError, IntentFacts, Note, OutcomeFacts, Room},
@@ -699,6 +699,9 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
         return Failure::new(FailureKind::Damaged, error.to_string(), hint);
     }
     let message = error.to_string();
+    if let VaultError::Io { source, .. } = &error {
+        return Failure::new(FailureKind::Failed, message, refuse::remedy(source, "the home"));
+    }
     let (kind, hint) = match error {
         VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
         VaultError::AlreadyThere(_) => {
@@ -763,10 +766,13 @@ pub(super) fn refused(refusal: Refusal) -> Failure {
     let kind = match refusal.code {
         Code::VaultLocked => FailureKind::Locked,
         Code::Busy => FailureKind::Busy,
-        Code::Damaged | Code::AuditUnavailable => FailureKind::Damaged,
+        Code::Damaged => FailureKind::Damaged,
+        Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => FailureKind::Damaged,
         _ => FailureKind::Failed,
     };
-    let hint = refusal.operator_command.map_or(refusal.hint, |command| {
+    // Whoever reads this is the operator.
+    let hint = refusal.hint.replace("ask the operator to run: ", "").replace("ask the operator to ", "");
+    let hint = refusal.operator_command.map_or(hint, |command| {
         format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
     });
     Failure::new(kind, refusal.message, hint)

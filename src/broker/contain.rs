@@ -21,6 +21,14 @@ impl Broker {
     /// # Errors
     /// A refusal that names what this machine can't enforce.
     pub(super) fn plan(&self, terms: &RunTerms) -> Result<Plan, Refusal> {
+        // Whatever a run starts is found there when it is to be ended.
+        if run::proc_is_anothers() {
+            return Err(Refusal::new(
+                Code::SandboxUnavailable,
+                "/proc is not mounted here, or is another pid namespace's: a run could not be ended",
+                "ask the operator to mount it: mount -t proc proc /proc",
+            ));
+        }
         if terms.sandbox.mode == crate::policy::SandboxMode::Off {
             return Ok(Plan::none());
         }
@@ -58,7 +66,8 @@ impl Broker {
         let search: Vec<PathBuf> = terms.path.iter().cloned().chain(run::system_path()).collect();
         let chain = run::program_chain(&terms.program, &search);
         let digests = chain.into_iter().map(|path| {
-            let digest = self.digests.of(&path).map_err(|_| refuse::from_run(RunError::ProgramNotFound))?;
+            let digest =
+                self.digests.of(&path).map_err(|error| refuse::from_run(RunError::program(error)))?;
             Ok((path, digest))
         });
         let mut chain: Vec<(PathBuf, [u8; 32])> = digests.collect::<Result<_, Refusal>>()?;

@@ -1,5 +1,7 @@
 //! Translates what the rooms below say into refusals: the one place where the broker chooses words.
 
+use std::io;
+
 use super::{
     records::RecordError,
     refusal::{Code, Refusal},
@@ -36,11 +38,7 @@ pub(super) fn from_vault(error: VaultError) -> Refusal {
             )
         },
         VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
-        VaultError::Io { .. } => Refusal::new(
-            Code::Busy,
-            message,
-            "ask the operator to free space, or to mend permissions: authy-mcp doctor",
-        ),
+        VaultError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
         _ => Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp doctor"),
     }
 }
@@ -82,18 +80,57 @@ pub(super) fn from_token(error: TokenError) -> Refusal {
     )
 }
 
+/// What to do about a log that is damaged, and not only out of reach.
+pub(super) const DAMAGED_AUDIT: &str =
+    "nothing is revealed over a damaged audit log; ask the operator to run: authy-mcp admin audit verify";
+
 pub(super) fn from_audit(error: AuditError) -> Refusal {
-    let hint = match error {
-        AuditError::Busy => "call again in a moment",
-        AuditError::Io { .. } => {
-            "nothing is revealed while the audit log can't be written; ask the operator to run: authy-mcp doctor"
+    let message = error.to_string();
+    match error {
+        AuditError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
+        AuditError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
+        AuditError::Damaged { .. } => Refusal::new(Code::AuditUnavailable, message, DAMAGED_AUDIT),
+    }
+}
+
+/// What the operating system refuses. What it lacks for a moment is not the fault of whoever called, nor of the place.
+fn unusable(code: Code, message: String, error: &io::Error, place: &str) -> Refusal {
+    match lacking(error) {
+        Some(lack) => {
+            let hint = format!("call again in a moment; if it stays so, ask the operator to {lack}");
+            Refusal::new(Code::Busy, message, hint)
         }
-        AuditError::Damaged { .. } => {
-            "nothing is revealed over a damaged audit log; ask the operator to run: authy-mcp admin audit verify"
+        None => Refusal::new(code, message, format!("ask the operator to {}", remedy(error, place))),
+    }
+}
+
+/// What to do where something is used up that others may give back.
+fn lacking(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind::{OutOfMemory, ResourceBusy, WouldBlock};
+    /// Too many open files, in this process or in all (errno(3)).
+    const DESCRIPTORS: [Option<i32>; 2] = [Some(24), Some(23)];
+    match error.kind() {
+        _ if DESCRIPTORS.contains(&error.raw_os_error()) => Some("raise the limit on open files: ulimit -n"),
+        OutOfMemory | WouldBlock | ResourceBusy => {
+            Some("end other programs, or raise the limits: ulimit -v, ulimit -u")
         }
-    };
-    let code = if matches!(error, AuditError::Busy) { Code::Busy } else { Code::AuditUnavailable };
-    Refusal::new(code, error.to_string(), hint)
+        _ => None,
+    }
+}
+
+/// What to do about a place that can't be used.
+pub(super) fn remedy(error: &io::Error, place: &str) -> String {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    if let Some(lack) = lacking(error) {
+        return lack.to_owned();
+    }
+    match error.kind() {
+        ReadOnlyFilesystem => format!("make {place} writable: it is on a read-only file system"),
+        StorageFull | QuotaExceeded => format!("free space for {place}: df -h"),
+        FileTooLarge => "raise the limit on file sizes: ulimit -f unlimited".to_owned(),
+        PermissionDenied => format!("give this user access to {place}: ls -ld shows whose it is"),
+        _ => "run: authy-mcp doctor".to_owned(),
+    }
 }
 
 pub(super) fn from_denial(denial: Denial) -> Refusal {
@@ -163,8 +200,48 @@ pub(super) fn from_run(error: RunError) -> Refusal {
         RunError::NotContained(_) => {
             Refusal::new(Code::SandboxUnavailable, message, "ask the operator to run: authy-mcp doctor")
         }
-        RunError::Io { .. } => {
-            Refusal::new(Code::ProgramNotFound, message, "ask the operator to run: authy-mcp doctor")
+        RunError::Io { source, .. } => {
+            let message = format!("{message}: {source}");
+            unusable(
+                Code::SandboxUnavailable,
+                message,
+                &source,
+                "the directory for temporary files (TMPDIR, else /tmp)",
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the number of the operating system's error (errno(3)).
+    #[test]
+    fn what_the_machine_refuses_is_told_from_what_is_missing() {
+        let table = [
+            (30, Code::SandboxUnavailable, "read-only"),
+            (28, Code::SandboxUnavailable, "free space"),
+            (122, Code::SandboxUnavailable, "free space"),
+            (27, Code::SandboxUnavailable, "ulimit -f"),
+            (13, Code::SandboxUnavailable, "access"),
+            (24, Code::Busy, "ulimit -n"),
+            (23, Code::Busy, "ulimit -n"),
+            (11, Code::Busy, "again"),
+            (12, Code::Busy, "again"),
+            (5, Code::SandboxUnavailable, "doctor"),
+        ];
+        for (errno, code, hint) in table {
+            let error = || io::Error::from_raw_os_error(errno);
+            let refused = from_run(RunError::io("make its private directory", error()));
+            assert_eq!(refused.code, code, "{errno}: {refused:?}");
+            assert!(refused.hint.contains(hint), "{errno}: {refused:?}");
+            assert!(refused.message.contains("make its private directory: "), "{refused:?}");
+            let refused = from_vault(VaultError::io("lock the vault", error()));
+            let home = if code == Code::Busy { Code::Busy } else { Code::AuditUnavailable };
+            assert_eq!(refused.code, home, "{errno}: {refused:?}");
+            let refused = from_audit(AuditError::Io { what: "write".to_owned(), source: error() });
+            assert_eq!(refused.code, home, "{errno}: {refused:?}");
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         admin::{Admin, Failure, TokenEntry, TokenState},
         remembered,
     },
-    config::{self, clients::CLIENTS},
+    config::{self, above::exposed_above, clients::CLIENTS},
     local_api::{Client, LocalError},
     policy::{Network, SandboxTerms},
     run::{
@@ -110,8 +110,12 @@ fn permissions(report: &mut Report, home: &Path) {
             waiting.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         }
     }
-    if open.is_empty() {
-        report.add(State::Ok, "nobody else can read the home", "");
+    let exposed = exposed_above(home);
+    if open.is_empty() && exposed.is_empty() {
+        report.add(State::Ok, "nobody else can read the home, or put another in its place", "");
+    }
+    for exposed in exposed {
+        report.add(State::Failed, exposed.what(), exposed.remedy());
     }
     for path in open {
         let mend = format!("chmod go= {}", path.display());

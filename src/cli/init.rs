@@ -16,6 +16,7 @@ use crate::{
         admin::{Admin, Failure, FailureKind},
         remembered,
     },
+    config::above::exposed_above,
     vault::{self, Opener, Pin, Pinned, UnlockKind},
 };
 
@@ -76,6 +77,10 @@ pub(super) fn init(args: &Args, globals: &Globals, out: &Output) -> Result<ExitC
             message,
             "use it, or set AUTHY_MCP_HOME to another directory",
         ));
+    }
+    // Before anything is asked or made: a home that others can exchange is none.
+    if let Some(exposed) = exposed_above(&home).first() {
+        return Err(Failure::new(FailureKind::Denied, exposed.what(), exposed.remedy()));
     }
     let mut terminal = if args.unlock.is_none() { Terminal::open() } else { None };
     let kind = choose(args, terminal.as_mut())?;

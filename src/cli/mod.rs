@@ -116,7 +116,8 @@ pub fn main() -> ExitCode {
     };
     crate::run::private_umask();
     let out = Output::new(arguments.globals.json);
-    match apart(&arguments) {
+    let limits = running::survive_file_limits().map_err(|error| daemon::hardening(&error));
+    match limits.and_then(|()| apart(&arguments)) {
         Ok(Side::Child) => {}
         Ok(Side::Parent(code)) => return ExitCode::from(code),
         Err(failure) => {

@@ -112,7 +112,8 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
     };
     Ok(Settings {
         opener,
-        supervisor: open::binary()?,
+        // Where it can't be found, tools are listed all the same, and each run is refused.
+        supervisor: open::binary().unwrap_or_else(|_| PathBuf::from(config::OWN_BINARY)),
         spares: Spares::Kept,
         user_home: config::user_home().map_err(open::environment)?,
         hidden: open::hidden(globals, &home, info.as_ref())?,

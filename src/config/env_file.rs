@@ -5,12 +5,16 @@
 //! single quotes are literal, double quotes know `\n \r \t \" \\ \$`, both may go over several lines;
 //! without quotes a value ends at ` #` or at the line's end.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use crate::name::EnvName;
 
 /// One entry.
 pub struct Entry {
+    /// Where it begins, from 1.
+    pub line: usize,
     /// The variable.
     pub name: EnvName,
     /// Its value.
@@ -24,19 +28,34 @@ pub struct EnvFileError {
     /// From 1.
     pub line: usize,
     /// What is wrong.
-    pub what: &'static str,
+    pub what: String,
 }
 
-/// Reads a whole file. Of a name that comes twice, the last counts.
+/// Reads a whole file. A name may come again with the same value, and with no other: which of the two is meant is not
+/// for a reader to guess.
 ///
 /// # Errors
 /// [`EnvFileError`] at the first line that can't be read.
 pub fn parse(text: &str) -> Result<Vec<Entry>, EnvFileError> {
     let mut entries: Vec<Entry> = Vec::new();
+    let mut known: BTreeMap<EnvName, usize> = BTreeMap::new();
     let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1 };
     while let Some(entry) = reader.entry()? {
-        entries.retain(|known| known.name != entry.name);
-        entries.push(entry);
+        if entry.value.contains('\0') {
+            let what = format!("the value of {} has a NUL byte, which no variable can hold", entry.name);
+            return Err(EnvFileError { line: entry.line, what });
+        }
+        match known.get(&entry.name).and_then(|at| entries.get(*at)) {
+            Some(first) if *first.value == *entry.value => {}
+            Some(first) => {
+                let what = format!("{} has another value on line {}", entry.name, first.line);
+                return Err(EnvFileError { line: entry.line, what });
+            }
+            None => {
+                known.insert(entry.name.clone(), entries.len());
+                entries.push(entry);
+            }
+        }
     }
     Ok(entries)
 }
@@ -66,7 +85,7 @@ impl Reader<'_> {
 
     fn assignment(&mut self) -> Result<Entry, EnvFileError> {
         let line = self.line;
-        let error = |what| EnvFileError { line, what };
+        let error = |what: &str| EnvFileError { line, what: what.to_owned() };
         let head = self.rest.split('\n').next().unwrap_or_default();
         let (name, _) = head.split_once('=').ok_or(error("there is no = in it"))?;
         let offset = name.len() + 1;
@@ -78,7 +97,7 @@ impl Reader<'_> {
             Some('"') => self.quoted('"')?,
             _ => self.bare(),
         };
-        Ok(Entry { name, value })
+        Ok(Entry { line, name, value })
     }
 
     fn bare(&mut self) -> Zeroizing<String> {
@@ -92,7 +111,7 @@ impl Reader<'_> {
 
     fn quoted(&mut self, quote: char) -> Result<Zeroizing<String>, EnvFileError> {
         let line = self.line;
-        let error = |what| EnvFileError { line, what };
+        let error = |what: &str| EnvFileError { line, what: what.to_owned() };
         let mut value = Zeroizing::new(String::new());
         let mut chars = self.rest.char_indices().skip(1);
         while let Some((at, c)) = chars.next() {
@@ -256,7 +275,7 @@ mod tests {
             ("A='one\r\ntwo'", "one\r\ntwo"),
             ("A=b\r\n", "b"),
             ("\u{feff}A=b", "b"),
-            ("A=x\nA=b", "b"),
+            ("A=b\nA=b", "b"),
             ("A=a=b==", "a=b=="),
             ("# c\n\n\tA=b", "b"),
         ] {
@@ -274,11 +293,17 @@ mod tests {
             ("1A=b", 1),
             ("A='b' c", 1),
             ("A='1\n2'\nx y=1", 3),
+            ("A=nonsense\nB=1\nA=2", 3),
+            ("A=\nA=nonsense", 2),
+            ("A='1\n2'\nB=non\0sense", 3),
+            ("A=\"\0nonsense\"", 1),
         ] {
             let error = read(text).unwrap_err();
             assert_eq!(error.line, line, "{text:?}");
             assert!(!error.to_string().contains("nonsense"));
         }
+        let twice = read("KEY=1\n\nOTHER=x\nKEY=2").unwrap_err().to_string();
+        assert_eq!(twice, "line 4: KEY has another value on line 1");
     }
 
     #[test]

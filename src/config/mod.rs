@@ -2,6 +2,7 @@
 //!
 //! With the command line the only reader of home and environment; nothing here opens the vault.
 
+pub mod above;
 pub mod clients;
 pub mod env_file;
 mod hidden;
@@ -84,6 +85,9 @@ pub fn user_home() -> Result<PathBuf, ConfigError> {
 pub fn cwd() -> Result<PathBuf, ConfigError> {
     env::current_dir().map_err(|_| ConfigError::NoWorkingDirectory)
 }
+
+/// Where Linux shows a process its own program (proc(5)).
+pub const OWN_BINARY: &str = "/proc/self/exe";
 
 /// This binary.
 ///

@@ -33,6 +33,15 @@ pub fn keep_private() -> io::Result<()> {
     Ok(())
 }
 
+/// From here on a file that grows past the limit on file sizes (`ulimit -f`) is an error of who writes it, as a full
+/// disk is, and not the end of the process. What is run has the default: handlers end with becoming a program.
+///
+/// # Errors
+/// Of the operating system.
+pub fn survive_file_limits() -> io::Result<()> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default()).map(drop)
+}
+
 /// How a process goes on in a child of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {

@@ -39,7 +39,7 @@ pub use digest::{digest_program, program_chain};
 pub use execute::execute;
 pub use harden::{
     Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
-    proc_is_anothers,
+    proc_is_anothers, survive_file_limits,
 };
 pub use process::Process;
 pub use sandbox::{Machine, Plan, Shape, system_places};
@@ -238,6 +238,15 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// A program that can't be read: it is not there for this user, or the machine has a fault.
+    pub(crate) fn program(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+        match error.kind() {
+            NotFound | NotADirectory | PermissionDenied => Self::ProgramNotFound,
+            _ => Self::io("read the program", error),
+        }
+    }
+
     /// A step of setting a run up that failed.
     pub(crate) fn io(what: &str, source: std::io::Error) -> Self {
         Self::Io { what: what.to_owned(), source }

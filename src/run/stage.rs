@@ -170,7 +170,7 @@ fn check_program(launch: &Launch) -> Result<(), RunError> {
     match digest_program(&launch.program) {
         Ok(digest) if digest == pin => Ok(()),
         Ok(_) => Err(RunError::ProgramChanged),
-        Err(_) => Err(RunError::ProgramNotFound),
+        Err(error) => Err(RunError::program(error)),
     }
 }
 

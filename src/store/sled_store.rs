@@ -188,6 +188,14 @@ impl Drop for SledStore {
     }
 }
 
+/// The engine panics, too, where it gets no memory or no thread: that says nothing of its files.
+fn lack(panic: &(dyn std::any::Any + Send)) -> Option<io::Error> {
+    let said =
+        panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())?;
+    let lacks = ["kind: WouldBlock", "kind: OutOfMemory", "os error 11)", "os error 12)"];
+    lacks.iter().any(|lack| said.contains(lack)).then(|| io::ErrorKind::OutOfMemory.into())
+}
+
 fn translate<T>(what: &str, done: thread::Result<sled::Result<T>>) -> Result<T, StoreError> {
     match done {
         Ok(Ok(value)) => Ok(value),
@@ -204,7 +212,10 @@ fn translate<T>(what: &str, done: thread::Result<sled::Result<T>>) -> Result<T, 
         Ok(Err(_)) => {
             Err(StoreError::Damaged { what: format!("can't {what}: its files contradict each other") })
         }
-        Err(_) => Err(StoreError::Damaged { what: format!("can't {what}: its files make no sense") }),
+        Err(panic) => match lack(&*panic) {
+            Some(source) => Err(StoreError::Io { what: what.to_owned(), source }),
+            None => Err(StoreError::Damaged { what: format!("can't {what}: its files make no sense") }),
+        },
     }
 }
 

@@ -35,4 +35,5 @@ mod runs;
 mod sealed;
 mod stage;
 mod states;
+mod surroundings;
 mod tap;
