@@ -7,21 +7,20 @@ use std::{
 
 use super::{
     Operator, Policy,
-    argv::ArgvPattern,
+    asker::{check_asker, check_stdin},
     decision::{
-        Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, PinnedRun, Request,
-        RevealRequest, RunTerms, SandboxMode, SecretFacts, Stdin, Terms,
+        Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, Request, RevealRequest,
+        RunTerms, SecretFacts, Terms,
     },
     document::Rule,
     env_names,
     promise::Promised,
     sealed::{self, BaseUrl, Reach, SealedTerm, Unfit},
-    typed::PathGlob,
 };
 use crate::name::{EnvName, SecretName};
 
 /// Either what was found, or why not.
-type Step<T> = Result<T, Box<Denial>>;
+pub(super) type Step<T> = Result<T, Box<Denial>>;
 
 impl Policy {
     /// The secrets whose facts a decision on this request needs: those it names, or, where it names
@@ -316,47 +315,6 @@ impl Policy {
             .unwrap_or(Promised { promise: super::Promise::BestEffort, why: None })
     }
 
-    /// The patterns of the rules that cover the command.
-    fn covering<'a>(
-        &'a self,
-        rules: &'a [&Rule],
-        request: &'a Request,
-    ) -> impl Iterator<Item = &'a ArgvPattern> {
-        let resolved =
-            |pattern: &ArgvPattern| self.resolved.programs.get(&pattern.program).map(PathBuf::as_path);
-        let all = rules.iter().flat_map(|rule| rule.commands.iter().flatten());
-        all.filter(move |pattern| pattern.matches(&request.command, resolved(pattern)))
-    }
-
-    /// The files that the call names by a type. Where several patterns cover the command, the first is what it was
-    /// allowed by, for each rule.
-    fn paths(
-        &self,
-        rules: &[&Rule],
-        request: &Request,
-        agent_env: &BTreeMap<EnvName, String>,
-    ) -> Vec<(PathGlob, String)> {
-        let first = rules.iter().filter_map(|rule| {
-            let rule = std::slice::from_ref(rule);
-            self.covering(rule, request).next().map(|pattern| pattern.paths(&request.command))
-        });
-        let named = first.flatten().collect::<Vec<_>>();
-        let set = agent_env.iter().flat_map(|(name, text)| self.document.env.agent.paths(name, text));
-        named.into_iter().chain(set).collect()
-    }
-
-    /// What else a pinned command holds.
-    fn pinned(&self, rules: &[&Rule], request: &Request) -> PinnedRun {
-        let Some(pinned) = self.resolved.pinned.as_ref().filter(|_| rules.iter().any(|rule| rule.pin)) else {
-            return PinnedRun::default();
-        };
-        let held: Vec<&Rule> = rules.iter().copied().filter(|rule| rule.pin).collect();
-        let literal =
-            self.covering(&held, request).flat_map(|pattern| &pattern.args).filter_map(|e| e.literal());
-        let files = literal.filter_map(|text| Some((text.to_owned(), pinned.files.get(text)?.clone())));
-        PinnedRun { interpreters: Some(pinned.interpreters.clone()), files: files.collect() }
-    }
-
     /// The program as it was resolved when the policy was applied; for "any", as it lies now.
     fn program(&self, rules: &[&Rule], request: &Request) -> Step<PathBuf> {
         let programs = &self.resolved.programs;
@@ -384,48 +342,6 @@ impl Policy {
                 "ask the operator to apply the policy again",
             )
         })
-    }
-}
-
-impl Rule {
-    /// Whether a rule is for whoever asks. One without a sandbox is a shell of the user: no tool call reaches it, and
-    /// on a terminal only a proof does.
-    pub(super) fn is_for(&self, asker: Asker) -> bool {
-        self.sandbox != Some(SandboxMode::Off) || matches!(asker, Asker::Operator(_))
-    }
-}
-
-/// Whoever only holds a token runs no command of their own choice with a secret on a terminal.
-fn check_asker(request: &Request, chosen: &[(&Rule, Option<SecretName>)]) -> Step<()> {
-    let any = chosen.iter().find(|(rule, name)| rule.commands.is_none() && name.is_some());
-    match (request.asker, any) {
-        (Asker::TokenHolder, Some((rule, _))) => Err(Box::new(Denial {
-            rule: Some(rule.id.clone()),
-            ..*denial(
-                DenyCode::CommandNotAllowed,
-                "a rule for any command gives its secrets to authy-mcp run only with the operator's proof",
-                "run it without --token-file where the vault can be opened, or name the commands in the rule",
-            )
-        })),
-        _ => Ok(()),
-    }
-}
-
-/// A call's own input would be code to many a program; an empty text is none.
-fn check_stdin(request: &Request, chosen: &[(&Rule, Option<SecretName>)]) -> Step<()> {
-    if request.stdin.as_ref().is_none_or(String::is_empty) {
-        return Ok(());
-    }
-    match chosen.iter().find(|(rule, _)| rule.stdin == Stdin::None) {
-        None => Ok(()),
-        Some((rule, _)) => Err(Box::new(Denial {
-            rule: Some(rule.id.clone()),
-            ..*denial(
-                DenyCode::StdinNotAllowed,
-                format!("rule {} takes no standard input from a call", rule.id),
-                "leave stdin out; the operator can write stdin = \"text\" in the rule",
-            )
-        })),
     }
 }
 
@@ -568,6 +484,6 @@ fn not_available(name: &SecretName) -> Box<Denial> {
     )
 }
 
-fn denial(code: DenyCode, message: impl Into<String>, hint: impl Into<String>) -> Box<Denial> {
+pub(super) fn denial(code: DenyCode, message: impl Into<String>, hint: impl Into<String>) -> Box<Denial> {
     Box::new(Denial { code, rule: None, message: message.into(), hint: hint.into(), allowed: Vec::new() })
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     argv::{ArgvPattern, Braces},
     decision::{Deliver, ExitCodes, Network, OutputMode, SandboxMode, Stdin},
+    edition::{self, Edition},
     env_names,
     promise::Review,
     raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
@@ -21,11 +22,6 @@ use super::{
     variables::EnvPart,
 };
 use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
-
-/// The largest document that is applied, in bytes: every call reads it again.
-const LARGEST: usize = 256 << 10;
-/// The most rules, and the most patterns of all rules together, that are applied.
-const MOST_RULES: usize = 1000;
 
 /// The scope that is built in, for the operator's own look at a value.
 pub(super) const OPERATOR: &str = "operator";
@@ -169,16 +165,6 @@ pub struct Pinned {
     pub files: BTreeMap<String, String>,
 }
 
-/// By which rules a stored policy is read: what was applied before goes on as it did, with less promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Edition {
-    /// Braces were themselves, standard input was any text, `[env]` took names from a list of what was known to be
-    /// bad.
-    BeforeTypes,
-    /// As this version applies.
-    Typed,
-}
-
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -228,11 +214,7 @@ impl Document {
     /// # Errors
     /// All the findings of severity error, each with line and column.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
-        if text.len() > LARGEST {
-            let message = format!("the policy has {} bytes, and at most {LARGEST} are read", text.len());
-            let hint = "take values and long descriptions out of it, or make several scopes";
-            return Err(DocumentError(vec![finding(text, 0..0, message, hint)]));
-        }
+        edition::check_length(text)?;
         Self::parse_as(text, Edition::Typed)
     }
 
@@ -380,7 +362,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> DocumentError {
     )])
 }
 
-fn finding(text: &str, span: Range<usize>, message: impl Into<String>, hint: &str) -> Finding {
+pub(super) fn finding(text: &str, span: Range<usize>, message: impl Into<String>, hint: &str) -> Finding {
     let (line, column) = place(text, span.start);
     Finding { severity: Severity::Error, line, column, message: message.into(), hint: hint.to_owned() }
 }
@@ -396,7 +378,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 /// Reads a document, and goes on after an error to find the next.
 pub(super) struct Reader<'a> {
     text: &'a str,
-    edition: Edition,
+    pub(super) edition: Edition,
     errors: Vec<Finding>,
     unenforceable: Vec<Finding>,
 }
@@ -408,27 +390,6 @@ impl Reader<'_> {
 
     pub(super) fn refuse(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
         self.unenforceable.push(finding(self.text, span, message, hint));
-    }
-
-    /// Whether the document was applied by a version that took more: then what is refused now is left out, and said.
-    pub(super) fn is_stored(&self) -> bool {
-        self.edition == Edition::BeforeTypes
-    }
-
-    fn check_count(&mut self, raw: &RawDocument) {
-        let patterns = |rule: &At<RawRule>| match rule.get().commands.get() {
-            RawCommands::Word(_) => 1,
-            RawCommands::Patterns(patterns) => patterns.len().max(1),
-        };
-        let mut count = 0;
-        let over = raw.allow.iter().find(|rule| {
-            count += patterns(rule);
-            count > MOST_RULES
-        });
-        if let Some(rule) = over {
-            let message = format!("the policy has more than {MOST_RULES} rules and command patterns");
-            self.error(rule.span(), message, "use globs and types for what differs, or make several scopes");
-        }
     }
 
     fn document(&mut self, raw: &RawDocument) -> Option<Document> {

@@ -7,7 +7,8 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value
 
 use super::{
     Deliver, ExitCodes, Network, OnFileHit, SandboxMode, Stdin,
-    document::{Document, DocumentError, Edition, HomeMode, Rule},
+    document::{Document, DocumentError, HomeMode, Rule},
+    edition::Edition,
 };
 use crate::name::ScopeName;
 

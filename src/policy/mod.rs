@@ -7,12 +7,15 @@
 
 mod again;
 mod argv;
+mod asker;
 mod confine;
 mod decide;
 mod decision;
 mod document;
 mod edit;
+mod edition;
 mod env_names;
+mod held;
 mod known;
 mod listing;
 mod operators_word;
@@ -31,10 +34,11 @@ pub use decision::{
     SandboxTerms, SecretFacts, Stdin, Terms,
 };
 pub use document::{
-    Document, DocumentError, Edition, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule,
-    Severity, parse_duration,
+    Document, DocumentError, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule, Severity,
+    parse_duration,
 };
 pub use edit::{Change, NewRule, add_rule, changes};
+pub use edition::Edition;
 pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
 pub use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub use raw::policy_schema;
