@@ -247,11 +247,12 @@ pub struct FileHitEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// Fewer secrets or commands for this session from now on.
+    /// Fewer secrets or commands from now on: for this server process over stdio, for everybody who shows the token
+    /// over HTTP, until an operator lifts it.
     NarrowMe,
-    /// A narrower credential for a helper of the caller's.
+    /// A credential for a helper of the caller's, never worth more than the caller's own is at that moment.
     Subagent,
-    /// More than the scope gives; a person decides.
+    /// More than the scope gives: put on record, always denied, answered with the operator's command.
     More,
 }
 

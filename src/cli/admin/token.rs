@@ -228,7 +228,10 @@ fn narrowing(narrowing: &NarrowingEntry) -> Vec<String> {
     };
     let made = narrowing.made_at.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
     let mut lines = vec![format!("narrowed{made} for {whose} ({})", narrowing.id)];
-    lines.extend(narrowing.secrets.as_ref().map(|names| format!("  secrets left: {}", names.join(", "))));
+    lines.extend(narrowing.secrets.as_ref().map(|names| match names.as_slice() {
+        [] => "  no secret left".to_owned(),
+        names => format!("  secrets left: {}", names.join(", ")),
+    }));
     for command in narrowing.commands.iter().flatten() {
         lines.push(format!("  command left: {command:?}"));
     }
@@ -263,7 +266,9 @@ fn revoke(
         (None, None) => return Err(usage_failure("no token is named", "authy-mcp admin token list")),
     };
     out.answer(&serde_json::json!({"revoked": what}), |_| {
-        vec![format!("revoked {what}; it holds from the next call on")]
+        vec![format!(
+            "revoked {what}, and what was issued under it: no call is taken, and what runs is ended"
+        )]
     });
     Ok(())
 }
