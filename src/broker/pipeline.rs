@@ -34,7 +34,7 @@ use crate::{
     policy::{
         Allowed, Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Terms,
     },
-    redact::{Counts, NeedleSet},
+    redact::Counts,
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,
     vault::{Stamp, Vault},
