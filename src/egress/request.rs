@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::{
     authority::Authority,
     body::Body,
+    decode::Encoding,
     dial::DialError,
     ledger::Entry,
     outgoing::{self, Outgoing},
@@ -81,10 +82,26 @@ pub(super) fn answer(run: Shared, target: Arc<Target>, request: Request<Incoming
             Err(refusal) => refused(entry, refusal),
             Ok(made) => match response::check(&made.response, &made.method, made.upgrade.is_some()) {
                 Err(refusal) => refused(entry, refusal),
-                Ok(encodings) => response::passed_on(&run, made, encodings, entry),
+                Ok(encodings) => pass_on(run, made, encodings, entry).await,
             },
         }
     })
+}
+
+/// So many bytes of headers are looked through at once without anybody noticing; more are a host's that wants them
+/// noticed, and not for the tasks that serve.
+const FEW_HEADERS: usize = 16 << 10;
+
+async fn pass_on(run: Shared, made: Made, encodings: Vec<Encoding>, entry: Entry) -> Response<Body> {
+    let length: usize = made.response.headers().values().map(http::HeaderValue::len).sum();
+    if length <= FEW_HEADERS {
+        return response::passed_on(&run, made, encodings, entry);
+    }
+    let away = move || response::passed_on(&run, made, encodings, entry);
+    match tokio::task::spawn_blocking(away).await {
+        Ok(answer) => answer,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
 }
 
 fn refused(mut entry: Entry, refusal: Refusal) -> Response<Body> {

@@ -99,7 +99,12 @@ impl Policy {
     /// What may be promised of a rule whose secrets go by these variables.
     pub(super) fn promised(&self, rule: &Rule, carried: &[EnvName]) -> Promised {
         if rule.deliver == Deliver::Sealed {
-            return Promised { promise: Promise::Sealed, why: None };
+            // The flag gives something up, and says so to whoever relies on the promise.
+            let why = rule.guessable.then(|| {
+                "guessable = true: a host that says again what it is sent answers guesses at the value"
+                    .to_owned()
+            });
+            return Promised { promise: Promise::Sealed, why };
         }
         if rule.reviewed {
             return self.operators_word(rule);

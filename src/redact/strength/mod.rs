@@ -20,6 +20,9 @@ pub const GUESSABLE_BELOW: u32 = 80;
 
 /// So much of a text is looked at: what goes on behind it only makes it harder to guess.
 const LOOKED_AT: usize = 2048;
+/// Of a text that is longer than this the parts are not asked for, and so no more than this many bits.
+const LONG: usize = 512;
+const ENOUGH: f64 = 256.0;
 /// Pieces are looked for in so many bytes at a time.
 const CHUNK: usize = 128;
 /// Bits of a letter or a digit at most, where case doesn't count.
@@ -56,20 +59,29 @@ pub(super) struct Profile {
 impl Profile {
     pub(super) fn of(text: &[u8]) -> Self {
         let text = &text[..text.len().min(LOOKED_AT)];
-        let mut each = Vec::with_capacity(text.len());
+        let mut known = vec![false; text.len()];
+        known::ranges(text).into_iter().for_each(|range| known[range].fill(true));
+        let mut each: Vec<f64> = Vec::with_capacity(text.len());
         let mut seen: Vec<&[u8]> = Vec::new();
+        let mut enough = 0.0;
         for chunk in text.chunks(CHUNK) {
-            // What stands there a second time adds nothing.
-            if seen.contains(&chunk) || goes_on(text, each.len(), each.len() + chunk.len()) {
-                each.resize(each.len() + chunk.len(), 0.0);
-            } else {
-                seen.push(chunk);
-                let before = each.len().min(CHUNK);
-                each.extend(costs(&text[each.len() - before..each.len() + chunk.len()], before));
+            let at = each.len()..each.len() + chunk.len();
+            // What stands there a second time adds nothing; behind what is hard enough, nothing has to be added.
+            let nothing = enough >= ENOUGH
+                || known[at.clone()].iter().all(|known| *known)
+                || seen.contains(&chunk)
+                || goes_on(text, at.start, at.end);
+            if nothing {
+                each.resize(at.end, 0.0);
+                continue;
             }
-        }
-        for range in known::ranges(text) {
-            each[range].fill(0.0);
+            seen.push(chunk);
+            let before = at.start.min(CHUNK);
+            let costs = costs(&text[at.start - before..at.end], before).into_iter().zip(&known[at]);
+            each.extend(costs.map(|(bits, known)| if *known { 0.0 } else { bits }));
+            if text.len() > LONG {
+                enough = each.iter().sum();
+            }
         }
         let symbols = each.iter().zip(text);
         let folded =
