@@ -167,9 +167,15 @@ async fn connection<T, P, S, B>(
 {
     let guest = seat.guest();
     let answer = service_fn(move |mut request: Request<Incoming>| {
+        let asks = guest.asks();
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(guest.clone());
-        app.clone().call(request)
+        let answered = app.clone().call(request);
+        async move {
+            let response = answered.await;
+            drop(asks);
+            response
+        }
     });
     let io = TokioIo::new(Unread::new(stream, bounds.unread));
     let served = http1::Builder::new()

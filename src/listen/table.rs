@@ -21,6 +21,8 @@ struct Seats {
     next: u64,
     /// By their number, so the oldest first.
     unproven: BTreeMap<u64, Unproven>,
+    /// Those with a request that is being looked at.
+    asking: usize,
     /// Connections of each caller.
     proven: HashMap<String, usize>,
     in_all: usize,
@@ -41,9 +43,13 @@ pub struct Guest(Arc<Place>);
 struct Place {
     table: Arc<Table>,
     number: u64,
+    peer: String,
     dismissed: CancellationToken,
     caller: Mutex<Option<String>>,
 }
+
+/// A request on a connection is being looked at: until it is answered, the connection makes room for no other.
+pub(super) struct Asking(Option<Guest>);
 
 /// A caller has as many connections as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +72,8 @@ impl Table {
             seats.dismiss_oldest();
         }
         drop(seats);
-        Seat(Guest(Arc::new(Place { table: Arc::clone(self), number, dismissed, caller: Mutex::default() })))
+        let (table, peer) = (Arc::clone(self), peer.to_owned());
+        Seat(Guest(Arc::new(Place { table, number, peer, dismissed, caller: Mutex::default() })))
     }
 
     /// The system has no descriptor for another.
@@ -107,6 +114,19 @@ impl Seat {
 }
 
 impl Guest {
+    /// A whole request has come: whoever sent it waits for an answer, which is soon there. A flood of those that send
+    /// none pushes it out no more.
+    pub(super) fn asks(&self) -> Asking {
+        let table = &self.0.table;
+        let mut seats = table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of these, too, there is no end else.
+        if seats.asking >= table.bounds.all || seats.unproven.remove(&self.0.number).is_none() {
+            return Asking(None);
+        }
+        seats.asking += 1;
+        Asking(Some(self.clone()))
+    }
+
     /// A request on this connection has proven whose it is. The first one counts: what comes through a proxy of one
     /// caller's may be others'.
     ///
@@ -128,6 +148,22 @@ impl Guest {
         seats.unproven.remove(&self.0.number);
         *own = Some(caller.to_owned());
         Ok(())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let Some(Guest(place)) = self.0.take() else { return };
+        let proven = place.caller.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let mut seats = place.table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        seats.asking = seats.asking.saturating_sub(1);
+        if !proven {
+            let unproven = Unproven { peer: place.peer.clone(), dismissed: place.dismissed.clone() };
+            seats.unproven.insert(place.number, unproven);
+            if seats.unproven.len() > place.table.bounds.unproven {
+                seats.dismiss_oldest();
+            }
+        }
     }
 }
 
@@ -172,6 +208,20 @@ mod tests {
         many[4].guest().prove("caller").unwrap();
         drop((table.seat("many"), table.seat("many")));
         assert!(!gone(&many[4]), "who has proven something is not in question");
+    }
+
+    #[test]
+    fn whoever_waits_for_an_answer_makes_no_room() {
+        let table = table();
+        let asking = table.seat("peer");
+        let asks = asking.guest().asks();
+        let silent: Vec<Seat> = (0..4).map(|_| table.seat("peer")).collect();
+        assert_eq!((gone(&asking), gone(&silent[0])), (false, true));
+        drop(asks);
+        assert!(gone(&asking), "answered, and the oldest of too many");
+        drop((asking, silent));
+        let seats = table.seats.lock().unwrap();
+        assert!(seats.unproven.is_empty() && seats.asking == 0);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
 const BOUNDS: Bounds = Bounds {
     header: Duration::from_secs(10),
     unread: Duration::from_secs(30),
-    unproven: 256,
+    unproven: 512,
     each: 128,
     all: 1024,
 };
