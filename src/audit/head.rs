@@ -1,6 +1,6 @@
 //! `head.json`: where the chain ends, so that nothing reads the whole log to go on from there.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -11,6 +11,8 @@ use super::{
     state::State,
 };
 
+/// More than this was not written by us: a head carries what 256 open runs are known by.
+const MOST: u64 = 16 << 20;
 /// The file's name.
 pub(super) const NAME: &str = "head.json";
 
@@ -86,9 +88,12 @@ impl Place {
 
     /// The place that the file vouches for; nothing where there is no such file.
     pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Option<Self>, AuditError> {
-        let bytes = match fs::read(dir.join(NAME)) {
+        let bytes = match crate::store::files::read_regular(&dir.join(NAME), MOST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(AuditError::damaged(0, format!("audit/head.json can't be read: {error}")));
+            }
             Err(error) => return Err(AuditError::io("read its head", error)),
         };
         let mut file: HeadFile = serde_json::from_slice(&bytes)

@@ -53,9 +53,12 @@ pub(super) fn path_of(dir: &Path, number: u64) -> (PathBuf, bool) {
 
 /// Opens a segment; nothing where there is no such file.
 pub(super) fn open(path: &Path) -> Result<Option<File>, AuditError> {
-    match File::open(path) {
+    match crate::store::files::open_regular(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(AuditError::damaged(0, format!("{} can't be read: {error}", path.display())))
+        }
         Err(error) => Err(AuditError::io("open it", error)),
     }
 }

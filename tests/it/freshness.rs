@@ -465,6 +465,8 @@ fn something_else_in_a_files_place_hangs_nothing() {
         "vault.turn",
         "vault/journal",
         "vault/state",
+        "audit/head.json",
+        "audit/log.jsonl",
         "audit/lock",
     ];
     for name in names {
