@@ -58,10 +58,7 @@ impl Before {
         if !home.is_dir() {
             return Ok(Self { info, vault: None, _lock: None, floor });
         }
-        let opened = match same {
-            Some(_) => Some(Vault::open(home, &backup.key, WAIT)),
-            None => None,
-        };
+        let opened = same.map(|_| Vault::open(home, &backup.key, WAIT));
         let vault = match opened {
             Some(Err(VaultError::Busy)) => return Err(VaultError::Busy),
             Some(Ok(vault)) => Some(vault),

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    Audit, Backup, Before, DocumentKind, Opener, Pin, Restoring, SecretMeta, UnlockKind, Vault, VaultError,
-    VaultKey, home_info, index, init, open::Keys, unlock,
+    Audit, Backup, Before, DocumentKind, Freshness, Opener, Pin, Restoring, SecretMeta, UnlockKind, Vault,
+    VaultError, VaultKey, home_info, index, init, open::Keys, unlock,
 };
 use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
@@ -276,6 +276,44 @@ fn a_backup_is_whole_and_comes_back() {
     assert_eq!(reveal(dir.path(), &vault, "a").unwrap(), b"value 2");
     assert!(vault.epoch() > epoch, "a restored vault is newer than what it replaces");
     assert!(vault.verify().unwrap().damage.is_empty());
+}
+
+#[test]
+fn time_does_not_run_backwards() {
+    let (dir, key) = home();
+    let ahead = Timestamp::now() + jiff::SignedDuration::from_hours(2);
+    {
+        let mut vault = open(dir.path(), &key).unwrap();
+        vault.hold();
+        vault.put_document(DocumentKind::Policy, "s", b"text", ahead).unwrap();
+        vault.make(Head::default(), ahead).unwrap();
+    }
+    let fresh = Freshness::default();
+    assert!(fresh.now() < ahead && fresh.clock_is_behind().is_none(), "nothing was seen yet");
+    drop(fresh.open(dir.path(), &key, Duration::from_secs(5)).unwrap());
+    let first = fresh.now();
+    assert!(first >= ahead, "what ended two hours from now stays ended: {first}");
+    assert!(fresh.clock_is_behind().is_some(), "and it is said");
+    std::thread::sleep(Duration::from_millis(5));
+    assert!(fresh.now() > first, "time goes on meanwhile: what is issued now ends, too");
+}
+
+#[test]
+fn a_process_that_saw_a_vault_takes_no_older_one() {
+    let (dir, key) = home();
+    let kept = tempfile::tempdir().unwrap();
+    let copy = |from: &Path, to: &Path| crate::store::files::copy_dir(from, to).unwrap();
+    copy(&dir.path().join("vault"), &kept.path().join("vault"));
+    let epoch = std::fs::read(dir.path().join("vault.epoch")).unwrap();
+    let fresh = Freshness::default();
+    set(&mut open(dir.path(), &key).unwrap(), "a", b"a value");
+    drop(fresh.open(dir.path(), &key, Duration::from_secs(5)).unwrap());
+    std::fs::remove_dir_all(dir.path().join("vault")).unwrap();
+    copy(&kept.path().join("vault"), &dir.path().join("vault"));
+    std::fs::write(dir.path().join("vault.epoch"), epoch).unwrap();
+    assert!(open(dir.path(), &key).is_ok(), "the files agree with each other");
+    let refused = fresh.open(dir.path(), &key, Duration::from_secs(5));
+    assert!(matches!(refused, Err(VaultError::Damaged { .. })), "{:?}", refused.err());
 }
 
 #[test]
