@@ -404,7 +404,8 @@ fn every_part_of_a_home_is_in_the_list() {
     stage.policy(&crate::stage::one_rule("s", "a/key", "[[\"true\"]]", ""));
     stage.ok(&["config", "claude-code", "--scope", "s", "--write"]);
     let known = |name: &str| {
-        let locks = name.ends_with(".lock") || name.ends_with(".turn") || name == "run";
+        let locks =
+            name.ends_with(".lock") || name.ends_with(".turn") || name.ends_with(".first") || name == "run";
         locks || PARTS.iter().flat_map(|(_, files)| *files).any(|file| file.split('/').next() == Some(name))
     };
     for entry in fs::read_dir(stage.home()).unwrap().flatten() {
