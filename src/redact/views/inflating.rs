@@ -357,8 +357,11 @@ impl Try {
         }
     }
 
-    /// Looks for needles in what was inflated.
+    /// Looks for needles in what was inflated: the first one decides.
     fn look(&mut self, budget: &mut Budget) {
+        if self.inner.first_label().is_some() {
+            return self.batch.clear();
+        }
         let mut masked = Vec::new();
         self.inner.push(&self.batch, &mut masked);
         budget.spend(self.batch.len());
