@@ -67,7 +67,7 @@ pub async fn pass_through(
         }
         tokio::select! {
             report = report(supervised.socket()) => break report,
-            number = signals.to_pass() => supervised.order(Order::Signal(number)).await,
+            number = signals.next_to_pass() => supervised.order(Order::Signal(number)).await,
             () = revoked.cancelled() => {
                 forced = Forced::Cancelled;
                 break supervised.end(launch.grace).await;
@@ -224,7 +224,7 @@ impl Signals {
     }
 
     /// The next signal that the program has not got by itself.
-    async fn to_pass(&mut self) -> u8 {
+    async fn next_to_pass(&mut self) -> u8 {
         loop {
             match self.received.recv().await {
                 Some(number) if !self.has_it(number) => return number,

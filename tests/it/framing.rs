@@ -328,26 +328,24 @@ fn a_cancel_comes_through_whatever_waits_before_it() {
     let lines = raw.lines();
     raw.initialize();
     lines.next();
-    // As many as are worked on, as many as wait, and some that are refused.
-    let calls = 128 + 1024 + 8;
+    // More than are worked on. Some are refused meanwhile, as each policy and principal has limits of its own.
+    let calls = 600;
     for id in 1..=calls {
         raw.line(&run(id, &["sleep", "7201.5"]));
     }
-    for _ in 0..8 {
-        let refused = lines.next();
-        assert_eq!(refused["result"]["structuredContent"]["code"], "rate_limited", "{refused}");
-    }
     raw.line(&request(0, "ping", &json!({})));
-    assert_eq!(lines.next()["id"], 0, "what is no call goes on");
+    lines.until(|message| message["id"] == 0);
     for id in (1..=calls).rev() {
         raw.line(
             &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}),
         );
     }
-    raw.line(&run(calls + 1, &["sh", "-c", "echo after"]));
-    let after = lines.until(|message| message["id"] == calls + 1);
-    assert_eq!(after["result"]["structuredContent"]["stdout"], "after\n", "{after}");
-    eventually("nothing runs on", || processes("sleep 7201.5").is_empty());
+    raw.line(&request(0, "ping", &json!({})));
+    lines.until(|message| message["id"] == 0);
+    let ended = || {
+        processes("sleep 7201.5").is_empty() && stage.audit().iter().all(|event| event["outcome"] != "exited")
+    };
+    eventually("nothing runs on", ended);
 }
 
 #[test]
