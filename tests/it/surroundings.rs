@@ -150,7 +150,7 @@ fn an_import_takes_all_of_a_file_or_nothing() {
         assert_eq!(stage.ok(&["admin", "list", "--json"]).trim(), "[]");
     }
     // The same again says nothing else; and many are a batch.
-    let mut text = "A_TOKEN=first-9876543\nA_TOKEN=\"first-9876543\"\n".to_owned();
+    let mut text = "A_TOKEN=Zk3v9QmT7xLpW2rB\nA_TOKEN=\"Zk3v9QmT7xLpW2rB\"\n".to_owned();
     for number in 0..300_u64 {
         let value = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         text.push_str(&format!(
