@@ -373,8 +373,18 @@ fn files_of(home: &Path, part: usize) -> Vec<PathBuf> {
     found
 }
 
+/// What a daemon is writing may be gone before it is read: then once more.
 fn copy(from: &Path, to: &Path) {
-    assert!(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to).status().unwrap().success());
+    crate::stage::eventually("it is copied", || {
+        Command::new("cp")
+            .args(["-a", "-T"])
+            .arg(from)
+            .arg(to)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    });
 }
 
 fn words(subset: u32) -> String {
