@@ -34,7 +34,6 @@ fn first(home: &Path) -> std::path::PathBuf {
     home::lock_file(home).with_extension("first")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn cant_lock(error: io::Error) -> VaultError {
     match error.kind() {
         io::ErrorKind::WouldBlock => VaultError::Busy,

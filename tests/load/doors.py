@@ -217,6 +217,9 @@ class Refused(Load):
 
     def one(self):
         status, answer = self.client.call("run_with_secrets", {"command": ["false"], "secrets": ["s/key"]})
+        if status == 429:
+            # This process is the honest caller, too: 300 threads that spin would be all that is measured.
+            self.stop.wait(1)
         return answer.get("code") if answer else status
 
 
