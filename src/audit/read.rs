@@ -84,7 +84,7 @@ pub fn events(
     let view = View::look(dir, keys, anchor)?;
     let last = view.head.map_or(0, |head| head.seq);
     let (problem, missing) = (view.problem.clone(), view.missing());
-    if filter.last.is_some() || filter.after.is_some() {
+    if filter.last.is_some() || filter.after.is_some() || filter.since.is_some() {
         backwards(view, keys, anchor, filter)?.into_iter().rev().for_each(&mut *each);
     } else {
         forwards(view, keys, anchor, filter, each)?;
@@ -394,7 +394,7 @@ fn forwards(
             read += line.len() as u64 + 1;
             judge_forwards(Authentic::read(keys, line), &mut expected, anchor, &mut names, &mut |found| {
                 match found {
-                    Found::Event(event) if !filter.takes(&event) || filter.is_past(&event) => {}
+                    Found::Event(event) if !filter.takes(&event) => {}
                     found => each(found),
                 }
             });
