@@ -373,7 +373,7 @@ fn files_of(home: &Path, part: usize) -> Vec<PathBuf> {
     found
 }
 
-/// What a daemon is writing may be gone before it is read: then once more.
+/// What a daemon is writing may be gone before it is read: then once more, unless it stays so.
 fn copy(from: &Path, to: &Path) {
     crate::stage::eventually("it is copied", || {
         Command::new("cp")
