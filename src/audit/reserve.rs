@@ -23,7 +23,6 @@ const PART: u64 = 8;
 const STEP: u64 = 64 * 1024;
 
 /// Room for an operator's change: the reserve is free while this is held, where there is less room than that.
-/// To be held while the vault is locked, so that no agent's event takes its place.
 #[must_use]
 pub struct Room(PathBuf);
 

@@ -606,9 +606,9 @@ impl Admin {
         detail: Option<String>,
         make: impl FnOnce(&mut Opened) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut open = self.open()?;
-        // The vault is locked: no agent's event takes the room that is made.
+        // Before the vault is opened, which writes by itself.
         let room = Room::make(&self.audit_dir());
+        let mut open = self.open()?;
         match make(&mut open) {
             Ok(made) => {
                 open.record(self.note(action, target, detail)).map_err(refused)?;
