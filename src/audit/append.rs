@@ -60,7 +60,7 @@ impl AuditLog {
         } else if next.offset >= self.segment_bytes {
             self.close_segment(&mut next, &mut bytes)?;
         }
-        let at = (next.segment != place.segment).then_some(0).unwrap_or(place.offset);
+        let at = if next.segment == place.segment { place.offset } else { 0 };
         if unfinished > 0 {
             self.add(&mut next, &mut bytes, (Event::Own(Own::Recovered { dropped_bytes: unfinished }), None));
         }

@@ -121,9 +121,8 @@ mod tests {
         let (boot, namespace) = (this.place.boot.as_str(), this.place.namespace.as_str());
         assert_eq!(place("another", namespace).state(), State::Ended, "the machine was started again");
         assert_eq!(place(boot, "pid:[1]").state(), State::Unknown, "a container's");
-        let mut child = std::process::Command::new("true");
         #[expect(clippy::disallowed_methods, reason = "a process that ends")]
-        let mut child = child.spawn().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
         let ended = Process::now(i32::try_from(child.id()).unwrap()).and_then(Holder::of);
         child.wait().unwrap();
         assert!(ended.is_none_or(|ended| ended.state() == State::Ended));

@@ -71,7 +71,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
 /// A redactor at rest, or at work away from the tasks that serve: what a host sends is as hostile as what a
 /// program writes.
 enum Work {
-    Rests(Redactor),
+    Rests(Box<Redactor>),
     Goes(JoinHandle<(Redactor, Vec<u8>)>),
     Broke,
 }
@@ -117,7 +117,7 @@ impl Scrubbed {
     ) -> Self {
         Self {
             inner,
-            work: Work::Rests(redactor),
+            work: Work::Rests(Box::new(redactor)),
             idle: Box::pin(sleep(SILENCE)),
             pause: Pause::Wait,
             trailers: None,
@@ -179,7 +179,7 @@ impl HttpBody for Scrubbed {
                 let done = ready!(Pin::new(handle).poll(cx));
                 let out = match done {
                     Ok((redactor, out)) => {
-                        self.work = Work::Rests(redactor);
+                        self.work = Work::Rests(Box::new(redactor));
                         out
                     }
                     Err(failed) => {
@@ -207,7 +207,7 @@ impl HttpBody for Scrubbed {
                 Err(frame) => return self.end(frame.into_trailers().ok()),
             };
             if let Work::Rests(redactor) = std::mem::replace(&mut self.work, Work::Broke) {
-                self.work = Work::Goes(scrub_away(redactor, data));
+                self.work = Work::Goes(scrub_away(*redactor, data));
             }
         }
     }

@@ -114,7 +114,11 @@ fn refusals_by_the_thousand_are_summed_up() {
     let before = length(&stage);
     for n in 0..400 {
         let command = if n % 2 == 0 { vec!["false".to_owned()] } else { vec!["c".to_owned(), n.to_string()] };
-        server.run(json!({"command": command, "secrets": ["a/key"]}));
+        let call = json!({"command": command, "secrets": ["a/key"]});
+        // Those that the gate turns away are none that the audit counts.
+        while server.run(call.clone())["code"] == "rate_limited" {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
     }
     drop(server);
     stage.run(&["lock"]);
@@ -128,7 +132,7 @@ fn refusals_by_the_thousand_are_summed_up() {
         .filter_map(|e| e["number"].as_u64())
         .sum();
     assert_eq!(denied + summed, 400, "{denied} and {summed}");
-    let last = events.iter().filter(|event| event["event"] == "denied").next_back().unwrap();
+    let last = events.iter().rfind(|event| event["event"] == "denied").unwrap();
     assert_eq!(last["argv"], json!(["c", "399"]), "the last of all is kept");
     assert!(stage.ok(&["admin", "audit", "verify"]).contains("the chain holds"));
 }

@@ -90,7 +90,8 @@ fn whatever_takes_the_right_ends_the_run() {
     let fresh = || stage.policy(&policy(COMMANDS, ""));
     let limits =
         |text: &str| policy(COMMANDS, "").replace("[sandbox]", &format!("[limits]\n{text}\n[sandbox]"));
-    let ways: Vec<(&str, Box<dyn Fn(&Stage)>)> = vec![
+    type Way<'a> = Box<dyn Fn(&Stage) + 'a>;
+    let ways: Vec<(&str, Way<'_>)> = vec![
         (
             "its subject is revoked",
             Box::new(|stage| drop(stage.ok(&["admin", "token", "revoke", "--subject", "one"]))),

@@ -67,8 +67,14 @@ fn no_line_that_was_edited_moved_added_or_removed_is_shown_or_made_a_rule() {
         let edited = String::from_utf8(lines[n].clone()).unwrap();
         let edited = edited.replace(&format!("\"{n}\""), "\"e\"").into_bytes();
         spoiled.push((format!("edited {n}"), [&lines[..n], &[edited], &lines[n + 1..]].concat()));
-        spoiled.push((format!("replaced {n}"), [&lines[..n], &[foreign.clone()], &lines[n + 1..]].concat()));
-        spoiled.push((format!("inserted {n}"), [&lines[..n], &[foreign.clone()], &lines[n..]].concat()));
+        spoiled.push((
+            format!("replaced {n}"),
+            [&lines[..n], std::slice::from_ref(&foreign), &lines[n + 1..]].concat(),
+        ));
+        spoiled.push((
+            format!("inserted {n}"),
+            [&lines[..n], std::slice::from_ref(&foreign), &lines[n..]].concat(),
+        ));
         spoiled.push((format!("removed {n}"), [&lines[..n], &lines[n + 1..]].concat()));
         let mut swapped = lines.clone();
         swapped.swap(n, (n + 4) % 10);

@@ -139,10 +139,12 @@ fn show(admin: &Admin, args: &Show, json: bool, out: &Output) -> Result<ExitCode
         }
     };
     let mut seen = admin.audit_read(&filter, &mut print)?;
-    while args.follow {
-        thread::sleep(LOOKS_EVERY);
-        filter = AuditFilter { after: Some(seen), last: None, ..filter };
-        seen = seen.max(admin.audit_read(&filter, &mut print)?);
+    if args.follow {
+        loop {
+            thread::sleep(LOOKS_EVERY);
+            filter = AuditFilter { after: Some(seen), last: None, ..filter };
+            seen = seen.max(admin.audit_read(&filter, &mut print)?);
+        }
     }
     if let Some(array) = array {
         array.end();

@@ -208,7 +208,8 @@ mod tests {
             "[".repeat(200_000),
             "]".repeat(200_000)
         );
-        let table: &[(&[u8], Option<(Option<RequestId>, Fault)>)] = &[
+        type Named = Option<(Option<RequestId>, Fault)>;
+        let table: &[(&[u8], Named)] = &[
             (b"", None),
             (b"  \r", None),
             (b"hello", Some((None, Fault::Parse))),

@@ -103,10 +103,11 @@ impl Url {
         if ends || place - self.start > LONGEST {
             return false;
         }
-        if byte == b'@' && !self.text.starts_with(MASK) {
-            if self.colon.is_some_and(|colon| colon + 1 < self.text.len()) {
-                self.at = Some(place);
-            }
+        if byte == b'@'
+            && !self.text.starts_with(MASK)
+            && self.colon.is_some_and(|colon| colon + 1 < self.text.len())
+        {
+            self.at = Some(place);
         }
         if byte == b':' && self.colon.is_none() {
             self.colon = Some(self.text.len());
