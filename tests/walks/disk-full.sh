@@ -24,8 +24,11 @@ fails() { # what it says must be a sentence, and no success
   grep -q . <<<"$said" && ! grep -q panicked <<<"$said" || fail "$what: $said"
   printf '%-24s %s\n' "$what" "$(head -n 1 <<<"$said" | sed "s|$walk|…|g")"
 }
-# To the last byte, and then with a little room: each step must find the end somewhere else.
+# To the last byte, and then with a little room: each step must find the end somewhere else. Without the
+# reserve, from which an operator's change would be made; it has its turn below.
+bare() { rm -f "$AUTHY_MCP_HOME/audit/reserve"; }
 for room in 0 64 512 768 1024 2048; do
+  bare
   cat /dev/zero >"$walk/disk/full" 2>/dev/null || true
   [ "$room" = 0 ] || truncate -s -"${room}K" "$walk/disk/full"
   rm -f "$walk/out/ran"
@@ -36,8 +39,10 @@ for room in 0 64 512 768 1024 2048; do
   fi
   if [ "$room" != 0 ]; then
     printf 'sk-disk-full-4-7Qm2vXz9' | "$binary" --no-daemon admin set d/4 >/dev/null 2>&1 || true
+    bare
     "$binary" --no-daemon admin backup "$walk/disk/backup" >/dev/null 2>&1 || true
   fi
+  bare
   said=$("$binary" --no-daemon run --scope d -- touch "$walk/out/ran" 2>&1) || printf '%-24s %s\n' "run, ${room} KiB left" "$(head -n 1 <<<"$said")"
   now=$(grep -c '"event":"intent"' "$AUTHY_MCP_HOME/audit/log.jsonl" || true)
   ! [ -e "$walk/out/ran" ] || [ "$now" -gt "$runs" ] || fail "a run without its record, with ${room} KiB left"
@@ -48,6 +53,45 @@ for room in 0 64 512 768 1024 2048; do
     [ "$("$binary" --no-daemon admin get "d/$number" --reveal --out -)" = "sk-disk-full-$number-7Qm2vXz9" ] || fail "d/$number is lost"
   done
 done
+# The reserve: whatever an agent fills the disk with, its token is revoked, and the change is on record.
+reserved() { echo $(($(stat -c %b "$AUTHY_MCP_HOME/audit/reserve" 2>/dev/null || echo 0) * 512)); }
+printf 'sk-disk-full-7-7Qm2vXz9' | "$binary" --no-daemon admin set d/7 >/dev/null
+whole=$(reserved)
+[ "$whole" -ge $((3 * 1024 * 1024)) ] || fail "the reserve of an 8 MiB disk has $whole bytes"
+ask() { # what a session with this token file is told when it asks for a run
+  printf '%s\n' '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"walk","version":"1"}}}' \
+    '{"jsonrpc":"2.0","method":"notifications/initialized"}' \
+    '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"run_with_secrets","arguments":{"command":["touch","'"$walk/out/ran"'"]}}}' |
+    "$binary" --no-daemon serve --token-file "$1" 2>&1 || true
+}
+for round in 1 2 3; do
+  token=$("$binary" --no-daemon --json admin token issue --scope d --ttl 1h --out "$walk/token-$round.jwt" | grep -o 't_[a-z0-9]*' | head -n 1)
+  rm -f "$walk/out/ran"
+  ask "$walk/token-$round.jwt" >"$walk/said"
+  [ -e "$walk/out/ran" ] || fail "the token is good for nothing: $(cat "$walk/said")"
+  cat /dev/zero >"$walk/disk/full" 2>/dev/null || true
+  # What an agent does takes none of it, however often it tries.
+  rm -f "$walk/out/ran"
+  for try in 1 2 3; do ask "$walk/token-$round.jwt" >/dev/null; done
+  [ "$(reserved)" = "$whole" ] || fail "an agent's calls took the reserve: $(reserved) of $whole bytes are left"
+  said=$("$binary" --no-daemon admin token revoke "$token" 2>&1) || fail "no revocation on a full disk: $said"
+  printf '%-24s %s\n' "revoke, disk full" "$(head -n 1 <<<"$said")"
+  # Refused while the disk is full, and once there is room.
+  rm -f "$walk/out/ran"
+  ask "$walk/token-$round.jwt" >"$walk/said"
+  ! [ -e "$walk/out/ran" ] || fail "the revoked token runs on the full disk: $(cat "$walk/said")"
+  rm -f "$walk/disk/full"
+  ask "$walk/token-$round.jwt" >"$walk/said"
+  ! [ -e "$walk/out/ran" ] && grep -q revoked "$walk/said" || fail "the revoked token is not refused: $(cat "$walk/said")"
+  printf '%-24s %s\n' "its token" "$(grep -o '[^"]*revoked[^"]*' "$walk/said" | head -n 1)"
+  "$binary" --no-daemon admin audit show --kind admin --last 9 | grep -q "token_revoke.*$token" || fail "the revocation has no event"
+  "$binary" --no-daemon admin audit verify >/dev/null || fail "the chain does not hold"
+  "$binary" --no-daemon admin verify >/dev/null || fail "the vault does not hold"
+  # There is room again: with the next change the reserve is whole.
+  printf 'sk-disk-full-7-7Qm2vXz9' | "$binary" --no-daemon admin set d/7 >/dev/null 2>&1
+  [ "$(reserved)" = "$whole" ] || fail "the reserve was not made again: $(reserved) of $whole bytes"
+done
+rm -f "$walk/out/ran"
 "$binary" --no-daemon run --scope d -- touch "$walk/out/ran"
 [ -e "$walk/out/ran" ] || fail "space has returned, and nothing runs"
 [ "$("$binary" --no-daemon admin get d/big --reveal --out - | sha256sum)" = "$(sha256sum <"$walk/big")" ] || fail "d/big is lost"
