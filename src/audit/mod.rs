@@ -18,8 +18,8 @@
 //! The first version's log is one `log.jsonl` of any length; it is read on and becomes the first segment.
 //! `audit archive` moves closed segments away and says so in the chain (`archived`); nothing else removes one.
 //! The vault anchors the head, so that a log that was cut together with its head is noticed.
-//! Nothing reads the log but through a check of MAC and chain (`read`, `verify`), and every event goes
-//! through one bound (`bounds`).
+//! Nothing reads the log but through a check of MAC and chain (`read`, `verify`), except for what a person
+//! is told before there is a key (`said`); every event goes through one bound (`bounds`).
 
 mod append;
 mod archive;
@@ -31,6 +31,7 @@ mod head;
 mod log;
 mod read;
 mod reserve;
+mod said;
 mod segments;
 mod state;
 mod verify;
@@ -49,6 +50,7 @@ pub use event::{IntentFacts, Note, OutcomeFacts};
 pub use log::AuditLog;
 pub use read::{Filter, Found, LastDenial, announcement, events, last_denial};
 pub use reserve::Room;
+pub use said::said_last_change;
 pub use state::{Announced, Change};
 pub use verify::{Report, restart, verify};
 

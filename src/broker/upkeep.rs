@@ -1,7 +1,6 @@
 //! Upkeep: automatic backups, made by whoever has the vault unlocked, and what of a broker is not well.
 
 use std::{
-    io::{Seek, SeekFrom},
     path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Broker, blocking, entry::Held, lineage, refusal::Refusal, refuse};
-use crate::store::files;
+use crate::audit;
 use crate::vault::{self, Freshness, Memory, Reuse, VaultError, VaultKey};
 
 /// How old the newest backup may be where something has changed since.
@@ -110,24 +109,10 @@ pub fn remembered(home: &Path) -> String {
     }
 }
 
-/// The end of the audit log that is looked through, in bytes.
-const TAIL: u64 = 64 << 10;
-
 /// The vault's last change as its audit log has it, which nothing was held against yet: for the question whether a vault
 /// is right, before it is unlocked.
 pub fn said_last_change(home: &Path) -> Option<String> {
-    let mut file = files::open_regular(&home.join("audit/log.jsonl")).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let tail = files::read_at_most(&file, TAIL).ok()?;
-    let lines = tail.rsplit(|byte| *byte == b'\n');
-    let mut events = lines.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
-    let event = events.find(|event| event.get("change").is_some())?;
-    let text = |key: &str| event.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-    let number = event.pointer("/change/epoch")?;
-    let said = format!("{} {}, {}, change {number}", text("action"), text("target"), text("time"));
-    let shown: String = said.chars().take(200).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
-    Some(shown.trim().to_owned())
+    audit::said_last_change(&home.join("audit"))
 }
 
 /// Makes a backup where the newest is older than that, and the vault has changed since. The vault is held

@@ -124,8 +124,7 @@ fn ask_if_forgotten(home: &Path, info: &HomeInfo) -> Result<Word, Failure> {
     let Some(mut terminal) = Terminal::open() else { return Ok(Word::NotNeeded) };
     terminal.say(&format!("home {} · vault {}", crate::shown::shown_path(home), info.fingerprint))?;
     let last = said_last_change(home).unwrap_or_else(|| "unknown".to_owned());
-    terminal
-        .say(&format!("{what}; its last change, by its own word: {}", crate::shown::shown_line(&last)))?;
+    terminal.say(&format!("{what}; its last change, by its own word: {last}"))?;
     terminal.say("Another program may have put it back. If it is as you left it, type: accept")?;
     if terminal.line("> ")? == "accept" {
         return Ok(Word::Accepted);
