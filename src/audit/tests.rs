@@ -2,6 +2,7 @@
 
 mod denials;
 mod reading;
+mod said;
 mod segments;
 
 use std::{fs, path::Path, sync::Arc, thread};

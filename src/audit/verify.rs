@@ -31,6 +31,8 @@ pub struct Report {
     pub pending: Vec<String>,
     /// Everything that is wrong, each with its line.
     pub damage: Vec<String>,
+    /// Times that run backwards: a clock was put back, which makes nothing of the chain untrue.
+    pub warnings: Vec<String>,
 }
 
 /// Walks the whole chain and names everything that is wrong with it: edits, reorderings, removals, a
@@ -55,6 +57,7 @@ pub fn verify(dir: &Path, keys: &AuditKeys, anchor: Option<Head>) -> Result<Repo
             format!("the log ends at event {}, and the vault knows of later ones: it was cut", walk.head.seq);
         walk.report.damage.push(text);
     }
+    walk.sum_up_times();
     let mut report = walk.report;
     report.segments = numbers.len() as u64;
     report.damage.extend(segments::missing(numbers.into_iter(), walk.archived));
@@ -80,6 +83,17 @@ struct Walk<'a> {
     files: u64,
     /// What is read, for messages.
     place: String,
+    times: Times,
+}
+
+/// How many times that run backwards are named.
+const NAMED: u64 = 20;
+
+/// The time of the event before, and how many were before theirs.
+#[derive(Default)]
+struct Times {
+    last: Option<(u64, Timestamp)>,
+    backwards: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -93,6 +107,7 @@ impl<'a> Walk<'a> {
             archived: 0,
             files: 0,
             place: String::new(),
+            times: Times::default(),
         }
     }
 
@@ -157,6 +172,7 @@ impl<'a> Walk<'a> {
                     self.damage(&format!("event {} does not go on from the one before", body.seq));
                 }
                 self.event(&body.event);
+                self.time(&body);
                 self.head = Head { seq: body.seq, hash };
             }
         }
@@ -193,6 +209,30 @@ impl<'a> Walk<'a> {
                 Own::Changed { .. } | Own::Recovered { .. } | Own::Restarted { .. } | Own::Segment { .. },
             )
             | Event::Note(_) => {}
+        }
+    }
+
+    /// Names a time that is before that of the event before. It is no damage: clocks are set.
+    fn time(&mut self, body: &Body) {
+        if let Some((seq, last)) = self.times.last.replace((body.seq, body.time))
+            && body.time < last
+        {
+            self.times.backwards += 1;
+            if self.times.backwards <= NAMED {
+                let by = last.duration_since(body.time).as_secs_f64();
+                let (place, event, time) = (&self.place, body.seq, body.time);
+                self.report.warnings.push(format!(
+                    "{place}: the time of event {event} ({time}) is {by} s before that of event {seq}: the clock was put back"
+                ));
+            }
+        }
+    }
+
+    fn sum_up_times(&mut self) {
+        let more = self.times.backwards.saturating_sub(NAMED);
+        if more > 0 {
+            let text = format!("{more} more events have a time before that of the event before them");
+            self.report.warnings.push(text);
         }
     }
 

@@ -239,6 +239,9 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
         Ok(found) if found.damage.is_empty() => {
             report.add(State::Ok, format!("{} audit events in an unbroken chain", found.events), "");
+            for warning in found.warnings {
+                report.add(State::Warning, format!("audit log: {warning}"), "keep the clock set, by NTP");
+            }
         }
         Ok(found) => {
             for damage in found.damage {

@@ -156,6 +156,7 @@ fn verified(report: &AuditReport, out: &Output) -> ExitCode {
     let good = report.damage.is_empty();
     out.answer(report, |report| {
         let mut lines: Vec<String> = report.damage.iter().map(|what| format!("DAMAGED  {what}")).collect();
+        lines.extend(report.warnings.iter().map(|what| format!("WARNING  {what}")));
         lines.extend(report.archived.iter().map(|what| format!("archived  {what}")));
         if !report.pending.is_empty() {
             lines.push(format!("runs without an outcome: {}", report.pending.join(", ")));
