@@ -16,6 +16,7 @@ mod overview;
 mod prompt;
 mod run;
 mod serve;
+mod token_file;
 
 use std::{path::PathBuf, process::ExitCode};
 

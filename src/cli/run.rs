@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Globals, daemon, open, output::Output, runtime, serve, usage_failure};
+use super::{Globals, daemon, open, output::Output, runtime, serve, token_file, usage_failure};
 use crate::{
     broker::{
         Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
@@ -131,7 +131,7 @@ fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
 fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) -> Result<ExitCode, Failure> {
     let socket = daemon::socket(globals, &settings.home);
     let file = args.token_file.as_deref().unwrap_or(Path::new("/dev/null"));
-    let caller = Caller { way: Way::Run, ..serve::caller(serve::token_from(file)) };
+    let caller = Caller { way: Way::Run, ..serve::caller(token_file::token_from(file)) };
     let stdin = match io::stdin() {
         terminal if terminal.is_terminal() => None,
         piped => Some(io::read_to_string(piped).map_err(|error| {

@@ -1,23 +1,14 @@
 //! `authy-mcp serve`: always starts and lists its tools; what is wrong is said call by call.
 
-use std::{
-    fs,
-    io::IsTerminal,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Globals, daemon,
     open::{self, Ask},
-    runtime, usage_failure,
+    runtime, token_file, usage_failure,
 };
 use crate::{
     broker::{
@@ -29,7 +20,6 @@ use crate::{
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
     run::Spares,
-    store::files,
     vault,
 };
 
@@ -140,7 +130,7 @@ fn session_of_a_run(args: &Args) -> Option<(PathBuf, GrantId)> {
 
 fn credential(args: &Args) -> Credential {
     if let Some(path) = &args.token_file {
-        return token_from(path);
+        return token_file::token_from(path);
     }
     match (&args.scope, config::token()) {
         (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone(), Bound::Process)),
@@ -149,20 +139,6 @@ fn credential(args: &Args) -> Credential {
             || Credential::missing("the server was started without a credential"),
             |(_, instance)| Credential::Tree(instance),
         ),
-    }
-}
-
-/// The token in a file that nobody else can read: whoever can, has what its scope allows.
-pub(super) fn token_from(path: &Path) -> Credential {
-    if files::is_open_to_others(path).unwrap_or(false) {
-        return Credential::Missing {
-            why: format!("the token file {} can be read by others", path.display()),
-            hint: shlex::try_join(["chmod", "600", &path.to_string_lossy()]).unwrap_or_default(),
-        };
-    }
-    match fs::read_to_string(path) {
-        Ok(text) => Credential::Token(Bearer::of_process(SecretString::from(text.trim()))),
-        Err(_) => Credential::missing(format!("the token file {} can't be read", path.display())),
     }
 }
 
