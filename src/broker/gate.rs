@@ -2,6 +2,10 @@
 //!
 //! A gate stands before everything that is shared. A limit that counted allowed runs only would let refused calls
 //! hold the vault for everybody, so each call counts, and one that was refused counts for several.
+//!
+//! Whoever was refused often of late is in doubt: few of its calls are let in at once, each a little later, and the
+//! rest is told so on the spot. Calls that cost this process nothing but their words still cost it a connection to
+//! the daemon and two of its answers, and three hundred of those at once are a machine that is busy.
 
 use std::{
     collections::HashMap,
@@ -24,14 +28,18 @@ pub struct Bounds {
     pub burst: u32,
     /// What a refused call counts for.
     pub refused: u32,
+    /// Calls in flight of one caller that were begun while it was in doubt.
+    pub doubted: usize,
 }
 
 impl Bounds {
     /// Before the vault. One call holds it for some milliseconds, so that a caller that waits for its answers is
     /// never near these.
-    pub const OF_THE_VAULT: Self = Self { each: 32, all: 1024, per_second: 200, burst: 400, refused: 5 };
+    pub const OF_THE_VAULT: Self =
+        Self { each: 32, all: 1024, per_second: 200, burst: 400, refused: 5, doubted: 32 };
     /// Of a server towards its daemon: a connection a call, runs included. How often is for the daemon to say.
-    pub const OF_A_SERVER: Self = Self { each: 256, all: 512, per_second: 10_000, burst: 10_000, refused: 1 };
+    pub const OF_A_SERVER: Self =
+        Self { each: 256, all: 512, per_second: 10_000, burst: 10_000, refused: 1, doubted: 2 };
 }
 
 /// The calls of every caller.
@@ -52,6 +60,10 @@ struct Caller {
     /// Calls that it began, less what has drained since.
     level: f64,
     since: Instant,
+    /// Refused calls, less what has drained since.
+    doubt: f64,
+    /// Those in flight that were begun in doubt. Runs that go on from before don't count.
+    doubted: usize,
 }
 
 /// A call that was let in; its place is given back when this is dropped.
@@ -59,10 +71,20 @@ pub struct Pass {
     callers: Arc<Mutex<Callers>>,
     key: String,
     refused: u32,
+    doubted: bool,
 }
 
 /// How often callers that are gone are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// From how many refused calls on a caller is in doubt.
+const DOUBT: f64 = 20.0;
+/// More are not held against it, so that it is trusted again some seconds after the last.
+const MOST_DOUBT: f64 = 40.0;
+/// Refused calls a second that are forgotten.
+const FORGIVEN: f64 = 5.0;
+/// How much later a call of a caller in doubt begins. It keeps its place meanwhile, which is what slows a flood; one
+/// that makes a call after the other still has its answer.
+const LATER: Duration = Duration::from_millis(100);
 
 impl Gates {
     /// Gates with these bounds.
@@ -90,30 +112,43 @@ impl Gates {
         if crowded && caller.in_flight > 0 {
             return Err(crowded_out());
         }
+        let doubted = caller.doubt >= DOUBT;
+        if doubted && caller.doubted >= self.bounds.doubted {
+            // Whoever goes on meanwhile stays in doubt.
+            caller.doubts();
+            return Err(in_doubt());
+        }
         let over = caller.level + 1.0 - f64::from(self.bounds.burst);
         if over > 0.0 {
             return Err(too_often(self.bounds, over));
         }
         caller.level += 1.0;
         caller.in_flight += 1;
+        caller.doubted += usize::from(doubted);
         callers.in_flight += 1;
         Ok(Pass {
             callers: Arc::clone(&self.callers),
             key: key.to_owned(),
             refused: self.bounds.refused.saturating_sub(1),
+            doubted,
         })
     }
 }
 
 impl Caller {
     fn new(now: Instant) -> Self {
-        Self { in_flight: 0, level: 0.0, since: now }
+        Self { in_flight: 0, level: 0.0, since: now, doubt: 0.0, doubted: 0 }
     }
 
     fn drain(&mut self, bounds: Bounds, now: Instant) {
-        let drained = now.saturating_duration_since(self.since).as_secs_f64() * f64::from(bounds.per_second);
-        self.level = (self.level - drained).max(0.0);
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        self.level = (self.level - seconds * f64::from(bounds.per_second)).max(0.0);
+        self.doubt = (self.doubt - seconds * FORGIVEN).max(0.0);
         self.since = now;
+    }
+
+    fn doubts(&mut self) {
+        self.doubt = (self.doubt + 1.0).min(MOST_DOUBT);
     }
 }
 
@@ -126,7 +161,7 @@ impl Callers {
         self.swept = Some(now);
         self.by_key.retain(|_, caller| {
             caller.drain(bounds, now);
-            caller.in_flight > 0 || caller.level > 0.0
+            caller.in_flight > 0 || caller.level > 0.0 || caller.doubt > 0.0
         });
     }
 }
@@ -137,6 +172,14 @@ impl Pass {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(caller) = callers.by_key.get_mut(&self.key) {
             caller.level += f64::from(self.refused);
+            caller.doubts();
+        }
+    }
+
+    /// When the call may begin: at once, or a little later where its caller is in doubt.
+    pub async fn begins(&self) {
+        if self.doubted {
+            tokio::time::sleep(LATER).await;
         }
     }
 }
@@ -147,6 +190,7 @@ impl Drop for Pass {
         callers.in_flight = callers.in_flight.saturating_sub(1);
         if let Some(caller) = callers.by_key.get_mut(&self.key) {
             caller.in_flight = caller.in_flight.saturating_sub(1);
+            caller.doubted = caller.doubted.saturating_sub(usize::from(self.doubted));
         }
     }
 }
@@ -155,6 +199,13 @@ fn too_many_at_once(count: usize) -> Refusal {
     limited(
         format!("{count} calls of this session are in flight, which is the limit"),
         "wait for some of them to end, then call again",
+    )
+}
+
+fn in_doubt() -> Refusal {
+    limited(
+        "many calls of this session were refused lately, so few of them are let in at once".to_owned(),
+        "call again in 1 s, one call after the other",
     )
 }
 
@@ -184,7 +235,7 @@ pub(super) fn limited(message: String, hint: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    const SMALL: Bounds = Bounds { each: 3, all: 5, per_second: 10, burst: 6, refused: 3 };
+    const SMALL: Bounds = Bounds { each: 3, all: 5, per_second: 10, burst: 6, refused: 3, doubted: 1 };
 
     fn code(entered: Result<Pass, Refusal>) -> Code {
         entered.err().map(|refusal| refusal.code).expect("a refusal")
@@ -219,6 +270,25 @@ mod tests {
         assert_eq!((refusal.code, &*refusal.hint), (Code::RateLimited, "call again in 1 s"));
         assert!(gates.enter_at("b", now).is_ok());
         assert!(gates.enter_at("a", now + Duration::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_refused_often_has_few_at_once_until_it_stops() {
+        let gates = Gates::new(Bounds { per_second: 1000, burst: 1000, ..SMALL });
+        let now = Instant::now();
+        let running = gates.enter_at("a", now).unwrap();
+        for _ in 0..100 {
+            gates.enter_at("a", now).unwrap().was_refused();
+        }
+        let one = gates.enter_at("a", now).unwrap();
+        assert!(one.doubted && !running.doubted);
+        assert_eq!(code(gates.enter_at("a", now)), Code::RateLimited);
+        assert!(!gates.enter_at("b", now).unwrap().doubted);
+        drop(one);
+        drop(gates.enter_at("a", now).unwrap());
+        let later = now + Duration::from_secs(5);
+        let again: Vec<Pass> = (0..2).map(|_| gates.enter_at("a", later).unwrap()).collect();
+        assert!(again.iter().all(|pass| !pass.doubted));
     }
 
     #[test]

@@ -213,7 +213,9 @@ impl Client {
     /// Lets a call towards the daemon, if this caller has not too many on their way.
     async fn enter(&self, caller: &Caller) -> Result<Pass, Refused> {
         let name = self.caller(caller).await?;
-        self.gates.enter(&name).map_err(refused)
+        let pass = self.gates.enter(&name).map_err(refused)?;
+        pass.begins().await;
+        Ok(pass)
     }
 
     /// Sends a call, with a proof where it names a scope.
@@ -324,21 +326,23 @@ impl Service for Client {
 
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
         Box::pin(async move {
-            let _pass = self.enter(caller).await?;
-            match self.ask::<()>("/v1/check", caller, &Value::Null).await {
+            let pass = self.enter(caller).await?;
+            let done = match self.ask::<()>("/v1/check", caller, &Value::Null).await {
                 Some(done) => done,
                 None => self.here.check(caller).await,
-            }
+            };
+            done.inspect_err(|_| pass.was_refused())
         })
     }
 
     fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
         Box::pin(async move {
-            let _pass = self.enter(caller).await?;
-            match self.ask("/v1/list_allowed", caller, &Value::Null).await {
+            let pass = self.enter(caller).await?;
+            let done = match self.ask("/v1/list_allowed", caller, &Value::Null).await {
                 Some(done) => done.map(masked),
                 None => Service::list_allowed(&self.here, caller).await,
-            }
+            };
+            done.inspect_err(|_| pass.was_refused())
         })
     }
 
@@ -350,8 +354,8 @@ impl Service for Client {
         cancel: CancellationToken,
     ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
         Box::pin(self.running.track_future(async move {
-            let _pass = self.enter(caller).await?;
-            match self.connect().await {
+            let pass = self.enter(caller).await?;
+            let done = match self.connect().await {
                 // Starting a daemon takes a while.
                 Ok(_) if cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
                 Ok(Some(connection)) => {
@@ -360,7 +364,8 @@ impl Service for Client {
                 }
                 Ok(None) => Service::run_with_secrets(&self.here, caller, params, progress, cancel).await,
                 Err(error) => Err(refused(refusal(&error))),
-            }
+            };
+            done.inspect_err(|_| pass.was_refused())
         }))
     }
 
@@ -370,11 +375,12 @@ impl Service for Client {
         params: TokenParams,
     ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
         Box::pin(async move {
-            let _pass = self.enter(caller).await?;
-            match self.ask("/v1/request_token", caller, &params).await {
+            let pass = self.enter(caller).await?;
+            let done = match self.ask("/v1/request_token", caller, &params).await {
                 Some(done) => done.map(masked),
                 None => Service::request_token(&self.here, caller, params).await,
-            }
+            };
+            done.inspect_err(|_| pass.was_refused())
         })
     }
 

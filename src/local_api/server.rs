@@ -51,7 +51,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// A body that may be larger than this is one of few at once.
 const LARGE: u64 = 1 << 20;
 /// How many large bodies of one peer, and of all, are in memory before a call begins.
-pub(super) const LARGE_AT_ONCE: Calls = Calls { each: 4, all: 16, per_second: 1000, burst: 1000, refused: 1 };
+pub(super) const LARGE_AT_ONCE: Calls =
+    Calls { each: 4, all: 16, per_second: 1000, burst: 1000, refused: 1, doubted: 4 };
 /// Of the connections. A server has one for each of its calls.
 pub(super) const BOUNDS: Bounds = Bounds {
     header: Duration::from_secs(10),

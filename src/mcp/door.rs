@@ -42,7 +42,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// A body that may be larger than this waits in memory among few others.
 const LARGE: u64 = 256 << 10;
 /// How many large bodies may be on their way.
-const LARGE_AT_ONCE: Bounds = Bounds { each: 4, all: 32, per_second: 1000, burst: 1000, refused: 1 };
+const LARGE_AT_ONCE: Bounds =
+    Bounds { each: 4, all: 32, per_second: 1000, burst: 1000, refused: 1, doubted: 4 };
 
 /// What the door knows.
 pub(super) struct Door {
