@@ -407,7 +407,10 @@ fn a_document_that_is_too_long_is_refused_before_it_is_worked_on() {
 #[test]
 fn a_program_that_is_known_is_reviewed_for_a_user_who_cannot_change_it() {
     let dir = tempfile::Builder::new().prefix("authy-mcp-user-").tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
+    }
     let binary = dir.path().join("authy-mcp");
     std::fs::copy(env!("CARGO_BIN_EXE_authy-mcp"), &binary).unwrap();
     std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
