@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("redact", &["name", "value"]),
     ("policy", &["name"]),
     ("token", &["name"]),
-    ("audit", &["name", "policy", "store"]),
+    ("audit", &["name", "policy", "shown", "store"]),
     ("vault", &["name", "value", "policy", "audit", "store"]),
     ("run", &["name", "value", "policy", "redact", "store"]),
     ("egress", &["name", "value", "policy", "redact"]),
