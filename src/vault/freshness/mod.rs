@@ -2,7 +2,7 @@
 //! how far it was.
 //!
 //! Three memories, each with its own way of being lost: this process, as long as it lives ([`Freshness`]); the
-//! audit, which announces each change before it is made; and the [pin](pin), outside of the home. What enters
+//! audit, which announces each change before it is made; and the [pin], outside of the home. What enters
 //! are roots whose MAC holds. Nothing here decides for a person: what is missing is said, and accepted by the
 //! vault's fingerprint.
 
