@@ -51,12 +51,20 @@ impl Spans {
         }
         let from = self.0.partition_point(|span| span.end <= new.start);
         let count = self.0.range(from..).take_while(|span| span.start < new.end).count();
-        for old in self.0.drain(from..from + count) {
+        for old in self.0.range(from..from + count) {
             new.start = new.start.min(old.start);
             new.end = new.end.max(old.end);
             new.name = new.name.min(old.name);
         }
-        self.0.insert(from, new);
+        // In its place: a stream full of needles, each found in several forms, would move all others each time.
+        if let Some(place) = self.0.get_mut(from).filter(|_| count > 0) {
+            *place = new;
+            if count > 1 {
+                self.0.drain(from + 1..from + count);
+            }
+        } else {
+            self.0.insert(from, new);
+        }
     }
 
     /// The first span, if it can't grow any more.

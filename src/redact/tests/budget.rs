@@ -19,7 +19,9 @@ fn through(stream: impl Iterator<Item = Vec<u8>>) -> (Vec<u8>, Redactor) {
         let spent = redactor.budget();
         // What is under way when the budget ends is finished: a batch of each try.
         let most = Budget::ONCE + Budget::A_BYTE * spent.read + (64 << 10);
-        assert!(spent.spent <= most, "{spent:?}");
+        assert!(spent.cost() <= most, "{spent:?}");
+        // Eight heads at a time look at each byte once, and one that takes the place of another at its own beginning.
+        assert!(spent.judged <= 9 * spent.read, "{spent:?}");
     }
     redactor.finish(&mut out);
     (out, redactor)
@@ -65,6 +67,58 @@ fn a_stream_of_beginnings_costs_what_any_stream_does() {
         let (out, redactor) = through(over_and_over(piece, 256 << 10));
         assert_eq!(redactor.counts().total(), 0, "{piece:?}");
         assert!(out.len() >= 256 << 10, "nothing of it is held back or lost: {piece:?}");
+    }
+}
+
+/// A header whose name, comment or extra field doesn't end, behind decoys that are as long.
+#[test]
+fn each_head_looks_at_each_byte_once() {
+    let flags = [0x04, 0x08, 0x10, 0x18, 0x1a, 0x1e];
+    let headers = flags.map(|flags| [b"\x1f\x8b\x08".as_slice(), &[flags, 1, 1, 1, 1, 1, 1]].concat());
+    for header in headers {
+        for behind in [b"".as_slice(), b"a", &[b'n'; 900], &[b'n'; 5000]] {
+            let plain = [&header, behind].concat();
+            let base64 = format!("{}\n", STANDARD.encode(&plain)).into_bytes();
+            for piece in [plain, base64] {
+                let (_, redactor) = through(over_and_over(&piece, 64 << 10));
+                assert_eq!(redactor.counts().total(), 0);
+            }
+        }
+    }
+}
+
+/// What a program can put into the header of real data takes nothing from it.
+#[test]
+fn data_is_looked_into_behind_any_header() {
+    let body = compress_to_vec(&document(), 6);
+    let name = [b"a-name".as_slice(), b"\0"].concat();
+    let longest = [vec![b'n'; 1000], vec![0]].concat();
+    let extra = [b"\x10\x27".as_slice(), &[b'e'; 10_000]].concat();
+    let no_extra = b"\0\0".to_vec();
+    let check = b"\x12\x34".to_vec();
+    for (flags, fields) in [
+        (0x00, vec![]),
+        (0x02, vec![&check]),
+        (0x04, vec![&extra]),
+        (0x04, vec![&no_extra]),
+        (0x08, vec![&name]),
+        (0x10, vec![&longest]),
+        (0x18, vec![&longest, &name]),
+        (0x1e, vec![&extra, &name, &longest, &check]),
+        (0x1e, vec![&no_extra, &name, &name, &check]),
+    ] {
+        let mut data = vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3];
+        fields.iter().for_each(|field| data.extend_from_slice(field));
+        data.extend_from_slice(&body);
+        data.extend([0; 8]);
+        let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        for text in [data.clone(), STANDARD.encode(&data).into_bytes(), hex.into_bytes()] {
+            for size in [1, 7, 1 << 20] {
+                let (out, redactor) = through(text.chunks(size).map(<[u8]>::to_vec));
+                assert_eq!(redactor.counts().total(), 1, "flags {flags:#x}, chunks of {size}");
+                assert!(out.len() < text.len() / 2, "flags {flags:#x}, chunks of {size}");
+            }
+        }
     }
 }
 

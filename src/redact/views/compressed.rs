@@ -11,10 +11,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
+use miniz_oxide::{DataFormat, inflate::stream::InflateState};
 
 use super::{
     Hit, Stream,
-    inflating::{Data, Head, Try, Verdict},
+    head::{Head, Verdict},
+    inflating::{Data, Try},
 };
 use crate::redact::{needles::Tables, window::Window};
 
@@ -88,6 +90,8 @@ impl Beginnings {
 pub(in crate::redact) struct Budget {
     pub(in crate::redact) read: u64,
     pub(in crate::redact) spent: u64,
+    /// Bytes that heads were made of, each as often as there were heads to look at it.
+    pub(in crate::redact) judged: u64,
 }
 
 impl Budget {
@@ -97,13 +101,24 @@ impl Budget {
     pub(in crate::redact) const A_BYTE: u64 = 8;
     /// What setting up a try costs.
     const A_TRY: usize = 1 << 10;
+    /// A byte that a head looks at costs so many times less than one that is inflated.
+    const CHEAPER: u64 = 8;
 
     pub(super) fn spend(&mut self, bytes: usize) {
         self.spent += bytes as u64;
     }
 
+    pub(super) fn judge(&mut self, bytes: u64) {
+        self.judged += bytes;
+    }
+
+    /// All of it together.
+    pub(in crate::redact) fn cost(&self) -> u64 {
+        self.spent + self.judged / Self::CHEAPER
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
-        self.spent >= Self::ONCE + Self::A_BYTE * self.read
+        self.cost() >= Self::ONCE + Self::A_BYTE * self.read
     }
 }
 
@@ -112,6 +127,8 @@ impl Budget {
 pub(in crate::redact) struct Compressed {
     heads: Vec<Head>,
     tries: Vec<Try>,
+    /// Of tries that are over, for those to come: making one costs more than a short piece does.
+    spare: Vec<Box<InflateState>>,
     budget: Budget,
     /// Bytes of the pieces that were given up, by format.
     given_up: BTreeMap<&'static str, u64>,
@@ -138,7 +155,10 @@ impl Compressed {
             if end <= offset || inside {
                 continue;
             }
-            self.look_at_heads(window, end, &mut ready);
+            // Only where the place is needed: a look at all heads for each beginning costs more than they do.
+            if self.heads.len() >= MOST_HEADS {
+                self.look_at_heads(window, end, &mut ready);
+            }
             if self.heads.len() >= MOST_HEADS {
                 let oldest = self.heads.remove(0);
                 self.give_up(oldest.format(), oldest.length());
@@ -176,7 +196,9 @@ impl Compressed {
         if stream == Stream::Ended {
             self.heads.clear();
             let tries = std::mem::take(&mut self.tries);
-            tries.into_iter().for_each(|one| one.close(&mut self.budget, hit));
+            for one in tries {
+                one.close(&mut self.budget, hit);
+            }
         }
     }
 
@@ -195,7 +217,7 @@ impl Compressed {
         let mut at = 0;
         while at < self.heads.len() {
             let head = &mut self.heads[at];
-            match head.take(window.between(head.upto(), upto)) {
+            match head.take(window.between(head.upto(), upto), &mut self.budget) {
                 Verdict::Waiting => at += 1,
                 Verdict::Plausible => ready.push(self.heads.remove(at)),
                 Verdict::No => drop(self.heads.remove(at)),
@@ -214,22 +236,32 @@ impl Compressed {
             let least = (0..self.tries.len()).min_by_key(|at| self.tries[*at].promise());
             let least = self.tries.remove(least.unwrap_or_default());
             self.give_up(least.format(), least.length());
-            least.close(&mut self.budget, hit);
+            self.close(least, hit);
         }
-        self.tries.push(Try::new(tables, &head));
+        let state = self.spare.pop().unwrap_or_else(|| InflateState::new_boxed(DataFormat::Raw));
+        self.tries.push(Try::new(tables, &head, state));
     }
 
     fn advance(&mut self, window: &Window, upto: u64, hit: &mut impl FnMut(Hit)) {
-        for mut one in std::mem::take(&mut self.tries) {
-            match one.take(window.between(one.upto(), upto), &mut self.budget) {
-                Data::GoesOn => self.tries.push(one),
-                Data::Over => one.close(&mut self.budget, hit),
-                Data::GivenUp => {
-                    self.give_up(one.format(), one.length());
-                    one.close(&mut self.budget, hit);
-                }
+        let mut at = 0;
+        while let Some(one) = self.tries.get_mut(at) {
+            let data = one.take(window.between(one.upto(), upto), &mut self.budget);
+            if data == Data::GoesOn {
+                at += 1;
+                continue;
             }
+            let one = self.tries.remove(at);
+            if data == Data::GivenUp {
+                self.give_up(one.format(), one.length());
+            }
+            self.close(one, hit);
         }
+    }
+
+    fn close(&mut self, one: Try, hit: &mut impl FnMut(Hit)) {
+        let mut state = one.close(&mut self.budget, hit);
+        state.reset(DataFormat::Raw);
+        self.spare.push(state);
     }
 
     fn give_up(&mut self, format: &'static str, bytes: u64) {

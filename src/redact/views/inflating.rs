@@ -1,15 +1,16 @@
-//! One piece of what may be compressed data: its head, until it is plausible, and what it becomes.
+//! One piece of what may be compressed data: what it becomes.
 
 use std::sync::Arc;
 
 use miniz_oxide::{
-    DataFormat, MZError, MZFlush, MZStatus,
+    MZError, MZFlush, MZStatus,
     inflate::stream::{InflateState, inflate},
 };
 
 use super::{
     Hit,
     compressed::{Budget, Writing},
+    head::{Block, Head},
 };
 use crate::redact::{
     needles::Tables,
@@ -20,21 +21,21 @@ use crate::redact::{
 const LONGEST: u64 = 64 * 1024;
 /// Bytes that it may become.
 const MOST_INFLATED: usize = 1024 * 1024;
-/// A longer header is none.
-const LONGEST_HEADER: usize = 1024;
 /// Inflated bytes are looked through so many at a time, and so many are taken in at a time.
 const BATCH: usize = 4096;
+/// Of a batch, so many at a time: one full of needles costs a match each, and the first decides.
+const PART: usize = 512;
 
 /// Characters as the bytes that they stand for.
-struct Decoder {
-    writing: Writing,
+pub(super) struct Decoder {
+    pub(super) writing: Writing,
     /// Bits that don't make a byte yet, and their number.
     bits: u32,
     count: u32,
 }
 
 /// What a character is.
-enum Read {
+pub(super) enum Read {
     Byte(u8),
     /// A part of one, or the end of a line.
     Nothing,
@@ -43,11 +44,11 @@ enum Read {
 }
 
 impl Decoder {
-    fn new(writing: Writing) -> Self {
+    pub(super) fn new(writing: Writing) -> Self {
         Self { writing, bits: 0, count: 0 }
     }
 
-    fn read(&mut self, character: u8) -> Read {
+    pub(super) fn read(&mut self, character: u8) -> Read {
         let Some(digit) = self.writing.digit(character) else {
             return if matches!(character, b'\r' | b'\n') { Read::Nothing } else { Read::Foreign };
         };
@@ -61,131 +62,6 @@ impl Decoder {
         self.bits &= (1 << self.count) - 1;
         Read::Byte(byte)
     }
-}
-
-/// A beginning of which it isn't known yet whether it is one.
-pub(super) struct Head {
-    start: u64,
-    upto: u64,
-    decoder: Decoder,
-    bytes: Vec<u8>,
-    block: Block,
-}
-
-/// How data begins behind its header (RFC 1951, section 3.2.3): later is more of a sign that it is data.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Block {
-    Stored,
-    Fixed,
-    Dynamic,
-}
-
-/// What a head is.
-pub(super) enum Verdict {
-    Waiting,
-    Plausible,
-    No,
-}
-
-impl Head {
-    pub(super) fn new(start: u64, writing: Writing) -> Self {
-        let decoder = Decoder::new(writing);
-        Self { start, upto: start, decoder, bytes: Vec::new(), block: Block::Stored }
-    }
-
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// How far it was read.
-    pub(super) fn upto(&self) -> u64 {
-        self.upto
-    }
-
-    pub(super) fn length(&self) -> u64 {
-        self.upto - self.start
-    }
-
-    pub(super) fn format(&self) -> &'static str {
-        if self.bytes.first() == Some(&b'x') { "zlib" } else { "gzip" }
-    }
-
-    pub(super) fn take(&mut self, part: &[u8]) -> Verdict {
-        for character in part {
-            match self.decoder.read(*character) {
-                Read::Foreign => return Verdict::No,
-                Read::Nothing => self.upto += 1,
-                Read::Byte(byte) => {
-                    self.upto += 1;
-                    self.bytes.push(byte);
-                    match self.judge() {
-                        Verdict::Waiting => {}
-                        decided => return decided,
-                    }
-                }
-            }
-        }
-        Verdict::Waiting
-    }
-
-    /// Header and first block: whoever isn't sure of both after a few bytes is not looked at any further.
-    fn judge(&mut self) -> Verdict {
-        if let [cmf @ b'x', flags, ..] = self.bytes[..] {
-            // The check of RFC 1950, section 2.2; a dictionary that is not there can't be used.
-            if (u32::from(cmf) * 256 + u32::from(flags)) % 31 != 0 || flags & 0x20 != 0 {
-                return Verdict::No;
-            }
-        }
-        match header_length(&self.bytes) {
-            None if self.bytes.len() < LONGEST_HEADER => Verdict::Waiting,
-            None => Verdict::No,
-            Some(length) => match self.bytes.get(length..) {
-                Some(block) => self.first_block(block.to_vec().as_slice()),
-                None => Verdict::Waiting,
-            },
-        }
-    }
-
-    fn first_block(&mut self, block: &[u8]) -> Verdict {
-        let Some(first) = block.first() else { return Verdict::Waiting };
-        let (kind, fits) = match first >> 1 & 3 {
-            0 => (Block::Stored, stored_fits(block)),
-            1 => (Block::Fixed, Some(true)),
-            2 => (Block::Dynamic, dynamic_fits(block)),
-            _ => return Verdict::No,
-        };
-        self.block = kind;
-        match fits {
-            None => Verdict::Waiting,
-            Some(true) => Verdict::Plausible,
-            Some(false) => Verdict::No,
-        }
-    }
-}
-
-/// A length, and the same with every bit turned (section 3.2.4).
-fn stored_fits(block: &[u8]) -> Option<bool> {
-    let length = [*block.get(1)?, *block.get(2)?];
-    Some([!*block.get(3)?, !*block.get(4)?] == length)
-}
-
-/// The counts are in their ranges, and the code of the code lengths uses up all codes (section 3.2.7).
-fn dynamic_fits(block: &[u8]) -> Option<bool> {
-    let bits = |from: usize, count: usize| -> Option<u32> {
-        (0..count).try_fold(0, |value, bit| {
-            let at = from + bit;
-            Some(value | u32::from(block.get(at / 8)? >> (at % 8) & 1) << bit)
-        })
-    };
-    let (literals, distances, lengths) = (bits(3, 5)?, bits(8, 5)?, bits(13, 4)?);
-    if literals > 29 || distances > 29 {
-        return Some(false);
-    }
-    let used = (0..lengths as usize + 4).try_fold(0, |used, code| {
-        let length = bits(17 + 3 * code, 3)?;
-        Some(used + if length == 0 { 0 } else { 128 >> length })
-    });
-    Some(used? == 128)
 }
 
 /// A piece that is inflated.
@@ -221,17 +97,17 @@ pub(super) enum Data {
 }
 
 impl Try {
-    /// Begins where a head does.
-    pub(super) fn new(tables: &Arc<Tables>, head: &Head) -> Self {
+    /// Begins where a head does, with the state of nothing.
+    pub(super) fn new(tables: &Arc<Tables>, head: &Head, state: Box<InflateState>) -> Self {
         Self {
-            start: head.start,
-            upto: head.start,
-            decoder: Decoder::new(head.decoder.writing),
+            start: head.start(),
+            upto: head.start(),
+            decoder: Decoder::new(head.writing()),
             format: head.format(),
-            block: head.block,
-            header: header_length(&head.bytes).unwrap_or_default(),
+            block: head.block(),
+            header: head.header_length(),
             stage: Stage::Body,
-            state: InflateState::new_boxed(DataFormat::Raw),
+            state,
             inflated: 0,
             batch: Vec::new(),
             inner: Redactor::new(Arc::clone(tables), Reach::Inner),
@@ -359,22 +235,25 @@ impl Try {
 
     /// Looks for needles in what was inflated: the first one decides.
     fn look(&mut self, budget: &mut Budget) {
-        if self.inner.first_label().is_some() {
-            return self.batch.clear();
-        }
         let mut masked = Vec::new();
-        self.inner.push(&self.batch, &mut masked);
-        budget.spend(self.batch.len());
+        for part in self.batch.chunks(PART) {
+            if self.inner.first_label().is_some() {
+                break;
+            }
+            self.inner.push(part, &mut masked);
+            budget.spend(part.len());
+        }
         self.batch.clear();
     }
 
-    /// Masks everything that was read, if there is a needle in it.
-    pub(super) fn close(mut self, budget: &mut Budget, hit: &mut impl FnMut(Hit)) {
+    /// Masks everything that was read, if there is a needle in it; leaves the state to the next.
+    pub(super) fn close(mut self, budget: &mut Budget, hit: &mut impl FnMut(Hit)) -> Box<InflateState> {
         self.look(budget);
         self.inner.finish(&mut Vec::new());
         if let Some(label) = self.inner.first_label() {
             hit(Hit { start: self.start, end: self.upto, label, kind: Some("compressed") });
         }
+        self.state
     }
 }
 
@@ -393,22 +272,4 @@ impl Ends {
             (bytes, each) => each[bytes - 1],
         }
     }
-}
-
-/// The length of a header, once enough of it is there to know.
-fn header_length(header: &[u8]) -> Option<usize> {
-    if header.first() == Some(&b'x') {
-        return Some(2);
-    }
-    let flags = *header.get(3)?;
-    let mut length = 10;
-    if flags & 4 != 0 {
-        length += 2 + usize::from(u16::from_le_bytes([*header.get(10)?, *header.get(11)?]));
-    }
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            length += 1 + header.get(length..)?.iter().position(|byte| *byte == 0)?;
-        }
-    }
-    Some(length + if flags & 2 != 0 { 2 } else { 0 })
 }

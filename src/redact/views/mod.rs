@@ -3,6 +3,7 @@
 
 mod compressed;
 mod dump;
+mod head;
 mod inflating;
 mod reading;
 mod squeezed;
