@@ -23,11 +23,12 @@ const FIELD: usize = 80;
 pub fn said_last_change(dir: &Path) -> Option<String> {
     let closed = segments::closed(dir).unwrap_or_default();
     let files = std::iter::once(dir.join(segments::CURRENT)).chain(closed.into_values().rev());
-    let mut left = LOOKED_AT;
-    files.take(FILES).find_map(|path| in_segment(&path, &mut left))
+    let (mut left, mut carried) = (LOOKED_AT, None);
+    files.take(FILES).find_map(|path| in_segment(&path, &mut left, &mut carried)).or(carried)
 }
 
-fn in_segment(path: &Path, left: &mut u64) -> Option<String> {
+/// The last change that a segment announces; else what it carries of those before, which may be archived.
+fn in_segment(path: &Path, left: &mut u64, carried: &mut Option<String>) -> Option<String> {
     let mut file = segments::open(path).ok()??;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(*left))).ok()?;
@@ -35,18 +36,33 @@ fn in_segment(path: &Path, left: &mut u64) -> Option<String> {
     file.take(*left).read_to_end(&mut tail).ok()?;
     *left = left.saturating_sub(tail.len() as u64);
     let mut lines = tail.rsplit(|byte| *byte == b'\n');
-    lines.find_map(|line| change(&serde_json::from_slice(line).ok()?))
+    lines.find_map(|line| {
+        let event = serde_json::from_slice(line).ok()?;
+        if carried.is_none() {
+            *carried = change_before(&event);
+        }
+        change(&event)
+    })
+}
+
+/// The change that a checkpoint or the first event of a segment carries, in words.
+fn change_before(event: &Value) -> Option<String> {
+    let epoch = event.pointer("/state/announced/epoch")?.as_u64()?;
+    Some(format!("before {}, change {epoch}", time(event)))
+}
+
+fn time(event: &Value) -> String {
+    let time = event.get("time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
+    time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
 }
 
 /// The change that an event announces, in words.
 fn change(event: &Value) -> Option<String> {
     let epoch = event.pointer("/change/epoch")?.as_u64()?;
     let text = |key: &str| event.get(key).and_then(Value::as_str);
-    let time = text("time").and_then(|time| time.parse::<Timestamp>().ok());
-    let time = time.map_or_else(|| "at an unknown time".to_owned(), |time| time.to_string());
     let action = text("action").or_else(|| text("event")).unwrap_or("unknown");
     let target = text("target").map(|target| format!(" {}", field(target))).unwrap_or_default();
-    Some(format!("{}{target}, {time}, change {epoch}", field(action)))
+    Some(format!("{}{target}, {}, change {epoch}", field(action), time(event)))
 }
 
 fn field(text: &str) -> String {
