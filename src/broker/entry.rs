@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     Bearer, Broker, Credential, Opened, Refused, WAIT, blocking,
-    gate::Pass,
+    gate::{NO_TAKES, Pass},
     keys::Keys,
     refusal::Refusal,
     refuse, session,
@@ -95,7 +95,13 @@ impl Broker {
     pub(super) async fn enter(self: &Arc<Self>, credential: &Credential) -> Result<Entered, Refusal> {
         let until = Instant::now() + WAIT;
         let known = self.know(credential).await?;
-        let pass = self.gates.enter(&known.caller)?;
+        let pass = match self.gates.enter(&known.caller) {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                tokio::time::sleep(NO_TAKES).await;
+                return Err(refusal);
+            }
+        };
         let turn = self.turns.take(&known.caller, until).await?;
         Ok(Entered { pass, turn: Slot { turn, until } })
     }

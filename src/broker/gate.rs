@@ -42,6 +42,10 @@ impl Bounds {
         Self { each: 256, all: 512, per_second: 10_000, burst: 10_000, refused: 1, doubted: 2 };
 }
 
+/// How long a no to whoever calls too much takes. Whoever waits for its answers calls no more often than that with each
+/// connection; said at once, the no would be asked for again at once, and that is what the machine would do.
+pub const NO_TAKES: Duration = Duration::from_secs(1);
+
 /// The calls of every caller.
 pub struct Gates {
     bounds: Bounds,

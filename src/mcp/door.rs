@@ -28,7 +28,7 @@ use super::sessions::{Owner, Sessions};
 use crate::{
     broker::{
         Answer, Bearer, Caller, Credential, Refused, Service, Way,
-        gate::{Bounds, Gates, Pass},
+        gate::{Bounds, Gates, NO_TAKES, Pass},
         refusal::{Code, Refusal},
     },
     listen::Guest,
@@ -62,7 +62,12 @@ impl Door {
 pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     match door.admit(request).await {
         Ok((request, owner)) => door.pass(request, owner, next).await,
-        Err(no) => *no,
+        Err(no) => {
+            if no.status() == StatusCode::TOO_MANY_REQUESTS {
+                tokio::time::sleep(NO_TAKES).await;
+            }
+            *no
+        }
     }
 }
 
