@@ -107,6 +107,8 @@ async def main(home):
     if not args.no_daemon:
         status = json.loads(stage.admin("--json", "status"))["daemon"]
         print(f"daemon: {status['calls']} calls, {status['runs']} runs, {status['denials']} refused, {status['latency_ms']}")
+        # What is summed up of refusals is on record when it ends.
+        stage.admin("lock")
     print(f"agents: {dict(counts)}; operator: {dict(operated)}")
     events = [json.loads(line) for line in stage.admin("admin", "audit", "export").splitlines()]
     kinds = Counter((event["event"], event["run"]) for event in events if "run" in event)
@@ -114,7 +116,9 @@ async def main(home):
     wrong = [run for run in runs if kinds[("intent", run)] != 1 or kinds[("outcome", run)] != 1]
     listed = stage.admin("admin", "list")
     lost = [name for name in stage.acknowledged if name not in listed]
-    denied = sum(event["event"] == "denied" for event in events)
+    # Each refusal has an event, or is one of those that were summed up.
+    summed = sum(event["number"] for event in events if event["event"] == "denials_summed")
+    denied = summed + sum(event["event"] == "denied" for event in events)
     print(stage.admin("admin", "audit", "verify").strip())
     stage.admin("admin", "verify")
     problems = []
@@ -128,8 +132,6 @@ async def main(home):
         problems.append(f"lost: {lost[:3]}")
     if min(counts.values(), default=0) == 0:
         problems.append("nothing was done")
-    if not args.no_daemon:
-        stage.admin("lock")
     return problems
 
 
