@@ -198,11 +198,12 @@ def main(home):
     print(f"{len(runs)} runs on record, {interrupted} of them interrupted")
     if wrong:
         problems.append(f"{len(wrong)} runs without exactly one intent and one outcome")
-    # Uses: none is missed, none counted twice. A call that broke off may have taken one, or none.
+    # Uses: the intent is on record first, then the use is taken, then a value is revealed. A call that broke off
+    # between may have an intent without a use, and no run; none that ran is missed, none counted twice.
     for (token, agent) in agents:
         intents = sum(event["event"] == "intent" and event.get("token") == token for event in events)
         used = tokens[token]["uses"]
-        if not agent.counts["ran"] <= intents <= used <= intents + agent.counts["broken off"]:
+        if not agent.counts["ran"] <= used <= intents <= used + agent.counts["broken off"]:
             problems.append(f"{token}: {used} uses for {intents} intents, {agent.counts}")
     print(stage.admin("admin", "audit", "verify").strip())
     stage.admin("admin", "verify")
