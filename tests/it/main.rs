@@ -18,6 +18,7 @@ mod backups;
 mod cancel;
 mod contained;
 mod damage;
+mod documents;
 mod doors;
 mod durability;
 mod files;

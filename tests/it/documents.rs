@@ -1,0 +1,137 @@
+//! The documents say what the repository has: the policy reference every key of the schema, its errors in the words
+//! that the program prints, and no page a file that is not there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The sections of the policy reference whose headings are a key: key → text.
+fn sections() -> BTreeMap<String, String> {
+    let mut sections = BTreeMap::new();
+    let mut key = None;
+    for line in read("docs/policy.md").lines() {
+        if line.starts_with('#') {
+            let named = line.strip_prefix("### `").and_then(|rest| rest.strip_suffix('`'));
+            key = named.map(str::to_owned);
+            if let Some(key) = &key {
+                let before = sections.insert(key.clone(), String::new());
+                assert!(before.is_none(), "docs/policy.md has two headings for {key}");
+            }
+        } else if let Some(text) = key.as_ref().and_then(|key| sections.get_mut(key)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    sections
+}
+
+/// The keys below a part of the schema, as `allow.inject.basic`, each with the words that it takes.
+fn keys(schema: &Value, part: &Value, path: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    if let Some(name) = part["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+        return keys(schema, &schema["$defs"][name], path, found);
+    }
+    for (key, inner) in part["properties"].as_object().into_iter().flatten() {
+        let inside = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        found.entry(inside.clone()).or_default();
+        keys(schema, inner, &inside, found);
+    }
+    let words = part["enum"].as_array().into_iter().flatten().chain(part.get("const"));
+    let words = words.filter_map(Value::as_str).map(str::to_owned);
+    found.entry(path.to_owned()).or_default().extend(words);
+    for several in ["anyOf", "oneOf", "allOf"] {
+        for one in part[several].as_array().into_iter().flatten() {
+            keys(schema, one, path, found);
+        }
+    }
+    if part["items"].is_object() {
+        keys(schema, &part["items"], path, found);
+    }
+}
+
+#[test]
+fn every_key_of_a_policy_has_its_heading_and_every_heading_its_key() {
+    let schema: Value = serde_json::from_str(&read("schemas/policy.schema.json")).unwrap();
+    let mut known = BTreeMap::new();
+    keys(&schema, &schema, "", &mut known);
+    known.remove("");
+    assert!(known.len() > 40 && !known["allow.deliver"].is_empty(), "the schema was not walked: {known:?}");
+    let sections = sections();
+    let missing: Vec<_> = known.keys().filter(|key| !sections.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "keys without a heading in docs/policy.md: {missing:?}");
+    let stray: Vec<_> = sections.keys().filter(|key| !known.contains_key(*key)).collect();
+    assert!(stray.is_empty(), "headings of docs/policy.md without a key: {stray:?}");
+    for (key, words) in &known {
+        let text = &sections[key];
+        assert!(text.trim().len() > 20, "docs/policy.md says nothing of {key}");
+        for word in words {
+            assert!(text.contains(&format!("\"{word}\"")), "docs/policy.md: {key} does not say {word:?}");
+        }
+    }
+}
+
+/// Messages of the reference: list items behind `Errors`, each with one or more messages in backticks before its colon.
+fn messages(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut listed = false;
+    for line in text.lines() {
+        match line.strip_prefix("- ") {
+            Some(item) if listed => {
+                let mut rest = item;
+                while let Some((message, behind)) =
+                    rest.strip_prefix('`').and_then(|inner| inner.split_once('`'))
+                {
+                    found.push(message.to_owned());
+                    rest = behind.strip_prefix(", ").unwrap_or("");
+                }
+            }
+            _ if line.starts_with("Errors") => listed = true,
+            _ if line.is_empty() || line.starts_with("  ") => {}
+            _ => listed = false,
+        }
+    }
+    found
+}
+
+#[test]
+fn the_errors_of_a_policy_are_in_the_words_that_are_printed() {
+    let sources: String = sources(&root().join("src"))
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap().replace("\\\"", "\""))
+        .collect();
+    let messages = messages(&read("docs/policy.md"));
+    assert!(messages.len() > 60, "only {} messages were found", messages.len());
+    // In a format string, braces are doubled.
+    let printed =
+        |part: &str| sources.contains(part) || sources.contains(&part.replace('{', "{{").replace('}', "}}"));
+    let wrong: Vec<_> = messages
+        .iter()
+        .filter(|message| message.split('…').map(str::trim).any(|part| !printed(part)))
+        .collect();
+    assert!(wrong.is_empty(), "docs/policy.md quotes what no source prints: {wrong:#?}");
+}
+
+/// All Rust files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
