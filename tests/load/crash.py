@@ -4,9 +4,13 @@ Usage: crash.py BINARY [--kills 300]. Prints counts, and closes with 'crash: ok'
 """
 
 import argparse
+import contextlib
 import json
 import os
+import pathlib
 import random
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -126,18 +130,29 @@ class Agent:
                 return answer
 
 
+def listener(path):
+    """Who listens on a socket, if anybody does."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as stream:
+        try:
+            stream.connect(path)
+            return struct.unpack("3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        except OSError:
+            return None
+
+
 def daemon(home):
-    """The daemon of a home, by its environment."""
+    """The daemon of a home, and of no other: by its environment, so that one that only starts is found, too; a daemon
+    closes that to everybody but root, and then it is who listens on the home's socket."""
+    ours = f"AUTHY_MCP_HOME={home}/vault".encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline") as file:
-                words = file.read().split("\0")
-            if "daemon" in words and "--background" in words and words[0] == BINARY:
-                if os.path.exists(f"{home}/vault/run/daemon.sock"):
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[0] == os.fsencode(BINARY) and b"daemon" in words and b"--background" in words:
+                if ours in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                     return int(pid)
         except OSError:
             pass
-    return None
+    return listener(f"{home}/vault/run/daemon.sock")
 
 
 def main(home):
