@@ -50,11 +50,13 @@ pub(super) struct Door {
     broker: Arc<dyn Service>,
     sessions: Sessions,
     large: Gates,
+    /// How long a body may take to come.
+    body_within: Duration,
 }
 
 impl Door {
     pub(super) fn new(broker: Arc<dyn Service>, sessions: Sessions) -> Self {
-        Self { broker, sessions, large: Gates::new(LARGE_AT_ONCE) }
+        Self { broker, sessions, large: Gates::new(LARGE_AT_ONCE), body_within: BODY_WITHIN }
     }
 }
 
@@ -108,7 +110,7 @@ impl Door {
     async fn with_body(&self, caller: &str, request: Request) -> Result<Request, Box<Response>> {
         let _place = self.place_for_body(caller, request.headers())?;
         let (parts, body) = request.into_parts();
-        let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST).collect());
+        let read = tokio::time::timeout(self.body_within, Limited::new(body, LARGEST).collect());
         let body = match read.await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
@@ -116,10 +118,9 @@ impl Door {
             }
             Ok(Err(_)) => return Err(Box::new(plain(StatusCode::BAD_REQUEST, "the body broke off"))),
             Err(_) => {
-                return Err(Box::new(closing(plain(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the body did not come within 30 s",
-                ))));
+                let within = self.body_within.as_secs_f64();
+                let late = format!("the body did not come within {within} s");
+                return Err(Box::new(closing(plain(StatusCode::REQUEST_TIMEOUT, &late))));
             }
         };
         Ok(Request::from_parts(parts, Body::from(body)))
@@ -314,10 +315,10 @@ fn plain(status: StatusCode, text: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{sync::Mutex, time::Instant};
 
     use axum::{Router, middleware, routing::any};
-    use tokio::sync::mpsc;
+    use tokio::{io::AsyncWriteExt, sync::mpsc};
     use tokio_util::sync::CancellationToken;
     use tower_service::Service as _;
 
@@ -396,8 +397,13 @@ mod tests {
 
     impl Scene {
         fn new(know: Option<Code>, check: Option<Code>) -> Self {
+            Self::with_body_within(BODY_WITHIN, know, check)
+        }
+
+        fn with_body_within(body_within: Duration, know: Option<Code>, check: Option<Code>) -> Self {
             let broker = Arc::new(Saying { know, check: Mutex::new(check) });
-            let door = Door::new(Arc::clone(&broker) as Arc<dyn Service>, Sessions::of(Arc::default()));
+            let service = Arc::clone(&broker) as Arc<dyn Service>;
+            let door = Door { body_within, ..Door::new(service, Sessions::of(Arc::default())) };
             let reached = Arc::new(Mutex::new(Vec::new()));
             let seen = Arc::clone(&reached);
             let behind = any(move |request: Request| async move {
@@ -530,6 +536,38 @@ mod tests {
             .header(header::AUTHORIZATION, "Bearer b");
         let response = scene.app.clone().call(two.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!((response.status(), scene.reached()), (StatusCode::UNAUTHORIZED, 0));
+    }
+
+    /// A body of which one byte comes, and then no more.
+    fn halting() -> Body {
+        let (stream, mut client) = tokio::io::duplex(16);
+        tokio::spawn(async move {
+            let _ = client.write_all(b"{").await;
+            std::future::pending::<()>().await;
+        });
+        Body::from_stream(tokio_util::io::ReaderStream::new(stream))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_in_time_ends_its_request_and_its_connection() {
+        let post =
+            |body: Body| Request::post("/mcp").header(header::AUTHORIZATION, "Bearer a").body(body).unwrap();
+        let limit = Duration::from_millis(50);
+        let scene = Scene::with_body_within(limit, None, None);
+        let begun = Instant::now();
+        let asked = scene.app.clone().call(post(halting()));
+        let late = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("an answer in time");
+        let late = late.unwrap();
+        assert!(begun.elapsed() >= limit, "{:?}", begun.elapsed());
+        assert_eq!((late.status(), scene.reached()), (StatusCode::REQUEST_TIMEOUT, 0));
+        assert_eq!(late.headers()[header::CONNECTION], "close");
+        let said = late.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(said, "the body did not come within 0.05 s");
+        let whole = scene.app.clone().call(post(Body::from("{}"))).await.unwrap();
+        assert_eq!((whole.status(), scene.reached()), (StatusCode::OK, 1));
+        // What a server has.
+        let door = Door::new(scene.broker, Sessions::of(Arc::default()));
+        assert_eq!(door.body_within, Duration::from_secs(30));
     }
 
     #[test]
