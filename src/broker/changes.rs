@@ -62,6 +62,8 @@ impl Opened {
     pub(super) fn record(&mut self, note: Note) -> Result<(), Refusal> {
         self.begin()?;
         let change = self.vault.gathered();
+        // Announced before it is made: where the vault is put back behind this change, the audit still says that there was
+        // one; and a revocation that is cut off in between is found announced, and made at the next opening.
         self.audit.record(note, change).map_err(refuse::from_audit)?;
         self.make(change)
     }
@@ -144,6 +146,8 @@ impl Opened {
 
     /// The pin, and then the word that all of it was done: without that word the pin may be one behind.
     fn complete(&mut self, epoch: u64) -> Result<(), Refusal> {
+        // The pin before the acknowledgement: what a person is told is done is remembered outside of the home. Where that
+        // can't be written the vault notes it, and says so.
         self.remember()?;
         self.audit.record_changed(epoch).map_err(refuse::from_audit)
     }

@@ -40,7 +40,7 @@ use crate::{
     vault::{Stamp, Vault},
 };
 
-/// Between SIGTERM and SIGKILL (the policy reference).
+/// Between SIGTERM and SIGKILL (docs/policy.md, `limits.timeout`).
 const GRACE: Duration = Duration::from_secs(10);
 /// Behind a run that took so long the vault is looked at once more: opening it would double what a short one costs.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -306,12 +306,16 @@ impl Broker {
 
         let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
         ground::confine(terms)?;
+        // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
+        // that a call which is too much costs none.
         let plan = self.plan(terms)?;
         let chain = self.chain(terms)?;
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
         let live = Live::new(&open.keys, &caller.credential, &session, &request, terms, streams);
 
+        // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
+        // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
         let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
         let intent = open.record_intent(allowed, RunId::random(), facts)?;
         trace.allowed(intent.run_id(), run_terms(&intent));

@@ -201,7 +201,10 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     let info = open::info(&home)?;
     let life = args.life.parse(IDLE)?;
     own_namespace(&info, &args.life)?;
+    // Before the fork: a service manager hands its sockets to the number of this process, and the child has another.
     let place = Place::of(args, globals, &home)?;
+    // Unreadable first, then the fork, and keys in the child alone: a fork before would leave the child readable for a
+    // moment, and keys before would be seen by who opened this memory in time (docs/decisions/0001-fork-before-keys.md).
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
     run::keep_private().map_err(|error| hardening(&error))?;
     let manner = if args.background { Manner::Background } else { Manner::Service };
@@ -328,6 +331,7 @@ fn host(
     };
     let memory_locked = run::lock_memory();
     run::become_subreaper();
+    // Threads begin here: a fork would have taken only one of them along.
     runtime()?.block_on(async {
         // Before anybody sees that it is there, and may tell it to stop.
         let stop = serve::stop_signal()?;
@@ -389,6 +393,7 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
         pipe.write_all(admin.identity().expose_secret().as_bytes()).map_err(broken)?;
     }
     wait_until_ready(&mut child)?;
+    // Before anybody is told that it is unlocked: who took the socket meanwhile can't prove that they know the identity.
     runtime.block_on(Client::prove(&socket, &key)).map_err(|error| local(&error))?;
     let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
     let answer = json!({

@@ -186,7 +186,8 @@ impl Host {
             }
         };
         keeper.abort();
-        // Another may listen from here on.
+        // The socket goes while the lock is held: a fresh daemon, which takes the lock first, keeps its own. Another may
+        // listen from here on.
         if kept == Kept::Ours && fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
             let _ = fs::remove_file(&socket);
         }

@@ -110,11 +110,13 @@ fn limit_descriptors(word: &OsStr) {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
 }
 
-/// Before anything is taken. Who is switched can't be read, and could not write the maps of its namespace.
+/// Before anything is taken: until [`harden`], other processes of that user can read this one, and find nothing.
 fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
     let [_, uid, gid, ..] = words else { return Ok(()) };
     let run_as = uid.to_str().zip(gid.to_str()).and_then(|(uid, gid)| RunAs::from_words(uid, gid));
     run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()?;
+    // After the switch, never before: a process that changes its user becomes unreadable (prctl(2), PR_SET_DUMPABLE), and
+    // one that is unreadable can't write the maps of the namespace that it enters next.
     #[cfg(target_os = "linux")]
     if role.has_namespaces() {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
@@ -137,6 +139,10 @@ fn rehearse() -> io::Result<()> {
 }
 
 fn try_supervise(role: Role) -> io::Result<()> {
+    // In this order. What a client left open is closed before anything is opened that must stay. The namespace is entered
+    // while this process can still be read, since one that can't be read can't write its maps; then it becomes unreadable;
+    // and only then does it take what it is to start, values included. A namespace that failed is reported behind that,
+    // when there is somebody to tell.
     close_inherited();
     let entered = enter_namespace(role);
     let signals = harden()?;
@@ -155,13 +161,15 @@ fn try_supervise(role: Role) -> io::Result<()> {
     let terminal = (spec.session == Session::Shared).then_some(signals.of_terminal);
     let report = match started {
         Ok(started) => {
+            // The program has the values, or is about to: nothing here needs them for the rest of the run.
             drop(spec);
             Watch { started, orders: &socket, terminal }.until_its_end()?
         }
         Err(report) => report,
     };
+    // The tree ends before its files go, or it would make new ones; and both before anybody is told that the run has
+    // ended, since what is done then (a search of what was written, a result) relies on nothing being left to write.
     tree::end_all();
-    // The private files go before anybody is told that the run has ended.
     let _ = discard(&scratch);
     socket.set_nonblocking(false)?;
     socket.write_all(&report.encode())

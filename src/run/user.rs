@@ -149,6 +149,7 @@ mod linux {
                 remove_capability_from_bounding_set(capability)?;
             }
         }
+        // Groups first: the change of the user can take away what it needs to change them (capabilities(7)).
         setgroups(&[])?;
         setresgid(gid, gid, gid)?;
         setresuid(uid, uid, uid)?;

@@ -1,7 +1,7 @@
 //! sled 0.34, held so that an acknowledged write is on the disk and a damaged file is an error.
 //!
-//! Measured by the design: without a flush a SIGKILL loses acknowledged writes, and sled's own flush ends
-//! in `sync_file_range`, which says nothing of the disk's cache. Measured by us (`tests/load/crash.py`): with
+//! Without a flush a SIGKILL loses acknowledged writes, and sled's own flush ends in `sync_file_range`, which
+//! says nothing of the disk's cache. Measured (`tests/load/crash.py`): with
 //! both, after some hundred SIGKILLs its log could not be opened again. So a write counts once it is in
 //! the journal, and an engine that was not closed is made anew from there. Flipped bytes panic inside
 //! `open`: panics of the engine are caught here, on a thread of their own while opening, so that an endless

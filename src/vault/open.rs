@@ -717,6 +717,9 @@ impl Vault {
 
     /// Writes what was gathered; acknowledged once the epoch beside it says so.
     fn flush(&mut self) -> Result<(), VaultError> {
+        // Records, their pages and the root in one batch: there is never a root that names what is not there. The epoch comes
+        // behind it: cut off in between, the root is ahead, which `index::check_epoch` takes; the other way round a whole
+        // vault would look like one that was put back.
         let mut batch = Batch(std::mem::take(&mut self.gathered).into_iter().collect());
         self.root.writes += 1;
         batch.0.push((index::ROOT.to_vec(), Some(index::sign_root(&self.key.vault, &self.root))));

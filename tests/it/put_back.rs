@@ -92,8 +92,8 @@ impl Case {
         (1..1 << bits).filter(|subset| subset & (1 << identity) == 0).collect()
     }
 
-    /// Whether the design promises anything of a cell: without a daemon, nothing but the pin knows better than a home
-    /// that agrees with itself.
+    /// Whether anything is promised of a cell (docs/freshness.md): without a daemon, nothing but the pin knows better
+    /// than a home that agrees with itself.
     fn is_promised(self, subset: u32) -> bool {
         let pin_is_put_back = self.pin == Pin::None || subset & (1 << PIN) != 0;
         self.daemon == Daemon::Running || !pin_is_put_back

@@ -35,6 +35,8 @@ pub(in crate::run) fn contain_program(contained: &Containment) -> Result<(), i32
 }
 
 fn take_on(contained: &Containment) -> Result<(), Failed> {
+    // Capabilities first, while the securebits that keep them from coming back can be set. Seccomp last: its filter need
+    // not allow what the steps before it do. Without a capability it takes no_new_privs (seccomp(2)).
     drop_capabilities().at(Step::Capabilities)?;
     if contained.landlock {
         restrict_reach(contained).at(Step::Landlock)?;

@@ -93,13 +93,18 @@ fn live(
     call: &UnixStream,
     waiting: Waiting,
 ) -> Result<Report, Failed> {
+    // First of all: whatever happens to the supervisor from here on, this process and so its whole namespace go with it. One
+    // that is gone already opens no gate.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Fork)?;
+    // Before any mount: those that follow must be this run's alone.
     leave_the_rest().at(Step::Namespaces)?;
     if !contained.listen.is_empty() {
         let listening = namespaces::loopback_listeners(&contained.listen).at(Step::Listen)?;
         let descriptors: Vec<OwnedFd> = listening.into_iter().map(OwnedFd::from).collect();
         wire::hand_over(call, &descriptors).at(Step::Listen)?;
     }
+    // The view is complete before there is a program, and before the filters, which refuse what it is made with. They are
+    // the program's alone: it takes them on itself, when it has been forked.
     let scratch = contained.root.parent().unwrap_or(Path::new("/"));
     mounts::enter(contained, scratch)?;
     match fork_program(program, Some(contained), waiting, None) {

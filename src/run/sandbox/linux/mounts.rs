@@ -54,6 +54,7 @@ pub(in crate::run) const CHANGED: i32 = libc::EKEYREJECTED;
 /// Puts the view together and enters it. What was shown of the host before is gone from here afterwards.
 pub(super) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Failed> {
     let root = contained.root.as_path();
+    // First: a mount below a shared one would show up on the host.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
@@ -65,6 +66,8 @@ pub(super) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
     let mut access = view.places(contained).at(Step::Places)?;
     access.written.extend(private);
     access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
+    // Read-only once everything is mounted, since mount points are made in it; and entered last, since what is shown is
+    // reached by paths of the host, which are gone from then on.
     view.close(&access).at(Step::ReadOnly)?;
     view.pivot().at(Step::Enter)
 }
