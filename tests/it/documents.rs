@@ -135,3 +135,61 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+/// Every document of the repository, by its path.
+fn documents() -> Vec<(String, String)> {
+    let mut found: Vec<String> = ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(str::to_owned).to_vec();
+    for folder in ["docs", "docs/decisions"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        found.extend(names.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}/{name}")));
+    }
+    found.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// Paths of the repository that a text names in backticks.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split('`').skip(1).step_by(2);
+    let path = |word: &&str| {
+        ["src/", "tests/", "docs/", "schemas/", "fuzz/"].iter().any(|folder| word.starts_with(folder))
+            && !word.contains([' ', '*', '…', '<'])
+            && !word.contains("NAME")
+    };
+    words.filter(path)
+}
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let mut named = 0;
+    let mut wrong = Vec::new();
+    for (document, text) in documents() {
+        for path in paths(&text) {
+            named += 1;
+            if !root().join(path).exists() {
+                wrong.push(format!("{document} names {path}"));
+            }
+        }
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let outside = link.is_empty() || link.contains("://") || link.starts_with("mailto:");
+            if !outside && !folder.join(link).exists() {
+                wrong.push(format!("{document} links to {link}"));
+            }
+        }
+    }
+    assert!(named > 100, "only {named} paths were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_is_in_the_architecture() {
+    let text = read("docs/architecture.md");
+    let entries = fs::read_dir(root().join("src")).unwrap();
+    let rooms = entries.map(|entry| format!("src/{}", entry.unwrap().file_name().into_string().unwrap()));
+    let missing: Vec<_> = rooms
+        .filter(|room| {
+            !text.lines().any(|line| line.starts_with("| `src/") && line.contains(&format!("`{room}`")))
+        })
+        .collect();
+    assert!(missing.is_empty(), "rooms that the table of docs/architecture.md does not have: {missing:?}");
+}
