@@ -34,6 +34,7 @@ mod revoked;
 mod rights;
 mod runs;
 mod sealed;
+mod snapshots;
 mod stage;
 mod states;
 mod surroundings;
