@@ -161,15 +161,15 @@ impl Compressed {
             }
             if self.heads.len() >= MOST_HEADS {
                 let oldest = self.heads.remove(0);
-                self.give_up(oldest.format(), oldest.length());
+                self.give_up(oldest.format(), oldest.extent.length());
             }
             self.heads.push(Head::new(start, writing));
         }
         self.look_at_heads(window, window.end(), &mut ready);
         // Whatever ends before a try begins leaves its place to it, however the stream came in pieces.
-        ready.sort_by_key(Head::upto);
+        ready.sort_by_key(|head| head.extent.upto);
         for head in ready {
-            self.advance(window, head.upto(), hit);
+            self.advance(window, head.extent.upto, hit);
             self.begin(tables, head, hit);
         }
         self.advance(window, window.end(), hit);
@@ -188,7 +188,8 @@ impl Compressed {
 
     /// The same at a pause: what may be the beginning of compressed data, but isn't yet, is shown.
     pub(in crate::redact) fn earliest_at_a_pause(&self) -> Option<u64> {
-        self.heads.iter().map(Head::start).chain(self.tries.iter().map(Try::start)).min()
+        let heads = self.heads.iter().map(|head| head.extent.start);
+        heads.chain(self.tries.iter().map(|one| one.extent.start)).min()
     }
 
     /// Ends the stream.
@@ -217,7 +218,7 @@ impl Compressed {
         let mut at = 0;
         while at < self.heads.len() {
             let head = &mut self.heads[at];
-            match head.take(window.between(head.upto(), upto), &mut self.budget) {
+            match head.take(window.between(head.extent.upto, upto), &mut self.budget) {
                 Verdict::Waiting => at += 1,
                 Verdict::Plausible => ready.push(self.heads.remove(at)),
                 Verdict::No => drop(self.heads.remove(at)),
@@ -229,13 +230,13 @@ impl Compressed {
     /// budget is used up, this one is.
     fn begin(&mut self, tables: &Arc<Tables>, head: Head, hit: &mut impl FnMut(Hit)) {
         if self.budget.is_used_up() {
-            return self.give_up(head.format(), head.length());
+            return self.give_up(head.format(), head.extent.length());
         }
         self.budget.spend(Budget::A_TRY);
         if self.tries.len() >= MOST_TRIES {
             let least = (0..self.tries.len()).min_by_key(|at| self.tries[*at].promise());
             let least = self.tries.remove(least.unwrap_or_default());
-            self.give_up(least.format(), least.length());
+            self.give_up(least.format(), least.extent.length());
             self.close(least, hit);
         }
         let state = self.spare.pop().unwrap_or_else(|| InflateState::new_boxed(DataFormat::Raw));
@@ -245,14 +246,14 @@ impl Compressed {
     fn advance(&mut self, window: &Window, upto: u64, hit: &mut impl FnMut(Hit)) {
         let mut at = 0;
         while let Some(one) = self.tries.get_mut(at) {
-            let data = one.take(window.between(one.upto(), upto), &mut self.budget);
+            let data = one.take(window.between(one.extent.upto, upto), &mut self.budget);
             if data == Data::GoesOn {
                 at += 1;
                 continue;
             }
             let one = self.tries.remove(at);
             if data == Data::GivenUp {
-                self.give_up(one.format(), one.length());
+                self.give_up(one.format(), one.extent.length());
             }
             self.close(one, hit);
         }

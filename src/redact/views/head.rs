@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::{
     compressed::{Budget, Writing},
-    inflating::{Decoder, Read},
+    inflating::{Decoder, Extent, Read},
 };
 
 /// A longer name, or comment, is none.
@@ -17,8 +17,7 @@ const OPENING: usize = 10;
 
 /// A beginning of which it isn't known yet whether it is one.
 pub(super) struct Head {
-    start: u64,
-    upto: u64,
+    pub(super) extent: Extent,
     decoder: Decoder,
     header: Header,
     /// What stands behind the header, and how much of it is there.
@@ -72,27 +71,13 @@ enum Part {
 impl Head {
     pub(super) fn new(start: u64, writing: Writing) -> Self {
         Self {
-            start,
-            upto: start,
+            extent: Extent::at(start),
             decoder: Decoder::new(writing),
             header: Header { part: Part::Fixed, length: 0, zlib: false, flags: 0 },
             opening: [0; OPENING],
             opened: 0,
             block: Block::Stored,
         }
-    }
-
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// How far it was read.
-    pub(super) fn upto(&self) -> u64 {
-        self.upto
-    }
-
-    pub(super) fn length(&self) -> u64 {
-        self.upto - self.start
     }
 
     pub(super) fn format(&self) -> &'static str {
@@ -112,9 +97,9 @@ impl Head {
     }
 
     pub(super) fn take(&mut self, part: &[u8], budget: &mut Budget) -> Verdict {
-        let from = self.upto;
+        let from = self.extent.upto;
         let verdict = self.read(part);
-        budget.judge(self.upto - from);
+        budget.judge(self.extent.upto - from);
         verdict
     }
 
@@ -123,14 +108,14 @@ impl Head {
             if self.writing() == Writing::Plain {
                 let skipped = self.header.skip(part);
                 if skipped > 0 {
-                    self.upto += skipped as u64;
+                    self.extent.upto += skipped as u64;
                     part = &part[skipped..];
                     continue;
                 }
             }
             let read = self.decoder.read(*character);
             part = rest;
-            self.upto += u64::from(!matches!(read, Read::Foreign));
+            self.extent.upto += u64::from(!matches!(read, Read::Foreign));
             let verdict = match read {
                 Read::Foreign => Verdict::No,
                 Read::Nothing => Verdict::Waiting,

@@ -26,6 +26,24 @@ const BATCH: usize = 4096;
 /// Of a batch, so many at a time: one full of needles costs a match each, and the first decides.
 const PART: usize = 512;
 
+/// Where in the stream a piece stands, as far as it was read.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) start: u64,
+    pub(super) upto: u64,
+}
+
+impl Extent {
+    /// Nothing of it was read yet.
+    pub(super) fn at(start: u64) -> Self {
+        Self { start, upto: start }
+    }
+
+    pub(super) fn length(self) -> u64 {
+        self.upto - self.start
+    }
+}
+
 /// Characters as the bytes that they stand for.
 pub(super) struct Decoder {
     pub(super) writing: Writing,
@@ -66,8 +84,7 @@ impl Decoder {
 
 /// A piece that is inflated.
 pub(super) struct Try {
-    start: u64,
-    upto: u64,
+    pub(super) extent: Extent,
     decoder: Decoder,
     format: &'static str,
     block: Block,
@@ -100,8 +117,7 @@ impl Try {
     /// Begins where a head does, with the state of nothing.
     pub(super) fn new(tables: &Arc<Tables>, head: &Head, state: Box<InflateState>) -> Self {
         Self {
-            start: head.start(),
-            upto: head.start(),
+            extent: Extent::at(head.extent.start),
             decoder: Decoder::new(head.writing()),
             format: head.format(),
             block: head.block(),
@@ -114,30 +130,17 @@ impl Try {
         }
     }
 
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// How far it was read.
-    pub(super) fn upto(&self) -> u64 {
-        self.upto
-    }
-
-    pub(super) fn length(&self) -> u64 {
-        self.upto - self.start
-    }
-
     pub(super) fn format(&self) -> &'static str {
         self.format
     }
 
     /// The less, the sooner it is given up: what only stores bytes is easily made up; then the oldest.
     pub(super) fn promise(&self) -> impl Ord + use<> {
-        (self.block, self.start)
+        (self.block, self.extent.start)
     }
 
     pub(super) fn take(&mut self, part: &[u8], budget: &mut Budget) -> Data {
-        let left = usize::try_from(LONGEST - self.length()).unwrap_or(usize::MAX);
+        let left = usize::try_from(LONGEST - self.extent.length()).unwrap_or(usize::MAX);
         let within = &part[..part.len().min(left)];
         let mut at = 0;
         while at < within.len() {
@@ -145,7 +148,7 @@ impl Try {
             let (taken, data) = self.feed(&bytes, budget);
             let whole = taken == bytes.len() && data == Data::GoesOn;
             let length = if whole { ends.all } else { ends.behind(taken) };
-            self.upto += length as u64;
+            self.extent.upto += length as u64;
             at += length;
             if data != Data::GoesOn {
                 return data;
@@ -251,7 +254,7 @@ impl Try {
         self.look(budget);
         self.inner.finish(&mut Vec::new());
         if let Some(label) = self.inner.first_label() {
-            hit(Hit { start: self.start, end: self.upto, label, kind: Some("compressed") });
+            hit(Hit { start: self.extent.start, end: self.extent.upto, label, kind: Some("compressed") });
         }
         self.state
     }
