@@ -110,8 +110,6 @@ impl Drop for Http {
     }
 }
 
-const PASSPHRASE: &str = "four words in a row";
-
 /// Two scopes, a token of each.
 fn two_scopes() -> (Stage, String, String) {
     let stage = Stage::new();
@@ -164,13 +162,8 @@ fn while_another_process_has_the_vault_nobody_is_let_in_unseen() {
 
 #[test]
 fn a_locked_vault_lets_nobody_in() {
-    let stage = Stage::empty();
-    let file = stage.path("passphrase");
-    std::fs::write(&file, PASSPHRASE).unwrap();
-    Command::new("chmod").args(["600", file.to_str().unwrap()]).status().unwrap();
-    let file = file.to_str().unwrap().to_owned();
+    let (stage, file) = Stage::locked();
     let typed = |words: &[&str]| stage.ok(&[&["--passphrase-file", &file], words].concat());
-    typed(&["init", "--unlock", "passphrase"]);
     typed(&["admin", "allow", "s", "--yes", "--", "true"]);
     let token = typed(&["admin", "token", "issue", "--scope", "s"]).trim().to_owned();
     let http = Http::serve(&stage, &[]);

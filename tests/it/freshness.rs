@@ -11,9 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::stage::{PATIENCE, Server, Stage, eventually, one_rule, processes};
+use crate::stage::{PASSPHRASE, PATIENCE, Server, Stage, eventually, one_rule, processes};
 
-const PASSPHRASE: &str = "four words in a row";
 const RULE: &str = "[[\"printenv\", \"F_KEY\"]]";
 
 /// A vault with a secret, a rule for it and a token; by passphrase, or by identity file.
@@ -30,12 +29,7 @@ impl Fresh {
     }
 
     fn locked() -> Self {
-        let stage = Stage::empty();
-        let file = stage.path("passphrase");
-        fs::write(&file, PASSPHRASE).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let file = file.to_str().unwrap().to_owned();
-        stage.ok(&["--passphrase-file", &file, "init", "--unlock", "passphrase"]);
+        let (stage, file) = Stage::locked();
         Self::with(stage, Some(file))
     }
 

@@ -13,19 +13,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::stage::{Server, Stage, eventually, one_rule, processes};
-
-const PASSPHRASE: &str = "four words in a row";
+use crate::stage::{PASSPHRASE, Server, Stage, eventually, one_rule, processes};
 
 /// A vault that a person must unlock, with one secret and a rule for it.
 fn locked_stage() -> (Stage, String) {
-    let stage = Stage::empty();
-    let file = stage.path("passphrase");
-    std::fs::write(&file, PASSPHRASE).unwrap();
-    Command::new("chmod").args(["600", file.to_str().unwrap()]).status().unwrap();
-    let file = file.to_str().unwrap().to_owned();
+    let (stage, file) = Stage::locked();
     let typed = |words: &[&str]| stage.ok(&[&["--passphrase-file", &file], words].concat());
-    typed(&["init", "--unlock", "passphrase"]);
     typed(&["admin", "set", "a/key", "--generate"]);
     for command in [&["printenv", "A_KEY"][..], &["sleep", "*"], &["true"]] {
         typed(&[&["admin", "allow", "s", "--yes", "--secret", "a/key", "--"], command].concat());

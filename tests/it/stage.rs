@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How long anything may take before the test gives up on it: far beyond what it needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What unlocks a vault that a person unlocks.
+pub(crate) const PASSPHRASE: &str = "four words in a row";
 
 pub(crate) struct Stage {
     pub(crate) dir: TempDir,
@@ -30,6 +32,18 @@ impl Stage {
         let stage = Self::empty();
         stage.ok(&["init", "--unlock", "identity-file"]);
         stage
+    }
+
+    /// A vault by passphrase, and the file that the passphrase is typed from.
+    pub(crate) fn locked() -> (Self, String) {
+        use std::os::unix::fs::PermissionsExt;
+        let stage = Self::empty();
+        let file = stage.path("passphrase");
+        std::fs::write(&file, PASSPHRASE).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        stage.ok(&["--passphrase-file", &file, "init", "--unlock", "passphrase"]);
+        (stage, file)
     }
 
     pub(crate) fn home(&self) -> PathBuf {
