@@ -1,7 +1,7 @@
 //! What every command needs: the home, and the vault opened in the way it is kept.
 
 use std::{
-    fs, io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,9 @@ use crate::{
     store::files,
     vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
 };
+
+/// No passphrase is as long, in KiB.
+const LONGEST_PASSPHRASE: usize = 64;
 
 /// Whether a person may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,13 +198,29 @@ pub(super) fn given_passphrase(globals: &Globals) -> Result<Option<SecretString>
             path.clone()
         }
     };
-    let text = fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| unreadable(&path, &error))?;
+    let text = read_text(&path, LONGEST_PASSPHRASE)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(usage_failure("the passphrase is empty", "give the one with which the vault was made"));
     }
     Ok(Some(SecretString::from(text)))
+}
+
+/// A text with secrets in it that a person names: of a regular file or a pipe, and of at most so many KiB.
+pub(super) fn read_text(path: &Path, most_kib: usize) -> Result<Zeroizing<String>, Failure> {
+    let failed = |error: io::Error| unreadable(path, &error);
+    let file = files::open_given(path).map_err(failed)?;
+    let most = most_kib * 1024;
+    let length = usize::try_from(file.metadata().map_err(failed)?.len()).unwrap_or(most);
+    // Of its size at once: a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(length.min(most) + 1));
+    file.take(most as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() > most {
+        let message = format!("{} is larger than {most_kib} KiB, which is the limit", path.display());
+        return Err(usage_failure(message, "name the file that you mean"));
+    }
+    Ok(text)
 }
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -78,6 +78,23 @@ pub fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     regular(options.read(true).custom_flags(flags(PLAIN)).open(path))
+}
+
+/// Opens what a person names for reading, through links: a regular file or a pipe. A device may have no end, and is not
+/// even opened.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] where it is something else, or of the operating system.
+pub fn open_given(path: &Path) -> io::Result<File> {
+    let fits = |found: fs::Metadata| {
+        let kind = found.file_type();
+        let other = || io::Error::new(io::ErrorKind::InvalidData, "it is neither a regular file nor a pipe");
+        (kind.is_file() || kind.is_fifo()).then_some(()).ok_or_else(other)
+    };
+    fits(fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    fits(file.metadata()?)?;
+    Ok(file)
 }
 
 /// Reads a regular file of at most so many bytes.

@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
 
-use crate::stage::{Server, Stage, one_rule};
+use crate::stage::{PASSPHRASE, Server, Stage, one_rule};
 
 const VALUE: &[u8] = b"surrounded-value-3Rk8Vd6M";
 
@@ -130,6 +130,42 @@ fn a_home_that_others_can_exchange_is_refused_and_named() {
     assert!(said.contains(&format!("FAILED   others may write to {}", open.display())), "{said}");
     assert!(said.contains(&format!("chmod go-w {}", open.display())), "{said}");
     assert!(!said.contains("nobody else can read the home"), "{said}");
+}
+
+#[test]
+fn what_is_named_as_a_file_has_an_end() {
+    let (stage, passphrase) = Stage::locked();
+    let list = |file: &str| stage.run(&["--passphrase-file", file, "admin", "list"]);
+    let import =
+        |file: &str| stage.run(&["--passphrase-file", &passphrase, "admin", "import", file, "--all"]);
+    let said = |done: Output| (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned());
+    let large = stage.path("large");
+    let of_size = |size: u64| {
+        fs::File::create(&large).unwrap().set_len(size).unwrap();
+        fs::set_permissions(&large, fs::Permissions::from_mode(0o600)).unwrap();
+        large.to_str().unwrap().to_owned()
+    };
+    let (code, err) = said(list(&of_size((64 << 10) + 1)));
+    assert!(code == Some(2) && err.contains("is larger than 64 KiB, which is the limit"), "{err}");
+    let (code, err) = said(import(&of_size((16 << 20) + 1)));
+    assert!(code == Some(2) && err.contains("is larger than 16384 KiB, which is the limit"), "{err}");
+    let device = stage.path("device");
+    symlink("/dev/null", &device).unwrap();
+    let (code, err) = said(import(device.to_str().unwrap()));
+    assert!(code == Some(1) && err.contains("neither a regular file nor a pipe"), "{err}");
+    // A pipe is what a shell makes of <(…).
+    let pipe = stage.path("pipe");
+    let path = pipe.to_str().unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600", path]).status().unwrap().success());
+    for (asked, text) in
+        [(&list as &dyn Fn(&str) -> Output, PASSPHRASE), (&import, "A_TOKEN=Zk3v9QmT7xLpW2rB\n")]
+    {
+        let written = pipe.clone();
+        let writer = std::thread::spawn(move || fs::write(written, text).unwrap());
+        let (code, err) = said(asked(path));
+        assert_eq!(code, Some(0), "{err}");
+        writer.join().unwrap();
+    }
 }
 
 #[test]

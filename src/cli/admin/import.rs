@@ -1,12 +1,8 @@
 //! `admin import`: the secrets of a .env file, one by one accounted for.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::super::{Globals, open, output::Output, usage_failure};
 use crate::{
@@ -16,6 +12,9 @@ use crate::{
     value::SecretValue,
     vault::SecretMeta,
 };
+
+/// The largest file, in KiB.
+const LARGEST: usize = 16 * 1024;
 
 /// Take the secrets of a .env file over; the file stays as it is.
 ///
@@ -58,8 +57,7 @@ pub(in crate::cli) fn import_file(
     which: Which,
     out: &Output,
 ) -> Result<(), Failure> {
-    let text =
-        fs::read_to_string(file).map(Zeroizing::new).map_err(|error| open::unreadable(file, &error))?;
+    let text = open::read_text(file, LARGEST)?;
     let entries = env_file::parse(&text).map_err(|error| {
         usage_failure(
             format!("{}, {error}; nothing was taken over", file.display()),
