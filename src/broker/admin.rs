@@ -91,6 +91,8 @@ pub struct Admin {
     pub(super) keys: Arc<Keys>,
     pub(super) principal: String,
     told: Option<Box<dyn Fn() + Send + Sync>>,
+    /// Why a daemon that remembers the vault refuses it.
+    refused: Option<Failure>,
 }
 
 /// A policy that was read, resolved and compared, and not yet applied.
@@ -227,12 +229,17 @@ impl Admin {
 
     pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal, told: None }
+        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal, told: None, refused: None }
     }
 
     /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.
     pub fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
         self.told = Some(Box::new(told));
+    }
+
+    /// Has nothing be done but say what is there and what is wrong: a daemon refuses the vault.
+    pub fn refuse(&mut self, why: Failure) {
+        self.refused = Some(why);
     }
 
     /// What of this vault is not remembered outside of its home as it should be, and whether the clock is right.
@@ -559,7 +566,9 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
-        let mut report = self.vault_alone()?.verify().map_err(vault_failure)?;
+        let vault = self.vault_alone().map_err(|failure| self.refused.clone().unwrap_or(failure))?;
+        let mut report = vault.verify().map_err(vault_failure)?;
+        drop(vault);
         report.damage.extend(self.put_back());
         report.backups = vault::verify_backups(&self.home, &self.keys.vault);
         report.damage.extend(report.backups.damage.clone());
@@ -578,6 +587,17 @@ impl Admin {
         Ok(self.open()?.vault)
     }
 
+    /// The vault without its audit, or what it is damaged by.
+    fn vault_or_damage(&self) -> Result<(Option<Vault>, Option<String>), Failure> {
+        match self.vault_alone() {
+            Ok(vault) => Ok((Some(vault), None)),
+            Err(failure) if failure.kind == FailureKind::Damaged => {
+                Ok((None, Some(format!("{}; {}", failure.message, failure.hint))))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// The vault without its audit, which may be what is to be mended.
     fn vault_alone(&self) -> Result<Vault, Failure> {
         let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
@@ -586,6 +606,9 @@ impl Admin {
 
     /// Opens the vault before every agent's call that waits for it.
     pub(super) fn open(&self) -> Result<Opened, Failure> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
         Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
     }

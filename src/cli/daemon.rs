@@ -515,8 +515,17 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     let info = match (&found, socket.trust) {
         (Err(LocalError::Nobody), Trust::OwnUser) => open::info(&home)?,
         (Err(error), _) => return Err(local(error)),
-        (Ok(status), _) => {
-            out.answer(&json!({"running": true, "socket": socket.path, "daemon": status}), |_| lines(status));
+        (Ok(status), trust) => {
+            let own = trust == Trust::OwnUser;
+            let refused = own.then(|| open::refused_by_daemon(globals, &home)).flatten();
+            let mut answer = json!({"running": true, "socket": socket.path, "daemon": status});
+            if let Some(refused) = &refused {
+                answer["refused"] = json!(refused);
+            }
+            out.answer(&answer, |_| {
+                let refused = refused.iter().map(|no| format!("NOT WELL  {no}; {}", no.hint));
+                lines(status).into_iter().chain(refused).collect()
+            });
             return Ok(ExitCode::SUCCESS);
         }
     };

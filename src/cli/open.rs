@@ -31,6 +31,13 @@ pub(super) enum Ask {
     Nobody,
 }
 
+/// What a command opens the vault for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Work,
+    Diagnosis,
+}
+
 pub(super) fn home() -> Result<PathBuf, Failure> {
     config::home().map_err(environment)
 }
@@ -45,15 +52,29 @@ pub(super) fn environment(error: ConfigError) -> Failure {
 
 /// The operator's side of the home's vault.
 pub(super) fn admin(globals: &Globals) -> Result<Admin, Failure> {
+    opened(globals, Purpose::Work)
+}
+
+/// The operator's side for a command that only says what is there and what is wrong with it: it reads what the daemon
+/// refuses, too, and says that first.
+pub(super) fn diagnosis(globals: &Globals) -> Result<Admin, Failure> {
+    opened(globals, Purpose::Diagnosis)
+}
+
+fn opened(globals: &Globals, purpose: Purpose) -> Result<Admin, Failure> {
     let home = home()?;
     let info = info(&home)?;
     let word = ask_if_forgotten(&home, &info)?;
     let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
-    ask_daemon(globals, &home)?;
-    let admin = match word {
-        Word::Accepted => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
-        Word::NotNeeded => Admin::unlock(&home, &opener)?,
+    let refused = refused_by_daemon(globals, &home);
+    let mut admin = match (word, purpose, &refused) {
+        (_, Purpose::Work, Some(refused)) => return Err(refused.clone()),
+        (Word::Accepted, _, None) => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
+        _ => Admin::unlock(&home, &opener)?,
     };
+    if let Some(refused) = refused {
+        admin.refuse(refused);
+    }
     Ok(told(globals, &home, admin))
 }
 
@@ -89,15 +110,14 @@ pub(super) fn tell_daemon(globals: &Globals, home: &Path) {
 }
 
 /// Asks the daemon, where there is one, whether the vault was put back: it remembers how far it was.
-fn ask_daemon(globals: &Globals, home: &Path) -> Result<(), Failure> {
-    match looked_at(globals, home) {
-        None => Ok(()),
-        Some(problem) => Err(Failure::new(
-            FailureKind::Damaged,
-            format!("the daemon that remembers this vault refuses it: {problem}"),
-            "authy-mcp admin restore DIR brings a backup back; authy-mcp lock ends the daemon",
-        )),
-    }
+pub(super) fn refused_by_daemon(globals: &Globals, home: &Path) -> Option<Failure> {
+    let problem = looked_at(globals, home)?;
+    Some(Failure::new(
+        FailureKind::Damaged,
+        format!("the daemon that remembers this vault refuses it: {problem}"),
+        "authy-mcp admin audit show says what happened; authy-mcp admin restore DIR brings a backup back; \
+         authy-mcp lock ends the daemon, and what it remembers is gone",
+    ))
 }
 
 fn looked_at(globals: &Globals, home: &Path) -> Option<String> {

@@ -55,11 +55,10 @@ fn a_forged_refusal_is_not_shown_and_becomes_no_rule() {
     // Finished, it is damage.
     fs::write(log(&stage), [&whole[..], forged.as_bytes(), b"\n"].concat()).unwrap();
     if crate::DAEMON {
-        // It remembers the log, and refuses this one to whoever asks; without it the rest is readable.
-        let said = stage.fails(7, &["admin", "audit", "show", "--last", "1"]);
+        // It remembers the log, and nothing is done with this one; what holds of it is readable.
+        let said = stage.fails(7, &["admin", "list"]);
         assert!(said.contains("the daemon") && said.contains("the audit log is damaged at event"), "{said}");
         assert!(said.contains("authy-mcp lock ends the daemon") && !said.contains("99999"), "{said}");
-        stage.ok(&["lock"]);
     }
     for words in [&["admin", "audit", "show", "--last", "1"][..], &["admin", "audit", "export"]] {
         let done = stage.run(words);

@@ -149,6 +149,25 @@ fn a_vault_put_back_under_a_running_daemon_is_damaged() {
         let said = fresh.fails(7, words);
         assert!(said.contains("put back"), "{words:?}: {said}");
     }
+    // What happened can be read while somebody still remembers it, and nothing else can be done.
+    let refuses = "the daemon that remembers this vault refuses it";
+    for (words, told) in [
+        (&["admin", "audit", "show"][..], "action=token_revoke"),
+        (&["admin", "audit", "export"], "\"token_revoke\""),
+        (&["admin", "audit", "verify"], " events, "),
+    ] {
+        let said = fresh.fails(7, words);
+        assert!(said.contains(refuses) && said.contains(told), "{words:?}: {said}");
+    }
+    assert!(fresh.ok(&["status"]).contains(refuses));
+    for words in [
+        &["admin", "list"][..],
+        &["admin", "set", "f/x", "--generate"],
+        &["admin", "audit", "restart", "--yes"],
+    ] {
+        let said = fresh.fails(7, words);
+        assert!(said.contains(refuses) && said.contains("authy-mcp admin audit show"), "{words:?}: {said}");
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_read(&self, filter: &AuditFilter, each: &mut dyn FnMut(AuditFound)) -> Result<u64, Failure> {
+        if let (Some(refused), None) = (&self.refused, filter.after) {
+            each(AuditFound::Damage { damaged: refused.message.clone() });
+        }
         let anchor = match self.audit_anchor() {
             Ok(anchor) => anchor,
             Err(VaultError::Busy) => return Err(vault_failure(VaultError::Busy)),
@@ -52,11 +55,13 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
-        let vault = self.vault_alone()?;
-        let head = self.keys.freshness.head(&vault);
+        // What is in the log must be readable above all when the vault is not.
+        let (vault, damage) = self.vault_or_damage()?;
+        let head = vault.as_ref().and_then(|vault| self.keys.freshness.head(vault));
         let mut report = audit::verify(&self.audit_dir(), &self.keys.audit(), head).map_err(audit_failure)?;
         drop(vault);
-        if report.damage.is_empty() {
+        report.damage.extend(damage);
+        if report.damage.is_empty() || self.refused.is_some() {
             report.damage.extend(self.put_back());
         }
         Ok(report)

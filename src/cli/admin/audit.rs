@@ -92,7 +92,10 @@ struct Show {
 }
 
 pub(super) fn audit(args: &Args, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
-    let admin = open::admin(globals)?;
+    let admin = match &args.command {
+        Command::Show(_) | Command::Verify | Command::Export => open::diagnosis(globals)?,
+        Command::Archive { .. } | Command::Restart { .. } => open::admin(globals)?,
+    };
     match &args.command {
         Command::Show(args) => show(&admin, args, globals.json, out),
         Command::Verify => Ok(verified(&admin.audit_verify()?, out)),

@@ -103,7 +103,7 @@ pub(super) fn restore(args: &Restore, globals: &Globals, out: &Output) -> Result
 
 pub(super) fn verify(args: &Verify, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
     let admin = match &args.accept {
-        None => open::admin(globals)?,
+        None => open::diagnosis(globals)?,
         Some(fingerprint) => {
             let accepted = if args.no_pin { Accepted::Unpinned } else { Accepted::Pinned };
             open::accepted(globals, fingerprint, accepted)?
