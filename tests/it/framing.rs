@@ -335,6 +335,7 @@ fn a_cancel_comes_through_whatever_waits_before_it() {
     }
     raw.line(&request(0, "ping", &json!({})));
     lines.until(|message| message["id"] == 0);
+    eventually("runs have begun", || !processes("sleep 7201.5").is_empty());
     for id in (1..=calls).rev() {
         raw.line(
             &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}),
@@ -346,6 +347,8 @@ fn a_cancel_comes_through_whatever_waits_before_it() {
         processes("sleep 7201.5").is_empty() && stage.audit().iter().all(|event| event["outcome"] != "exited")
     };
     eventually("nothing runs on", ended);
+    let events = stage.audit();
+    assert!(events.iter().any(|event| event["outcome"] == "cancelled"), "runs were cancelled");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::stage::{PASSPHRASE, PATIENCE, Server, Stage, eventually, one_rule, processes};
+use crate::stage::{PASSPHRASE, PATIENCE, Server, Stage, eventually, one_rule};
 
 const RULE: &str = "[[\"printenv\", \"F_KEY\"]]";
 
@@ -739,8 +739,17 @@ fn backups_with_a_date_ahead_or_of_nobody_displace_none() {
 #[test]
 fn no_daemon_is_left_behind() {
     let fresh = Fresh::new();
-    let marker = fresh.stage.home().display().to_string();
     assert_eq!(fresh.call()["exit_code"], 0);
+    let status: Value = serde_json::from_slice(&fresh.run(&["--json", "status"]).stdout).unwrap();
+    let daemon = status["daemon"]["pid"].as_u64().expect("a daemon runs");
+    let threads = fs::read_dir(format!("/proc/{daemon}/task")).unwrap().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<String> =
+        children.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let all: Vec<String> = children.into_iter().chain([daemon.to_string()]).collect();
+    // One that has ended and that nobody waited for has no command line.
+    let there = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    assert!(all.iter().all(there), "{all:?}");
     fresh.ok(&["lock"]);
-    eventually("it is gone", || processes(&marker).is_empty());
+    eventually("it is gone, with what it started", || !all.iter().any(there));
 }
