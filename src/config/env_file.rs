@@ -102,8 +102,9 @@ impl Reader<'_> {
 
     fn bare(&mut self) -> Zeroizing<String> {
         let line = self.rest.split('\n').next().unwrap_or_default();
-        let end = line.find(" #").or_else(|| line.find("\t#")).or_else(|| line.starts_with('#').then_some(0));
-        let value = line[..end.unwrap_or(line.len())].trim();
+        let comment = |(at, _): &(usize, &str)| *at == 0 || line[..*at].ends_with(char::is_whitespace);
+        let end = line.match_indices('#').find(comment).map_or(line.len(), |(at, _)| at);
+        let value = line[..end].trim();
         let value = Zeroizing::new(value.to_owned());
         self.skip_line();
         value
@@ -268,6 +269,9 @@ mod tests {
             ("A=b#c", "b#c"),
             ("A=", ""),
             ("A= # c", ""),
+            ("A=# c # d", ""),
+            ("A=b\t# c # d", "b"),
+            ("A=\u{a0}# c", ""),
             ("A='b # $c \\n'", "b # $c \\n"),
             ("A=\"b\\n\\\"\\$c\\x\" # d", "b\n\"$c\\x"),
             ("A=$HOME/${X}", "$HOME/${X}"),
