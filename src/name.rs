@@ -161,9 +161,13 @@ impl SecretPattern {
 
     /// Whether the pattern covers a name.
     pub fn matches(&self, name: &SecretName) -> bool {
-        let pattern: Vec<&str> = self.as_str().split('/').collect();
+        let mut pattern: Vec<&str> = self.as_str().split('/').collect();
         let segments: Vec<&str> = name.as_str().split('/').collect();
-        match_segments(&pattern, &segments)
+        // At the end `**` stands for one segment or more.
+        if pattern.last() == Some(&"**") {
+            pattern.insert(pattern.len() - 1, "*");
+        }
+        segments_match(&pattern, &segments)
     }
 }
 
@@ -218,17 +222,31 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `**` stands for one or more whole segments at the end, none or more elsewhere.
-fn match_segments(pattern: &[&str], segments: &[&str]) -> bool {
-    match (pattern.split_first(), segments.split_first()) {
-        (None, None) => true,
-        (Some((&"**", [])), rest) => rest.is_some(),
-        (Some((&"**", later)), _) => (0..=segments.len()).any(|n| match_segments(later, &segments[n..])),
-        (Some((first, later)), Some((segment, rest))) => {
-            glob_matches(first, segment) && match_segments(later, rest)
+/// Whether a pattern of globs covers all of these segments; `**` stands for any number of them, also none.
+///
+/// Only the last `**` that was met is tried again: whatever one before it could take, it can take, too. So whoever
+/// chooses the segments can't make this cost more than their number times the pattern's.
+pub fn segments_match(pattern: &[&str], segments: &[&str]) -> bool {
+    let (mut glob, mut segment) = (0, 0);
+    let mut again = None;
+    while segment < segments.len() {
+        match pattern.get(glob) {
+            Some(&"**") => {
+                glob += 1;
+                again = Some((glob, segment));
+            }
+            Some(one) if glob_matches(one, segments[segment]) => {
+                glob += 1;
+                segment += 1;
+            }
+            _ => {
+                let Some((behind, from)) = again else { return false };
+                (glob, segment) = (behind, from + 1);
+                again = Some((glob, segment));
+            }
         }
-        _ => false,
     }
+    pattern[glob..].iter().all(|rest| *rest == "**")
 }
 
 /// Whether a glob in which `*` stands for any run of characters, also none, covers a whole text.
@@ -429,6 +447,9 @@ mod tests {
             ("a-*-c", "a-b-c", true),
             ("a-*-c", "a-c", false),
             ("a/B", "a/b", false),
+            ("**/a/**/b", "x/a/a/y/b/b", true),
+            ("**/a/**/b", "x/b/a/a", false),
+            ("**/**", "a", true),
         ] {
             let pattern = SecretPattern::parse(pattern).unwrap();
             assert_eq!(pattern.matches(&SecretName::parse(name).unwrap()), covers, "{pattern} {name}");
@@ -436,6 +457,15 @@ mod tests {
         for bad in ["a/**b", "***", "a//b", "a/../b", "a b", ""] {
             assert!(SecretPattern::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_pattern_costs_no_more_than_its_length_times_the_name_s() {
+        let pattern = SecretPattern::parse(&format!("{}z", "**/a/".repeat(40))).unwrap();
+        let name = SecretName::parse(&format!("{}y", "a/".repeat(127))).unwrap();
+        let begun = std::time::Instant::now();
+        assert!(!pattern.matches(&name));
+        assert!(begun.elapsed().as_secs() < 5);
     }
 
     #[test]
