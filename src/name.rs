@@ -368,8 +368,9 @@ fn check_host_pattern(text: &str) -> Result<(), NameError> {
             && label.len() <= 63
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     });
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n != 0));
-    if labels && port_fits {
+    let digits = |port: &str| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    let port_fits = port.is_none_or(|port| digits(port) && port.parse::<u16>().is_ok_and(|n| n != 0));
+    if labels && host.len() <= 253 && port_fits {
         return Ok(());
     }
     Err(NameError::Malformed {
@@ -489,7 +490,7 @@ mod tests {
         for good in ["api.example.com", "localhost:8080", "*.example.com", "127.0.0.1:1"] {
             assert!(HostPattern::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a b", "http://a", "a:0", "a:b", "a..b", "*"] {
+        for bad in ["", "a b", "http://a", "a:0", "a:b", "a..b", "*", "a:+443", "a:000443"] {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
         for (pattern, host, port, covers) in [
