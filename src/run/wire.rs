@@ -133,6 +133,10 @@ impl Report {
     }
 }
 
+/// What to start takes no more bytes than this: the kernel takes 6 MiB of arguments and environment (execve(2)), which
+/// JSON makes longer by no more than six times.
+const LONGEST_SPEC: usize = 64 << 20;
+
 /// Hands a supervisor the child's three streams, and what to start.
 pub(super) fn send(socket: &mut UnixStream, streams: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
     let json = Zeroizing::new(serde_json::to_vec(spec).map_err(io::Error::other)?);
@@ -150,8 +154,11 @@ pub(super) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec
     let mut length = [0; 4];
     let streams = receive_with(socket, &mut length)?;
     let streams = <[OwnedFd; 3]>::try_from(streams).map_err(|_| io::ErrorKind::InvalidData)?;
-    let mut json =
-        Zeroizing::new(vec![0; usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?]);
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+    if length > LONGEST_SPEC {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut json = Zeroizing::new(vec![0; length]);
     socket.read_exact(&mut json)?;
     Ok((streams, serde_json::from_slice(&json).map_err(io::Error::other)?))
 }
@@ -222,4 +229,18 @@ pub(super) fn encode_value(value: &[u8]) -> Zeroizing<String> {
 
 pub(super) fn decode_value(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     STANDARD.decode(text).map(Zeroizing::new).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_nothing_to_start_has_is_refused_before_there_is_room_for_it() {
+        let (run, mut supervisor) = UnixStream::pair().unwrap();
+        let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        send_with(&run, &u32::MAX.to_be_bytes(), &[null(), null(), null()]).unwrap();
+        drop(run);
+        assert!(receive(&mut supervisor).is_err_and(|error| error.kind() == io::ErrorKind::InvalidData));
+    }
 }
