@@ -34,3 +34,32 @@ pub mod store;
 pub mod token;
 pub mod value;
 pub mod vault;
+
+/// What fuzz targets, benches and tests of this repository reach in for: no interface, and not kept stable.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::{
+        config::env_file,
+        egress::fuzzing as proxy,
+        local_api::fuzzing as daemon,
+        name::{HostPattern, ScopeName, SecretName, SecretPattern},
+        policy::{ArgvPattern, Document, PathPattern},
+        redact::{NeedleSet, Needles},
+        run::fuzzing as supervise,
+        store::fuzzing as store,
+        value::SecretValue,
+        vault::fuzz_envelope as envelope,
+    };
+
+    /// The audit log, as it is written and read.
+    pub mod audit {
+        pub use crate::audit::{
+            AuditKeys, AuditLog, Filter, Found, Head, Note, events, last_denial, said_last_change, verify,
+        };
+    }
+
+    /// Tokens, as they are issued and checked.
+    pub mod token {
+        pub use crate::token::{Class, LEEWAY, Order, Revocations, TokenKeys};
+    }
+}

@@ -24,6 +24,8 @@ mod ca;
 mod decode;
 mod dial;
 mod door;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inject;
 mod ledger;
 mod outgoing;

@@ -65,7 +65,7 @@ struct Noted {
 }
 
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     sent: AtomicU64,
     received: AtomicU64,
     scrubs: AtomicU64,
@@ -203,7 +203,7 @@ async fn write(
 }
 
 /// From the host to the program: every message scrubbed.
-async fn inwards(
+pub(super) async fn inwards(
     run: &Shared,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -260,7 +260,7 @@ fn control(run: &Shared, opcode: u8, bytes: &[u8], tally: &Tally) -> Vec<u8> {
 }
 
 /// From the program to the host: text messages are read whole where something is replaced in them.
-async fn outwards(
+pub(super) async fn outwards(
     run: &Shared,
     replacements: &Replacements,
     mut from: impl AsyncRead + Unpin,

@@ -18,6 +18,8 @@
 
 mod client;
 mod connection;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod proof;
 mod server;

@@ -9,6 +9,8 @@ mod attached;
 mod digest;
 mod discard;
 mod execute;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod harden;
 mod masker;

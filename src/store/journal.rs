@@ -249,7 +249,7 @@ fn replay(pairs: &mut Pairs, batch: Batch) {
 }
 
 /// `{ key length ‖ key ‖ 0, or 1 ‖ value length ‖ value }*`, lengths in four bytes.
-fn encode<'a>(changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Vec<u8> {
+pub(super) fn encode<'a>(changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut put = |part: &[u8]| {
         let length = u32::try_from(part.len()).expect("keys and values are far smaller than 4 GiB");
@@ -266,7 +266,7 @@ fn encode<'a>(changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Ve
     bytes
 }
 
-fn decode(mut bytes: &[u8]) -> Option<Batch> {
+pub(super) fn decode(mut bytes: &[u8]) -> Option<Batch> {
     let mut changes = Vec::new();
     while !bytes.is_empty() {
         let key = part(&mut bytes)?.to_vec();

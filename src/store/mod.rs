@@ -4,6 +4,8 @@
 //! [`Store::apply`] returns. Nothing here decrypts, and nothing panics on a damaged file.
 
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod memory;
 mod sled_store;
