@@ -238,7 +238,7 @@ fn path_fits(own: &Url<'_>, theirs: &Url<'_>, open: bool) -> bool {
 mod tests {
     use super::*;
 
-    /// The finding's rows, and their siblings.
+    /// Ways out of a place that were found, and their siblings.
     #[test]
     fn a_glob_stays_in_the_place_that_its_element_names() {
         for (element, argument, covered) in [

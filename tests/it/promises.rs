@@ -40,7 +40,7 @@ fn call(command: &[&str]) -> Value {
     json!({"command": command, "secrets": ["app/key"]})
 }
 
-/// Finding core 2: each of these was called reviewed, and gave the value in a form of the agent's choice.
+/// Each of these was called reviewed, and gave the value in a form of the agent's choice.
 #[test]
 fn where_the_agent_chooses_the_code_nothing_is_called_reviewed() {
     let stage = stage();
@@ -85,7 +85,7 @@ fn where_the_agent_chooses_the_code_nothing_is_called_reviewed() {
     assert!(ran["promise_why"].as_str().unwrap().starts_with("sh is not one of"), "{ran}");
 }
 
-/// Finding core 2: variables that turn a command into another, whoever sets them.
+/// Variables that turn a command into another, whoever sets them.
 #[test]
 fn variables_of_a_call_and_of_the_server_need_a_type() {
     let stage = stage();
@@ -121,7 +121,7 @@ fn variables_of_a_call_and_of_the_server_need_a_type() {
     }
 }
 
-/// Finding core 2: `[["bash"]]`, and a script on standard input.
+/// `[["bash"]]`, and a script on standard input.
 #[test]
 fn a_call_gives_no_standard_input_unless_the_rule_says_text() {
     let stage = stage();
@@ -151,7 +151,7 @@ fn a_call_gives_no_standard_input_unless_the_rule_says_text() {
     assert_eq!((ran["exit_code"].as_i64(), ran["promise"].as_str()), (Some(0), Some("best_effort")), "{ran}");
 }
 
-/// Finding core 2: globs that left the directory or the host that they named; `@`, `+` and `|`.
+/// Globs that left the directory or the host that they named; `@`, `+` and `|`.
 #[test]
 fn arguments_that_leave_the_place_that_a_pattern_names_are_refused() {
     let stage = stage();
@@ -229,7 +229,7 @@ fn a_typed_path_is_where_it_leads() {
     assert_eq!(got["code"], "command_not_allowed", "{got}");
 }
 
-/// Finding core 2: a script that the agent edits, and an interpreter that is exchanged.
+/// A script that the agent edits, and an interpreter that is exchanged.
 #[test]
 fn a_pinned_command_holds_its_script_and_its_interpreter() {
     let stage = stage();
@@ -301,7 +301,7 @@ fn the_operators_word_is_theirs_and_stands_for_what_it_was_said_of() {
     );
 }
 
-/// Finding core 7: a rule without a sandbox, by tool arguments.
+/// A rule without a sandbox, by tool arguments.
 #[test]
 fn a_rule_without_a_sandbox_is_not_for_tools() {
     let stage = stage();
@@ -357,7 +357,7 @@ ask "$@" | "$1" serve
     assert!(said.contains("command_not_allowed") && !said.contains("exit_code"), "{said}");
 }
 
-/// DESIGN 5: a token gives no secret to a command of the holder's own choice on a terminal.
+/// A token gives no secret to a command of the holder's own choice on a terminal.
 #[test]
 fn any_command_with_a_secret_needs_a_proof_on_a_terminal() {
     let stage = stage();
@@ -390,7 +390,7 @@ fn a_refused_command_becomes_a_rule_for_itself_alone() {
     }
 }
 
-/// Finding core 14: a document without an end.
+/// A document without an end.
 #[test]
 fn a_document_that_is_too_long_is_refused_before_it_is_worked_on() {
     let stage = stage();
