@@ -17,9 +17,9 @@ use std::{
 };
 
 use authy_mcp::{
-    egress::{Egress, Running, Sealed, Terms},
     name::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal, SealedTerm},
+    proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -3,11 +3,11 @@
 //! The rooms, in the order in which data flows back from the edge; arrows point one way, and
 //! `tests/it/arrows.rs` holds the `use` lines against this list:
 //!
-//! - [`cli`], [`mcp`]: words in, words out. [`config`]: paths and client configurations.
-//! - [`local_api`]: the daemon's API on a Unix socket, and its client.
+//! - [`cli`], [`mcp`]: words in, words out. [`setup`]: paths and client configurations.
+//! - [`daemon`]: the daemon's API on a Unix socket, and its client.
 //! - [`broker`]: the one place where a request becomes an action.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
-//! - [`run`]: child processes. [`egress`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
+//! - [`run`]: child processes. [`proxy`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it.
 //! - [`listen`]: connections within bounds.
@@ -20,15 +20,15 @@
 pub mod audit;
 pub mod broker;
 pub mod cli;
-pub mod config;
-pub mod egress;
+pub mod daemon;
 pub mod listen;
-pub mod local_api;
 pub mod mcp;
 pub mod name;
 pub mod policy;
+pub mod proxy;
 pub mod redact;
 pub mod run;
+pub mod setup;
 pub mod shown;
 pub mod store;
 pub mod token;

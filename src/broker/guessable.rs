@@ -6,9 +6,9 @@ use secrecy::ExposeSecret;
 
 use super::refusal::{Code, Refusal};
 use crate::{
-    egress::Sealed,
     name::SecretName,
     policy::{Document, Finding, Promise, RuleListing, RunTerms, Severity},
+    proxy::Sealed,
     redact::{self, GUESSABLE_BELOW},
     vault::{Vault, VaultError},
 };

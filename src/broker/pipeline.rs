@@ -29,11 +29,11 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
-    egress::{Egress, Sealed},
     name::{EnvName, RunId, SecretName},
     policy::{
         Allowed, Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Terms,
     },
+    proxy::{Egress, Sealed},
     redact::Counts,
     run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
     value::SecretValue,

@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, Intent, Note},
-    egress::{Egress, EgressError, Record, Running, Sealed, Terms},
     name::{EnvName, RunId, SecretName},
     policy::{Network, RunTerms},
+    proxy::{Egress, EgressError, Record, Running, Sealed, Terms},
     redact::Needles,
     run::{Launch, OnListening, Plan},
 };

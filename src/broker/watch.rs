@@ -30,8 +30,8 @@ use super::{
     session::Session,
 };
 use crate::{
-    egress::Right,
     policy::{Allowed, Decision, Policy, Request, RunTerms, Terms, Timed},
+    proxy::Right,
     vault::{Stamp, Vault},
 };
 

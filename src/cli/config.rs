@@ -5,11 +5,11 @@ use std::{process::ExitCode, time::Duration};
 use super::{Globals, open, output::Output, usage_failure};
 use crate::{
     broker::admin::{Admin, Failure, FailureKind, TokenOrder},
-    config::{
+    name::ScopeName,
+    setup::{
         self,
         clients::{self, CLIENTS, Client, Entry, WriteError},
     },
-    name::ScopeName,
     vault::UnlockKind,
 };
 

@@ -25,13 +25,13 @@ use crate::{
         admin::{Failure, FailureKind},
         remembered,
     },
-    config, listen,
-    local_api::{
+    daemon::{
         self, Admits, Client, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo, Socket,
         Starter, Status, Trust,
     },
-    policy,
+    listen, policy,
     run::{self, Manner, Process, RunAs, Spares},
+    setup,
     vault::{self, HomeInfo, Opener, UnlockKind},
 };
 

@@ -20,13 +20,13 @@ use crate::{
         admin::{Admin, Failure, TokenEntry, TokenState},
         remembered,
     },
-    config::{self, above::exposed_above, clients::CLIENTS},
-    local_api::{Client, LocalError},
+    daemon::{Client, LocalError},
     policy::{Network, SandboxTerms},
     run::{
         Machine, Plan,
         sandbox::{Shape, remedy},
     },
+    setup::{self, above::exposed_above, clients::CLIENTS},
     vault::{self, HomeInfo, Memory, UnlockKind},
 };
 

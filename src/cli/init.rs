@@ -16,7 +16,7 @@ use crate::{
         admin::{Admin, Failure, FailureKind},
         remembered,
     },
-    config::above::exposed_above,
+    setup::above::exposed_above,
     vault::{self, Opener, Pin, Pinned, UnlockKind},
 };
 

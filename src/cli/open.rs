@@ -15,8 +15,8 @@ use crate::{
         admin::{Admin, Failure, FailureKind},
         said_last_change,
     },
-    config::{self, ConfigError},
-    local_api::{Client, LocalError},
+    daemon::{Client, LocalError},
+    setup::{self, ConfigError},
     store::files,
     vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
 };

@@ -28,7 +28,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, colour: io::stdout().is_terminal() && !crate::config::no_color() }
+        Self { json, colour: io::stdout().is_terminal() && !crate::setup::no_color() }
     }
 
     /// A line for people; left out with `--json`.

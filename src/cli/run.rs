@@ -18,10 +18,10 @@ use crate::{
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
-    config,
-    local_api::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
+    daemon::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
     name::{EnvName, ScopeName},
     run::{Ending, Process, Spares},
+    setup,
     vault::{self, HomeInfo},
 };
 

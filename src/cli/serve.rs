@@ -15,12 +15,12 @@ use crate::{
         Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
         admin::{Failure, FailureKind},
     },
-    config, listen,
-    local_api::{self, Client, Socket},
+    daemon::{self, Client, Socket},
+    listen,
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
     name::{GrantId, ScopeName},
     run::Spares,
-    vault,
+    setup, vault,
 };
 
 /// How long the end waits for what still works.

@@ -33,7 +33,7 @@ fn schemas() {
 #[test]
 fn client_examples() {
     let dir = root().join("mcp-config-examples");
-    let all = authy_mcp::config::clients::examples();
+    let all = authy_mcp::setup::clients::examples();
     for (name, text) in &all {
         held(&dir.join(name), text);
     }

@@ -412,7 +412,7 @@ async fn plain_http_is_for_a_named_loopback_host_only() {
 async fn a_value_that_could_not_be_found_again_is_not_sealed() {
     let host = Host::start().await;
     let short = terms(vec![sealed("a/key", "short", seal(&host.name(), Some(Inject::Bearer)))], &host);
-    assert!(authy_mcp::egress::Egress::new(short).unwrap_err().to_string().contains("too short"));
+    assert!(authy_mcp::proxy::Egress::new(short).unwrap_err().to_string().contains("too short"));
 }
 
 #[tokio::test]

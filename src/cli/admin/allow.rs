@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     broker::admin::{Admin, Failure, LastDenial, PolicyPlan},
-    config,
     name::ScopeName,
     policy::{Network, NewRule, SandboxMode},
+    setup,
     shown::{shown, shown_command, shown_line},
 };
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::super::{Globals, open, output::Output, usage_failure};
 use crate::{
     broker::admin::{Admin, Failure, WeakValues},
-    config::env_file,
     name::SecretName,
+    setup::env_file,
     value::SecretValue,
     vault::SecretMeta,
 };

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     broker::admin::{Failure, FailureKind, PolicyPlan, RulePromise},
-    config,
     name::{ScopeName, SecretName},
     policy::Request,
+    setup,
 };
 
 /// A little more than a policy may have (256 KiB), so that one that is too long is told from one that isn't.

@@ -4,9 +4,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use authy_mcp::{
-    egress::{Egress, Running, Sealed, Terms},
     name::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal, SealedTerm},
+    proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
