@@ -17,7 +17,7 @@ use std::{
 };
 
 use authy_mcp::{
-    name::{HostPattern, SecretName},
+    names::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal, SealedTerm},
     proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,

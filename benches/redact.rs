@@ -20,7 +20,7 @@ use std::{
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use authy_mcp::{
-    name::SecretName,
+    names::SecretName,
     redact::{NeedleSet, Needles},
     value::SecretValue,
 };

@@ -18,10 +18,11 @@ use std::{
 };
 
 use authy_mcp::{
-    name::RunId,
+    names::RunId,
     policy::{CwdTerm, HomeMode, Network, SandboxTerms},
     redact::NeedleSet,
-    run::{self, Launch, Machine, Plan, Sandbox, Spares, Supervisors},
+    run::{self, Launch, Sandbox, Spares, Supervisors},
+    sandbox::{Machine, Plan},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -11,7 +11,7 @@
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it.
 //! - [`listen`]: connections within bounds.
-//! - [`name`], [`value`]: what is parsed once, at the edge, and what is never printed.
+//! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
 //! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and
@@ -21,16 +21,20 @@ pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod daemon;
+pub mod files;
 pub mod listen;
 pub mod mcp;
-pub mod name;
+pub mod names;
+pub mod operator;
 pub mod policy;
 pub mod proxy;
 pub mod redact;
 pub mod run;
+pub mod sandbox;
 pub mod setup;
 pub mod shown;
 pub mod store;
+pub mod supervise;
 pub mod token;
 pub mod value;
 pub mod vault;
@@ -39,13 +43,13 @@ pub mod vault;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::{
-        config::env_file,
-        egress::fuzzing as proxy,
-        local_api::fuzzing as daemon,
-        name::{HostPattern, ScopeName, SecretName, SecretPattern},
+        setup::env_file,
+        proxy::fuzzing as proxy,
+        daemon::fuzzing as daemon,
+        names::{HostPattern, ScopeName, SecretName, SecretPattern},
         policy::{ArgvPattern, Document, PathPattern},
         redact::{NeedleSet, Needles},
-        run::fuzzing as supervise,
+        supervise::fuzzing as supervise,
         store::fuzzing as store,
         value::SecretValue,
         vault::fuzz_envelope as envelope,

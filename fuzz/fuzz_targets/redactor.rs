@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use authy_mcp::{
-    name::SecretName,
+    names::SecretName,
     redact::{NeedleSet, Needles},
     value::SecretValue,
 };

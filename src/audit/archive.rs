@@ -29,7 +29,7 @@ pub fn archive(log: &AuditLog, to: &Path) -> Result<Vec<PathBuf>, AuditError> {
         let what = what.to_owned();
         move |error| AuditError::io(&what, error)
     };
-    crate::store::files::create_private_dir_if_missing(to).map_err(io("make the archive's directory"))?;
+    crate::files::create_private_dir_if_missing(to).map_err(io("make the archive's directory"))?;
     let closed: Vec<(u64, PathBuf)> = segments::closed(&log.dir)?.into_iter().collect();
     let mut moved = Vec::new();
     for some in closed.chunks(AT_ONCE) {

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::{AuditKeys, Change, Head, bounds, state::State};
 use crate::{
-    name::{RunId, ScopeName},
+    names::{RunId, ScopeName},
     policy::Terms,
 };
 

@@ -83,12 +83,12 @@ impl Place {
         };
         file.mac = mac(keys, &file);
         let text = serde_json::to_vec(&file).expect("string keys only");
-        crate::store::files::write_private(&dir.join(NAME), &text)
+        crate::files::write_private(&dir.join(NAME), &text)
     }
 
     /// The place that the file vouches for; nothing where there is no such file.
     pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Option<Self>, AuditError> {
-        let bytes = match crate::store::files::read_regular(&dir.join(NAME), MOST) {
+        let bytes = match crate::files::read_regular(&dir.join(NAME), MOST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -17,7 +17,7 @@ use super::{
     segments,
     state::{Announced, Change, OpenRun},
 };
-use crate::{name::RunId, policy::Allowed};
+use crate::{names::RunId, policy::Allowed};
 
 /// How long an append waits for another process.
 const WAIT: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn open(dir: &Path, keys: AuditKeys, anchor: Option<Head>) -> Result<Self, AuditError> {
-        crate::store::files::create_private_dir(dir).map_err(|e| AuditError::io("make its directory", e))?;
+        crate::files::create_private_dir(dir).map_err(|e| AuditError::io("make its directory", e))?;
         let log = Self {
             dir: dir.to_owned(),
             keys,
@@ -209,7 +209,7 @@ impl AuditLog {
     }
 
     pub(super) fn lock(&self) -> Result<File, AuditError> {
-        crate::store::files::lock(&self.dir.join("lock"), WAIT).map_err(|error| match error.kind() {
+        crate::files::lock(&self.dir.join("lock"), WAIT).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => AuditError::Busy,
             _ => AuditError::io("lock it", error),
         })

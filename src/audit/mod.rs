@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    name::{RunId, ScopeName, SecretName},
+    names::{RunId, ScopeName, SecretName},
     policy::Terms,
 };
 

@@ -12,7 +12,7 @@ use super::{
     event::{self, Body},
     segments::{self, Backwards, Lines, Next},
 };
-use crate::name::ScopeName;
+use crate::names::ScopeName;
 
 /// So many places that don't hold are named; `verify` names all.
 const NAMED: usize = 20;

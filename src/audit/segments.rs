@@ -53,7 +53,7 @@ pub(super) fn path_of(dir: &Path, number: u64) -> (PathBuf, bool) {
 
 /// Opens a segment; nothing where there is no such file.
 pub(super) fn open(path: &Path) -> Result<Option<File>, AuditError> {
-    match crate::store::files::open_regular(path) {
+    match crate::files::open_regular(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Body, Event, Own};
-use crate::name::{RunId, ScopeName};
+use crate::names::{RunId, ScopeName};
 
 /// So many open runs are carried. One more is counted: it is found by walking the log, which a crash
 /// with that many runs is worth.

@@ -13,7 +13,7 @@ use super::{
     Announced, AuditError, AuditKeys, AuditLog, Change, Filter, Found, Head, IntentFacts, Note, OutcomeFacts,
     last_denial, restart, verify,
 };
-use crate::{name::RunId, policy::testing::allowed};
+use crate::{names::RunId, policy::testing::allowed};
 
 fn keys() -> AuditKeys {
     AuditKeys { mac: Zeroizing::new([1; 32]), sign: Zeroizing::new([2; 32]) }
@@ -55,8 +55,8 @@ fn filled(dir: &Path) -> Head {
     let log = open(dir, None).unwrap();
     log.record(note("set"), None).unwrap();
     let intent = log.record_intent(allowed("a/b"), RunId::random(), facts(), None).unwrap();
-    assert!(intent.covers(&crate::name::SecretName::parse("a/b").unwrap()));
-    assert!(!intent.covers(&crate::name::SecretName::parse("a/c").unwrap()));
+    assert!(intent.covers(&crate::names::SecretName::parse("a/b").unwrap()));
+    assert!(!intent.covers(&crate::names::SecretName::parse("a/c").unwrap()));
     log.record_outcome(intent, ended()).unwrap();
     log.record(
         Note::Denied {

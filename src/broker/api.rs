@@ -228,7 +228,7 @@ pub struct NotLookedIntoEntry {
 }
 
 impl NotLookedIntoEntry {
-    pub(super) fn of(part: &crate::run::NotLookedInto) -> Self {
+    pub(crate) fn of(part: &crate::run::NotLookedInto) -> Self {
         Self { stream: part.stream.to_owned(), kind: part.kind.to_owned(), bytes: part.bytes }
     }
 }
@@ -321,7 +321,7 @@ pub(crate) fn code_text(code: super::refusal::Code) -> String {
 }
 
 /// An outcome, as it stands in JSON.
-pub(super) fn outcome_text(outcome: Outcome) -> String {
+pub(crate) fn outcome_text(outcome: Outcome) -> String {
     word(&outcome)
 }
 

@@ -17,18 +17,18 @@ use super::{
     refuse::{from_record, from_token},
 };
 use crate::{
-    name::{GrantId, SecretName, TokenId},
+    names::{GrantId, SecretName, TokenId},
     policy::Policy,
-    run::Process,
+    supervise::Process,
     token::{Class, LEEWAY, Revocations, TokenError},
     vault::Vault,
 };
 
 /// Tokens between a session and its root, both counted. Helpers of helpers are rare; a loop is damage.
-pub(super) const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 /// A session and what it rests on, its own link first.
-pub(super) struct Chain {
+pub(crate) struct Chain {
     links: Vec<Link>,
     root: Root,
 }
@@ -63,7 +63,7 @@ enum Shown {
 
 impl Chain {
     /// The chain of a session without a token.
-    pub(super) fn of_local(vault: &Vault, local: &LocalSession) -> Result<Self, Refusal> {
+    pub(crate) fn of_local(vault: &Vault, local: &LocalSession) -> Result<Self, Refusal> {
         let principal = local.principal();
         let root = Root::Local {
             principal: principal.clone(),
@@ -74,7 +74,7 @@ impl Chain {
     }
 
     /// The chain of a token whose signature holds.
-    pub(super) fn of_token(
+    pub(crate) fn of_token(
         vault: &Vault,
         token: StoredToken,
         bearer: &Bearer,
@@ -85,7 +85,7 @@ impl Chain {
     }
 
     /// The chain of a token that nobody shows: how it stands, for the operator.
-    pub(super) fn of_record(
+    pub(crate) fn of_record(
         vault: &Vault,
         token: StoredToken,
         revoked: &Revocations,
@@ -131,12 +131,12 @@ impl Chain {
     }
 
     /// The record of the session's own token.
-    pub(super) fn token(&self) -> Option<&StoredToken> {
+    pub(crate) fn token(&self) -> Option<&StoredToken> {
         self.links.first()?.token.as_ref()
     }
 
     /// What all that was issued at this chain's root is listed under.
-    pub(super) fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         match &self.root {
             Root::Operator(id) => id.as_str(),
             Root::Local { principal, .. } => principal,
@@ -144,7 +144,7 @@ impl Chain {
     }
 
     /// The process that the chain ends with, where it does with one.
-    pub(super) fn process(&self) -> Option<&Holder> {
+    pub(crate) fn process(&self) -> Option<&Holder> {
         match &self.root {
             Root::Operator(_) => None,
             Root::Local { process, .. } => process.as_ref(),
@@ -152,12 +152,12 @@ impl Chain {
     }
 
     /// Whether no more can be issued under it.
-    pub(super) fn is_deepest(&self) -> bool {
+    pub(crate) fn is_deepest(&self) -> bool {
         self.links.iter().filter(|link| link.token.is_some()).count() >= DEEPEST
     }
 
     /// What a token that is issued by this session has as its parent.
-    pub(super) fn as_parent(&self) -> Result<Parent, Refusal> {
+    pub(crate) fn as_parent(&self) -> Result<Parent, Refusal> {
         let own = self.links.first().ok_or_else(invalid)?;
         match (&own.token, &own.session, &self.root) {
             (Some(token), Some(session), _) => {
@@ -177,17 +177,17 @@ impl Chain {
 
     /// When it ends, in seconds: with the first of its tokens, of their longest lives by today's policy, and of
     /// what was given up.
-    pub(super) fn ends(&self, longest: Option<Duration>) -> Option<i64> {
+    pub(crate) fn ends(&self, longest: Option<Duration>) -> Option<i64> {
         self.links.iter().flat_map(|link| link.ends(longest)).min()
     }
 
     /// How many more runs it is good for; nothing where any number.
-    pub(super) fn uses_left(&self) -> Option<u32> {
+    pub(crate) fn uses_left(&self) -> Option<u32> {
         self.links.iter().filter_map(Link::uses_left).min()
     }
 
     /// Takes one run off every budget of the chain: what is used below is used above.
-    pub(super) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         if self.uses_left() == Some(0) {
             return Err(used_up());
         }
@@ -198,7 +198,7 @@ impl Chain {
     }
 
     /// A policy with no more than what every session of the chain has.
-    pub(super) fn narrow(&self, mut policy: Policy) -> Result<Policy, Refusal> {
+    pub(crate) fn narrow(&self, mut policy: Policy) -> Result<Policy, Refusal> {
         let narrow = |policy: Policy, secrets: Option<&[SecretName]>, commands: Option<&[Vec<String>]>| {
             policy.narrowed(secrets, commands).map_err(|_| invalid())
         };
@@ -214,7 +214,7 @@ impl Chain {
     }
 
     /// Whether one of its tokens has less by its claims, or any session that shows it gave something up.
-    pub(super) fn is_narrowed(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         self.links.iter().any(|link| {
             let claims = |token: &StoredToken| token.secrets.is_some() || token.commands.is_some();
             link.token.as_ref().is_some_and(claims) || !link.narrowings.is_empty()
@@ -222,7 +222,7 @@ impl Chain {
     }
 
     /// The narrowings that the session itself has made, and where they are.
-    pub(super) fn own_narrowings(&self) -> (&str, &[Narrowing], Option<&GrantId>) {
+    pub(crate) fn own_narrowings(&self) -> (&str, &[Narrowing], Option<&GrantId>) {
         let own = &self.links[0];
         (&own.grants, &own.narrowings, own.session.as_ref())
     }
@@ -278,7 +278,7 @@ impl Link {
 
 impl StoredToken {
     /// When it ends: as it was signed, and no later than the policy of today lets one live.
-    pub(super) fn ends(&self, longest: Option<Duration>) -> i64 {
+    pub(crate) fn ends(&self, longest: Option<Duration>) -> i64 {
         let today = longest.map(|longest| self.info.issued_at.saturating_add_unsigned(longest.as_secs()));
         today.into_iter().chain([self.info.expires_at]).min().unwrap_or(self.info.expires_at)
     }
@@ -336,7 +336,7 @@ fn invalid() -> Refusal {
     from_token(TokenError::Invalid)
 }
 
-pub(super) fn used_up() -> Refusal {
+pub(crate) fn used_up() -> Refusal {
     Refusal::new(
         Code::TokenExpired,
         "the credential has been used as often as it may be",

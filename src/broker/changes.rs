@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal, refuse};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OutcomeFacts},
-    name::{RunId, TokenId},
+    names::{RunId, TokenId},
     policy::Allowed,
     vault::Standing,
 };
@@ -23,19 +23,19 @@ const OURSELVES: &str = "authy-mcp";
 impl Opened {
     /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
     /// process that was killed had announced.
-    pub(super) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
+    pub(crate) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
         let vault = keys.open_vault(home).map_err(refuse::from_vault)?;
         Self::with(home, keys, Held::alone(vault))
     }
 
     /// The same with a vault that is opened already.
-    pub(super) fn with(home: &Path, keys: Arc<Keys>, vault: Held) -> Result<Self, Refusal> {
+    pub(crate) fn with(home: &Path, keys: Arc<Keys>, vault: Held) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
         let audit = AuditLog::open(&home.join("audit"), keys.audit(), head).map_err(refuse::from_audit)?;
         Self::over(home, keys, vault, audit)
     }
 
-    pub(super) fn over(
+    pub(crate) fn over(
         home: &Path,
         keys: Arc<Keys>,
         mut vault: Held,
@@ -54,12 +54,12 @@ impl Opened {
     }
 
     /// The time for everything that ends: it does not run backwards.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.keys.freshness.now()
     }
 
     /// Puts something on record, and makes the change that was gathered, if there is one.
-    pub(super) fn record(&mut self, note: Note) -> Result<(), Refusal> {
+    pub(crate) fn record(&mut self, note: Note) -> Result<(), Refusal> {
         self.begin()?;
         let change = self.vault.gathered();
         // Announced before it is made: where the vault is put back behind this change, the audit still says that there was
@@ -69,7 +69,7 @@ impl Opened {
     }
 
     /// Puts on record what nobody asked for, if it changes anything.
-    pub(super) fn record_gathered(&mut self, action: &str, target: String) -> Result<(), Refusal> {
+    pub(crate) fn record_gathered(&mut self, action: &str, target: String) -> Result<(), Refusal> {
         match self.vault.gathered() {
             Some(_) => self.record(note(action, target, "by itself".to_owned())),
             None => Ok(()),
@@ -77,7 +77,7 @@ impl Opened {
     }
 
     /// Puts something on record that announces the vault as it is.
-    pub(super) fn record_present(&mut self, note: Note) -> Result<(), Refusal> {
+    pub(crate) fn record_present(&mut self, note: Note) -> Result<(), Refusal> {
         let change = self.vault.gathered().unwrap_or_else(|| self.vault.present());
         self.audit.record(note, Some(change)).map_err(refuse::from_audit)?;
         self.make(self.vault.gathered())?;
@@ -85,7 +85,7 @@ impl Opened {
     }
 
     /// Puts an intent on record, and makes the change that goes with it: the uses that it spends.
-    pub(super) fn record_intent(
+    pub(crate) fn record_intent(
         &mut self,
         allowed: Allowed,
         run: RunId,
@@ -109,7 +109,7 @@ impl Opened {
 
     /// Has the audit's head be remembered: by the pin where there is one, which the vault follows with its next
     /// write, and else by the vault.
-    pub(super) fn anchor(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn anchor(&mut self) -> Result<(), Refusal> {
         let (head, now) = (self.audit.head(), self.now());
         if !self.keys.freshness.is_pinned(&self.vault) {
             self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
@@ -118,7 +118,7 @@ impl Opened {
     }
 
     /// Has the audit's head be remembered by the vault, too.
-    pub(super) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
         let (head, now) = (self.audit.head(), self.now());
         self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
         self.remember()

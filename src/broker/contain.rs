@@ -12,7 +12,10 @@ use super::{
 use crate::{
     policy::{CwdTerm, RunTerms},
     redact::NeedleSet,
-    run::{self, Fate, FileHit, Plan, RunError, Sandbox},
+    run::{self, Fate, FileHit, RunError, Sandbox},
+    sandbox,
+    sandbox::Plan,
+    supervise,
 };
 
 impl Broker {
@@ -20,9 +23,9 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal that names what this machine can't enforce.
-    pub(super) fn plan(&self, terms: &RunTerms) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(&self, terms: &RunTerms) -> Result<Plan, Refusal> {
         // Whatever a run starts is found there when it is to be ended.
-        if run::proc_is_anothers() {
+        if supervise::proc_is_anothers() {
             return Err(Refusal::new(
                 Code::SandboxUnavailable,
                 "/proc is not mounted here, or is another pid namespace's: a run could not be ended",
@@ -41,7 +44,7 @@ impl Broker {
         })
     }
 
-    pub(super) fn sandbox(&self, plan: Plan, terms: &RunTerms) -> Sandbox {
+    pub(crate) fn sandbox(&self, plan: Plan, terms: &RunTerms) -> Sandbox {
         let hidden = &self.settings.hidden;
         let cwd = match &terms.cwd {
             CwdTerm::Private => None,
@@ -62,9 +65,9 @@ impl Broker {
     }
 
     /// The program and its interpreters, each with its digest; and the files that a pinned command names.
-    pub(super) fn chain(&self, terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, Refusal> {
+    pub(crate) fn chain(&self, terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, Refusal> {
         let search: Vec<PathBuf> = terms.path.iter().cloned().chain(run::system_path()).collect();
-        let chain = run::program_chain(&terms.program, &search);
+        let chain = sandbox::program_chain(&terms.program, &search);
         let digests = chain.into_iter().map(|path| {
             let digest =
                 self.digests.of(&path).map_err(|error| refuse::from_run(RunError::program(error)))?;
@@ -85,7 +88,7 @@ impl Broker {
 }
 
 /// Files that hold a secret, for the result.
-pub(super) fn entries(hits: &[FileHit]) -> Vec<FileHitEntry> {
+pub(crate) fn entries(hits: &[FileHit]) -> Vec<FileHitEntry> {
     hits.iter()
         .map(|hit| FileHitEntry {
             path: hit.path.display().to_string(),
@@ -98,7 +101,7 @@ pub(super) fn entries(hits: &[FileHit]) -> Vec<FileHitEntry> {
 }
 
 /// The same for the audit, which keeps no value either.
-pub(super) fn lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<String> {
+pub(crate) fn lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<String> {
     hits.iter()
         .map(|hit| {
             let fate = match hit.fate {

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    name::{GrantId, ScopeName},
-    run::Process,
+    names::{GrantId, ScopeName},
+    supervise::Process,
 };
 
 /// Who calls: rebuilt into a session at every request.
@@ -92,7 +92,7 @@ impl LocalSession {
     }
 
     /// `local:UID#INSTANCE`.
-    pub(super) fn principal(&self) -> String {
+    pub(crate) fn principal(&self) -> String {
         let instance = self.instance.as_str().trim_start_matches("g_");
         format!("local:{}#{instance}", rustix::process::getuid().as_raw())
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Broker, api, api::RunParams, blocking, refusal::Refusal, refuse};
-use crate::{audit::Note, name::SecretName, redact::NeedleSet};
+use crate::{audit::Note, names::SecretName, redact::NeedleSet};
 
 /// The longest command, in bytes of all its arguments, that is looked at for values at all: the audit
 /// keeps less.
@@ -15,7 +15,7 @@ const ARGV_BYTES: usize = 4096;
 const NAMES: usize = 64;
 
 /// A refused call as a note. What is long is cut here already, before anything is done with each part of it.
-pub(super) fn note(
+pub(crate) fn note(
     principal: Option<String>,
     scope: Option<String>,
     refusal: &Refusal,
@@ -52,7 +52,7 @@ fn argv(needles: &NeedleSet, argv: &[String]) -> (Vec<String>, bool) {
 
 impl Broker {
     /// Writes what was summed up once its time is over.
-    pub(super) fn sum_denials_soon(self: &Arc<Self>) {
+    pub(crate) fn sum_denials_soon(self: &Arc<Self>) {
         let Some(due) = self.denials.next_due() else { return };
         if self.summing.swap(true, Ordering::AcqRel) {
             return;

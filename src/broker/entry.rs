@@ -33,7 +33,7 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 const OWN: &str = "";
 
 /// Who calls, as far as the credential says by itself.
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Whose gate and turn it is: a credential that was handed on counts with the one that it came from.
     pub caller: String,
     /// What the token says; its signature is right, and its time is not over.
@@ -41,20 +41,20 @@ pub(super) struct Known {
 }
 
 /// A call that may open the vault.
-pub(super) struct Entered {
+pub(crate) struct Entered {
     pub pass: Pass,
     pub turn: Slot,
 }
 
 /// A turn, and until when its holder may wait for the vault.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     turn: Turn,
     until: Instant,
 }
 
 /// The vault while it is ours. When it is given back, what the doors know is held against it, and the next in this
 /// process has its turn.
-pub(super) struct Held {
+pub(crate) struct Held {
     vault: Vault,
     standing: Option<Standing>,
     // Given back last.
@@ -63,7 +63,7 @@ pub(super) struct Held {
 
 impl Held {
     /// For an operator's command, which has no doors and nobody else in its process.
-    pub(super) fn alone(vault: Vault) -> Self {
+    pub(crate) fn alone(vault: Vault) -> Self {
         Self { vault, standing: None, _turn: None }
     }
 }
@@ -92,7 +92,7 @@ impl Drop for Held {
 
 impl Broker {
     /// Lets a call in, up to the vault.
-    pub(super) async fn enter(self: &Arc<Self>, credential: &Credential) -> Result<Entered, Refusal> {
+    pub(crate) async fn enter(self: &Arc<Self>, credential: &Credential) -> Result<Entered, Refusal> {
         let until = Instant::now() + WAIT;
         let known = self.know(credential).await?;
         let pass = match self.gates.enter(&known.caller) {
@@ -145,7 +145,7 @@ impl Broker {
 
     /// Whether a credential is good at this moment, by what is known of it, and where that is nothing, by the
     /// vault.
-    pub(super) async fn stands(self: &Arc<Self>, credential: &Credential) -> Result<(), Refusal> {
+    pub(crate) async fn stands(self: &Arc<Self>, credential: &Credential) -> Result<(), Refusal> {
         let known = self.know(credential).await?;
         // What is said to one process of a token is not what is said to another.
         let from_anybody = |bearer: &Bearer| bearer.session.is_none() && bearer.shown_by.is_none();
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     /// Opens the vault in a turn that was waited for.
-    pub(super) fn open_in(&self, slot: Slot) -> Result<Opened, Refusal> {
+    pub(crate) fn open_in(&self, slot: Slot) -> Result<Opened, Refusal> {
         let Slot { turn, until } = slot;
         let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
         let wait = until.saturating_duration_since(Instant::now()).max(AT_LEAST);
@@ -185,14 +185,14 @@ impl Broker {
     }
 
     /// A turn for the broker's own work, from a thread that may wait.
-    pub(super) fn own_turn(&self) -> Result<Slot, Refusal> {
+    pub(crate) fn own_turn(&self) -> Result<Slot, Refusal> {
         let until = Instant::now() + WAIT;
         let turn = tokio::runtime::Handle::current().block_on(self.turns.take(OWN, until))?;
         Ok(Slot { turn, until })
     }
 
     /// The same, for what opens the vault by itself.
-    pub(super) fn own_vault(&self, keys: &Keys) -> Result<Held, VaultError> {
+    pub(crate) fn own_vault(&self, keys: &Keys) -> Result<Held, VaultError> {
         let slot = self.own_turn().map_err(|_| VaultError::Busy)?;
         self.hold(keys, slot.turn, WAIT)
     }

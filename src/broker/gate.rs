@@ -231,7 +231,7 @@ fn too_often(bounds: Bounds, over: f64) -> Refusal {
     )
 }
 
-pub(super) fn limited(message: String, hint: &str) -> Refusal {
+pub(crate) fn limited(message: String, hint: &str) -> Refusal {
     Refusal::new(Code::RateLimited, message, hint)
 }
 

@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Answer, Bound, Broker, Credential, Opened, Refused,
-    admin::TokenInfo,
     api::{Purpose, TokenAnswer, TokenParams, TokenStatus},
     blocking,
     entry::Slot,
     holder::Holder,
     lineage,
+    records::TokenInfo,
     records::{self, Issued, NarrowedUnder, Narrowing, Parent, StoredToken},
     refusal::{Code, Refusal},
     refuse,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::Note,
-    name::{GrantId, SecretName},
+    names::{GrantId, SecretName},
     policy::Policy,
     token::{self, Class},
 };
@@ -231,7 +231,7 @@ fn subagent(
     records::put_token(&mut open.vault, &stored, now).map_err(refuse::from_record)?;
     record(open, session, "delegate", &wish.id, claims.jti.as_str())?;
     let file = lineage::file_of(home, &claims.jti);
-    crate::store::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|_| {
+    crate::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|_| {
         Refusal::new(
             Code::Busy,
             "the token's file can't be written",

@@ -11,7 +11,7 @@ use std::{
 use super::refusal::{Code, Refusal};
 use crate::{
     policy::{CwdTerm, Found, Ground, Hold, Policy, ProgramMark, RunTerms},
-    run::digest_program,
+    sandbox::digest_program,
 };
 
 /// Bits of a mode that let others than the owner write. With an access list, the group's bits are the most that it
@@ -21,7 +21,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 const OTHER_LISTS: [&str; 3] = ["system.nfs4_acl", "system.richacl", "system.cifs_acl"];
 
 /// The policy, on this machine as it is now.
-pub(super) fn look(policy: Policy) -> Policy {
+pub(crate) fn look(policy: Policy) -> Policy {
     let wanted = policy.ground_in_question();
     let paths = wanted.into_iter().map(|path| {
         let found = found(&path);
@@ -50,7 +50,7 @@ fn existing(path: &Path) -> Option<PathBuf> {
 
 /// Whether nobody but root can change what lies at a path, or put another there: it and every directory above it
 /// are root's, and nobody else may write them. A link is its directory's to change.
-pub(super) fn administrators_alone(path: &Path) -> bool {
+pub(crate) fn administrators_alone(path: &Path) -> bool {
     path.is_absolute() && path.ancestors().all(is_administrators)
 }
 
@@ -71,7 +71,7 @@ fn has(path: &Path, attribute: &str) -> bool {
 }
 
 /// By what a program is known again.
-pub(super) fn mark(path: &Path) -> std::io::Result<ProgramMark> {
+pub(crate) fn mark(path: &Path) -> std::io::Result<ProgramMark> {
     Ok(ProgramMark { stamp: stamp(path)?, sha256: hex::encode(digest_program(path)?) })
 }
 
@@ -99,7 +99,7 @@ fn has_changed(path: &Path, mark: &ProgramMark) -> bool {
 ///
 /// # Errors
 /// A refusal that says no more than the argument did.
-pub(super) fn confine(terms: &RunTerms) -> Result<(), Refusal> {
+pub(crate) fn confine(terms: &RunTerms) -> Result<(), Refusal> {
     let cwd = match &terms.cwd {
         CwdTerm::Private => None,
         CwdTerm::Within { dir, .. } => fs::canonicalize(dir).ok(),
@@ -150,7 +150,7 @@ fn leads_elsewhere(directory: &Path) -> Refusal {
 ///
 /// # Errors
 /// The path of a file that isn't what it was, or isn't there.
-pub(super) fn pinned_files(terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, PathBuf> {
+pub(crate) fn pinned_files(terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, PathBuf> {
     let cwd = match &terms.cwd {
         CwdTerm::Private => Path::new("/"),
         CwdTerm::Within { dir, .. } => dir,
@@ -165,7 +165,7 @@ pub(super) fn pinned_files(terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>,
 }
 
 /// The first interpreter that isn't one that ran the pinned program.
-pub(super) fn strange_interpreter<'a>(
+pub(crate) fn strange_interpreter<'a>(
     terms: &RunTerms,
     chain: &'a [(PathBuf, [u8; 32])],
 ) -> Option<&'a Path> {

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::refusal::{Code, Refusal};
 use crate::{
-    name::SecretName,
+    names::SecretName,
     policy::{Document, Finding, Promise, RuleListing, RunTerms, Severity},
     proxy::Sealed,
     redact::{self, GUESSABLE_BELOW},
@@ -16,7 +16,7 @@ use crate::{
 /// What may be promised of a run with these sealed values, or why they are not sealed. Under a policy that was
 /// applied before its values were judged they still are, and nothing but best effort is promised.
 #[expect(clippy::disallowed_methods, reason = "a value is judged before it is sealed")]
-pub(super) fn check(terms: &RunTerms, sealed: &[Sealed]) -> Result<Promise, Refusal> {
+pub(crate) fn check(terms: &RunTerms, sealed: &[Sealed]) -> Result<Promise, Refusal> {
     let unsaid = sealed.iter().find(|Sealed { term, value }| {
         !terms.guessable.contains(&term.name)
             && !term.seal.only_names(&term.name)
@@ -43,14 +43,14 @@ pub(super) fn check(terms: &RunTerms, sealed: &[Sealed]) -> Result<Promise, Refu
 }
 
 /// A rule that seals a value that can be guessed, and does not say so.
-pub(super) struct Unsaid {
-    pub(super) rule: String,
-    pub(super) secret: SecretName,
+pub(crate) struct Unsaid {
+    pub(crate) rule: String,
+    pub(crate) secret: SecretName,
     line: usize,
 }
 
 /// The rules of a document that seal what can be guessed without saying so, as the values are now.
-pub(super) fn unsaid(vault: &Vault, document: &Document) -> Result<Vec<Unsaid>, VaultError> {
+pub(crate) fn unsaid(vault: &Vault, document: &Document) -> Result<Vec<Unsaid>, VaultError> {
     let names: Vec<SecretName> = vault.list_secrets()?.into_iter().map(|info| info.name).collect();
     let mut found = Vec::new();
     for (rule, secret, line) in document.sealed_unsaid(&names) {
@@ -62,11 +62,11 @@ pub(super) fn unsaid(vault: &Vault, document: &Document) -> Result<Vec<Unsaid>, 
 }
 
 /// Why nothing but best effort is promised.
-pub(super) const WHY: &str = "a value that it seals could be guessed";
+pub(crate) const WHY: &str = "a value that it seals could be guessed";
 
 impl Unsaid {
     /// Why a document is not applied.
-    pub(super) fn finding(self) -> Finding {
+    pub(crate) fn finding(self) -> Finding {
         let Self { rule, secret, line } = self;
         Finding {
             severity: Severity::Error,
@@ -84,7 +84,7 @@ impl Unsaid {
 
 /// What is listed of a policy that was applied before its values were judged: nothing but best effort is promised
 /// of a rule that seals what can be guessed.
-pub(super) fn corrected(
+pub(crate) fn corrected(
     vault: &Vault,
     document: &Document,
     mut rules: Vec<RuleListing>,

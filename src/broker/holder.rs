@@ -5,12 +5,12 @@ use std::{fmt, fs, str::FromStr, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::Process;
+use crate::supervise::Process;
 
 /// A process, the boot of the machine that it ran in, and the pid namespace in which its number means it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Holder {
+pub(crate) struct Holder {
     process: Process,
     place: Place,
 }
@@ -24,7 +24,7 @@ struct Place {
 
 /// What is known of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It runs.
     Runs,
     /// It has ended, and will never run again.
@@ -35,16 +35,16 @@ pub(super) enum State {
 
 impl Holder {
     /// A process that is seen from here; nothing where this can't be told.
-    pub(super) fn of(process: Process) -> Option<Self> {
+    pub(crate) fn of(process: Process) -> Option<Self> {
         Some(Self { process, place: Place::here()?.clone() })
     }
 
     /// The process.
-    pub(super) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> Process {
         self.process
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let Some(here) = Place::here().filter(|_| Process::this().is_some()) else { return State::Unknown };
         if self.place.boot != here.boot {
             return State::Ended;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Every key of one vault.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// The identity.
     pub vault: VaultKey,
     /// For tokens.
@@ -24,7 +24,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(vault: VaultKey) -> Self {
+    pub(crate) fn new(vault: VaultKey) -> Self {
         Self::with(vault, Arc::default())
     }
 
@@ -38,22 +38,22 @@ impl Keys {
     }
 
     /// Opens the vault of a home, and holds it against what is remembered of it.
-    pub(super) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
+    pub(crate) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
         self.open_vault_within(home, super::WAIT)
     }
 
     /// The same, for whoever has waited already.
-    pub(super) fn open_vault_within(&self, home: &Path, wait: Duration) -> Result<Vault, VaultError> {
+    pub(crate) fn open_vault_within(&self, home: &Path, wait: Duration) -> Result<Vault, VaultError> {
         self.freshness.open(home, &self.vault, wait)
     }
 
-    pub(super) fn audit(&self) -> AuditKeys {
+    pub(crate) fn audit(&self) -> AuditKeys {
         AuditKeys { mac: self.vault.derive("audit-mac"), sign: self.vault.derive("audit-sign") }
     }
 }
 
 /// Unlocks once, and again when the home has another vault than before.
-pub(super) struct KeyRing {
+pub(crate) struct KeyRing {
     home: PathBuf,
     opener: Option<Opener>,
     held: Mutex<Option<Arc<Keys>>>,
@@ -73,7 +73,7 @@ struct Looked {
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl KeyRing {
-    pub(super) fn new(home: &Path, opener: Option<Opener>) -> Self {
+    pub(crate) fn new(home: &Path, opener: Option<Opener>) -> Self {
         Self {
             home: home.to_owned(),
             opener,
@@ -85,7 +85,7 @@ impl KeyRing {
 
     /// The keys that are in memory, unless the home has got another description since they came there, or somebody
     /// opens the vault at this moment. Waits for nobody, and reads nothing.
-    pub(super) fn held(&self) -> Option<Arc<Keys>> {
+    pub(crate) fn held(&self) -> Option<Arc<Keys>> {
         let keys = Arc::clone(self.held.try_lock().ok()?.as_ref()?);
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let last = looked.as_mut()?;
@@ -104,7 +104,7 @@ impl KeyRing {
     }
 
     /// The keys of the vault that is in the home now; `None` where a person would have to unlock it.
-    pub(super) fn keys(&self) -> Result<Option<Arc<Keys>>, VaultError> {
+    pub(crate) fn keys(&self) -> Result<Option<Arc<Keys>>, VaultError> {
         // Before it is read: what comes after is looked at again.
         let stamp = vault::description_stamp(&self.home);
         let info = vault::home_info(&self.home)?;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     broker::refusal::{Code, Refusal},
-    name::ScopeName,
+    names::ScopeName,
     policy::RunTerms,
 };
 
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// The runs of every scope.
 #[derive(Default)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     scopes: Arc<Mutex<HashMap<ScopeName, Scope>>>,
 }
 
@@ -27,14 +27,14 @@ struct Scope {
 }
 
 /// A place among the concurrent runs of a scope; given back when dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     scopes: Arc<Mutex<HashMap<ScopeName, Scope>>>,
     scope: ScopeName,
 }
 
 impl Limiter {
     /// Takes a place, or refuses and says when to come again.
-    pub(super) fn enter(&self, scope: &ScopeName, terms: &RunTerms, now: Instant) -> Result<Place, Refusal> {
+    pub(crate) fn enter(&self, scope: &ScopeName, terms: &RunTerms, now: Instant) -> Result<Place, Refusal> {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         let state = scopes.entry(scope.clone()).or_default();
         state.started.retain(|start| now.duration_since(*start) < WINDOW);

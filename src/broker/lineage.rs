@@ -19,7 +19,7 @@ use super::{
     refuse::from_record,
 };
 use crate::{
-    name::{GrantId, TokenId},
+    names::{GrantId, TokenId},
     token::{LEEWAY, Revocations},
     vault::{DocumentKind, Vault},
 };
@@ -28,13 +28,13 @@ use crate::{
 const KEPT: i64 = 24 * 3600;
 
 /// Where a delegated token's text lies.
-pub(super) fn file_of(home: &Path, id: &TokenId) -> PathBuf {
+pub(crate) fn file_of(home: &Path, id: &TokenId) -> PathBuf {
     home.join("tokens").join(format!("{id}.jwt"))
 }
 
 /// What was issued under a root and has not ended. What has is forgotten on the way; one that was revoked waits for
 /// [`sweep`].
-pub(super) fn pruned(vault: &mut Vault, home: &Path, root: &str, now: Timestamp) -> Result<Issued, Refusal> {
+pub(crate) fn pruned(vault: &mut Vault, home: &Path, root: &str, now: Timestamp) -> Result<Issued, Refusal> {
     let mut issued = records::issued(vault, root).map_err(from_record)?;
     let revoked = records::revocations(vault).map_err(from_record)?;
     let ended = |end: i64| end.saturating_add(LEEWAY) <= now.as_second();
@@ -50,7 +50,7 @@ pub(super) fn pruned(vault: &mut Vault, home: &Path, root: &str, now: Timestamp)
 }
 
 /// The narrowings less those of other sessions that have ended, unless something that they handed on goes by them.
-pub(super) fn held(
+pub(crate) fn held(
     vault: &Vault,
     root: &str,
     narrowings: &[Narrowing],
@@ -73,7 +73,7 @@ pub(super) fn held(
 
 impl Narrowing {
     /// Whether the one session that it holds for has ended.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.process.as_ref().is_some_and(|holder| holder.state() == State::Ended)
     }
 }
@@ -89,7 +89,7 @@ fn forget(vault: &mut Vault, home: &Path, id: &TokenId) -> Result<(), RecordErro
 
 /// Removes what has ended: tokens, what was given up by sessions that are gone, and revocations of tokens that could
 /// not be shown any more. Returns how many tokens.
-pub(super) fn sweep(vault: &mut Vault, home: &Path, now: Timestamp) -> Result<usize, RecordError> {
+pub(crate) fn sweep(vault: &mut Vault, home: &Path, now: Timestamp) -> Result<usize, RecordError> {
     let mut tokens = all_tokens(vault)?;
     let mut revoked = records::revocations(vault)?;
     let before = revoked.clone();

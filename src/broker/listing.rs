@@ -56,7 +56,7 @@ impl Broker {
     }
 }
 
-pub(super) fn facts_of(info: SecretInfo) -> SecretFacts {
+pub(crate) fn facts_of(info: SecretInfo) -> SecretFacts {
     SecretFacts { name: info.name, env: info.meta.env, description: info.meta.description }
 }
 

@@ -4,40 +4,37 @@
 //! leaves is an answer with the needles of the scope beside it, so that the edge can mask every byte
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
-mod accept;
-pub mod admin;
 pub mod api;
-mod chain;
-mod changes;
+pub(crate) mod chain;
+pub(crate) mod changes;
 mod contain;
 mod credential;
 mod denied;
-mod entry;
+pub(crate) mod entry;
 pub mod gate;
 mod grants;
-mod ground;
-mod guessable;
-mod holder;
-mod keys;
+pub(crate) mod ground;
+pub(crate) mod guessable;
+pub(crate) mod holder;
+pub(crate) mod keys;
 mod limits;
-mod lineage;
+pub(crate) mod lineage;
 mod listing;
 mod needles;
-mod pinned;
+pub(crate) mod pinned;
 mod pipeline;
-mod records;
-mod recount;
+pub(crate) mod records;
+pub(crate) mod recount;
 pub mod refusal;
-mod refuse;
-mod resolve;
-pub mod restore;
+pub(crate) mod refuse;
+pub(crate) mod resolve;
 mod sealed;
 mod service;
 mod session;
 mod standing;
 mod trace;
 mod turns;
-mod upkeep;
+pub(crate) mod upkeep;
 mod watch;
 
 use std::{
@@ -55,18 +52,22 @@ pub use crate::token::PublicKeys;
 use crate::{
     audit::{AuditLog, Denials},
     redact::NeedleSet,
-    run::{Machine, Process, RunAs, Spares, Supervisors},
+    run::{Spares, Supervisors},
+    sandbox::Machine,
+    supervise::{Process, RunAs},
     vault::{Opener, Stamp},
 };
 pub use credential::{Bearer, Bound, Credential, LocalSession};
 pub use entry::caller_by_signature;
 use keys::{KeyRing, Keys};
+pub use records::TokenInfo;
 use refusal::Refusal;
+pub use resolve::ResolveContext;
 pub use service::{Caller, Pending, Service, Way};
 pub use upkeep::{Upkeep, remembered, said_last_change};
 
 /// How long an operation waits for another process that has the vault.
-const WAIT: Duration = Duration::from_secs(5);
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 /// What the key of the daemon's API is derived for.
 pub(crate) const LOCAL_API: &str = "local-api";
 /// How long an audit event that no intent followed may stay unanchored.
@@ -145,10 +146,10 @@ struct Place {
 }
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
-struct Opened {
-    keys: Arc<Keys>,
-    vault: entry::Held,
-    audit: AuditLog,
+pub(crate) struct Opened {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) vault: entry::Held,
+    pub(crate) audit: AuditLog,
 }
 
 impl Broker {
@@ -252,7 +253,7 @@ impl Broker {
 
     /// What this machine gives to contain a run; looked at once.
     pub fn machine(&self) -> &Machine {
-        self.machine.get_or_init(|| Machine::look(self.supervisors.binary()))
+        self.machine.get_or_init(|| crate::supervise::machine(self.supervisors.binary()))
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

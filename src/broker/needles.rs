@@ -16,10 +16,10 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    name::{ScopeName, SecretName},
+    names::{ScopeName, SecretName},
     policy::{CWD, CwdTerm, RunTerms},
     redact::{NeedleSet, Needles},
-    run::{Plan, Shape},
+    sandbox::{Plan, Shape},
     value::SecretValue,
 };
 
@@ -28,7 +28,7 @@ const KEPT_SETS: usize = 16;
 
 /// The needles of every scope.
 #[derive(Default)]
-pub(super) struct ScopeNeedles {
+pub(crate) struct ScopeNeedles {
     known: Mutex<Known>,
 }
 
@@ -59,22 +59,22 @@ struct Entry {
 }
 
 /// What one run may read and write of what others may, too.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
 }
 
 /// What is looked for in one run.
-pub(super) struct RunNeedles {
+pub(crate) struct RunNeedles {
     scope: ScopeName,
     given: BTreeSet<SecretName>,
     shared: Shared,
     /// What stands for sealed values in it.
     placeholders: Vec<Needles>,
     /// Of each value what is looked for.
-    pub(super) each: Vec<Needles>,
+    pub(crate) each: Vec<Needles>,
     /// The same, ready to be looked for.
-    pub(super) set: NeedleSet,
+    pub(crate) set: NeedleSet,
 }
 
 type Named<'a> = (&'a SecretName, &'a SecretValue);
@@ -82,7 +82,7 @@ type Named<'a> = (&'a SecretName, &'a SecretValue);
 impl ScopeNeedles {
     /// What is looked for in a run that is given some values, while others, sealed or from before, are only known.
     /// From here on, what the run writes counts as if it held what it was given.
-    pub(super) fn for_run<'a>(
+    pub(crate) fn for_run<'a>(
         &self,
         scope: &ScopeName,
         given: impl IntoIterator<Item = Named<'a>>,
@@ -105,7 +105,7 @@ impl ScopeNeedles {
     }
 
     /// The same once more behind the run: values that its scope learnt of meanwhile are among them.
-    pub(super) fn again<'a>(&self, run: &mut RunNeedles, known: impl IntoIterator<Item = Named<'a>>) {
+    pub(crate) fn again<'a>(&self, run: &mut RunNeedles, known: impl IntoIterator<Item = Named<'a>>) {
         let mut all = self.lock();
         for one in known {
             all.learn(&run.scope, one);
@@ -117,13 +117,13 @@ impl ScopeNeedles {
     }
 
     /// What is looked for in an answer that is no run's.
-    pub(super) fn of(&self, scope: &ScopeName) -> NeedleSet {
+    pub(crate) fn of(&self, scope: &ScopeName) -> NeedleSet {
         let mut known = self.lock();
         known.scopes.get_mut(scope).map_or_else(NeedleSet::empty, |scope| scope.set_of(Vec::new()))
     }
 
     /// The same for callers whose scope isn't known: of everything that any scope was given.
-    pub(super) fn anyone(&self) -> NeedleSet {
+    pub(crate) fn anyone(&self) -> NeedleSet {
         let mut known = self.lock();
         let Known { scopes, anyone, .. } = &mut *known;
         let entries = || scopes.values().flat_map(|scope| &scope.entries);
@@ -131,7 +131,7 @@ impl ScopeNeedles {
     }
 
     /// Everything that any scope was given, what can be guessed too: for what no agent reads.
-    pub(super) fn everything(&self) -> NeedleSet {
+    pub(crate) fn everything(&self) -> NeedleSet {
         let mut known = self.lock();
         let Known { scopes, everything, .. } = &mut *known;
         let entries = || scopes.values().flat_map(|scope| &scope.entries);
@@ -145,7 +145,7 @@ impl ScopeNeedles {
 
 impl RunNeedles {
     /// Placeholders are masked as their secrets are.
-    pub(super) fn mask_too(&mut self, placeholders: Vec<Needles>) {
+    pub(crate) fn mask_too(&mut self, placeholders: Vec<Needles>) {
         self.placeholders = placeholders;
         self.join();
     }
@@ -226,7 +226,7 @@ impl Scope {
 impl Shared {
     /// What a run under these terms, contained like this, shares with others. A run that nothing contains reads
     /// and writes what its user does.
-    pub(super) fn of(terms: &RunTerms, plan: &Plan, home: &Path) -> Self {
+    pub(crate) fn of(terms: &RunTerms, plan: &Plan, home: &Path) -> Self {
         if plan.shape == Shape::None {
             let all = vec![PathBuf::from("/")];
             return Self { reads: all.clone(), writes: all };
@@ -243,7 +243,7 @@ impl Shared {
         let mut reads = places(&terms.sandbox.read);
         reads.extend(cwd.into_iter().chain(own_home).map(real));
         reads.extend(terms.path.iter().map(|path| real(path)));
-        reads.extend(crate::run::system_places().map(real));
+        reads.extend(crate::sandbox::system_places().map(real));
         reads.extend(writes.iter().cloned());
         Self { reads, writes }
     }

@@ -6,16 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{admin::Machine, ground};
+use super::{ground, resolve::ResolveContext};
 use crate::{
     policy::{Document, Finding, Pinned, ProgramMark, Resolved, Review, Rule, Severity},
-    run::{digest_program, program_chain, system_path},
+    run::system_path,
+    sandbox::{digest_program, program_chain},
 };
 
 /// Whether the operator's word is given anew: for a document that they apply it is, for a rule that they add to one it
 /// stays what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(crate) enum Word {
     /// As of now.
     Given,
     /// As of then.
@@ -23,14 +24,14 @@ pub(super) enum Word {
 }
 
 /// Who applies a policy, and when.
-pub(super) struct Applied<'a> {
+pub(crate) struct Applied<'a> {
     pub by: &'a str,
     pub at: String,
     pub word: Word,
 }
 
 /// Digests the interpreters of pinned programs, and the files that pinned commands name in full.
-pub(super) fn hold(document: &Document, resolved: &mut Resolved, machine: &Machine) {
+pub(crate) fn hold(document: &Document, resolved: &mut Resolved, machine: &ResolveContext) {
     let mut pinned = Pinned::default();
     let search: Vec<PathBuf> =
         document.path_dirs(&machine.user_home).into_iter().chain(system_path()).collect();
@@ -64,7 +65,7 @@ pub(super) fn hold(document: &Document, resolved: &mut Resolved, machine: &Machi
 ///
 /// # Errors
 /// A finding for each program that whoever calls may be able to change: no word holds for what can be exchanged.
-pub(super) fn review(
+pub(crate) fn review(
     document: &Document,
     resolved: &mut Resolved,
     before: Option<&Resolved>,
@@ -114,7 +115,7 @@ fn programs_of(
 }
 
 /// What a plan's pinned rules hold beside their programs, a line each.
-pub(super) fn lines(resolved: &Resolved) -> Vec<String> {
+pub(crate) fn lines(resolved: &Resolved) -> Vec<String> {
     let Some(pinned) = &resolved.pinned else { return Vec::new() };
     let interpreters = pinned.interpreters.keys().map(|path| path.display().to_string());
     let files = pinned.files.keys().map(|text| Path::new(text).display().to_string());

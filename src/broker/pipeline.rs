@@ -29,13 +29,16 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
-    name::{EnvName, RunId, SecretName},
+    names::{EnvName, RunId, SecretName},
     policy::{
         Allowed, Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Terms,
     },
     proxy::{Egress, Sealed},
     redact::Counts,
-    run::{self, Ending, Launch, Piece, Plan, Process, RunError, RunOutput, Sandbox},
+    run::{self, Ending, Launch, Piece, RunError, RunOutput, Sandbox},
+    sandbox::Plan,
+    supervise,
+    supervise::Process,
     value::SecretValue,
     vault::{Stamp, Vault},
 };
@@ -531,7 +534,7 @@ fn run_terms(intent: &Intent) -> &RunTerms {
     }
 }
 
-pub(super) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {
+pub(crate) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {
     // Each costs a look into the vault, which nobody else has meanwhile.
     if names.len() > MOST_NAMES {
         return Err(Refusal::new(
@@ -592,7 +595,7 @@ fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> Outcome
 fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
     match ending {
         Ending::Exited(code) => (api::Outcome::Exited, Some(code), None),
-        Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(run::signal_name(signal))),
+        Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(supervise::signal_name(signal))),
         Ending::TimedOut => (api::Outcome::TimedOut, None, None),
         Ending::Cancelled => (api::Outcome::Cancelled, None, None),
         Ending::Revoked => (api::Outcome::Revoked, None, None),

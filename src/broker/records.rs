@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{admin::TokenInfo, credential::Bound, ground, holder::Holder};
+use super::{credential::Bound, ground, holder::Holder};
 use crate::{
-    name::{GrantId, ScopeName, SecretName, TokenId},
+    names::{GrantId, ScopeName, SecretName, TokenId},
     policy::{Document, Edition, Policy, Resolved},
-    token::{Class, Revocations},
+    token::{Claims, Class, Revocations},
     vault::{DocumentKind, Vault, VaultError},
 };
 
 /// Why a document of ours can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordError {
+pub(crate) enum RecordError {
     /// The vault says so.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -31,7 +31,7 @@ pub(super) enum RecordError {
 
 /// A policy as it was applied: its text, and what its programs and paths were resolved to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct StoredPolicy {
+pub(crate) struct StoredPolicy {
     pub text: String,
     pub resolved: Resolved,
     /// By which rules it was applied; none is written of those before there were types.
@@ -41,26 +41,26 @@ pub(super) struct StoredPolicy {
 
 impl StoredPolicy {
     /// The edition that is applied now.
-    pub(super) const EDITION: u32 = 1;
+    pub(crate) const EDITION: u32 = 1;
 
-    pub(super) fn edition(&self) -> Edition {
+    pub(crate) fn edition(&self) -> Edition {
         if self.edition == 0 { Edition::BeforeTypes } else { Edition::Typed }
     }
 
-    pub(super) fn document(&self) -> Result<Document, RecordError> {
+    pub(crate) fn document(&self) -> Result<Document, RecordError> {
         Document::parse_as(&self.text, self.edition())
             .map_err(|_| RecordError::Unreadable { what: "policy", name: "of this scope".into() })
     }
 
     /// The policy, on this machine as it is now.
-    pub(super) fn compile(&self) -> Result<Policy, RecordError> {
+    pub(crate) fn compile(&self) -> Result<Policy, RecordError> {
         Ok(ground::look(Policy::new(self.document()?, self.resolved.clone())))
     }
 }
 
 /// A token as the vault knows it. Its signed text is only ever with whoever shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct StoredToken {
+pub(crate) struct StoredToken {
     pub class: Class,
     /// Under what it was issued; nothing for an operator's.
     pub parent: Option<Parent>,
@@ -81,7 +81,7 @@ pub(super) struct StoredToken {
 /// The name of the document with a token's narrowings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum NarrowedUnder {
+pub(crate) enum NarrowedUnder {
     /// Its subject, as version 0.1 had it: all tokens of a subject were narrowed together.
     #[default]
     Subject,
@@ -92,7 +92,7 @@ pub(super) enum NarrowedUnder {
 /// Under what a token was issued. It is worth something only as long as that is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Parent {
+pub(crate) enum Parent {
     /// A token, whoever shows it.
     Token(TokenId),
     /// A session that showed a token: what it gave up holds for what it handed on.
@@ -102,12 +102,12 @@ pub(super) enum Parent {
 }
 
 impl StoredToken {
-    pub(super) fn is_delegated(&self) -> bool {
+    pub(crate) fn is_delegated(&self) -> bool {
         self.class == Class::Delegated
     }
 
     /// The name of the document with its narrowings.
-    pub(super) fn grants(&self) -> String {
+    pub(crate) fn grants(&self) -> String {
         match self.narrowed_under {
             NarrowedUnder::Subject => format!("token:{}", self.info.subject),
             NarrowedUnder::Id => self.info.id.to_string(),
@@ -117,7 +117,7 @@ impl StoredToken {
 
 /// What a session gave up with `request_token`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Narrowing {
+pub(crate) struct Narrowing {
     pub id: GrantId,
     pub secrets: Option<Vec<SecretName>>,
     pub commands: Option<Vec<Vec<String>>>,
@@ -138,13 +138,13 @@ pub(super) struct Narrowing {
 /// What was issued under one token of an operator's, or under one session without a token, at whatever depth:
 /// so that one agent's calls don't fill the vault.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Issued(pub BTreeMap<TokenId, i64>);
+pub(crate) struct Issued(pub BTreeMap<TokenId, i64>);
 
-pub(super) fn policy(vault: &Vault, scope: &ScopeName) -> Result<Option<StoredPolicy>, RecordError> {
+pub(crate) fn policy(vault: &Vault, scope: &ScopeName) -> Result<Option<StoredPolicy>, RecordError> {
     read(vault, DocumentKind::Policy, "policy", scope.as_str())
 }
 
-pub(super) fn put_policy(
+pub(crate) fn put_policy(
     vault: &mut Vault,
     scope: &ScopeName,
     policy: &StoredPolicy,
@@ -153,21 +153,21 @@ pub(super) fn put_policy(
     write(vault, DocumentKind::Policy, scope.as_str(), policy, now)
 }
 
-pub(super) fn token(vault: &Vault, id: &TokenId) -> Result<Option<StoredToken>, RecordError> {
+pub(crate) fn token(vault: &Vault, id: &TokenId) -> Result<Option<StoredToken>, RecordError> {
     read(vault, DocumentKind::Token, "token", id.as_str())
 }
 
-pub(super) fn put_token(vault: &mut Vault, token: &StoredToken, now: Timestamp) -> Result<(), RecordError> {
+pub(crate) fn put_token(vault: &mut Vault, token: &StoredToken, now: Timestamp) -> Result<(), RecordError> {
     write(vault, DocumentKind::Token, token.info.id.as_str(), token, now)
 }
 
 const REVOCATIONS: &str = "all";
 
-pub(super) fn revocations(vault: &Vault) -> Result<Revocations, RecordError> {
+pub(crate) fn revocations(vault: &Vault) -> Result<Revocations, RecordError> {
     Ok(read(vault, DocumentKind::Revocation, "revocation list", REVOCATIONS)?.unwrap_or_default())
 }
 
-pub(super) fn put_revocations(
+pub(crate) fn put_revocations(
     vault: &mut Vault,
     revoked: &Revocations,
     now: Timestamp,
@@ -175,11 +175,11 @@ pub(super) fn put_revocations(
     write(vault, DocumentKind::Revocation, REVOCATIONS, revoked, now)
 }
 
-pub(super) fn narrowings(vault: &Vault, name: &str) -> Result<Vec<Narrowing>, RecordError> {
+pub(crate) fn narrowings(vault: &Vault, name: &str) -> Result<Vec<Narrowing>, RecordError> {
     Ok(read(vault, DocumentKind::Grant, "grant", name)?.unwrap_or_default())
 }
 
-pub(super) fn put_narrowings(
+pub(crate) fn put_narrowings(
     vault: &mut Vault,
     name: &str,
     narrowings: &[Narrowing],
@@ -191,20 +191,20 @@ pub(super) fn put_narrowings(
     write(vault, DocumentKind::Grant, name, &narrowings, now)
 }
 
-pub(super) fn remove_token(vault: &mut Vault, id: &TokenId) -> Result<(), RecordError> {
+pub(crate) fn remove_token(vault: &mut Vault, id: &TokenId) -> Result<(), RecordError> {
     remove(vault, DocumentKind::Token, id.as_str())
 }
 
-pub(super) fn remove_narrowings(vault: &mut Vault, name: &str) -> Result<(), RecordError> {
+pub(crate) fn remove_narrowings(vault: &mut Vault, name: &str) -> Result<(), RecordError> {
     remove(vault, DocumentKind::Grant, name)
 }
 
 /// What was issued under a token or a session without one, by its name.
-pub(super) fn issued(vault: &Vault, under: &str) -> Result<Issued, RecordError> {
+pub(crate) fn issued(vault: &Vault, under: &str) -> Result<Issued, RecordError> {
     Ok(read(vault, DocumentKind::Issued, "list of issued tokens", under)?.unwrap_or_default())
 }
 
-pub(super) fn put_issued(
+pub(crate) fn put_issued(
     vault: &mut Vault,
     under: &str,
     issued: &Issued,
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn parents_are_read_as_they_were_written() {
-        let holder = Holder::of(crate::run::Process::this().unwrap()).unwrap();
+        let holder = Holder::of(crate::supervise::Process::this().unwrap()).unwrap();
         for parent in [
             Parent::Token(TokenId::parse("t_x").unwrap()),
             Parent::SessionOf {
@@ -284,6 +284,42 @@ mod tests {
         ] {
             let text = serde_json::to_string(&parent).unwrap();
             assert_eq!(serde_json::from_str::<Parent>(&text).unwrap(), parent, "{text}");
+        }
+    }
+}
+
+/// A token as the vault knows it, without the token.
+#[derive(Debug, Clone, Serialize, serde::Deserialize)]
+pub struct TokenInfo {
+    /// Its identity.
+    pub id: TokenId,
+    /// The scope it is bound to.
+    pub scope: ScopeName,
+    /// The principal.
+    pub subject: String,
+    /// When it was issued (seconds).
+    pub issued_at: i64,
+    /// When it ends (seconds).
+    pub expires_at: i64,
+    /// How many runs it is good for.
+    pub max_uses: Option<u32>,
+    /// How many it was used for.
+    pub uses: u32,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+impl TokenInfo {
+    pub(crate) fn new(claims: &Claims, max_uses: Option<u32>) -> Self {
+        Self {
+            id: claims.jti.clone(),
+            scope: claims.scope.clone(),
+            subject: claims.sub.clone(),
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            max_uses,
+            uses: 0,
+            revoked: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A run's output, masked as it is returned.
-pub(super) fn masked_again(output: RunOutput, needles: &NeedleSet) -> RunOutput {
+pub(crate) fn masked_again(output: RunOutput, needles: &NeedleSet) -> RunOutput {
     let mut counts = output.counts;
     let mut again = |stream: Stream| {
         let (text, more) = needles.counted(stream.text.get());

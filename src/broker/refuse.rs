@@ -10,11 +10,12 @@ use crate::{
     audit::AuditError,
     policy::{Denial, DenyCode},
     run::RunError,
+    sandbox::ViewError,
     token::TokenError,
     vault::VaultError,
 };
 
-pub(super) fn from_vault(error: VaultError) -> Refusal {
+pub(crate) fn from_vault(error: VaultError) -> Refusal {
     let message = error.to_string();
     match error {
         VaultError::NoVault(_) => {
@@ -51,7 +52,7 @@ fn not_available() -> Refusal {
     )
 }
 
-pub(super) fn locked() -> Refusal {
+pub(crate) fn locked() -> Refusal {
     Refusal::new(
         Code::VaultLocked,
         "the vault is locked and nobody can be asked here",
@@ -59,7 +60,7 @@ pub(super) fn locked() -> Refusal {
     )
 }
 
-pub(super) fn from_record(error: RecordError) -> Refusal {
+pub(crate) fn from_record(error: RecordError) -> Refusal {
     match error {
         RecordError::Vault(error) => from_vault(error),
         unreadable @ RecordError::Unreadable { .. } => {
@@ -68,7 +69,7 @@ pub(super) fn from_record(error: RecordError) -> Refusal {
     }
 }
 
-pub(super) fn from_token(error: TokenError) -> Refusal {
+pub(crate) fn from_token(error: TokenError) -> Refusal {
     let code = match error {
         TokenError::Expired => Code::TokenExpired,
         TokenError::Invalid | TokenError::Revoked => Code::TokenInvalid,
@@ -81,10 +82,10 @@ pub(super) fn from_token(error: TokenError) -> Refusal {
 }
 
 /// What to do about a log that is damaged, and not only out of reach.
-pub(super) const DAMAGED_AUDIT: &str =
+pub(crate) const DAMAGED_AUDIT: &str =
     "nothing is revealed over a damaged audit log; ask the operator to run: authy-mcp admin audit verify";
 
-pub(super) fn from_audit(error: AuditError) -> Refusal {
+pub(crate) fn from_audit(error: AuditError) -> Refusal {
     let message = error.to_string();
     match error {
         AuditError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
@@ -119,7 +120,7 @@ fn lacking(error: &io::Error) -> Option<&'static str> {
 }
 
 /// What to do about a place that can't be used.
-pub(super) fn remedy(error: &io::Error, place: &str) -> String {
+pub(crate) fn remedy(error: &io::Error, place: &str) -> String {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     if let Some(lack) = lacking(error) {
         return lack.to_owned();
@@ -133,7 +134,7 @@ pub(super) fn remedy(error: &io::Error, place: &str) -> String {
     }
 }
 
-pub(super) fn from_denial(denial: Denial) -> Refusal {
+pub(crate) fn from_denial(denial: Denial) -> Refusal {
     let code = match denial.code {
         DenyCode::NotAvailable => Code::NotAvailable,
         DenyCode::CommandNotAllowed => Code::CommandNotAllowed,
@@ -159,7 +160,7 @@ pub(super) fn from_denial(denial: Denial) -> Refusal {
     }
 }
 
-pub(super) fn from_run(error: RunError) -> Refusal {
+pub(crate) fn from_run(error: RunError) -> Refusal {
     let message = error.to_string();
     match error {
         RunError::Cwd => Refusal::new(
@@ -182,17 +183,17 @@ pub(super) fn from_run(error: RunError) -> Refusal {
             message,
             "ask the operator to deliver it as a file: deliver = \"file\"",
         ),
-        RunError::OutOfReach(_) => Refusal::new(
+        RunError::View(ViewError::OutOfReach(_)) => Refusal::new(
             Code::SandboxUnavailable,
             message,
             "ask the operator to leave it out of the policy's read and write",
         ),
-        RunError::NoSuchPlace(_) => Refusal::new(
+        RunError::View(ViewError::NoSuchPlace(_)) => Refusal::new(
             Code::SandboxUnavailable,
             message,
             "ask the operator to make it, or to leave it out of the policy's write",
         ),
-        RunError::CantHide(_) => Refusal::new(
+        RunError::View(ViewError::CantHide(_)) => Refusal::new(
             Code::SandboxUnavailable,
             message,
             "ask the operator to run: authy-mcp doctor, which says how to get namespaces, or to write to less",

@@ -8,10 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::admin::Machine;
 use crate::{
     policy::{Document, Finding, Policy, Request, Resolved, Severity},
-    run::digest_program,
+    sandbox::digest_program,
 };
 
 /// The directories that every child's PATH ends with.
@@ -19,7 +18,7 @@ const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin
 
 /// Digests of programs, kept for as long as the file stays the same (by inode, size and times).
 #[derive(Default)]
-pub(super) struct Digests {
+pub(crate) struct Digests {
     known: Mutex<HashMap<(PathBuf, Stamp), [u8; 32]>>,
 }
 
@@ -35,7 +34,7 @@ struct Stamp {
 
 impl Digests {
     /// SHA-256 of a program's file.
-    pub(super) fn of(&self, program: &Path) -> io::Result<[u8; 32]> {
+    pub(crate) fn of(&self, program: &Path) -> io::Result<[u8; 32]> {
         let file = std::fs::metadata(program)?;
         let stamp = Stamp {
             device: file.dev(),
@@ -55,7 +54,7 @@ impl Digests {
 }
 
 /// Resolves a document's programs, and digests those that it pins.
-pub(super) fn resolve(document: &Document, machine: &Machine) -> Result<Resolved, Vec<Finding>> {
+pub(crate) fn resolve(document: &Document, machine: &ResolveContext) -> Result<Resolved, Vec<Finding>> {
     let mut resolved = Resolved {
         home: machine.user_home.clone(),
         search: search_path(document, machine),
@@ -85,7 +84,7 @@ pub(super) fn resolve(document: &Document, machine: &Machine) -> Result<Resolved
 }
 
 /// The operator's roots, kept as they are now: what lies at the path later changes nothing.
-fn extra_ca(document: &Document, machine: &Machine) -> Option<Result<String, Finding>> {
+fn extra_ca(document: &Document, machine: &ResolveContext) -> Option<Result<String, Finding>> {
     let (path, line) = document.extra_ca(&machine.user_home)?;
     let pem = std::fs::read_to_string(&path).ok().filter(|pem| crate::proxy::is_bundle(pem));
     Some(pem.ok_or_else(|| Finding {
@@ -98,14 +97,14 @@ fn extra_ca(document: &Document, machine: &Machine) -> Option<Result<String, Fin
 }
 
 /// Where a call's program lies under a policy that allows any; policies with patterns know already.
-pub(super) fn program_of(policy: &Policy, request: &Request) -> Option<PathBuf> {
+pub(crate) fn program_of(policy: &Policy, request: &Request) -> Option<PathBuf> {
     let name = request.command.first()?;
     find(name, &policy.resolved().search)
 }
 
 /// A directory counts only if it is absolute, not writable by everybody, and not below the working
 /// directory: what an agent can write to must not decide what a name means.
-fn search_path(document: &Document, machine: &Machine) -> Vec<PathBuf> {
+fn search_path(document: &Document, machine: &ResolveContext) -> Vec<PathBuf> {
     let own = document.path_dirs(&machine.user_home);
     let operators = machine
         .path
@@ -155,4 +154,15 @@ fn not_found(program: &crate::policy::ProgramRef, search: &[PathBuf]) -> Finding
             dirs.join(", ")
         ),
     }
+}
+
+/// What of this machine a policy is resolved against.
+#[derive(Debug, Clone)]
+pub struct ResolveContext {
+    /// The user's home, for `~`.
+    pub user_home: PathBuf,
+    /// The operator's PATH.
+    pub path: Vec<PathBuf>,
+    /// The operator's working directory, below which no program is taken.
+    pub cwd: PathBuf,
 }

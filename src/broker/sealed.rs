@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, Intent, Note},
-    name::{EnvName, RunId, SecretName},
+    names::{EnvName, RunId, SecretName},
     policy::{Network, RunTerms},
     proxy::{Egress, EgressError, Record, Running, Sealed, Terms},
     redact::Needles,
-    run::{Launch, OnListening, Plan},
+    run::{Launch, OnListening},
+    sandbox::Plan,
 };
 
 /// The port of a run's proxy on the run's own loopback; those of its base URLs follow. Beyond the ports that a
@@ -32,7 +33,7 @@ const FIRST_PORT: u16 = 61_080;
 /// Base URLs of one run at most: a run is handed no more sockets.
 const MOST_BASES: usize = 31;
 /// The file of roots, as `{file:NAME}` names it: no secret's name has two slashes.
-pub(super) const BUNDLE: &str = "authy-mcp//roots";
+pub(crate) const BUNDLE: &str = "authy-mcp//roots";
 /// How long a certificate authority outlives the longest that its run may take.
 const LONGER: Duration = Duration::from_secs(3600);
 /// How long it lives where nothing limits the run: an agent's session, at a person's terminal.
@@ -42,7 +43,7 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where a run's streams go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Streams {
+pub(crate) enum Streams {
     /// Into the result; such a run has a timeout.
     Captured,
     /// To a person's terminal, or another server's client.
@@ -50,7 +51,7 @@ pub(super) enum Streams {
 }
 
 /// Makes a run's proxy, where it has one. Values that have none to go by are refused.
-pub(super) fn egress(
+pub(crate) fn egress(
     plan: &Plan,
     terms: &RunTerms,
     sealed: Vec<Sealed>,
@@ -95,7 +96,7 @@ fn from_egress(error: EgressError) -> Refusal {
 
 /// Tells a program of its proxy: variables, placeholders for what it asks for, and where to listen. What the
 /// policy sets itself stays as it is.
-pub(super) fn tell(launch: &mut Launch, egress: &Egress, terms: &RunTerms) {
+pub(crate) fn tell(launch: &mut Launch, egress: &Egress, terms: &RunTerms) {
     let bases = u16::try_from(egress.listeners()).unwrap_or(1);
     launch.sandbox.listen = (FIRST_PORT..FIRST_PORT + bases).collect();
     launch.files.push((BUNDLE.to_owned(), egress.ca_bundle()));
@@ -128,14 +129,14 @@ fn reference(name: &SecretName) -> String {
 }
 
 /// A run's proxy while the run goes on.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     running: Arc<Mutex<Option<Running>>>,
     recording: Option<(JoinHandle<Result<(), Refusal>>, oneshot::Sender<()>)>,
 }
 
 impl Broker {
     /// Serves as soon as the run listens; puts its requests on record as they end.
-    pub(super) fn open_proxy(
+    pub(crate) fn open_proxy(
         self: &Arc<Self>,
         egress: Option<Egress>,
         intent: &Intent,
@@ -220,7 +221,7 @@ impl Broker {
 
 impl Proxy {
     /// Ends it, once its run has; all its requests are on record then.
-    pub(super) async fn end(self) -> Result<(), Refusal> {
+    pub(crate) async fn end(self) -> Result<(), Refusal> {
         let Some((recording, end)) = self.recording else { return Ok(()) };
         drop(end);
         let written = match recording.await {

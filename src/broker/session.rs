@@ -12,14 +12,14 @@ use super::{
     refuse::{from_record, from_token},
 };
 use crate::{
-    name::{ScopeName, TokenId},
+    names::{ScopeName, TokenId},
     policy::Policy,
     token::{Class, Revocations, TokenError},
     vault::Vault,
 };
 
 /// A caller, as far as this one request goes.
-pub(super) struct Session {
+pub(crate) struct Session {
     /// `token:SUBJECT` or `local:UID#INSTANCE`.
     pub principal: String,
     /// What the session is bound to.
@@ -52,7 +52,7 @@ struct Caller {
 impl Session {
     /// Rebuilds the session of a credential: signature, and for all that it rests on revocation, expiry and
     /// budget; then policy and narrowings, all as they are in the vault at this moment.
-    pub(super) fn authenticate(
+    pub(crate) fn authenticate(
         vault: &Vault,
         keys: &Keys,
         credential: &Credential,
@@ -62,7 +62,7 @@ impl Session {
     }
 
     /// The same for a run that goes on.
-    pub(super) fn again(
+    pub(crate) fn again(
         vault: &Vault,
         keys: &Keys,
         credential: &Credential,
@@ -78,12 +78,12 @@ impl Session {
     }
 
     /// The token's identity, where there is one.
-    pub(super) fn token_id(&self) -> Option<&TokenId> {
+    pub(crate) fn token_id(&self) -> Option<&TokenId> {
         self.chain.token().map(|token| &token.info.id)
     }
 
     /// Takes one run off every budget of the session, in the vault, before anything runs.
-    pub(super) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         self.chain.spend(vault, now)
     }
 }
@@ -167,7 +167,7 @@ fn no_policy(scope: &ScopeName) -> Refusal {
 }
 
 /// That a credential is good, whatever its policy says.
-pub(super) struct Good {
+pub(crate) struct Good {
     /// Until when, in seconds.
     pub ends: Option<i64>,
     /// Whether the vault says all of it: what rests on a process may end before.
@@ -175,7 +175,7 @@ pub(super) struct Good {
 }
 
 /// Whether a credential is good at this moment.
-pub(super) fn check(
+pub(crate) fn check(
     vault: &Vault,
     keys: &Keys,
     credential: &Credential,
@@ -186,11 +186,11 @@ pub(super) fn check(
 }
 
 /// A call without a credential, and why it has none.
-pub(super) fn missing(why: &str, hint: &str) -> Refusal {
+pub(crate) fn missing(why: &str, hint: &str) -> Refusal {
     Refusal::new(Code::TokenInvalid, why, hint)
 }
 
 /// Whoever vouches for a tree has made a scope of it already.
-pub(super) fn not_vouched_for() -> Refusal {
+pub(crate) fn not_vouched_for() -> Refusal {
     from_token(TokenError::Invalid)
 }

@@ -16,7 +16,7 @@ use super::{
     session::Good,
 };
 use crate::{
-    name::TokenId,
+    names::TokenId,
     vault::{FileStamp, Vault},
 };
 
@@ -25,7 +25,7 @@ const KNOWN: usize = 4096;
 
 /// What is known of tokens.
 #[derive(Clone, Default)]
-pub(super) struct Standing(Arc<Mutex<Known>>);
+pub(crate) struct Standing(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
@@ -38,7 +38,7 @@ struct Known {
 
 /// What the vault said of a token.
 #[derive(Clone)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is good until then (seconds).
     Good(Option<i64>),
     /// It is not.
@@ -47,7 +47,7 @@ pub(super) enum Verdict {
 
 impl Standing {
     /// What is known of a token, if the vault is now as it was then.
-    pub(super) fn of(&self, token: &TokenId, stamp: Option<FileStamp>, now: Timestamp) -> Option<Verdict> {
+    pub(crate) fn of(&self, token: &TokenId, stamp: Option<FileStamp>, now: Timestamp) -> Option<Verdict> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if stamp.is_none() || known.stamp != stamp {
             return None;
@@ -58,7 +58,7 @@ impl Standing {
     }
 
     /// Looks at an open vault: where something has changed in it, nothing is known any more.
-    pub(super) fn look(&self, vault: &Vault) {
+    pub(crate) fn look(&self, vault: &Vault) {
         let (stamp, content) = (vault.stamp(), vault.content());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.content != content {
@@ -69,7 +69,7 @@ impl Standing {
     }
 
     /// Keeps what an open vault says of a token. An error that says nothing of the token is not kept.
-    pub(super) fn keep(&self, vault: &Vault, token: &TokenId, said: &Result<Good, Refusal>) {
+    pub(crate) fn keep(&self, vault: &Vault, token: &TokenId, said: &Result<Good, Refusal>) {
         let verdict = match said {
             Ok(good) if good.by_the_vault => Verdict::Good(good.ends),
             Err(refusal) if matches!(refusal.code, Code::TokenInvalid | Code::TokenExpired) => {

@@ -7,19 +7,19 @@ use tracing::{Span, field::Empty};
 
 use super::{api, refusal::Refusal};
 use crate::{
-    name::{RunId, ScopeName},
+    names::{RunId, ScopeName},
     policy::RunTerms,
 };
 
 /// The span of one run, from its request to its outcome on record; the log shows it when it ends.
-pub(super) struct Trace {
+pub(crate) struct Trace {
     span: Span,
     since: Instant,
 }
 
 /// Steps of a run, each timed from the end of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The vault and the audit log are opened.
     Open,
     /// The session is rebuilt, and the policy decides.
@@ -48,7 +48,7 @@ impl Step {
 }
 
 impl Trace {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let span = tracing::info_span!(
             "run",
             run = Empty,
@@ -67,12 +67,12 @@ impl Trace {
         Self { span, since: Instant::now() }
     }
 
-    pub(super) fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         self.span.clone()
     }
 
     /// A step has ended.
-    pub(super) fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: Step) {
         self.took(step, self.since.elapsed());
         self.since = Instant::now();
     }
@@ -81,17 +81,17 @@ impl Trace {
         self.span.record(step.field(), u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn scope(&self, scope: &ScopeName) {
+    pub(crate) fn scope(&self, scope: &ScopeName) {
         self.span.record("scope", scope.as_str());
     }
 
-    pub(super) fn allowed(&self, run: &RunId, terms: &RunTerms) {
+    pub(crate) fn allowed(&self, run: &RunId, terms: &RunTerms) {
         self.span.record("run", run.to_string());
         self.span.record("rules", terms.rules.join(" "));
     }
 
     /// The program has ended; of all that time so much went by until it was started, where that is known.
-    pub(super) fn ran(&mut self, outcome: &str, setup: Option<Duration>, whole: Duration) {
+    pub(crate) fn ran(&mut self, outcome: &str, setup: Option<Duration>, whole: Duration) {
         if let Some(setup) = setup {
             self.took(Step::Spawn, setup);
         }
@@ -101,7 +101,7 @@ impl Trace {
         self.since = Instant::now();
     }
 
-    pub(super) fn refused(&self, refusal: &Refusal) {
+    pub(crate) fn refused(&self, refusal: &Refusal) {
         self.span.record("refused", api::code_text(refusal.code));
     }
 }

@@ -18,7 +18,7 @@ use crate::vault::VaultError;
 
 /// Who waits for the vault, by caller.
 #[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Shared>);
+pub(crate) struct Turns(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -56,14 +56,14 @@ struct Queue {
 }
 
 /// The vault is this holder's, as far as this process goes; the next has it when this is dropped.
-pub(super) struct Turn(Option<Arc<Shared>>);
+pub(crate) struct Turn(Option<Arc<Shared>>);
 
 impl Turns {
     /// Waits for a turn.
     ///
     /// # Errors
     /// When the wait is over: `busy` where another process has the vault, else `rate_limited`.
-    pub(super) async fn take(&self, caller: &str, until: Instant) -> Result<Turn, Refusal> {
+    pub(crate) async fn take(&self, caller: &str, until: Instant) -> Result<Turn, Refusal> {
         let Some(turn) = self.0.join(caller) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
         match tokio::time::timeout_at(until.into(), turn).await {
             Ok(Ok(turn)) => Ok(turn),
@@ -118,7 +118,7 @@ impl Shared {
 
 impl Turn {
     /// Opens the vault, for which it may have to wait for another process.
-    pub(super) fn opening<T>(&self, open: impl FnOnce() -> Result<T, VaultError>) -> Result<T, VaultError> {
+    pub(crate) fn opening<T>(&self, open: impl FnOnce() -> Result<T, VaultError>) -> Result<T, VaultError> {
         let Some(shared) = &self.0 else { return open() };
         shared.elsewhere().opening = Some(Instant::now());
         let opened = open();

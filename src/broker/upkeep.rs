@@ -89,7 +89,7 @@ impl Broker {
 }
 
 /// What is not remembered as it should be, and whether the clock is behind.
-pub(super) fn warnings(freshness: &Freshness) -> Vec<String> {
+pub(crate) fn warnings(freshness: &Freshness) -> Vec<String> {
     let clock = freshness.clock_is_behind().map(|behind| {
         format!(
             "the clock is {} s behind what was recorded last: what ends goes by the later time; set the clock",
@@ -117,7 +117,7 @@ pub fn said_last_change(home: &Path) -> Option<String> {
 
 /// Makes a backup where the newest is older than that, and the vault has changed since. The vault is held
 /// only while what is new is read. One that rests on a damaged one before is made anew, whole.
-pub(super) fn back_up(
+pub(crate) fn back_up(
     home: &Path,
     key: &VaultKey,
     open: impl Fn() -> Result<Held, VaultError>,

@@ -42,7 +42,7 @@ const BUSY_IN_A_ROW: u32 = 6;
 
 /// The runs of a broker that go on.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     runs: Mutex<Runs>,
     next: AtomicU64,
     /// One looks for all.
@@ -59,7 +59,7 @@ struct Runs {
 }
 
 /// A run that goes on, with all that it takes to decide on it again.
-pub(super) struct Live {
+pub(crate) struct Live {
     /// For the time, which does not run backwards.
     keys: Arc<Keys>,
     credential: Credential,
@@ -73,14 +73,14 @@ pub(super) struct Live {
 }
 
 /// A place among the runs that go on; given back when dropped.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     broker: Weak<Broker>,
     number: u64,
     pub live: Arc<Live>,
 }
 
 impl Live {
-    pub(super) fn new(
+    pub(crate) fn new(
         keys: &Arc<Keys>,
         credential: &Credential,
         session: &Session,
@@ -101,7 +101,7 @@ impl Live {
     }
 
     /// Cancelled when the right is gone.
-    pub(super) fn over(&self) -> CancellationToken {
+    pub(crate) fn over(&self) -> CancellationToken {
         self.over.clone()
     }
 
@@ -125,7 +125,7 @@ impl Live {
 }
 
 /// Decides on a request as the vault is now.
-pub(super) fn decide(vault: &Vault, policy: &Policy, request: &Request) -> Result<Allowed, Refusal> {
+pub(crate) fn decide(vault: &Vault, policy: &Policy, request: &Request) -> Result<Allowed, Refusal> {
     let facts = vault.facts(&policy.names_in_question(request)).map_err(refuse::from_vault)?;
     match policy.decide(request, &facts) {
         Decision::Deny(denial) => Err(refuse::from_denial(denial)),
@@ -144,7 +144,7 @@ fn given_less() -> Refusal {
 impl Broker {
     /// Watches over a run that was allowed just now, with the vault still held. `before` is how its files looked when
     /// it was opened: what was changed since was changed by this call, and takes no right from anybody.
-    pub(super) fn watch_over(self: &Arc<Self>, live: Live, before: Option<Stamp>) -> Watched {
+    pub(crate) fn watch_over(self: &Arc<Self>, live: Live, before: Option<Stamp>) -> Watched {
         let number = self.watch.next.fetch_add(1, Ordering::Relaxed);
         let live = Arc::new(live);
         let mut runs = self.watch.runs();
@@ -157,7 +157,7 @@ impl Broker {
     }
 
     /// Takes note that the vault was changed by something that takes no right, with the vault still held.
-    pub(super) fn changed_nothing_of_rights(&self, before: Option<Stamp>) {
+    pub(crate) fn changed_nothing_of_rights(&self, before: Option<Stamp>) {
         let mut runs = self.watch.runs();
         if before.is_some() && runs.seen == before {
             runs.seen = Stamp::of(&self.settings.home);
@@ -165,7 +165,7 @@ impl Broker {
     }
 
     /// Looks at once: something was given up, or issued, in this process.
-    pub(super) fn look_at_rights(&self) {
+    pub(crate) fn look_at_rights(&self) {
         self.watch.wake.notify_one();
     }
 
@@ -175,12 +175,12 @@ impl Broker {
     }
 
     /// The right of a run, for its proxy.
-    pub(super) fn right_of(self: &Arc<Self>, live: &Arc<Live>) -> RunRight {
+    pub(crate) fn right_of(self: &Arc<Self>, live: &Arc<Live>) -> RunRight {
         RunRight { broker: Arc::downgrade(self), live: Arc::clone(live) }
     }
 
     /// Looks after the runs that go on, for as long as there are any.
-    pub(super) fn keep_watching(self: &Arc<Self>) {
+    pub(crate) fn keep_watching(self: &Arc<Self>) {
         if self.watch.watching.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -262,7 +262,7 @@ impl Watch {
 
 impl Watched {
     /// Whether the run's right was taken back.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.live.over.is_cancelled()
     }
 }
@@ -276,7 +276,7 @@ impl Drop for Watched {
 }
 
 /// The right of one run.
-pub(super) struct RunRight {
+pub(crate) struct RunRight {
     broker: Weak<Broker>,
     live: Arc<Live>,
 }

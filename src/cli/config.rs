@@ -4,8 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use super::{Globals, open, output::Output, usage_failure};
 use crate::{
-    broker::admin::{Admin, Failure, FailureKind, TokenOrder},
-    name::ScopeName,
+    names::ScopeName,
+    operator::{Admin, Failure, FailureKind, TokenOrder},
     setup::{
         self,
         clients::{self, CLIENTS, Client, Entry, WriteError},
@@ -105,12 +105,12 @@ fn entry(
         let file = admin.issue_token_file(&order)?;
         args.extend(["--token-file".to_owned(), file.display().to_string()]);
     }
-    Ok(Entry { command: open::binary()?, args, home: config::home_for_clients(home) })
+    Ok(Entry { command: open::binary()?, args, home: setup::home_for_clients(home) })
 }
 
 fn write(client: Client, entry: &Entry, out: &Output) -> Result<(), Failure> {
-    let home = config::user_home().map_err(open::environment)?;
-    let project = config::cwd().map_err(open::environment)?;
+    let home = setup::user_home().map_err(open::environment)?;
+    let project = setup::cwd().map_err(open::environment)?;
     let Some(file) = client.file(&home, &project) else {
         return Err(usage_failure(
             "this client has no file of its own",

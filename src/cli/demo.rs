@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::output::Output;
 use crate::{
-    broker::admin::{Failure, FailureKind},
     mcp::client::{Client, ToolAnswer},
+    operator::{Failure, FailureKind},
     policy::SandboxTerms,
-    run::{Machine, Plan},
+    sandbox::Plan,
+    supervise,
 };
 
 /// What the demo's project keeps in its `.env`: two made-up secrets, and two settings that are none.
@@ -62,7 +63,7 @@ impl Stage<'_> {
         self.type_command(&["admin", "import", ".env", "--prefix", "demo/"])?;
         self.heading("2", "You allow one command to one scope, with one of the keys");
         let mut words = vec!["admin", "allow", SCOPE, "--yes", "--id", "show-key", "--secret", SECRET];
-        if let Err(lack) = Plan::make(&SandboxTerms::default(), &Machine::look(&self.binary)) {
+        if let Err(lack) = Plan::make(&SandboxTerms::default(), &supervise::machine(&self.binary)) {
             self.out.line(&format!(
                 "  {lack}; authy-mcp doctor says what to do. The demo goes on without a sandbox."
             ));

@@ -16,17 +16,13 @@ use super::{
     output::{self, Output},
 };
 use crate::{
-    broker::{
-        admin::{Admin, Failure, TokenEntry, TokenState},
-        remembered,
-    },
+    broker::remembered,
     daemon::{Client, LocalError},
+    operator::{Admin, Failure, TokenEntry, TokenState},
     policy::{Network, SandboxTerms},
-    run::{
-        Machine, Plan,
-        sandbox::{Shape, remedy},
-    },
+    sandbox::{Plan, Shape, remedy},
     setup::{self, above::exposed_above, clients::CLIENTS},
+    supervise,
     vault::{self, HomeInfo, Memory, UnlockKind},
 };
 
@@ -129,7 +125,7 @@ fn below_closed(path: &Path, home: &Path) -> bool {
 }
 
 fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
-    let socket = super::daemon::socket(globals, home);
+    let socket = super::hosting::socket(globals, home);
     let found = super::runtime()?.block_on(Client::status(&socket));
     match found {
         Ok(status) if status.vault != info.fingerprint => report.add(
@@ -224,7 +220,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
             let newest = found.backups.newest.map(|newest| newest.to_string());
             let state = if newest.is_some() { State::Ok } else { State::Warning };
             let mend = if newest.is_some() { "" } else { "one is made with the next change" };
-            report.add(state, super::daemon::backups_line(found.backups.kept, newest.as_deref()), mend);
+            report.add(state, super::hosting::backups_line(found.backups.kept, newest.as_deref()), mend);
         }
         Ok(found) => {
             for damage in found.damage {
@@ -270,7 +266,7 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
             );
         }
         Ok(scopes) => {
-            let names: Vec<&str> = scopes.iter().map(crate::name::ScopeName::as_str).collect();
+            let names: Vec<&str> = scopes.iter().map(crate::names::ScopeName::as_str).collect();
             report.add(State::Ok, format!("scopes with a policy: {}", names.join(", ")), "");
         }
         Err(failure) => report.add(State::Failed, failure.message, failure.hint),
@@ -323,7 +319,7 @@ fn out_of_date(report: &mut Report, admin: &Admin) {
 }
 
 fn clients(report: &mut Report) {
-    let (Ok(home), Ok(project)) = (config::user_home(), config::cwd()) else { return };
+    let (Ok(home), Ok(project)) = (setup::user_home(), setup::cwd()) else { return };
     let files = CLIENTS.iter().filter_map(|(client, word, _)| Some((word, client.file(&home, &project)?)));
     let with: Vec<&str> = files
         .filter(|(_, file)| fs::read_to_string(file).is_ok_and(|text| text.contains("authy-mcp")))
@@ -342,7 +338,7 @@ fn clients(report: &mut Report) {
 
 fn search_path(report: &mut Report) {
     let writable = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0);
-    for dir in config::path_dirs().iter().filter(|dir| !dir.is_absolute() || writable(dir)) {
+    for dir in setup::path_dirs().iter().filter(|dir| !dir.is_absolute() || writable(dir)) {
         report.add(
             State::Warning,
             format!("PATH has {}, which is relative or writable by everybody", dir.display()),
@@ -353,7 +349,7 @@ fn search_path(report: &mut Report) {
 
 /// What of a sandbox this machine gives, for each network that a policy can ask for.
 fn sandbox(report: &mut Report) -> Result<(), Failure> {
-    let machine = Machine::look(&open::binary()?);
+    let machine = supervise::machine(&open::binary()?);
     let mend = || remedy(&machine).unwrap_or_default();
     for network in [Network::None, Network::Proxy, Network::Open] {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };

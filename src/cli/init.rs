@@ -12,10 +12,8 @@ use super::{
     usage_failure,
 };
 use crate::{
-    broker::{
-        admin::{Admin, Failure, FailureKind},
-        remembered,
-    },
+    broker::remembered,
+    operator::{Admin, Failure, FailureKind},
     setup::above::exposed_above,
     vault::{self, Opener, Pin, Pinned, UnlockKind},
 };

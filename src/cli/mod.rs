@@ -6,9 +6,9 @@
 
 mod admin;
 mod config;
-mod daemon;
 mod demo;
 mod doctor;
+mod hosting;
 mod init;
 mod open;
 mod output;
@@ -23,8 +23,9 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    broker::admin::{Failure, FailureKind},
-    run::{self as running, Manner, Side},
+    operator::{Failure, FailureKind},
+    supervise,
+    supervise::{Manner, Side},
     vault::{self, UnlockKind},
 };
 use output::Output;
@@ -89,9 +90,9 @@ enum Command {
     /// Run a command with secrets, on this terminal or in front of another MCP server.
     Run(run::Args),
     /// Host the broker for every server of this home.
-    Daemon(daemon::DaemonArgs),
+    Daemon(hosting::DaemonArgs),
     /// Unlock the vault into a daemon, for every server of this home.
-    Unlock(daemon::UnlockArgs),
+    Unlock(hosting::UnlockArgs),
     /// End the daemon: what runs is ended, the keys are wiped.
     Lock,
     /// Show the daemon: health, limits, counts.
@@ -115,9 +116,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    crate::run::private_umask();
+    crate::supervise::private_umask();
     let out = Output::new(arguments.globals.json);
-    let limits = running::survive_file_limits().map_err(|error| daemon::hardening(&error));
+    let limits = supervise::survive_file_limits().map_err(|error| hosting::hardening(&error));
     match limits.and_then(|()| apart(&arguments)) {
         Ok(Side::Child) => {}
         Ok(Side::Parent(code)) => return ExitCode::from(code),
@@ -154,9 +155,9 @@ fn apart(arguments: &Arguments) -> Result<Side, Failure> {
     if !asks {
         return Ok(Side::Child);
     }
-    running::keep_private()
-        .and_then(|()| running::go_on_in_a_child(Manner::Command))
-        .map_err(|error| daemon::hardening(&error))
+    supervise::keep_private()
+        .and_then(|()| supervise::go_on_in_a_child(Manner::Command))
+        .map_err(|error| hosting::hardening(&error))
 }
 
 fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
@@ -167,10 +168,10 @@ fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
         Some(Command::Admin(args)) => admin::admin(args, globals, out),
         Some(Command::Serve(args)) => serve::serve(args, globals),
         Some(Command::Run(args)) => run::run(args, globals),
-        Some(Command::Daemon(args)) => daemon::daemon(args, globals, out),
-        Some(Command::Unlock(args)) => daemon::unlock(args, globals, out),
-        Some(Command::Lock) => daemon::lock(globals, out),
-        Some(Command::Status) => daemon::status(globals, out),
+        Some(Command::Daemon(args)) => hosting::daemon(args, globals, out),
+        Some(Command::Unlock(args)) => hosting::unlock(args, globals, out),
+        Some(Command::Lock) => hosting::lock(globals, out),
+        Some(Command::Status) => hosting::status(globals, out),
         Some(Command::Config(args)) => config::config(args, globals, out),
         Some(Command::Doctor) => doctor::doctor(globals, out),
         Some(Command::Demo) => runtime()?.block_on(demo::play(out, open::binary()?)),

@@ -10,14 +10,11 @@ use zeroize::Zeroizing;
 
 use super::{Globals, prompt::Terminal, usage_failure};
 use crate::{
-    broker::{
-        Hidden,
-        admin::{Admin, Failure, FailureKind},
-        said_last_change,
-    },
+    broker::{Hidden, said_last_change},
     daemon::{Client, LocalError},
+    files,
+    operator::{Admin, Failure, FailureKind},
     setup::{self, ConfigError},
-    store::files,
     vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
 };
 
@@ -39,11 +36,11 @@ enum Purpose {
 }
 
 pub(super) fn home() -> Result<PathBuf, Failure> {
-    config::home().map_err(environment)
+    setup::home().map_err(environment)
 }
 
 pub(super) fn binary() -> Result<PathBuf, Failure> {
-    config::binary().map_err(environment)
+    setup::binary().map_err(environment)
 }
 
 pub(super) fn environment(error: ConfigError) -> Failure {
@@ -121,7 +118,7 @@ pub(super) fn refused_by_daemon(globals: &Globals, home: &Path) -> Option<Failur
 }
 
 fn looked_at(globals: &Globals, home: &Path) -> Option<String> {
-    let socket = super::daemon::socket(globals, home);
+    let socket = super::hosting::socket(globals, home);
     match super::runtime().ok()?.block_on(Client::look(&socket)) {
         Ok(problem) => problem,
         Err(LocalError::Nobody) => None,
@@ -251,14 +248,14 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 /// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
 pub(super) fn hidden(globals: &Globals, home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
-    let user_home = config::user_home().map_err(environment)?;
-    let sockets = [Some(super::daemon::own_socket(home)), super::daemon::named_socket(globals)];
+    let user_home = setup::user_home().map_err(environment)?;
+    let sockets = [Some(super::hosting::own_socket(home)), super::hosting::named_socket(globals)];
     let sockets = sockets.into_iter().flatten().filter_map(|socket| Some(socket.parent()?.to_path_buf()));
     let sockets = sockets.filter(|dir| !home.starts_with(dir));
     let identity = info.and_then(|info| info.identity_file.clone());
     Ok(Hidden {
-        places: config::hidden_places(&user_home),
-        in_projects: config::hidden_in_projects(),
+        places: setup::hidden_places(&user_home),
+        in_projects: setup::hidden_in_projects(),
         never: sockets.chain(identity).collect(),
     })
 }

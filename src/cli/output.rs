@@ -15,8 +15,8 @@ use tracing_subscriber::{
     fmt::{format::FmtSpan, writer::BoxMakeWriter},
 };
 
-use crate::broker::admin::{Failure, FailureKind};
-use crate::name::{ScopeName, SecretName};
+use crate::names::{ScopeName, SecretName};
+use crate::operator::{Failure, FailureKind};
 use crate::policy::{Finding, Severity};
 use crate::shown::{quiet, shown_json, shown_line};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{open, output::Output};
 use crate::{
-    broker::admin::Failure,
+    operator::Failure,
     vault::{self, UnlockKind, VaultError},
 };
 

@@ -12,7 +12,7 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use super::usage_failure;
-use crate::broker::admin::{Failure, FailureKind};
+use crate::operator::{Failure, FailureKind};
 use crate::shown::quiet;
 
 /// The terminal, while something is asked.

@@ -10,18 +10,19 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Globals, daemon, open, output::Output, runtime, serve, token_file, usage_failure};
+use super::{Globals, hosting, open, output::Output, runtime, serve, token_file, usage_failure};
 use crate::{
     broker::{
         Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
-        admin::Failure,
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
     daemon::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
-    name::{EnvName, ScopeName},
-    run::{Ending, Process, Spares},
+    names::{EnvName, ScopeName},
+    operator::Failure,
+    run::{Ending, Spares},
     setup,
+    supervise::Process,
     vault::{self, HomeInfo},
 };
 
@@ -75,9 +76,9 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         }
     };
     let Some(scope) = &args.scope else { return over_there(args, globals, settings, &out) };
-    crate::run::become_subreaper();
+    crate::supervise::become_subreaper();
     let params = params(args);
-    let near = config::cwd().map_err(open::environment)?;
+    let near = setup::cwd().map_err(open::environment)?;
     let local = LocalSession::new(scope.clone(), Bound::Tree);
     let caller = serve::caller(Credential::LocalScope(local.clone()));
     let info = vault::home_info(&settings.home).ok();
@@ -129,7 +130,7 @@ fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
 
 /// Has a daemon run the command: nothing of it is in this process, and the vault may be another user's.
 fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) -> Result<ExitCode, Failure> {
-    let socket = daemon::socket(globals, &settings.home);
+    let socket = hosting::socket(globals, &settings.home);
     let file = args.token_file.as_deref().unwrap_or(Path::new("/dev/null"));
     let caller = Caller { way: Way::Run, ..serve::caller(token_file::token_from(file)) };
     let stdin = match io::stdin() {
@@ -161,7 +162,9 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
 fn ending_of(ran: &RunResult) -> Ending {
     match ran.outcome {
         Outcome::Exited => Ending::Exited(ran.exit_code.unwrap_or_default()),
-        Outcome::Signaled => Ending::Signaled(ran.signal.as_deref().map_or(0, crate::run::signal_number)),
+        Outcome::Signaled => {
+            Ending::Signaled(ran.signal.as_deref().map_or(0, crate::supervise::signal_number))
+        }
         Outcome::TimedOut => Ending::TimedOut,
         Outcome::Cancelled => Ending::Cancelled,
         Outcome::Revoked => Ending::Revoked,
@@ -176,7 +179,7 @@ fn session(
     local: &LocalSession,
     info: &Option<HomeInfo>,
 ) -> Option<(EnvName, String, Host)> {
-    let socket = local_api::run_socket_path(config::runtime_dir().as_deref(), &local.instance);
+    let socket = daemon::run_socket_path(setup::runtime_dir().as_deref(), &local.instance);
     let bound = Host::bind(HostSettings {
         socket: socket.clone(),
         listener: Listener::Fresh,
@@ -191,7 +194,7 @@ fn session(
         memory_locked: false,
     });
     match bound {
-        Ok(host) => Some((EnvName::parse(config::RUN).ok()?, socket.to_str()?.to_owned(), host)),
+        Ok(host) => Some((EnvName::parse(setup::RUN).ok()?, socket.to_str()?.to_owned(), host)),
         Err(error) => {
             tracing::warn!(%error, "the program gets no session of its scope");
             None
@@ -201,7 +204,7 @@ fn session(
 
 fn revoked() -> Failure {
     Failure::new(
-        crate::broker::admin::FailureKind::Denied,
+        crate::operator::FailureKind::Denied,
         "the run was ended: what allowed it was taken back",
         "authy-mcp admin audit show says what was changed",
     )
@@ -236,5 +239,5 @@ fn as_failure(refusal: &Refusal) -> Failure {
         hint.push_str("\nto allow it: ");
         hint.push_str(command);
     }
-    Failure::new(crate::broker::admin::FailureKind::Denied, refusal.message.clone(), hint)
+    Failure::new(crate::operator::FailureKind::Denied, refusal.message.clone(), hint)
 }

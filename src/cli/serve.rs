@@ -6,19 +6,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Globals, daemon,
+    Globals, hosting,
     open::{self, Ask},
     runtime, token_file, usage_failure,
 };
 use crate::{
-    broker::{
-        Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
-        admin::{Failure, FailureKind},
-    },
+    broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
     daemon::{self, Client, Socket},
     listen,
     mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
-    name::{GrantId, ScopeName},
+    names::{GrantId, ScopeName},
+    operator::{Failure, FailureKind},
     run::Spares,
     setup, vault,
 };
@@ -63,7 +61,7 @@ pub(super) struct Args {
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let before = listen::raise_descriptor_limit();
     let broker = service(args, globals, before)?;
-    crate::run::become_subreaper();
+    crate::supervise::become_subreaper();
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         match args.http {
@@ -88,8 +86,8 @@ fn service(args: &Args, globals: &Globals, descriptors: Option<u64>) -> Result<A
         return Ok(Arc::new(Client::new(Socket::own(socket), here, None)));
     }
     let start =
-        vault::home_info(&home).ok().and_then(|info| daemon::starter(globals, &home, &info, descriptors));
-    Ok(Arc::new(Client::new(daemon::socket(globals, &home), here, start)))
+        vault::home_info(&home).ok().and_then(|info| hosting::starter(globals, &home, &info, descriptors));
+    Ok(Arc::new(Client::new(hosting::socket(globals, &home), here, start)))
 }
 
 /// The broker of the home; without what opens the vault where only a person could.
@@ -103,9 +101,9 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
     Ok(Settings {
         opener,
         // Where it can't be found, tools are listed all the same, and each run is refused.
-        supervisor: open::binary().unwrap_or_else(|_| PathBuf::from(config::OWN_BINARY)),
+        supervisor: open::binary().unwrap_or_else(|_| PathBuf::from(setup::OWN_BINARY)),
         spares: Spares::Kept,
-        user_home: config::user_home().map_err(open::environment)?,
+        user_home: setup::user_home().map_err(open::environment)?,
         hidden: open::hidden(globals, &home, info.as_ref())?,
         home,
         run_as: None,
@@ -115,16 +113,16 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
 
 /// Whoever calls through this process.
 pub(super) fn caller(credential: Credential) -> Caller {
-    Caller { credential, environment: Arc::new(config::environment()), way: Way::Tool }
+    Caller { credential, environment: Arc::new(setup::environment()), way: Way::Tool }
 }
 
 /// The session that a run around this process has to give, where nothing else was given.
 fn session_of_a_run(args: &Args) -> Option<(PathBuf, GrantId)> {
-    if args.scope.is_some() || args.token_file.is_some() || args.http.is_some() || config::token().is_some() {
+    if args.scope.is_some() || args.token_file.is_some() || args.http.is_some() || setup::token().is_some() {
         return None;
     }
-    let socket = config::run_socket()?;
-    let instance = local_api::instance_of(&socket)?;
+    let socket = setup::run_socket()?;
+    let instance = daemon::instance_of(&socket)?;
     Some((socket, instance))
 }
 
@@ -132,7 +130,7 @@ fn credential(args: &Args) -> Credential {
     if let Some(path) = &args.token_file {
         return token_file::token_from(path);
     }
-    match (&args.scope, config::token()) {
+    match (&args.scope, setup::token()) {
         (Some(scope), _) => Credential::LocalScope(LocalSession::new(scope.clone(), Bound::Process)),
         (None, Some(token)) => Credential::Token(Bearer::of_process(token)),
         (None, None) => session_of_a_run(args).map_or_else(
@@ -164,9 +162,7 @@ async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result
         let line = format!("listening on http://{addr}/mcp\n");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
     };
-    serve_http(broker, Arc::new(config::environment()), settings, ready, stop_signal()?)
-        .await
-        .map_err(failure)
+    serve_http(broker, Arc::new(setup::environment()), settings, ready, stop_signal()?).await.map_err(failure)
 }
 
 /// Cancelled by SIGTERM, SIGINT or SIGHUP.

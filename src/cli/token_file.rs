@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     broker::{Bearer, Credential},
-    store::files,
+    files,
 };
 
 /// No token is as long as this.

@@ -21,8 +21,7 @@ use super::{
 };
 use crate::{
     broker::{Broker, gate::Gates},
-    listen,
-    store::files,
+    files, listen,
 };
 
 /// How often a daemon looks at itself.

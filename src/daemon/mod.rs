@@ -34,7 +34,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::name::GrantId;
+use crate::names::GrantId;
 
 pub use client::{Client, Starter};
 pub use host::{Ended, Host, HostSettings, Life};

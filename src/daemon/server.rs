@@ -40,8 +40,9 @@ use crate::{
         refusal::{Code, Refusal},
     },
     listen::{Bounds, Guest, Listener},
-    name::GrantId,
-    run::{Piece, Process},
+    names::GrantId,
+    run::Piece,
+    supervise::Process,
 };
 
 /// The largest request, in bytes: standard input of a run comes with it.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::LocalError;
-use crate::store::files;
+use crate::files;
 
 /// A daemon's socket, as a client knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     broker::{Bearer, Bound, Credential, LocalSession, PublicKeys, Upkeep, Way, refusal::Refusal},
-    name::{GrantId, ScopeName},
-    run::Process,
+    names::{GrantId, ScopeName},
+    supervise::Process,
 };
 
 /// The version of this API. A client and a daemon of two versions say so instead of guessing.

@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        name::SecretName,
+        names::SecretName,
         policy::{Document, Policy, Request, Resolved, SecretFacts, Terms},
     };
 

@@ -11,7 +11,7 @@ use super::{
     confine,
     typed::{self, PathGlob, Piece},
 };
-use crate::name::SecretName;
+use crate::names::SecretName;
 
 /// One pattern over a whole command.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::{
     decision::{Asker, Denial, DenyCode, Request, SandboxMode, Stdin},
     document::Rule,
 };
-use crate::name::SecretName;
+use crate::names::SecretName;
 
 impl Rule {
     /// Whether a rule is for whoever asks. One without a sandbox is a shell of the user: no tool call reaches it, and

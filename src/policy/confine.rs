@@ -4,7 +4,7 @@
 //! any text. Every other one names something, be it the directory of `reports/*.sql`, the one where the run starts
 //! (`*.sql`), or the host of `https://*.example.com/*`; a call may fill it in, and may not get out of it.
 
-use crate::name::glob_matches;
+use crate::names::glob_matches;
 
 use super::typed::GUARDED;
 

@@ -17,7 +17,7 @@ use super::{
     promise::Promised,
     sealed::{self, BaseUrl, Reach, SealedTerm, Unfit},
 };
-use crate::name::{EnvName, SecretName};
+use crate::names::{EnvName, SecretName};
 
 /// Either what was found, or why not.
 pub(super) type Step<T> = Result<T, Box<Denial>>;

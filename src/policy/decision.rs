@@ -15,7 +15,7 @@ use super::{
     typed::PathGlob,
     variables::Variables,
 };
-use crate::name::{EnvName, ScopeName, SecretName};
+use crate::names::{EnvName, ScopeName, SecretName};
 
 /// What an agent asks to run. Every field is hostile.
 #[derive(Debug, Clone, Default)]

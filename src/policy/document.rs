@@ -21,7 +21,7 @@ use super::{
     sealed::{self, ReachPart, Seal},
     variables::EnvPart,
 };
-use crate::name::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
+use crate::names::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
 
 /// The scope that is built in, for the operator's own look at a value.
 pub(super) const OPERATOR: &str = "operator";

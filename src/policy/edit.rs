@@ -10,7 +10,7 @@ use super::{
     document::{Document, DocumentError, HomeMode, Rule},
     edition::Edition,
 };
-use crate::name::ScopeName;
+use crate::names::ScopeName;
 
 /// A change that a document makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -189,7 +189,7 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
     terms.extend(rule.timeout.map(|timeout| format!("at most {} s", timeout.as_secs())));
     terms.extend(rule.env.iter().map(|(secret, name)| format!("{secret} as {name}")));
     terms.extend(rule.set_env.iter().map(|(name, text)| format!("{name}={text:?}")));
-    let secrets: Vec<&str> = rule.secrets.iter().map(crate::name::SecretPattern::as_str).collect();
+    let secrets: Vec<&str> = rule.secrets.iter().map(crate::names::SecretPattern::as_str).collect();
     let secrets = if secrets.is_empty() { "no secrets".to_owned() } else { secrets.join(", ") };
     commands.iter().map(|command| format!("{command} may have {secrets} ({})", terms.join(", "))).collect()
 }

@@ -130,7 +130,7 @@ pub(super) fn set_by_us(name: &str) -> bool {
 }
 
 fn listed(names: &[&str], name: &str) -> bool {
-    names.iter().any(|listed| crate::name::glob_matches(listed, name))
+    names.iter().any(|listed| crate::names::glob_matches(listed, name))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     document::Rule,
     typed::PathGlob,
 };
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 impl Policy {
     /// The patterns of the rules that cover the command.

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::{argv::Element, typed::Piece};
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 /// A program, and how it is known.
 pub(super) struct Known {
@@ -91,7 +91,7 @@ impl Known {
 
     /// Whether the program looks at a variable.
     pub(super) fn reads(&self, name: &EnvName) -> bool {
-        self.looks_at.iter().any(|looked| crate::name::glob_matches(looked, name.as_str()))
+        self.looks_at.iter().any(|looked| crate::names::glob_matches(looked, name.as_str()))
     }
 }
 

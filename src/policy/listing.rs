@@ -15,7 +15,7 @@ use super::{
     document::Rule,
     promise::Promised,
 };
-use crate::name::{EnvName, SecretName, SecretPattern};
+use crate::names::{EnvName, SecretName, SecretPattern};
 
 /// One rule, its globs as the names they stand for.
 #[derive(Debug, Clone)]

@@ -49,7 +49,7 @@ pub use variables::{EnvPart, Variables};
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
-use crate::name::{EnvName, ScopeName, SecretName};
+use crate::names::{EnvName, ScopeName, SecretName};
 use argv::Braces;
 
 /// A document resolved against the machine on which it was applied: what decides.

@@ -9,7 +9,7 @@ use super::{
     edit,
     sandbox::SandboxPart,
 };
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 impl Reader<'_> {
     /// Refuses the operator's word where the caller chooses what runs, or where what it tells goes.

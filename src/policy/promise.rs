@@ -24,7 +24,7 @@ use super::{
     env_names,
     known::{self, Known},
 };
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 /// A promise, and in a line why it is no more, or on whose word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

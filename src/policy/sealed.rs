@@ -11,7 +11,7 @@ use super::{
     document::{Document, Rule, expand},
     raw::{At, RawInject, RawPlace, RawRule, RawSigV4},
 };
-use crate::name::{EnvName, HostPattern, SecretName};
+use crate::names::{EnvName, HostPattern, SecretName};
 
 /// How a rule's secrets may be used on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl PathPattern {
             && !path.contains("//");
         let (pattern, path): (Vec<&str>, Vec<&str>) =
             (self.0.split('/').collect(), path.split('/').collect());
-        plain && crate::name::segments_match(&pattern, &path)
+        plain && crate::names::segments_match(&pattern, &path)
     }
 }
 

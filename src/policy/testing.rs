@@ -1,7 +1,7 @@
 //! Permissions for the tests of other rooms, which can't make one.
 
 use super::{Allowed, RevealRequest, Terms, document::OPERATOR};
-use crate::name::{ScopeName, SecretName};
+use crate::names::{ScopeName, SecretName};
 
 /// A permission to look at one secret.
 pub(crate) fn allowed(secret: &str) -> Allowed {

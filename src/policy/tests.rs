@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::name::SecretName;
+use crate::names::SecretName;
 
 const DOCUMENT: &str = r#"
 scope = "deploy"
@@ -368,7 +368,7 @@ fn listings_hide_what_is_denied_and_given_up() {
 
 #[test]
 fn a_rule_from_the_command_line() {
-    let scope = crate::name::ScopeName::parse("dev").unwrap();
+    let scope = crate::names::ScopeName::parse("dev").unwrap();
     let rule = NewRule {
         secrets: vec!["app/*".into()],
         deliver: "env".into(),

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::name::glob_matches;
+use crate::names::glob_matches;
 
 /// Characters that begin an argument which programs take for more than a text: an option, a meta-command, a file of
 /// arguments, a command.

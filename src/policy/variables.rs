@@ -15,7 +15,7 @@ use super::{
     raw::{At, RawEnv},
     typed::PathGlob,
 };
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 /// `[env]`.
 #[derive(Debug, Clone, Default)]

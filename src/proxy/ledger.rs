@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::name::SecretName;
+use crate::names::SecretName;
 
 /// Records of a run that are kept one by one; of what comes after only the number is.
 const KEPT: usize = 2_000;

@@ -46,7 +46,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use tokio_util::sync::DropGuard;
 
 use crate::{
-    name::SecretName,
+    names::SecretName,
     policy::{Reach, SealedTerm},
     redact::Needles,
     value::SecretValue,

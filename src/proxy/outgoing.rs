@@ -16,7 +16,7 @@ use super::{
     scrub::{ends_here, named_by_connection},
     sigv4,
 };
-use crate::{name::SecretName, policy::Inject};
+use crate::{names::SecretName, policy::Inject};
 
 /// Headers of the program that no host gets: they shape the message, or ask for what could not be read.
 const NOT_SENT: &[&str] = &[

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{addresses::Named, authority::Authority};
 use crate::{
-    name::{HostPattern, SecretName},
+    names::{HostPattern, SecretName},
     policy::{Reach, Seal},
     redact,
     value::SecretValue,

@@ -23,7 +23,7 @@ use super::{
     tls,
 };
 use crate::{
-    name::SecretName,
+    names::SecretName,
     policy::BaseUrl,
     redact::{NeedleSet, Needles},
     value::SecretValue,

@@ -17,7 +17,7 @@ use super::{
     refusal::{self, Refusal},
     rules::{Held, Rules},
 };
-use crate::{name::SecretName, policy::Place};
+use crate::{names::SecretName, policy::Place};
 
 /// The largest body that is read whole, to be replaced in or signed.
 pub(super) const WHOLE_BODY: usize = 8 << 20;

@@ -15,7 +15,7 @@ use super::{
     stream::{Reach, Redactor},
     views::{Beginnings, SqueezedIndex, Wanted},
 };
-use crate::{name::SecretName, value::SecretValue};
+use crate::{names::SecretName, value::SecretValue};
 
 /// Forms of at least so many bytes are in a table of their own: it is faster the longer its shortest is.
 const LONG: usize = 8;

@@ -21,9 +21,11 @@ use super::{
     execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
     masker::{Masker, Next},
     stage::Stage,
-    wire::{Order, Session},
 };
-use crate::redact::{Counts, NeedleSet};
+use crate::{
+    redact::{Counts, NeedleSet},
+    supervise::wire::{Order, Session},
+};
 
 /// After so much silence what is held back is shown: a prompt must not wait for its line's end.
 const SILENCE: Duration = Duration::from_millis(20);

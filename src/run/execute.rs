@@ -19,19 +19,22 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
-use super::sandbox::{CHANGED, Step};
 use super::{
-    Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunAs, RunError, RunOutput, SUPERVISE,
-    Stream,
+    Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutput, Stream,
     reader::{Reader, Redaction},
     scan,
     stage::Stage,
-    supervisor::Role,
     supervisors::{Supervisor, Supervisors},
-    tree::{self, Registered},
-    wire::{self, First, Order, Report, Session},
 };
-use crate::redact::{Capture, Captured, Counts, NeedleSet};
+use crate::{
+    redact::{Capture, Captured, Counts, NeedleSet},
+    sandbox::{CHANGED, Step},
+    supervise::{
+        Role, RunAs, SUPERVISE,
+        tree::{self, Registered},
+        wire::{self, First, Order, Report, Session},
+    },
+};
 
 /// How long a supervisor may take to end a tree, once it is to be killed.
 const END_WITHIN: Duration = Duration::from_secs(30);

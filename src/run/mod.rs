@@ -6,54 +6,28 @@
 //! is told to, when the program ends, and when whoever started it is gone.
 
 mod attached;
-mod digest;
-mod discard;
 mod execute;
-#[doc(hidden)]
-pub mod fuzzing;
-mod gate;
-mod harden;
 mod masker;
-mod process;
-mod program;
 mod reader;
-pub mod sandbox;
 mod scan;
 mod stage;
-mod supervisor;
 mod supervisors;
-mod tree;
-mod user;
-mod watch;
-mod wire;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    name::{EnvName, RunId, SecretName},
+    names::{EnvName, RunId, SecretName},
     policy::{CwdTerm, HomeMode, SandboxTerms},
     redact::{Counts, Redacted},
+    sandbox::{Plan, ViewError},
     value::SecretValue,
 };
 
 pub use attached::{Passed, Signals, pass_through};
-pub use digest::{digest_program, program_chain};
 pub use execute::execute;
-pub use harden::{
-    Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
-    proc_is_anothers, survive_file_limits,
-};
-pub use process::Process;
-pub use sandbox::{Machine, Plan, Shape, system_places};
 pub use scan::{Fate, FileHit};
 pub use stage::system_path;
-pub use supervisor::supervise;
 pub use supervisors::{Spares, Supervisors};
-pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
-pub use user::{RunAs, RunAsError};
-
-/// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
-pub const SUPERVISE: &str = "__supervise";
 
 /// Everything that one run needs.
 pub struct Launch {
@@ -213,15 +187,9 @@ pub enum RunError {
     /// The program isn't what was pinned.
     #[error("the program has changed since the policy was applied")]
     ProgramChanged,
-    /// A path of the policy is part of the vault.
-    #[error("{} belongs to the vault, which no run sees", .0.display())]
-    OutOfReach(PathBuf),
-    /// A path to be written isn't there.
-    #[error("{} isn't there, or can't be made", .0.display())]
-    NoSuchPlace(PathBuf),
-    /// Something that no run sees lies where it may write, and there are no mounts to cover it.
-    #[error("{} lies where the run may write, and can't be kept from it without namespaces", .0.display())]
-    CantHide(PathBuf),
+    /// What the policy names can't be shown.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// A step of containing it failed.
     #[error("the run can't be contained: {0}")]
     NotContained(String),

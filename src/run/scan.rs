@@ -357,7 +357,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::{name::SecretName, redact::Needles, value::SecretValue};
+    use crate::{names::SecretName, redact::Needles, value::SecretValue};
 
     const VALUE: &str = "sk-scan-7Qm2vXz9LrT4";
 

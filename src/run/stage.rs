@@ -13,16 +13,20 @@ use zeroize::Zeroizing;
 
 use super::{
     Launch, RunError, Sandbox,
-    digest::{digest_program, may_change},
-    discard::Scratch,
-    sandbox::{self, Containment, INSIDE, Place, Seen, Shape, Wanted, in_system},
     scan::{Moment, Written},
-    supervisor::Role,
-    wire::{self, Session, Spec},
 };
 use crate::{
+    files,
     policy::{CwdTerm, HomeMode},
-    store::files,
+    sandbox::{
+        self, Containment, INSIDE, Place, Seen, Shape, ViewError, Wanted, digest::may_change, digest_program,
+        in_system,
+    },
+    supervise::{
+        DIRS, Role,
+        discard::Scratch,
+        wire::{self, Session, Spec},
+    },
 };
 
 const SYSTEM_PATH: [&str; 5] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin"];
@@ -33,7 +37,6 @@ pub fn system_path() -> impl Iterator<Item = PathBuf> {
 }
 
 /// What stands ready in a run's private directory: its own places, and an empty one for the root of its view.
-pub(super) const DIRS: [&str; 6] = ["in", "in/home", "in/work", "in/files", "tmp", "root"];
 
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
 pub(super) struct Stage {
@@ -77,7 +80,7 @@ impl Stage {
             cwd: outside.unwrap_or_else(|| own.base.join("work")),
             scratch: scratch.path().to_owned(),
             session,
-            umask: super::tree::started_umask(),
+            umask: crate::supervise::tree::started_umask(),
             contain,
         };
         let role = Role::of(shape, launch.sandbox.plan.network);
@@ -144,7 +147,7 @@ fn contain(
 
 /// Opens a place to be written: what is searched afterwards, and what the run is shown, is what lies there now.
 fn open_written(place: &mut Place) -> Result<Option<Written>, RunError> {
-    let unopened = |_| RunError::NoSuchPlace(place.path.clone());
+    let unopened = |_| ViewError::NoSuchPlace(place.path.clone());
     let Some(written) = Written::open(&place.path).map_err(unopened)? else { return Ok(None) };
     place.inode = Some(written.inode().map_err(unopened)?);
     Ok(Some(written))

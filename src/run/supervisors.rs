@@ -14,9 +14,8 @@ use std::{
 
 use tokio::process::Child;
 
-use super::{
-    RunAs, SUPERVISE,
-    supervisor::{DESCRIPTORS, Role},
+use crate::supervise::{
+    DESCRIPTORS, Role, RunAs, SUPERVISE,
     tree::Registered,
     wire::{self, Spec},
 };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::name::EnvName;
+use crate::names::EnvName;
 
 /// One entry.
 pub struct Entry {

@@ -16,7 +16,7 @@ use std::{
 use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
-use crate::broker::admin::Machine;
+use crate::operator::ResolveContext;
 
 pub use hidden::{hidden_in_projects, hidden_places};
 
@@ -101,8 +101,8 @@ pub fn binary() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`].
-pub fn machine() -> Result<Machine, ConfigError> {
-    Ok(Machine { user_home: user_home()?, path: path_dirs(), cwd: cwd()? })
+pub fn machine() -> Result<ResolveContext, ConfigError> {
+    Ok(ResolveContext { user_home: user_home()?, path: path_dirs(), cwd: cwd()? })
 }
 
 /// The operator's PATH.

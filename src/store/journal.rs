@@ -21,7 +21,8 @@ use std::{
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::{Batch, StoreError, files};
+use super::{Batch, StoreError};
+use crate::files;
 
 const DIGEST: usize = 32;
 /// A journal that is longer, and longer than half of its base, makes way for a new base.

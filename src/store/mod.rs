@@ -3,7 +3,6 @@
 //! What enters is ciphertext and MACs. A batch is all or nothing, and on the disk when
 //! [`Store::apply`] returns. Nothing here decrypts, and nothing panics on a damaged file.
 
-pub mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;

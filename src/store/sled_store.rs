@@ -18,9 +18,10 @@ use std::{
 };
 
 use super::{
-    Batch, Store, StoreError, files,
+    Batch, Store, StoreError,
     journal::{Journal, Left, Pairs},
 };
+use crate::files;
 
 /// The longest that opening may take: a recovery that doesn't end is damage.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);

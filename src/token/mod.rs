@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ScopeName, SecretName, TokenId};
+use crate::names::{ScopeName, SecretName, TokenId};
 
 pub use public::PublicKeys;
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{Class, Order, Revocations, TokenError, TokenKeys};
-use crate::name::ScopeName;
+use crate::names::ScopeName;
 
 const SESSION: [u8; 32] = [7; 32];
 const DELEGATED: [u8; 32] = [8; 32];

@@ -29,7 +29,7 @@ use super::{
     open::Vault,
     unlock,
 };
-use crate::store::files;
+use crate::files;
 
 /// The newest backups, whenever they were made.
 const NEWEST: usize = 3;

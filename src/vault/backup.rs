@@ -13,7 +13,7 @@ use super::{
     open::Vault,
     unlock,
 };
-use crate::store::{Batch, files};
+use crate::{files, store::Batch};
 
 pub(super) const MANIFEST: &str = "manifest";
 pub(super) const RECORDS: &str = "records";

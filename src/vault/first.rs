@@ -3,7 +3,7 @@
 use std::{fs::File, io, path::Path, time::Duration};
 
 use super::{VaultError, home};
-use crate::store::files;
+use crate::files;
 
 /// Goes before everybody who gives way, for as long as what is returned is kept: for what a person types, until the
 /// vault is open.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::{HomeInfo, VaultError, VaultKey};
-use crate::store::files;
+use crate::files;
 
 pub(super) const FILE: &str = "home.json";
 /// More than this was not written by us.

@@ -23,7 +23,8 @@ use subtle::ConstantTimeEq;
 use super::{SecretMeta, VaultError, VaultKey, key::mac};
 use crate::{
     audit::{Change, Head},
-    store::{Store, StoreError, files},
+    files,
+    store::{Store, StoreError},
 };
 
 /// What the root says.

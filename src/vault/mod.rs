@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    name::{EnvName, SecretName},
+    names::{EnvName, SecretName},
     store::StoreError,
 };
 

@@ -26,9 +26,10 @@ use super::{
 };
 use crate::{
     audit::{self, Head, Intent},
-    name::SecretName,
+    files,
+    names::SecretName,
     policy::{SecretFacts, Terms},
-    store::{Batch, SledStore, Store, StoreError, files},
+    store::{Batch, SledStore, Store, StoreError},
     value::{MAX_VALUE_BYTES, SecretValue},
 };
 
@@ -372,7 +373,7 @@ impl Vault {
     /// The value of a secret, for an intent that is on record and covers it: the only way to one.
     ///
     /// ```compile_fail,E0061
-    /// # use authy_mcp::{name::SecretName, vault::Vault};
+    /// # use authy_mcp::{names::SecretName, vault::Vault};
     /// fn peek(vault: &Vault, name: &SecretName) {
     ///     let _ = vault.reveal(name); // no intent, no value
     /// }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::{Announced, Head},
-    store::files,
+    files,
 };
 
 /// How long the commands that run may take.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
-    name::{RunId, SecretName},
+    names::{RunId, SecretName},
     policy::testing::allowed,
     store::{Batch, MemoryStore, SledStore, Store},
     value::SecretValue,
@@ -111,7 +111,7 @@ fn names_are_not_readable_at_rest() {
     let mut vault = open(dir.path(), &key).unwrap();
     set(&mut vault, "visible-name/of-a-secret", b"visible-value-of-it");
     drop(vault);
-    for file in crate::store::files::files_below(dir.path()).unwrap() {
+    for file in crate::files::files_below(dir.path()).unwrap() {
         let bytes = std::fs::read(&file).unwrap();
         for text in ["visible-name", "of-a-secret", "visible-value"] {
             assert!(!bytes.windows(text.len()).any(|w| w == text.as_bytes()), "{text} in {}", file.display());
@@ -302,7 +302,7 @@ fn time_does_not_run_backwards() {
 fn a_process_that_saw_a_vault_takes_no_older_one() {
     let (dir, key) = home();
     let kept = tempfile::tempdir().unwrap();
-    let copy = |from: &Path, to: &Path| crate::store::files::copy_dir(from, to).unwrap();
+    let copy = |from: &Path, to: &Path| crate::files::copy_dir(from, to).unwrap();
     copy(&dir.path().join("vault"), &kept.path().join("vault"));
     let epoch = std::fs::read(dir.path().join("vault.epoch")).unwrap();
     let fresh = Freshness::default();

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     HomeInfo, Opener, Pinned, UnlockKind, VaultError, VaultKey, freshness, home, keyring, open::Vault,
 };
-use crate::store::files;
+use crate::files;
 
 /// scrypt's work factor for a passphrase (log2 N, age's own scale): about a second, paid once an unlock.
 const PASSPHRASE_WORK: u8 = if cfg!(test) { 10 } else { 17 };

@@ -8,7 +8,7 @@ mod program;
 mod revoked;
 
 use authy_mcp::{
-    name::{EnvName, HostPattern},
+    names::{EnvName, HostPattern},
     policy::{BaseUrl, Inject, PathPattern, Place, Tls},
 };
 use host::{Host, shown};
@@ -435,7 +435,7 @@ async fn when_the_run_has_ended_nobody_answers() {
 async fn aws_requests_are_signed_anew() {
     let host = Host::start().await;
     let at = host.name();
-    let name = |name: &str| authy_mcp::name::SecretName::parse(name).unwrap();
+    let name = |name: &str| authy_mcp::names::SecretName::parse(name).unwrap();
     let keys = authy_mcp::policy::SigV4 {
         access_key: name("aws/id"),
         secret_key: name("aws/key"),

@@ -11,8 +11,8 @@ use super::{
     policy,
 };
 use crate::{
-    broker::admin::{Admin, Failure, LastDenial, PolicyPlan},
-    name::ScopeName,
+    names::ScopeName,
+    operator::{Admin, Failure, LastDenial, PolicyPlan},
     policy::{Network, NewRule, SandboxMode},
     setup,
     shown::{shown, shown_command, shown_line},
@@ -102,7 +102,7 @@ pub(in crate::cli) fn allow_command(
     out: &Output,
 ) -> Result<(), Failure> {
     let scope = ScopeName::parse(scope).map_err(|error| usage_failure(error.to_string(), "as dev"))?;
-    let here = config::cwd().map_err(open::environment)?;
+    let here = setup::cwd().map_err(open::environment)?;
     let rule = NewRule {
         secrets,
         deliver: "env".to_owned(),
@@ -120,7 +120,7 @@ fn apply_rule(
     yes: bool,
     out: &Output,
 ) -> Result<(), Failure> {
-    let machine = config::machine().map_err(open::environment)?;
+    let machine = setup::machine().map_err(open::environment)?;
     let plan = admin.plan_rule(scope, rule, &machine)?;
     apply(admin, plan, yes, out)
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::super::{Globals, open, output::Output, prompt};
 use crate::{
-    broker::admin::{Admin, AuditFilter, AuditFound, AuditReport, Close, Failure},
+    operator::{Admin, AuditFilter, AuditFound, AuditReport, Close, Failure},
     policy::parse_duration,
     shown::shown,
 };

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::super::{Globals, open, output::Output, usage_failure};
 use crate::{
-    broker::admin::{Admin, Failure, WeakValues},
-    name::SecretName,
+    names::SecretName,
+    operator::{Admin, Failure, WeakValues},
     setup::env_file,
     value::SecretValue,
     vault::SecretMeta,

@@ -13,7 +13,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Subcommand;
 
 use super::{Globals, open, output::Output};
-use crate::{broker::admin::Failure, name::SecretName};
+use crate::{names::SecretName, operator::Failure};
 
 /// Manage secrets, policies, tokens, and the audit log.
 #[derive(Debug, clap::Args)]

@@ -17,8 +17,8 @@ use super::{
     allow,
 };
 use crate::{
-    broker::admin::{Failure, FailureKind, PolicyPlan, RulePromise},
-    name::{ScopeName, SecretName},
+    names::{ScopeName, SecretName},
+    operator::{Failure, FailureKind, PolicyPlan, RulePromise},
     policy::Request,
     setup,
 };
@@ -105,7 +105,7 @@ pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(),
     match &args.command {
         Command::Apply { file, yes } => {
             let text = read(file)?;
-            let machine = config::machine().map_err(open::environment)?;
+            let machine = setup::machine().map_err(open::environment)?;
             let admin = open::admin(globals)?;
             let plan = admin.plan_policy(&text, &machine)?;
             allow::apply(&admin, plan, *yes, out)
@@ -170,7 +170,7 @@ pub(super) fn promise_lines(plan: &PolicyPlan) -> Vec<String> {
 fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let admin = open::admin(globals)?;
     if let Some(file) = &args.file {
-        let machine = config::machine().map_err(open::environment)?;
+        let machine = setup::machine().map_err(open::environment)?;
         let plan = admin.plan_policy(&read(file)?, &machine)?;
         let answer = serde_json::json!({
             "scope": plan.document.scope, "warnings": plan.warnings, "promises": plan.promises, "pins": plan.pins,

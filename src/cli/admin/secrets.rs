@@ -18,9 +18,9 @@ use super::super::{
     usage_failure,
 };
 use crate::{
-    broker::admin::{Admin, Failure, FailureKind, WeakValues},
-    name::{EnvName, SecretName},
-    store::files,
+    files,
+    names::{EnvName, SecretName},
+    operator::{Admin, Failure, FailureKind, WeakValues},
     value::{MAX_VALUE_BYTES, SecretValue},
     vault::{SecretInfo, SecretMeta},
 };

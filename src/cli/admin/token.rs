@@ -12,11 +12,11 @@ use super::super::{
     usage_failure,
 };
 use crate::{
-    broker::admin::{Failure, FailureKind, NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState},
-    name::{ScopeName, TokenId},
+    files,
+    names::{ScopeName, TokenId},
+    operator::{Failure, FailureKind, NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState},
     policy::parse_duration,
     shown::shown,
-    store::files,
 };
 
 /// Manage tokens.

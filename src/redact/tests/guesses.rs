@@ -8,7 +8,7 @@ use super::{
     },
     set,
 };
-use crate::{name::SecretName, value::SecretValue};
+use crate::{names::SecretName, value::SecretValue};
 
 fn everywhere(values: &[&str]) -> NeedleSet {
     let needles: Vec<Needles> = values

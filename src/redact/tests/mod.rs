@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Capture, NeedleSet, Needles, Redacted, Weakness, forms::forms, weakness};
-use crate::{name::SecretName, value::SecretValue};
+use crate::{names::SecretName, value::SecretValue};
 
 const CORPUS: &str = include_str!("../../../tests/corpora/redaction.json");
 

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use super::super::{HomeInfo, VaultError, home, index};
-use crate::store::files;
+use crate::files;
 
 /// More than this was not written by us.
 const MOST: u64 = 64 << 10;

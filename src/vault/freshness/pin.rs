@@ -22,7 +22,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use super::super::{VaultKey, index};
-use crate::{audit::Head, store::files};
+use crate::{audit::Head, files};
 
 /// More than this was not written by us.
 const MOST: u64 = 64 << 10;

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use authy_mcp::{
-    name::{HostPattern, SecretName},
+    names::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal, SealedTerm},
     proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,

@@ -8,9 +8,8 @@
 //! Every step fails closed, and is named by its number ([`Step`]).
 
 mod filters;
-mod init;
-mod mounts;
-mod namespaces;
+pub(crate) mod mounts;
+pub(crate) mod namespaces;
 
 use std::{fmt, io, os::fd::OwnedFd, path::Path};
 
@@ -18,14 +17,13 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::Place;
 
-pub(in crate::run) use filters::{contain_program, landlock_abi};
-pub(in crate::run) use init::{Init, rehearse_namespaces, start_init};
-pub(in crate::run) use mounts::CHANGED;
-pub(in crate::run) use namespaces::{enter_own_network, enter_user_namespace};
+pub(crate) use filters::{contain_program, landlock_abi};
+pub(crate) use mounts::CHANGED;
+pub(crate) use namespaces::{enter_own_network, enter_user_namespace};
 
 /// A step of containing a run; its number goes over the wire where it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::run) enum Step {
+pub(crate) enum Step {
     UserNamespace = 1,
     Namespaces = 2,
     Root = 3,
@@ -65,12 +63,12 @@ impl Step {
     ];
 
     /// A failed step and its errno as one number.
-    pub(in crate::run) fn failed(self, error: &io::Error) -> i32 {
+    pub(crate) fn failed(self, error: &io::Error) -> i32 {
         (self as i32) << 16 | (error.raw_os_error().unwrap_or_default() & 0xffff)
     }
 
     /// In words.
-    pub(in crate::run) fn describe(number: i32) -> String {
+    pub(crate) fn describe(number: i32) -> String {
         let errno = io::Error::from_raw_os_error(number & 0xffff);
         match Self::ALL.into_iter().find(|step| *step as i32 == number >> 16) {
             Some(step) => format!("{step}: {errno}"),
@@ -103,10 +101,10 @@ impl fmt::Display for Step {
 }
 
 /// A step that failed.
-pub(super) struct Failed(pub i32);
+pub(crate) struct Failed(pub i32);
 
 /// Names the step where an operation fails.
-trait At<T> {
+pub(crate) trait At<T> {
     fn at(self, step: Step) -> Result<T, Failed>;
 }
 
@@ -117,13 +115,13 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 }
 
 /// Opens a place for mounting, and follows no link on the way: whoever may write above it could put one there.
-pub(super) fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?)
 }
 
 /// The same for a place of the policy: what lies there must be what lay there when the run was prepared.
-pub(super) fn open_place(place: &Place) -> io::Result<OwnedFd> {
+pub(crate) fn open_place(place: &Place) -> io::Result<OwnedFd> {
     let opened = open_without_links(&place.path)?;
     let found = rustix::fs::fstat(&opened)?;
     match place.inode {

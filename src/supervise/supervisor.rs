@@ -8,27 +8,29 @@ use std::{
     io::{self, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
-    process::ExitCode,
+    process::{ExitCode, Stdio},
     sync::{Arc, atomic::AtomicUsize},
 };
 
 #[cfg(target_os = "linux")]
-use super::sandbox::start_init;
+use super::init::{rehearse_namespaces, start_init};
 use super::{
     RunAs,
     discard::discard,
     gate::{Defaults, gate},
     program::{Program, fork_program},
-    sandbox::Shape,
     tree,
     watch::{Started, Watch},
     wire::{self, Report, Session},
 };
-use crate::policy::Network;
+use crate::{
+    policy::Network,
+    sandbox::{Machine, Shape},
+};
 
 /// What this binary is started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// The supervisor of a run outside of namespaces.
     Plain,
     /// The supervisor of a run in namespaces, on the host's network.
@@ -48,7 +50,7 @@ impl Role {
         [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
 
     /// Whom a run of this shape, with this network, is supervised by.
-    pub(super) fn of(shape: Shape, network: Network) -> Self {
+    pub(crate) fn of(shape: Shape, network: Network) -> Self {
         match (shape, network) {
             (Shape::Namespaces, Network::Open) => Self::Namespaces,
             (Shape::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
@@ -60,8 +62,8 @@ impl Role {
         matches!(self, Self::Namespaces | Self::OwnNetwork)
     }
 
-    /// The word behind [`super::SUPERVISE`].
-    pub(super) fn word(self) -> &'static str {
+    /// The word behind [`SUPERVISE`](super::SUPERVISE).
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Namespaces => "namespaces",
@@ -97,8 +99,32 @@ pub fn supervise() -> ExitCode {
     }
 }
 
+/// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their
+/// own.
+pub fn machine(binary: &Path) -> Machine {
+    Machine::with(try_namespaces(binary))
+}
+
+fn try_namespaces(supervisor: &Path) -> Result<(), String> {
+    #[expect(clippy::disallowed_methods, reason = "this binary tries out what it will do for a run")]
+    let mut command = std::process::Command::new(supervisor);
+    command
+        .arg(super::SUPERVISE)
+        .arg(Role::Rehearsal.word())
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null());
+    let done = command.output().map_err(|error| error.to_string())?;
+    match (done.status.success(), done.stdout.as_slice()) {
+        (true, []) if cfg!(target_os = "linux") => Ok(()),
+        (true, []) => Err("this system has none".to_owned()),
+        (true, why) => Err(String::from_utf8_lossy(why).into_owned()),
+        (false, _) => Err(format!("trying them out ended with {}", done.status)),
+    }
+}
+
 /// The word by which a supervisor is told how many descriptors the program may have.
-pub(super) const DESCRIPTORS: &str = "descriptors=";
+pub(crate) const DESCRIPTORS: &str = "descriptors=";
 
 /// Gives the program the limit that the server was started with: the server has raised its own.
 fn limit_descriptors(word: &OsStr) {
@@ -132,7 +158,7 @@ fn sweep(words: &[OsString]) -> io::Result<()> {
 /// Prints nothing where namespaces can be set up, and else the step that failed.
 fn rehearse() -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    if let Err(why) = super::sandbox::rehearse_namespaces() {
+    if let Err(why) = rehearse_namespaces() {
         io::stdout().write_all(why.as_bytes())?;
     }
     Ok(())
@@ -179,7 +205,7 @@ fn try_supervise(role: Role) -> io::Result<()> {
 fn enter_namespace(role: Role) -> Result<(), i32> {
     #[cfg(target_os = "linux")]
     if role.has_namespaces() {
-        use super::sandbox::{Step, enter_own_network, enter_user_namespace};
+        use crate::sandbox::{Step, enter_own_network, enter_user_namespace};
         enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error))?;
         if role == Role::OwnNetwork {
             enter_own_network().map_err(|error| Step::Network.failed(&error))?;
@@ -201,7 +227,7 @@ fn start(
     let meant = contained.map(|contained| Role::of(contained.shape, contained.network));
     if meant.is_some_and(|meant| meant != role) {
         let error = io::ErrorKind::InvalidInput.into();
-        return Err(Report::NotContained(super::sandbox::Step::Network.failed(&error)));
+        return Err(Report::NotContained(crate::sandbox::Step::Network.failed(&error)));
     }
     match contained.filter(|_| role.has_namespaces()) {
         Some(contained) => {

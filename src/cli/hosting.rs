@@ -20,18 +20,17 @@ use super::{
     runtime, serve, usage_failure,
 };
 use crate::{
-    broker::{
-        Broker, Settings,
-        admin::{Failure, FailureKind},
-        remembered,
-    },
+    broker::{Broker, Settings, remembered},
     daemon::{
         self, Admits, Client, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo, Socket,
         Starter, Status, Trust,
     },
-    listen, policy,
-    run::{self, Manner, Process, RunAs, Spares},
-    setup,
+    listen,
+    operator::{Failure, FailureKind},
+    policy,
+    run::Spares,
+    setup, supervise,
+    supervise::{Manner, Process, RunAs},
     vault::{self, HomeInfo, Opener, UnlockKind},
 };
 
@@ -136,12 +135,12 @@ pub(super) fn socket(globals: &Globals, home: &Path) -> Socket {
 
 /// The socket that the person named.
 pub(super) fn named_socket(globals: &Globals) -> Option<PathBuf> {
-    let named = globals.socket.clone().or_else(config::socket)?;
+    let named = globals.socket.clone().or_else(setup::socket)?;
     Some(std::path::absolute(&named).unwrap_or(named))
 }
 
 pub(super) fn own_socket(home: &Path) -> PathBuf {
-    local_api::socket_path(config::runtime_dir().as_deref(), home)
+    daemon::socket_path(setup::runtime_dir().as_deref(), home)
 }
 
 /// What starts a daemon for a server, where nobody has to be asked.
@@ -177,7 +176,7 @@ fn start(
     };
     #[expect(clippy::disallowed_methods, reason = "the daemon is this binary, started by itself")]
     let mut command = std::process::Command::new(open::binary()?);
-    command.env_clear().envs(config::daemon_environment(home)).current_dir("/");
+    command.env_clear().envs(setup::daemon_environment(home)).current_dir("/");
     if let Some(file) = &globals.identity_file {
         let file = std::path::absolute(file).map_err(failed)?;
         command.arg("--identity-file").arg(file);
@@ -206,10 +205,10 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     // Unreadable first, then the fork, and keys in the child alone: a fork before would leave the child readable for a
     // moment, and keys before would be seen by who opened this memory in time (docs/decisions/0001-fork-before-keys.md).
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
-    run::keep_private().map_err(|error| hardening(&error))?;
+    supervise::keep_private().map_err(|error| hardening(&error))?;
     let manner = if args.background { Manner::Background } else { Manner::Service };
-    let side = run::go_on_in_a_child(manner).map_err(|error| hardening(&error))?;
-    if let run::Side::Parent(code) = side {
+    let side = supervise::go_on_in_a_child(manner).map_err(|error| hardening(&error))?;
+    if let supervise::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
     host(args, globals, out, &home, &info, life, place)
@@ -235,7 +234,7 @@ impl Place {
                     "add --socket FILE, in a directory that the group may enter",
                 ));
             }
-            Some(name) => OpenTo::Group(local_api::group(name).map_err(|error| local(&error))?),
+            Some(name) => OpenTo::Group(daemon::group(name).map_err(|error| local(&error))?),
         };
         let run_as = args.run_as.as_deref().map(RunAs::named).transpose().map_err(|error| {
             Failure::new(
@@ -244,9 +243,9 @@ impl Place {
                 "docs/tier-3.md has the unit that sets it up",
             )
         })?;
-        let (pid, count) = config::listen_words();
+        let (pid, count) = setup::listen_words();
         let listener =
-            local_api::handed_over(pid.as_deref(), count.as_deref()).map_err(|error| local(&error))?;
+            daemon::handed_over(pid.as_deref(), count.as_deref()).map_err(|error| local(&error))?;
         let socket = match &listener {
             Listener::Fresh => named.unwrap_or_else(|| own_socket(home)),
             Listener::Handed(listener) => {
@@ -263,14 +262,15 @@ impl Place {
 /// A passphrase's keys are kept only where nobody else made the namespace: before it is asked for, too. And a
 /// daemon tells processes apart by `/proc`, which must be its own.
 fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
-    if run::proc_is_anothers() {
+    if supervise::proc_is_anothers() {
         return Err(Failure::new(
             FailureKind::Denied,
             "/proc is of another pid namespace: who calls can't be told from it",
             "unlock outside of the namespace, or mount its own /proc in it",
         ));
     }
-    if info.unlock != UnlockKind::Passphrase || life.allow_user_namespace || !run::in_a_user_namespace() {
+    if info.unlock != UnlockKind::Passphrase || life.allow_user_namespace || !supervise::in_a_user_namespace()
+    {
         return Ok(());
     }
     Err(Failure::new(
@@ -307,10 +307,10 @@ fn host(
     };
     let before = listen::raise_descriptor_limit();
     // What the identity is read into, and then what was made of it.
-    run::lock_memory();
+    supervise::lock_memory();
     let user_home = match &place.run_as {
         Some(run_as) => run_as.home.clone(),
-        None => config::user_home().map_err(open::environment)?,
+        None => setup::user_home().map_err(open::environment)?,
     };
     let broker = Broker::new(Settings {
         home: home.to_owned(),
@@ -329,8 +329,8 @@ fn host(
             "authy-mcp unlock asks for what opens it",
         ));
     };
-    let memory_locked = run::lock_memory();
-    run::become_subreaper();
+    let memory_locked = supervise::lock_memory();
+    supervise::become_subreaper();
     // Threads begin here: a fork would have taken only one of them along.
     runtime()?.block_on(async {
         // Before anybody sees that it is there, and may tell it to stop.
@@ -356,7 +356,7 @@ fn host(
         broker.report_interrupted().await;
         out.line(READY);
         if args.background {
-            run::leave_streams().map_err(|error| hardening(&error))?;
+            supervise::leave_streams().map_err(|error| hardening(&error))?;
         }
         let ended = host.serve(stop).await.map_err(|error| local(&error))?;
         tracing::info!(?ended, "the daemon has ended");

@@ -12,20 +12,21 @@ use std::{
 
 use rustix::process::Pid;
 
+use crate::sandbox::Containment;
+
 use super::{
     gate::{Gate, Waiting},
-    sandbox::Containment,
     wire::{self, Report, Spec},
 };
 
 /// What to start, on which streams.
-pub(super) struct Program<'a> {
+pub(crate) struct Program<'a> {
     pub spec: &'a Spec,
     pub streams: [OwnedFd; 3],
 }
 
 /// A process that is to become a program.
-pub(super) struct Forked {
+pub(crate) struct Forked {
     pub pid: Pid,
     said: io::PipeReader,
 }
@@ -33,7 +34,7 @@ pub(super) struct Forked {
 impl Forked {
     /// Why it never became the program; nothing where it did, or where it was ended on the way. Waits until that
     /// is certain.
-    pub(super) fn failure(&mut self) -> Option<Report> {
+    pub(crate) fn failure(&mut self) -> Option<Report> {
         let mut bytes = [0; 5];
         // The pipe is closed by becoming the program.
         self.said.read_exact(&mut bytes).ok().map(|()| Report::decode(bytes))
@@ -45,7 +46,7 @@ impl Forked {
 ///
 /// # Errors
 /// [`Report::Failed`]: then nothing runs.
-pub(super) fn fork_program(
+pub(crate) fn fork_program(
     program: Program<'_>,
     contained: Option<&Containment>,
     waiting: Waiting,
@@ -87,12 +88,12 @@ fn become_program(program: Program<'_>, contained: Option<&Containment>, mut wai
         Err(error) => return failed(&error),
     };
     #[cfg(target_os = "linux")]
-    if let Some(Err(number)) = contained.map(super::sandbox::contain_program) {
+    if let Some(Err(number)) = contained.map(crate::sandbox::contain_program) {
         return Report::NotContained(number);
     }
     #[cfg(target_os = "macos")]
     if let Some(contained) = contained {
-        super::sandbox::macos::wrap(&mut command, contained);
+        crate::sandbox::macos::wrap(&mut command, contained);
     }
     // Last of all: between this and the program there is nothing that takes time.
     if waiting.pass().is_err() {

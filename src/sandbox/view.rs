@@ -8,14 +8,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::RunError, Shape};
+use super::Shape;
 use crate::policy::{CWD, SandboxTerms};
 
 /// Where a contained run finds its private directories.
-pub(in crate::run) const INSIDE: &str = "/run/authy-mcp";
+pub(crate) const INSIDE: &str = "/run/authy-mcp";
 
 /// What of the system is shown, where it is there; links among them stay links.
-pub(in crate::run) const SYSTEM: [&str; 13] = [
+pub(crate) const SYSTEM: [&str; 13] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -35,7 +35,7 @@ const BESIDE_BIN: [&str; 4] = ["lib", "lib64", "libexec", "pyvenv.cfg"];
 
 /// One place, absolute, links followed by nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::run) struct Place {
+pub(crate) struct Place {
     pub path: PathBuf,
     pub seen: Seen,
     /// The device and inode that must lie there, where that is known.
@@ -44,7 +44,7 @@ pub(in crate::run) struct Place {
 
 /// How a place is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::run) enum Seen {
+pub(crate) enum Seen {
     /// As it is, not to be written.
     Read,
     /// As it is, and may be written.
@@ -62,8 +62,22 @@ pub(in crate::run) enum Seen {
     Copy([u8; 32]),
 }
 
+/// Why a run can't be shown what its policy names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// A path of the policy is part of the vault.
+    #[error("{} belongs to the vault, which no run sees", .0.display())]
+    OutOfReach(PathBuf),
+    /// A path to be written isn't there.
+    #[error("{} isn't there, or can't be made", .0.display())]
+    NoSuchPlace(PathBuf),
+    /// Something that no run sees lies where it may write, and there are no mounts to cover it.
+    #[error("{} lies where the run may write, and can't be kept from it without namespaces", .0.display())]
+    CantHide(PathBuf),
+}
+
 /// What the view is made of.
-pub(in crate::run) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     pub terms: &'a SandboxTerms,
     /// The directories of `[env] path`.
     pub path: &'a [PathBuf],
@@ -90,10 +104,10 @@ pub(in crate::run) struct Wanted<'a> {
 /// Works out the places, shallow ones first, so that a deeper one lies on top of what holds it.
 ///
 /// # Errors
-/// [`RunError::OutOfReach`] for a path of the policy that is part of the vault; [`RunError::NoSuchPlace`] for
-/// one to be written that isn't there and can't be made; [`RunError::CantHide`] for something to be hidden in a
+/// [`ViewError::OutOfReach`] for a path of the policy that is part of the vault; [`ViewError::NoSuchPlace`] for
+/// one to be written that isn't there and can't be made; [`ViewError::CantHide`] for something to be hidden in a
 /// place that may be written, where there are no mounts.
-pub(in crate::run) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, RunError> {
+pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, ViewError> {
     let mut view = View { places: BTreeMap::new(), wanted };
     view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
     view.read_only(wanted.home.iter().map(|home| home.to_path_buf()))?;
@@ -122,7 +136,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn read_only(&mut self, paths: impl Iterator<Item = PathBuf>) -> Result<(), RunError> {
+    fn read_only(&mut self, paths: impl Iterator<Item = PathBuf>) -> Result<(), ViewError> {
         for path in paths {
             self.within_reach(&path)?;
             if path.exists() {
@@ -133,18 +147,18 @@ impl View<'_> {
     }
 
     /// The last part of the path may be missing, and is made: what a build writes is not there before it.
-    fn writable(&mut self, path: &Path) -> Result<(), RunError> {
+    fn writable(&mut self, path: &Path) -> Result<(), ViewError> {
         self.within_reach(path)?;
         if fs::symlink_metadata(path).is_err() && make_dir(path).is_err() {
-            return Err(RunError::NoSuchPlace(path.to_owned()));
+            return Err(ViewError::NoSuchPlace(path.to_owned()));
         }
         self.places.insert(path.to_owned(), Seen::Write);
         Ok(())
     }
 
-    fn within_reach(&self, path: &Path) -> Result<(), RunError> {
+    fn within_reach(&self, path: &Path) -> Result<(), ViewError> {
         let inside = self.wanted.never.iter().any(|never| path.starts_with(never));
-        if inside { Err(RunError::OutOfReach(path.to_owned())) } else { Ok(()) }
+        if inside { Err(ViewError::OutOfReach(path.to_owned())) } else { Ok(()) }
     }
 
     fn put(&mut self, paths: impl Iterator<Item = PathBuf>, seen: &Seen) {
@@ -163,7 +177,7 @@ impl View<'_> {
 
     /// What is hidden is hidden also where a link leads to it, and if it comes to be later; what the policy names
     /// is not.
-    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) -> Result<(), RunError> {
+    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) -> Result<(), ViewError> {
         let follow = |path: &PathBuf| [Some(path.clone()), fs::canonicalize(path).ok()].into_iter().flatten();
         let unnamed = |hidden: &PathBuf| !named.clone().any(|path| path == hidden);
         let wanted = self.wanted;
@@ -182,7 +196,7 @@ impl View<'_> {
                 self.places.iter().any(|(place, how)| *how == Seen::Write && path.starts_with(place))
             };
             if let Some(path) = found.iter().find(writable) {
-                return Err(RunError::CantHide(path.clone()));
+                return Err(ViewError::CantHide(path.clone()));
             }
         }
         self.put(found.into_iter(), &Seen::Hidden);
@@ -222,7 +236,7 @@ impl View<'_> {
 }
 
 /// Whether a path is part of what is shown of the system.
-pub(in crate::run) fn in_system(path: &Path) -> bool {
+pub(crate) fn in_system(path: &Path) -> bool {
     SYSTEM.iter().any(|dir| path.starts_with(dir))
 }
 
@@ -307,9 +321,9 @@ mod tests {
 
         let reaching = SandboxTerms { read: vec![home.join("vault/x")], ..SandboxTerms::default() };
         wanted.terms = &reaching;
-        assert!(matches!(places(&wanted), Err(RunError::OutOfReach(_))));
+        assert!(matches!(places(&wanted), Err(ViewError::OutOfReach(_))));
         let deep = SandboxTerms { write: vec![home.join("a/b/c")], ..SandboxTerms::default() };
         wanted.terms = &deep;
-        assert!(matches!(places(&wanted), Err(RunError::NoSuchPlace(_))));
+        assert!(matches!(places(&wanted), Err(ViewError::NoSuchPlace(_))));
     }
 }

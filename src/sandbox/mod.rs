@@ -11,28 +11,29 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(super) use linux::{
-    CHANGED, Init, Step, contain_program, enter_own_network, enter_user_namespace, rehearse_namespaces,
-    start_init,
+pub(crate) use linux::{
+    At, CHANGED, Failed, Step, contain_program, enter_own_network, enter_user_namespace, landlock_abi,
+    mounts, namespaces,
 };
+pub(crate) mod digest;
 #[cfg(target_os = "macos")]
-pub(super) mod macos;
+pub(crate) mod macos;
 mod remedy;
 mod view;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{SUPERVISE, supervisor::Role};
 use crate::policy::{Network, SandboxMode, SandboxTerms};
 
+pub use digest::{digest_program, program_chain};
 pub use remedy::remedy;
-pub(super) use view::{INSIDE, Place, SYSTEM, Seen, Wanted, in_system, places};
+pub use view::ViewError;
+pub(crate) use view::{INSIDE, Place, SYSTEM, Seen, Wanted, in_system, places};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
 /// signals (<https://docs.kernel.org/userspace-api/landlock.html>).
@@ -72,7 +73,7 @@ pub struct Plan {
     /// The layers by name, for the result and the audit.
     pub layers: Vec<String>,
     /// Whether Landlock is one of them.
-    pub(super) landlock: bool,
+    pub(crate) landlock: bool,
 }
 
 /// What a policy asks for and this machine can't enforce.
@@ -86,29 +87,16 @@ pub struct Lack {
 }
 
 impl Machine {
-    /// Looks at this machine. `supervisor` is this binary: namespaces are tried out in a process of their own.
-    pub fn look(supervisor: &Path) -> Self {
+    /// This machine, where `namespaces` came of trying them out in a process of their own.
+    pub fn with(namespaces: Result<(), String>) -> Self {
         Self {
-            namespaces: try_namespaces(supervisor),
+            namespaces,
             #[cfg(target_os = "linux")]
             landlock: linux::landlock_abi(),
             #[cfg(not(target_os = "linux"))]
             landlock: 0,
             seatbelt: cfg!(target_os = "macos"),
         }
-    }
-}
-
-fn try_namespaces(supervisor: &Path) -> Result<(), String> {
-    #[expect(clippy::disallowed_methods, reason = "this binary tries out what it will do for a run")]
-    let mut command = std::process::Command::new(supervisor);
-    command.arg(SUPERVISE).arg(Role::Rehearsal.word()).env_clear().current_dir("/").stdin(Stdio::null());
-    let done = command.output().map_err(|error| error.to_string())?;
-    match (done.status.success(), done.stdout.as_slice()) {
-        (true, []) if cfg!(target_os = "linux") => Ok(()),
-        (true, []) => Err("this system has none".to_owned()),
-        (true, why) => Err(String::from_utf8_lossy(why).into_owned()),
-        (false, _) => Err(format!("trying them out ended with {}", done.status)),
     }
 }
 
@@ -178,7 +166,7 @@ impl fmt::Display for Plan {
 
 /// What a run is contained by, complete: what its supervisor carries out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Containment {
+pub(crate) struct Containment {
     pub shape: Shape,
     pub network: Network,
     /// What is seen, and how; in the order in which it is put together.

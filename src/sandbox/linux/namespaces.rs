@@ -14,7 +14,7 @@ use rustix::{
 /// Enters a user namespace in which this user is what it is outside. To be called before this process
 /// makes itself unreadable: its maps could not be written afterwards. Whoever is root without being let make
 /// user namespaces goes without: the other namespaces are root's to make.
-pub(in crate::run) fn enter_user_namespace() -> io::Result<()> {
+pub(crate) fn enter_user_namespace() -> io::Result<()> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     match nix::sched::unshare(CloneFlags::CLONE_NEWUSER) {
         Err(_) if user == 0 => return Ok(()),
@@ -27,18 +27,18 @@ pub(in crate::run) fn enter_user_namespace() -> io::Result<()> {
 }
 
 /// From now on children are in a pid namespace of their own, the first of them as process 1.
-pub(super) fn next_child_is_init() -> io::Result<()> {
+pub(crate) fn next_child_is_init() -> io::Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWPID)?)
 }
 
 /// Enters a network of one's own: a loopback, and nothing else. It takes the longest of all, and can be done ahead.
-pub(in crate::run) fn enter_own_network() -> io::Result<()> {
+pub(crate) fn enter_own_network() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNET)?;
     loopback_up()
 }
 
 /// Mounts, System V objects and the host's name: all of one's own.
-pub(super) fn leave_the_rest() -> io::Result<()> {
+pub(crate) fn leave_the_rest() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
     // The name is told to nobody who does not know it: it is one more thing that says which machine this is.
     Ok(nix::unistd::sethostname("sandbox")?)
@@ -71,6 +71,6 @@ fn loopback_up() -> io::Result<()> {
 }
 
 /// Listens on the loopback of this namespace: whoever is handed the descriptors accepts on them from anywhere.
-pub(super) fn loopback_listeners(ports: &[u16]) -> io::Result<Vec<TcpListener>> {
+pub(crate) fn loopback_listeners(ports: &[u16]) -> io::Result<Vec<TcpListener>> {
     ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port))).collect()
 }

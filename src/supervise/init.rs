@@ -13,24 +13,21 @@ use std::{
 use rustix::process::{Pid, Signal, WaitOptions, wait};
 
 use super::{
-    super::{Containment, Place, Seen, Shape},
-    At, Failed, Step, landlock_abi, mounts,
-    namespaces::{self, leave_the_rest, next_child_is_init},
+    DIRS, Role, SUPERVISE,
+    gate::{Defaults, Gate, Waiting, gate},
+    program::{Program, fork_program},
+    wire::{self, Report, Session, Spec},
 };
 use crate::{
     policy::Network,
-    run::{
-        SUPERVISE,
-        gate::{Defaults, Gate, Waiting, gate},
-        program::{Program, fork_program},
-        stage::DIRS,
-        supervisor::Role,
-        wire::{self, Report, Session, Spec},
+    sandbox::{
+        At, Containment, Failed, Place, Seen, Shape, Step, landlock_abi, mounts,
+        namespaces::{self, leave_the_rest, next_child_is_init},
     },
 };
 
 /// A run's process 1, as its supervisor has it.
-pub(in crate::run) struct Init {
+pub(crate) struct Init {
     /// Its number here.
     pub pid: Pid,
     /// Where its program waits.
@@ -40,19 +37,19 @@ pub(in crate::run) struct Init {
 
 impl Init {
     /// What it said before it ended; nothing where it was killed.
-    pub(in crate::run) fn report(&mut self) -> Option<Report> {
+    pub(crate) fn report(&mut self) -> Option<Report> {
         let mut bytes = [0; 5];
         self.said.read_exact(&mut bytes).ok().map(|()| Report::decode(bytes))
     }
 
     /// Readable once its program has ended.
-    pub(in crate::run) fn said(&self) -> BorrowedFd<'_> {
+    pub(crate) fn said(&self) -> BorrowedFd<'_> {
         self.said.as_fd()
     }
 }
 
 /// Forks a run's process 1. `call` is where the listening sockets go.
-pub(in crate::run) fn start_init(
+pub(crate) fn start_init(
     contained: &Containment,
     program: Program<'_>,
     call: &UnixStream,
@@ -125,7 +122,7 @@ fn reap_until(program: Pid) -> Report {
 }
 
 /// Sets everything up as for a run, and runs nothing but this binary's own `true`; what failed, in words.
-pub(in crate::run) fn rehearse_namespaces() -> Result<(), String> {
+pub(crate) fn rehearse_namespaces() -> Result<(), String> {
     let described = |number: i32| Step::describe(number);
     let io = |step: Step| move |error: io::Error| described(step.failed(&error));
     namespaces::enter_user_namespace().map_err(io(Step::UserNamespace))?;

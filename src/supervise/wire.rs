@@ -25,11 +25,11 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::sandbox::Containment;
+use crate::sandbox::Containment;
 
 /// What to start.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Spec {
+pub(crate) struct Spec {
     pub program: PathBuf,
     pub argv: Vec<String>,
     /// The whole environment; values in base64, as they are any bytes.
@@ -46,7 +46,7 @@ pub(super) struct Spec {
 
 /// Whose terminal and process group the child is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Session {
+pub(crate) enum Session {
     /// One of its own.
     Own,
     /// That of a person at a terminal.
@@ -55,7 +55,7 @@ pub(super) enum Session {
 
 /// What a run tells its supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// SIGTERM to the whole tree.
     Terminate,
     /// SIGKILL to the whole tree.
@@ -66,7 +66,7 @@ pub(super) enum Order {
 
 /// What a supervisor tells its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Report {
+pub(crate) enum Report {
     /// By itself, with this code.
     Exited(i32),
     /// By itself, or by a signal of somebody else's.
@@ -82,7 +82,7 @@ pub(super) enum Report {
 }
 
 impl Order {
-    pub(super) fn encode(self) -> [u8; 2] {
+    pub(crate) fn encode(self) -> [u8; 2] {
         match self {
             Self::Terminate => [b'T', 0],
             Self::Kill => [b'K', 0],
@@ -90,7 +90,7 @@ impl Order {
         }
     }
 
-    pub(super) fn decode(bytes: [u8; 2]) -> Self {
+    pub(crate) fn decode(bytes: [u8; 2]) -> Self {
         match bytes {
             [b'T', _] => Self::Terminate,
             [b'S', number] => Self::Signal(number),
@@ -100,7 +100,7 @@ impl Order {
 }
 
 impl Report {
-    pub(super) fn encode(self) -> [u8; 5] {
+    pub(crate) fn encode(self) -> [u8; 5] {
         let (tag, number) = match self {
             Self::Exited(code) => (b'E', code),
             Self::Signaled(signal) => (b'S', signal),
@@ -113,7 +113,7 @@ impl Report {
         [tag, a, b, c, d]
     }
 
-    pub(super) fn decode([tag, a, b, c, d]: [u8; 5]) -> Self {
+    pub(crate) fn decode([tag, a, b, c, d]: [u8; 5]) -> Self {
         let number = i32::from_be_bytes([a, b, c, d]);
         match tag {
             b'E' => Self::Exited(number),
@@ -126,7 +126,7 @@ impl Report {
     }
 
     /// What a process that was waited for says of itself.
-    pub(super) fn of(status: WaitStatus) -> Self {
+    pub(crate) fn of(status: WaitStatus) -> Self {
         status
             .exit_status()
             .map_or_else(|| Self::Signaled(status.terminating_signal().unwrap_or_default()), Self::Exited)
@@ -138,7 +138,7 @@ impl Report {
 const LONGEST_SPEC: usize = 64 << 20;
 
 /// Hands a supervisor the child's three streams, and what to start.
-pub(super) fn send(socket: &mut UnixStream, streams: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
+pub(crate) fn send(socket: &mut UnixStream, streams: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
     let json = Zeroizing::new(serde_json::to_vec(spec).map_err(io::Error::other)?);
     let length = u32::try_from(json.len()).map_err(io::Error::other)?.to_be_bytes();
     let borrowed = [streams[0].as_fd(), streams[1].as_fd(), streams[2].as_fd()];
@@ -150,7 +150,7 @@ pub(super) fn send(socket: &mut UnixStream, streams: &[OwnedFd; 3], spec: &Spec)
 }
 
 /// Takes what [`send`] sent.
-pub(super) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec)> {
+pub(crate) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec)> {
     let mut length = [0; 4];
     let streams = receive_with(socket, &mut length)?;
     let streams = <[OwnedFd; 3]>::try_from(streams).map_err(|_| io::ErrorKind::InvalidData)?;
@@ -164,17 +164,17 @@ pub(super) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec
 }
 
 /// The most sockets that a run listens on.
-pub(super) const MOST_LISTENERS: usize = 32;
+pub(crate) const MOST_LISTENERS: usize = 32;
 /// What comes with them.
 const LISTENING: u8 = b'L';
 
 /// Hands listening sockets to whoever started the run, before the program starts.
-pub(super) fn hand_over(socket: &UnixStream, descriptors: &[OwnedFd]) -> io::Result<()> {
+pub(crate) fn hand_over(socket: &UnixStream, descriptors: &[OwnedFd]) -> io::Result<()> {
     send_with(socket, &[LISTENING], descriptors)
 }
 
 /// Sends a few bytes, and descriptors with them.
-pub(super) fn send_with(socket: &UnixStream, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
+pub(crate) fn send_with(socket: &UnixStream, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
     let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -186,7 +186,7 @@ pub(super) fn send_with(socket: &UnixStream, bytes: &[u8], descriptors: &[OwnedF
 }
 
 /// What a run's supervisor says first.
-pub(super) enum First {
+pub(crate) enum First {
     /// It listens.
     Listening(Vec<OwnedFd>),
     /// It has ended already.
@@ -194,7 +194,7 @@ pub(super) enum First {
 }
 
 /// Takes what [`hand_over`] sent, or the report of a run that did not get that far.
-pub(super) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
+pub(crate) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
     let mut first = [0; 1];
     let descriptors = receive_with(socket, &mut first)?;
     if first == [LISTENING] {
@@ -207,7 +207,7 @@ pub(super) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
 }
 
 /// Reads these bytes whole, and the descriptors that come with them.
-pub(super) fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
+pub(crate) fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
@@ -223,11 +223,11 @@ pub(super) fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<
     Ok(rights.flatten().collect())
 }
 
-pub(super) fn encode_value(value: &[u8]) -> Zeroizing<String> {
+pub(crate) fn encode_value(value: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(value))
 }
 
-pub(super) fn decode_value(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn decode_value(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     STANDARD.decode(text).map(Zeroizing::new).map_err(io::Error::other)
 }
 

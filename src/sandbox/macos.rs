@@ -22,7 +22,7 @@ const SYSTEM: [&str; 10] = [
 ];
 
 /// Makes a command one that is started under a profile.
-pub(in crate::run) fn wrap(command: &mut Command, contained: &Containment) {
+pub(crate) fn wrap(command: &mut Command, contained: &Containment) {
     #[expect(clippy::disallowed_methods, reason = "the decided program is started by what contains it")]
     let mut wrapped = Command::new(SANDBOX_EXEC);
     wrapped.arg("-p").arg(profile(contained)).arg(command.get_program()).args(command.get_args());

@@ -2,14 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{
-    Opened,
-    admin::{Admin, Failure, FailureKind, audit_failure, refused, vault_failure},
-    entry::Held,
-    keys::Keys,
-};
+use super::{Admin, Failure, FailureKind, audit_failure, refused, vault_failure};
 use crate::{
     audit::AuditLog,
+    broker::{Opened, entry::Held, keys::Keys},
     vault::{self, Accepted, Opener, Standing},
 };
 
@@ -35,7 +31,7 @@ impl Admin {
         }
         let admin = Self::with_key(home, key);
         let Keys { freshness, vault: key, .. } = &*admin.keys;
-        let mut vault = freshness.open_accepted(home, key, super::WAIT).map_err(vault_failure)?;
+        let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT).map_err(vault_failure)?;
         let head = freshness.head(&vault);
         let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head).map_err(audit_failure)?;
         let announced = audit.last_change().map_err(audit_failure)?;

@@ -65,7 +65,7 @@ impl FromStr for Process {
 }
 
 /// The parent of a process, also of one that has ended and was not waited for.
-pub(super) fn parent(pid: i32) -> Option<i32> {
+pub(crate) fn parent(pid: i32) -> Option<i32> {
     field(&fields(pid)?, 1)
 }
 

@@ -27,23 +27,23 @@ const READY: u8 = b'R';
 const GO: u8 = b'G';
 
 /// Whether signals do what they do by default.
-pub(super) type Defaults = Arc<AtomicBool>;
+pub(crate) type Defaults = Arc<AtomicBool>;
 
 /// The supervisor's side.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     socket: UnixStream,
     program: Option<OwnedFd>,
 }
 
 /// The side of the process that waits.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     socket: UnixStream,
     defaults: Defaults,
 }
 
 /// Where the program stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stands {
+pub(crate) enum Stands {
     /// Not there yet.
     Away,
     /// It waits to be let through.
@@ -53,7 +53,7 @@ pub(super) enum Stands {
 }
 
 /// A gate, and who will wait at it.
-pub(super) fn gate(defaults: &Defaults) -> io::Result<(Gate, Waiting)> {
+pub(crate) fn gate(defaults: &Defaults) -> io::Result<(Gate, Waiting)> {
     let (ours, theirs) = UnixStream::pair()?;
     let waiting = Waiting { socket: theirs, defaults: Arc::clone(defaults) };
     Ok((Gate { socket: ours, program: None }, waiting))
@@ -61,7 +61,7 @@ pub(super) fn gate(defaults: &Defaults) -> io::Result<(Gate, Waiting)> {
 
 impl Gate {
     /// What came from the other side, which must be something.
-    pub(super) fn read(&mut self) -> Stands {
+    pub(crate) fn read(&mut self) -> Stands {
         let mut word = [0; 1];
         match (wire::receive_with(&self.socket, &mut word), word) {
             (Ok(_), [READY]) => Stands::Ready,
@@ -74,12 +74,12 @@ impl Gate {
     }
 
     /// Lets the program through.
-    pub(super) fn open(&self) -> io::Result<()> {
+    pub(crate) fn open(&self) -> io::Result<()> {
         (&self.socket).write_all(&[GO])
     }
 
     /// Sends a signal to the program itself: in namespaces the supervisor knows it by nothing else.
-    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(program) = &self.program {
             return Ok(rustix::process::pidfd_send_signal(program, signal)?);
@@ -98,13 +98,13 @@ impl AsFd for Gate {
 impl Waiting {
     /// Says which process it is: to be called while it may still send descriptors. From here on signals do what
     /// they do by default, in this process alone.
-    pub(super) fn stand(&self) -> io::Result<()> {
+    pub(crate) fn stand(&self) -> io::Result<()> {
         self.defaults.store(true, Ordering::SeqCst);
         wire::send_with(&self.socket, &[HERE], &this_process())
     }
 
     /// Waits to be let through, and fails where it is not to be.
-    pub(super) fn pass(&mut self) -> io::Result<()> {
+    pub(crate) fn pass(&mut self) -> io::Result<()> {
         let mut word = [0; 1];
         self.socket.write_all(&[READY])?;
         self.socket.read_exact(&mut word)?;

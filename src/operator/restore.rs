@@ -8,13 +8,11 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{
-    admin::{Admin, Failure, FailureKind, audit_failure, record_failure, vault_failure},
-    records::{self, RecordError},
-};
+use super::{Admin, Failure, FailureKind, audit_failure, record_failure, vault_failure};
 use crate::{
     audit::{self, Announced, AuditError, AuditLog},
-    name::{ScopeName, TokenId},
+    broker::records::{self, RecordError},
+    names::{ScopeName, TokenId},
     policy,
     token::Revocations,
     vault::{Audit, Backup, Before, DocumentKind, HomeInfo, Opener, Restoring, Standing, UnlockKind, Vault},

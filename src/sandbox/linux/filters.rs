@@ -30,7 +30,7 @@ use super::{
 use crate::policy::Network;
 
 /// Takes every filter on, for this process and whatever it becomes; the number of the step that failed.
-pub(in crate::run) fn contain_program(contained: &Containment) -> Result<(), i32> {
+pub(crate) fn contain_program(contained: &Containment) -> Result<(), i32> {
     take_on(contained).map_err(|Failed(number)| number)
 }
 
@@ -73,7 +73,7 @@ fn drop_capabilities() -> io::Result<()> {
 const SCOPED: u32 = 6;
 
 /// The ABI of this kernel's Landlock as far as it is known here; 0 where there is none.
-pub(in crate::run) fn landlock_abi() -> u32 {
+pub(crate) fn landlock_abi() -> u32 {
     static FOUND: OnceLock<u32> = OnceLock::new();
     const KNOWN: [(u32, ABI); 7] =
         [(7, ABI::V7), (6, ABI::V6), (5, ABI::V5), (4, ABI::V4), (3, ABI::V3), (2, ABI::V2), (1, ABI::V1)];
@@ -356,8 +356,8 @@ const INTO_A_TERMINAL: [u64; 2] = [0x5412, 0x541c];
 /// `ioctl` among them, which old kernels took without the bit, too (arch/x86/entry/syscalls/syscall_64.tbl).
 #[cfg(target_arch = "x86_64")]
 mod x32 {
-    pub(super) const BIT: u32 = 0x4000_0000;
-    pub(super) const OWN: std::ops::Range<u32> = 512..548;
+    pub(crate) const BIT: u32 = 0x4000_0000;
+    pub(crate) const OWN: std::ops::Range<u32> = 512..548;
 }
 
 /// What is refused: system calls, or of one those with certain arguments.

@@ -20,7 +20,7 @@ use super::process::parent;
 const PASSES: u32 = 2000;
 
 /// Every process below this one, children first.
-pub(super) fn descendants() -> Vec<Pid> {
+pub(crate) fn descendants() -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (pid, parent) in processes() {
         children.entry(parent).or_default().push(pid);
@@ -37,7 +37,7 @@ pub(super) fn descendants() -> Vec<Pid> {
 }
 
 /// Sends a signal to every process below this one.
-pub(super) fn signal_all(signal: Signal) {
+pub(crate) fn signal_all(signal: Signal) {
     for pid in descendants() {
         // A process that has ended meanwhile is what was wanted.
         let _ = kill_process(pid, signal);
@@ -46,7 +46,7 @@ pub(super) fn signal_all(signal: Signal) {
 
 /// Ends every process below this one and reaps it: stopped first, so that none forks on while the others
 /// are ended, then killed, until none is left. This process must be the subreaper of the tree.
-pub(super) fn end_all() {
+pub(crate) fn end_all() {
     for _ in 0..PASSES {
         // Whoever has no child has no descendant either: orphans fall to this process.
         if reap_all() == Children::None || descendants().is_empty() {
@@ -90,10 +90,10 @@ pub fn become_subreaper() {
 }
 
 /// A supervisor while it lives.
-pub(super) struct Registered(i32);
+pub(crate) struct Registered(i32);
 
 impl Registered {
-    pub(super) fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         let pid = i32::try_from(pid).unwrap_or_default();
         SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
         Self(pid)
@@ -107,7 +107,7 @@ impl Drop for Registered {
 }
 
 /// Ends what a killed supervisor left behind: children of this process that are no supervisors.
-pub(super) fn end_orphans() {
+pub(crate) fn end_orphans() {
     if !SUBREAPER.load(Ordering::Acquire) {
         return;
     }
@@ -147,7 +147,7 @@ pub fn private_umask() {
 }
 
 /// The umask for what is run.
-pub(super) fn started_umask() -> Option<u32> {
+pub(crate) fn started_umask() -> Option<u32> {
     STARTED_WITH.get().copied()
 }
 

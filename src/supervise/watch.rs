@@ -17,7 +17,7 @@ use rustix::{
 };
 
 #[cfg(target_os = "linux")]
-use super::sandbox::Init;
+use super::init::Init;
 use super::{
     gate::{Gate, Stands},
     program::Forked,
@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// What was started: a program, or the process 1 that has it.
-pub(super) enum Started {
+pub(crate) enum Started {
     Program(Forked, Gate),
     #[cfg(target_os = "linux")]
     Init(Init),
@@ -94,7 +94,7 @@ enum Told {
 }
 
 /// A supervisor at work.
-pub(super) struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     pub started: Started,
     /// Where orders come from. When whoever started the run is gone, the tree is ended.
     pub orders: &'a UnixStream,
@@ -107,7 +107,7 @@ impl Watch<'_> {
     ///
     /// # Errors
     /// Of the operating system.
-    pub(super) fn until_its_end(mut self) -> io::Result<Report> {
+    pub(crate) fn until_its_end(mut self) -> io::Result<Report> {
         let ending = Ending::of(self.started.pid());
         let (mut door, mut told, mut listens) = (Door::Shut, Told::Nothing, true);
         loop {

@@ -17,8 +17,8 @@ use crate::{
         records::{self, NarrowedUnder, Narrowing, Parent, StoredToken},
         refusal::Code,
     },
-    name::{GrantId, TokenId},
-    store,
+    files,
+    names::{GrantId, TokenId},
     token::{self, Class, Revocations},
     vault::{DocumentKind, Vault},
 };
@@ -161,7 +161,7 @@ impl Admin {
         let name = order.file.as_deref().unwrap_or("session.jwt");
         let file = self.home.join("tokens").join(name);
         let (token, _) = self.issue_token(order)?;
-        store::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|error| {
+        files::write_private(&file, token.expose_secret().as_bytes()).map_err(|error| {
             Failure::new(
                 FailureKind::Failed,
                 format!("{} can't be written: {error}", file.display()),

@@ -15,14 +15,14 @@ use std::{
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, renameat, unlinkat};
 
 /// A private directory; gone when this is dropped.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn make() -> io::Result<Self> {
+    pub(crate) fn make() -> io::Result<Self> {
         Ok(Self(tempfile::Builder::new().prefix("authy-mcp-run-").tempdir()?.keep()))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -38,7 +38,7 @@ impl Drop for Scratch {
 ///
 /// # Errors
 /// Of the operating system; as much as can be is gone.
-pub(super) fn discard(dir: &Path) -> io::Result<()> {
+pub(crate) fn discard(dir: &Path) -> io::Result<()> {
     let top = open(CWD, dir)?;
     let mut moved = 0_u64;
     let mut failed = None;

@@ -41,13 +41,13 @@ fn open_regular(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It is no regular file, or a larger one than any program.
-pub(super) fn regular(file: &File) -> io::Result<()> {
+pub(crate) fn regular(file: &File) -> io::Result<()> {
     let found = file.metadata()?;
     if found.is_file() && found.len() <= LARGEST { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// Copies a file; the SHA-256 of what was copied.
-pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<[u8; 32]> {
+pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     io::copy(from, &mut Both(&mut hash, to))?;
     Ok(hash.finalize().into())
@@ -102,7 +102,7 @@ fn interpreters(script: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
 
 /// Whether another process of this user, who is not root, could put something else where a file is. Root can
 /// always: what root runs changes only where it is pinned.
-pub(super) fn may_change(path: &Path) -> bool {
+pub(crate) fn may_change(path: &Path) -> bool {
     let user = rustix::process::geteuid();
     if user.is_root() {
         return false;

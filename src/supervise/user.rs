@@ -68,16 +68,16 @@ impl RunAs {
     }
 
     /// The words that tell a supervisor, as [`Self::from_words`] reads them.
-    pub(super) fn words(&self) -> [String; 2] {
+    pub(crate) fn words(&self) -> [String; 2] {
         [self.uid.to_string(), self.gid.to_string()]
     }
 
-    pub(super) fn from_words(uid: &str, gid: &str) -> Option<Self> {
+    pub(crate) fn from_words(uid: &str, gid: &str) -> Option<Self> {
         Some(Self { uid: uid.parse().ok()?, gid: gid.parse().ok()?, home: PathBuf::new() })
     }
 
     /// Hands what was made for a run to its user.
-    pub(super) fn own(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
         if fs::symlink_metadata(path)?.is_dir() {
             for entry in fs::read_dir(path)? {
                 self.own(&entry?.path())?;
@@ -90,7 +90,7 @@ impl RunAs {
     ///
     /// # Errors
     /// Where anything of what the process was is left.
-    pub(super) fn become_for_good(&self) -> io::Result<()> {
+    pub(crate) fn become_for_good(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         return linux::become_for_good(Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         #[cfg(not(target_os = "linux"))]
@@ -129,7 +129,7 @@ mod linux {
         (CapabilitySet::KILL, "CAP_KILL"),
     ];
 
-    pub(super) fn capable() -> Result<(), RunAsError> {
+    pub(crate) fn capable() -> Result<(), RunAsError> {
         let held = capabilities(None).map_err(io::Error::from)?;
         let root = Uid::effective().is_root();
         let mut missing = Vec::new();
@@ -142,7 +142,7 @@ mod linux {
         if missing.is_empty() { Ok(()) } else { Err(RunAsError::Incapable(missing.join(", "))) }
     }
 
-    pub(super) fn become_for_good(uid: Uid, gid: Gid) -> io::Result<()> {
+    pub(crate) fn become_for_good(uid: Uid, gid: Gid) -> io::Result<()> {
         // While there still is the capability to do so.
         for capability in CapabilitySet::all() {
             if capability_is_in_bounding_set(capability).unwrap_or(false) {

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    super::{Opened, entry::Held},
     Admin, AuditFilter, AuditFound, AuditReport, Failure, FailureKind, LastDenial, audit_failure, refused,
     vault_failure,
 };
 use crate::{
     audit::{self, AuditLog, Head},
+    broker::{Opened, entry::Held},
     vault::VaultError,
 };
 

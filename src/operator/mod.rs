@@ -1,6 +1,8 @@
 //! The operator's path: the same pipeline, with what only the person who can unlock may do.
 
+mod accept;
 mod log;
+pub mod restore;
 mod tokens;
 
 use std::{
@@ -14,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{
+use crate::broker::{
     Opened,
     entry::Held,
     ground,
@@ -27,13 +29,12 @@ use super::{
 };
 use crate::{
     audit::{AuditError, IntentFacts, Note, OutcomeFacts, Room},
-    name::{RunId, ScopeName, SecretName, TokenId},
+    names::{RunId, ScopeName, SecretName},
     policy::{
         self, Change, Decision, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request,
         Resolved, RevealRequest,
     },
     redact,
-    token::Claims,
     value::SecretValue,
     vault::{
         self, DocumentKind, Opener, Pin, SecretInfo, SecretMeta, UnlockKind, Vault, VaultError, VaultKey,
@@ -157,51 +158,16 @@ pub struct TokenOrder {
     pub file: Option<String>,
 }
 
-/// A token as the vault knows it, without the token.
-#[derive(Debug, Clone, Serialize, serde::Deserialize)]
-pub struct TokenInfo {
-    /// Its identity.
-    pub id: TokenId,
-    /// The scope it is bound to.
-    pub scope: ScopeName,
-    /// The principal.
-    pub subject: String,
-    /// When it was issued (seconds).
-    pub issued_at: i64,
-    /// When it ends (seconds).
-    pub expires_at: i64,
-    /// How many runs it is good for.
-    pub max_uses: Option<u32>,
-    /// How many it was used for.
-    pub uses: u32,
-    /// Whether it was revoked.
-    pub revoked: bool,
-}
-
 pub use log::Close;
 pub use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenState};
 
 pub use crate::audit::{Filter as AuditFilter, Found as AuditFound, LastDenial, Report as AuditReport};
+pub use crate::broker::{ResolveContext, TokenInfo};
 
 impl Failure {
     /// A failure of a kind, with what to do next.
     pub fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: hint.into(), findings: Vec::new() }
-    }
-}
-
-impl TokenInfo {
-    pub(super) fn new(claims: &Claims, max_uses: Option<u32>) -> Self {
-        Self {
-            id: claims.jti.clone(),
-            scope: claims.scope.clone(),
-            subject: claims.sub.clone(),
-            issued_at: claims.iat,
-            expires_at: claims.exp,
-            max_uses,
-            uses: 0,
-            revoked: false,
-        }
     }
 }
 
@@ -244,7 +210,7 @@ impl Admin {
 
     /// What of this vault is not remembered outside of its home as it should be, and whether the clock is right.
     pub fn warnings(&self) -> Vec<String> {
-        super::upkeep::warnings(&self.keys.freshness)
+        crate::broker::upkeep::warnings(&self.keys.freshness)
     }
 
     /// The identity, for the daemon that is to have it.
@@ -254,7 +220,7 @@ impl Admin {
 
     /// A key by which a daemon and its operator show each other that both know the identity.
     pub fn local_key(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        self.keys.vault.derive(super::LOCAL_API)
+        self.keys.vault.derive(crate::broker::LOCAL_API)
     }
 
     /// How often the vault was changed, and when anything last happened in it.
@@ -419,11 +385,11 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`] with findings.
-    pub fn plan_policy(&self, text: &str, machine: &Machine) -> Result<PolicyPlan, Failure> {
+    pub fn plan_policy(&self, text: &str, machine: &ResolveContext) -> Result<PolicyPlan, Failure> {
         self.plan(text, machine, Word::Given)
     }
 
-    fn plan(&self, text: &str, machine: &Machine, word: Word) -> Result<PolicyPlan, Failure> {
+    fn plan(&self, text: &str, machine: &ResolveContext, word: Word) -> Result<PolicyPlan, Failure> {
         let document = Document::parse(text).map_err(|error| with_findings(error.0))?;
         let refused = document.unenforceable();
         if !refused.is_empty() {
@@ -483,7 +449,7 @@ impl Admin {
         &self,
         scope: &ScopeName,
         rule: &NewRule,
-        machine: &Machine,
+        machine: &ResolveContext,
     ) -> Result<PolicyPlan, Failure> {
         let before = self.stored_policy(scope)?.map(|stored| stored.text);
         let text =
@@ -578,7 +544,7 @@ impl Admin {
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     fn keep_backup(&self) {
         let open = || self.keys.open_vault(&self.home).map(Held::alone);
-        if let Err(error) = super::upkeep::back_up(&self.home, &self.keys.vault, open) {
+        if let Err(error) = crate::broker::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }
     }
@@ -600,7 +566,7 @@ impl Admin {
 
     /// The vault without its audit, which may be what is to be mended.
     fn vault_alone(&self) -> Result<Vault, Failure> {
-        let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
+        let _first = vault::stand_first(&self.home, crate::broker::WAIT).map_err(vault_failure)?;
         self.keys.open_vault(&self.home).map_err(vault_failure)
     }
 
@@ -609,7 +575,7 @@ impl Admin {
         if let Some(refused) = &self.refused {
             return Err(refused.clone());
         }
-        let _first = vault::stand_first(&self.home, super::WAIT).map_err(vault_failure)?;
+        let _first = vault::stand_first(&self.home, crate::broker::WAIT).map_err(vault_failure)?;
         Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
     }
 
@@ -799,17 +765,6 @@ pub(super) fn refused(refusal: Refusal) -> Failure {
         format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
     });
     Failure::new(kind, refusal.message, hint)
-}
-
-/// What of this machine a policy is resolved against.
-#[derive(Debug, Clone)]
-pub struct Machine {
-    /// The user's home, for `~`.
-    pub user_home: PathBuf,
-    /// The operator's PATH.
-    pub path: Vec<PathBuf>,
-    /// The operator's working directory, below which no program is taken.
-    pub cwd: PathBuf,
 }
 
 #[cfg(test)]

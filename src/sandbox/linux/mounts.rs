@@ -23,7 +23,7 @@ use super::{
     super::{Containment, INSIDE, SYSTEM, Seen},
     At, Failed, Step, open_place, open_without_links,
 };
-use crate::{policy::Network, run::digest};
+use crate::{policy::Network, sandbox::digest};
 
 /// Where a resolver's configuration may lie that `/etc/resolv.conf` is a link to.
 const RESOLVER: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf"];
@@ -49,10 +49,10 @@ const PROC_HIDDEN: [&str; 9] = [
 /// Where copies lie, in the view.
 const COPIES: &str = ".programs";
 /// What is said of a file that is not what was digested: no operation on files fails with it.
-pub(in crate::run) const CHANGED: i32 = libc::EKEYREJECTED;
+pub(crate) const CHANGED: i32 = libc::EKEYREJECTED;
 
 /// Puts the view together and enters it. What was shown of the host before is gone from here afterwards.
-pub(super) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Failed> {
+pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Failed> {
     let root = contained.root.as_path();
     // First: a mount below a shared one would show up on the host.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
@@ -300,7 +300,7 @@ impl View<'_> {
 }
 
 /// What only root reads of the system. Another user's files are closed to us anyway; for root they are ours.
-pub(super) fn roots_own() -> Vec<PathBuf> {
+pub(crate) fn roots_own() -> Vec<PathBuf> {
     if !geteuid().is_root() {
         return Vec::new();
     }

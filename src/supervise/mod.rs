@@ -1,0 +1,37 @@
+//! The other process: the supervisor of one run, and what the server's own process keeps to itself.
+//!
+//! This binary, started once for each run, is the subreaper of the run's tree: it ends the tree when it is told to,
+//! when the program ends, and when the process that started it is gone. What may be in memory here is a property of
+//! this room: values enter over one socket ([`wire`]), after the process made itself unreadable, and stay only until
+//! the program is started. Nothing of the vault, no key and no policy text ever enters.
+
+pub(crate) mod discard;
+#[doc(hidden)]
+pub mod fuzzing;
+mod gate;
+mod harden;
+#[cfg(target_os = "linux")]
+mod init;
+mod process;
+mod program;
+mod supervisor;
+pub(crate) mod tree;
+mod user;
+mod watch;
+pub(crate) mod wire;
+
+pub use harden::{
+    Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
+    proc_is_anothers, survive_file_limits,
+};
+pub use process::Process;
+pub(crate) use supervisor::{DESCRIPTORS, Role};
+pub use supervisor::{machine, supervise};
+pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
+pub use user::{RunAs, RunAsError};
+
+/// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
+pub const SUPERVISE: &str = "__supervise";
+
+/// The directories of a run's private directory.
+pub(crate) const DIRS: [&str; 6] = ["in", "in/home", "in/work", "in/files", "tmp", "root"];
