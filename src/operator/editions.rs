@@ -40,7 +40,7 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     for words in ["TAR_OPTIONS", "NODE_OPTIONS", "standard input"] {
         assert!(said.contains(words), "{said}");
     }
-    let machine = Machine { user_home: dir.path().into(), path: Vec::new(), cwd: dir.path().into() };
+    let machine = ResolveContext { user_home: dir.path().into(), path: Vec::new(), cwd: dir.path().into() };
     let failure = admin.plan_policy(TEXT, &machine).err().unwrap();
     assert_eq!(failure.findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [4, 3, 8]);
     let mended =
