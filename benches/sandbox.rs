@@ -22,7 +22,7 @@ use authy_mcp::{
     policy::{CwdTerm, HomeMode, Network, SandboxTerms},
     redact::NeedleSet,
     run::{self, Launch, Sandbox, Spares, Supervisors},
-    sandbox::{Machine, Plan},
+    sandbox::Plan,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let machine = Machine::look(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
+    let machine = authy_mcp::supervise::machine(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
     let contained = |network| {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
         Plan::make(&terms, &machine).expect("this machine can contain")

@@ -4,14 +4,14 @@
 //! `tests/it/arrows.rs` holds the `use` lines against this list:
 //!
 //! - [`cli`], [`mcp`]: words in, words out. [`setup`]: paths and client configurations.
-//! - [`daemon`]: the daemon's API on a Unix socket, and its client.
-//! - [`broker`]: the one place where a request becomes an action.
+//! - [`daemon`]: a broker for other processes, on a Unix socket, and its client.
+//! - [`broker`]: agents; the one place where a request becomes an action. [`operator`]: people who can unlock the vault.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
-//! - [`run`]: child processes. [`proxy`]: the proxy by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
+//! - [`run`]: child processes. [`sandbox`]: what contains one. [`supervise`]: the other process.
+//! - [`proxy`]: by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
-//! - [`shown`]: foreign text as a person is shown it.
-//! - [`listen`]: connections within bounds.
-//! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed.
+//! - [`shown`]: foreign text as a person is shown it. [`listen`]: connections within bounds.
+//! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed. [`files`]: private files.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
 //! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and

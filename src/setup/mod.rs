@@ -16,7 +16,7 @@ use std::{
 use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
-use crate::operator::ResolveContext;
+use crate::broker::ResolveContext;
 
 pub use hidden::{hidden_in_projects, hidden_places};
 
