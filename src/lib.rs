@@ -43,14 +43,14 @@ pub mod vault;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::{
-        setup::env_file,
-        proxy::fuzzing as proxy,
         daemon::fuzzing as daemon,
         names::{HostPattern, ScopeName, SecretName, SecretPattern},
         policy::{ArgvPattern, Document, PathPattern},
+        proxy::fuzzing as proxy,
         redact::{NeedleSet, Needles},
-        supervise::fuzzing as supervise,
+        setup::env_file,
         store::fuzzing as store,
+        supervise::fuzzing as supervise,
         value::SecretValue,
         vault::fuzz_envelope as envelope,
     };
