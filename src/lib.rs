@@ -12,6 +12,7 @@
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it. [`listen`]: connections within bounds.
 //! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed. [`files`]: private files.
+//! - [`system`]: the machine's lists.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
 //! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and
@@ -35,6 +36,7 @@ pub mod setup;
 pub mod shown;
 pub mod store;
 pub mod supervise;
+pub(crate) mod system;
 pub mod token;
 pub mod value;
 pub mod vault;

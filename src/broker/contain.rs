@@ -12,10 +12,10 @@ use super::{
 use crate::{
     policy::{CwdTerm, RunTerms},
     redact::NeedleSet,
-    run::{self, Fate, FileHit, RunError, Sandbox},
+    run::{Fate, FileHit, RunError, Sandbox},
     sandbox,
     sandbox::Plan,
-    supervise,
+    supervise, system,
 };
 
 impl Broker {
@@ -66,7 +66,7 @@ impl Broker {
 
     /// The program and its interpreters, each with its digest; and the files that a pinned command names.
     pub(crate) fn chain(&self, terms: &RunTerms) -> Result<Vec<(PathBuf, [u8; 32])>, Refusal> {
-        let search: Vec<PathBuf> = terms.path.iter().cloned().chain(run::system_path()).collect();
+        let search: Vec<PathBuf> = terms.path.iter().cloned().chain(system::path()).collect();
         let chain = sandbox::program_chain(&terms.program, &search);
         let digests = chain.into_iter().map(|path| {
             let digest =

@@ -62,7 +62,7 @@ impl Place {
     fn here() -> Option<&'static Self> {
         static HERE: OnceLock<Option<Place>> = OnceLock::new();
         HERE.get_or_init(|| {
-            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+            let boot = fs::read_to_string(crate::system::BOOT_ID).ok()?.trim().to_owned();
             let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned();
             Some(Self { boot, namespace })
         })

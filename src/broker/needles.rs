@@ -243,7 +243,7 @@ impl Shared {
         let mut reads = places(&terms.sandbox.read);
         reads.extend(cwd.into_iter().chain(own_home).map(real));
         reads.extend(terms.path.iter().map(|path| real(path)));
-        reads.extend(crate::sandbox::system_places().map(real));
+        reads.extend(crate::system::READ.iter().map(Path::new).map(real));
         reads.extend(writes.iter().cloned());
         Self { reads, writes }
     }

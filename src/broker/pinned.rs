@@ -9,8 +9,8 @@ use std::{
 use super::{ground, resolve::ResolveContext};
 use crate::{
     policy::{Document, Finding, Pinned, ProgramMark, Resolved, Review, Rule, Severity},
-    run::system_path,
     sandbox::{digest_program, program_chain},
+    system,
 };
 
 /// Whether the operator's word is given anew: for a document that they apply it is, for a rule that they add to one it
@@ -34,7 +34,7 @@ pub(crate) struct Applied<'a> {
 pub(crate) fn hold(document: &Document, resolved: &mut Resolved, machine: &ResolveContext) {
     let mut pinned = Pinned::default();
     let search: Vec<PathBuf> =
-        document.path_dirs(&machine.user_home).into_iter().chain(system_path()).collect();
+        document.path_dirs(&machine.user_home).into_iter().chain(system::path()).collect();
     let start = document.cwd_dirs(&machine.user_home).into_iter().next();
     for pattern in
         document.allow.iter().filter(|rule| rule.pin).flat_map(|rule| rule.commands.iter().flatten())
@@ -104,7 +104,7 @@ fn programs_of(
     document: &Document,
     resolved: &Resolved,
 ) -> (BTreeMap<PathBuf, ProgramMark>, Option<PathBuf>) {
-    let search: Vec<PathBuf> = document.path_dirs(&resolved.home).into_iter().chain(system_path()).collect();
+    let search: Vec<PathBuf> = document.path_dirs(&resolved.home).into_iter().chain(system::path()).collect();
     let named = rule.commands.iter().flatten().filter_map(|pattern| resolved.programs.get(&pattern.program));
     // By the name that it is found by, too: where that is a link, it may be led elsewhere.
     let all: Vec<PathBuf> =

@@ -11,10 +11,8 @@ use std::{
 use crate::{
     policy::{Document, Finding, Policy, Request, Resolved, Severity},
     sandbox::digest_program,
+    system,
 };
-
-/// The directories that every child's PATH ends with.
-const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
 /// Digests of programs, kept for as long as the file stays the same (by inode, size and times).
 #[derive(Default)]
@@ -110,9 +108,8 @@ fn search_path(document: &Document, machine: &ResolveContext) -> Vec<PathBuf> {
         .path
         .iter()
         .filter(|dir| dir.is_absolute() && !dir.starts_with(&machine.cwd) && !world_writable(dir));
-    let system = SYSTEM_PATH.iter().map(PathBuf::from);
     let mut search: Vec<PathBuf> = Vec::new();
-    for dir in own.into_iter().chain(operators.cloned()).chain(system) {
+    for dir in own.into_iter().chain(operators.cloned()).chain(system::path()) {
         if !search.contains(&dir) {
             search.push(dir);
         }

@@ -67,14 +67,6 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// Files and directories from which every program of the list is loaded, and that decide what is loaded: who can
-/// write there is every program.
-pub(super) const LOADED: &[&str] =
-    &["/etc/ld.so.preload", "/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib/locale"];
-
-/// The directories that every child's PATH ends with.
-pub(super) const PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin"];
-
 /// The entry of a program.
 pub(super) fn of(path: &Path) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.paths.iter().any(|known| Path::new(known) == path))

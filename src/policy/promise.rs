@@ -24,7 +24,7 @@ use super::{
     env_names,
     known::{self, Known},
 };
-use crate::names::EnvName;
+use crate::{names::EnvName, system};
 
 /// A promise, and in a line why it is no more, or on whose word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -219,7 +219,7 @@ impl Policy {
                 ));
             }
         }
-        let loaded = self.directories().into_iter().chain(known::LOADED.iter().map(PathBuf::from));
+        let loaded = self.directories().into_iter().chain(system::LOADED.iter().map(PathBuf::from));
         for path in loaded {
             if !self.ground.holds(&path) {
                 return Err(format!("{} can be written by you or by others", path.display()));
@@ -236,7 +236,7 @@ impl Policy {
     /// Where the child finds programs: the policy's directories, then the system's.
     fn directories(&self) -> Vec<PathBuf> {
         let own = self.document.path_dirs(&self.resolved.home);
-        own.into_iter().chain(known::PATH.iter().map(PathBuf::from)).collect()
+        own.into_iter().chain(system::path()).collect()
     }
 
     /// The paths that have to be looked at before anything better than best effort can be said. Most policies have
@@ -253,7 +253,7 @@ impl Policy {
         }
         if !paths.is_empty() {
             paths.extend(self.directories());
-            paths.extend(known::LOADED.iter().map(PathBuf::from));
+            paths.extend(system::LOADED.iter().map(PathBuf::from));
         }
         paths
     }

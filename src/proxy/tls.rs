@@ -10,15 +10,7 @@ use rustls::{
 };
 
 use super::EgressError;
-
-/// Where distributions keep their bundle, in the order in which it is looked for.
-const BUNDLES: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use crate::system::CERTIFICATES;
 
 /// One set of primitives for both sides.
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -27,7 +19,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// The system's roots, as PEM; nothing where it has none.
 pub(super) fn system_roots() -> String {
-    BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+    CERTIFICATES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
 }
 
 /// What upstream servers must show, by these roots.

@@ -26,7 +26,6 @@ use crate::{
 pub use attached::{Passed, Signals, pass_through};
 pub use execute::execute;
 pub use scan::{Fate, FileHit};
-pub use stage::system_path;
 pub use supervisors::{Spares, Supervisors};
 
 /// Everything that one run needs.

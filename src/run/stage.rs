@@ -20,21 +20,14 @@ use crate::{
     policy::{CwdTerm, HomeMode},
     sandbox::{
         self, Containment, INSIDE, Place, Seen, Shape, ViewError, Wanted, digest::may_change, digest_program,
-        in_system,
     },
     supervise::{
         DIRS, Role,
         discard::Scratch,
         wire::{self, Session, Spec},
     },
+    system,
 };
-
-const SYSTEM_PATH: [&str; 5] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin"];
-
-/// The directories that every PATH ends with.
-pub fn system_path() -> impl Iterator<Item = PathBuf> {
-    SYSTEM_PATH.iter().map(PathBuf::from)
-}
 
 /// What stands ready in a run's private directory: its own places, and an empty one for the root of its view.
 
@@ -158,7 +151,9 @@ fn open_written(place: &mut Place) -> Result<Option<Written>, RunError> {
 fn started_as(launch: &Launch) -> PathBuf {
     let contained = launch.sandbox.plan.shape != Shape::None;
     match launch.chain.first() {
-        Some((real, _)) if contained && (may_change(&launch.program) || !in_system(&launch.program)) => {
+        Some((real, _))
+            if contained && (may_change(&launch.program) || !system::is_read(&launch.program)) =>
+        {
             real.clone()
         }
         _ => launch.program.clone(),
@@ -242,7 +237,7 @@ fn with_files(text: &OsString, paths: &[(String, PathBuf)]) -> OsString {
 }
 
 fn search_path(launch: &Launch) -> OsString {
-    let dirs = launch.path.iter().cloned().chain(system_path());
+    let dirs = launch.path.iter().cloned().chain(system::path());
     let dirs: Vec<OsString> = dirs.map(PathBuf::into_os_string).collect();
     dirs.join(std::ffi::OsStr::new(":"))
 }

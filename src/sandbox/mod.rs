@@ -21,10 +21,7 @@ pub(crate) mod macos;
 mod remedy;
 mod view;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +30,7 @@ use crate::policy::{Network, SandboxMode, SandboxTerms};
 pub use digest::{digest_program, program_chain};
 pub use remedy::remedy;
 pub use view::ViewError;
-pub(crate) use view::{INSIDE, Place, SYSTEM, Seen, Wanted, in_system, places};
+pub(crate) use view::{INSIDE, Place, Seen, Wanted, places};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
 /// signals (<https://docs.kernel.org/userspace-api/landlock.html>).
@@ -98,11 +95,6 @@ impl Machine {
             seatbelt: cfg!(target_os = "macos"),
         }
     }
-}
-
-/// What of the system every contained run may read.
-pub fn system_places() -> impl Iterator<Item = &'static Path> {
-    SYSTEM.iter().map(Path::new)
 }
 
 impl Plan {

@@ -9,27 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use crate::policy::{CWD, SandboxTerms};
+use crate::{
+    policy::{CWD, SandboxTerms},
+    system,
+};
 
 /// Where a contained run finds its private directories.
 pub(crate) const INSIDE: &str = "/run/authy-mcp";
 
-/// What of the system is shown, where it is there; links among them stay links.
-pub(crate) const SYSTEM: [&str; 13] = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc",
-    "/opt",
-    "/nix/store",
-    "/gnu/store",
-    "/var/lib/ca-certificates",
-    "/sys/devices/system/cpu",
-];
 /// Where a program and its libraries lie beside a directory of `[env] path` that is called `bin`.
 const BESIDE_BIN: [&str; 4] = ["lib", "lib64", "libexec", "pyvenv.cfg"];
 
@@ -170,7 +157,7 @@ impl View<'_> {
     /// A program outside of all that is seen is seen by itself, under its own name.
     fn program(&mut self) {
         let program = self.wanted.program;
-        if !in_system(program) {
+        if !system::is_read(program) {
             self.places.entry(program.to_owned()).or_insert(Seen::Read);
         }
     }
@@ -185,7 +172,7 @@ impl View<'_> {
         let credentials = wanted.hidden.iter().flat_map(follow).filter(unnamed);
         let hidden: BTreeSet<PathBuf> = credentials.chain(wanted.never.iter().flat_map(follow)).collect();
         let shown = |path: &PathBuf| {
-            in_system(path)
+            system::is_read(path)
                 || self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place))
         };
         let found: Vec<PathBuf> = hidden.iter().cloned().chain(covered).filter(shown).collect();
@@ -210,7 +197,7 @@ impl View<'_> {
         while let Some(dir) = waiting.pop() {
             let has_hidden = hidden.iter().any(|path| path.starts_with(&dir) && *path != dir);
             // Where more of it is shown whole, a mount on what is hidden has to do.
-            let whole = in_system(&dir)
+            let whole = system::is_read(&dir)
                 || dir.ancestors().skip(1).any(|above| self.places.get(above) == Some(&Seen::Write));
             let Some(entries) = fs::read_dir(&dir).ok().filter(|_| has_hidden && !whole) else { continue };
             self.places.insert(dir, Seen::Parts);
@@ -233,11 +220,6 @@ impl View<'_> {
             }
         }
     }
-}
-
-/// Whether a path is part of what is shown of the system.
-pub(crate) fn in_system(path: &Path) -> bool {
-    SYSTEM.iter().any(|dir| path.starts_with(dir))
 }
 
 /// Makes a directory, following no link on the way to it.

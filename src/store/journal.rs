@@ -212,7 +212,7 @@ fn name_begins(path: &Path, with: &str) -> bool {
 
 fn clean_begins() -> String {
     // What was not synced may be gone after a start of the machine (random(4)).
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = fs::read_to_string(crate::system::BOOT_ID).unwrap_or_default();
     format!("clean {} ", boot.trim())
 }
 

@@ -27,7 +27,7 @@ use super::{
     mounts::roots_own,
     open_place, open_without_links,
 };
-use crate::policy::Network;
+use crate::{policy::Network, system};
 
 /// Takes every filter on, for this process and whatever it becomes; the number of the step that failed.
 pub(crate) fn contain_program(contained: &Containment) -> Result<(), i32> {
@@ -118,20 +118,11 @@ fn restrict_reach(contained: &Containment) -> io::Result<()> {
     rules.enforce()
 }
 
-/// Without a view of its own, a run reads of the system no more than this.
-const SYSTEM_READ: [&str; 11] = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/etc",
-    "/opt",
-    "/nix/store",
-    "/gnu/store",
-    "/run/systemd/resolve",
-];
+/// What a run without a view of its own reads of the system: as much as one that has it is shown.
+fn read_of_the_system(network: Network) -> impl Iterator<Item = &'static str> {
+    let resolver = system::RESOLVER.into_iter().filter(move |_| network == Network::Open);
+    system::READ.into_iter().chain(resolver)
+}
 
 struct Rules {
     ruleset: Option<landlock::RulesetCreated>,
@@ -147,11 +138,11 @@ impl Rules {
     ) -> io::Result<()> {
         let hidden = contained.places.iter().filter(|place| place.seen == Seen::Hidden);
         let hidden: Vec<PathBuf> = hidden.map(|place| place.path.clone()).chain(roots_own()).collect();
-        for dir in SYSTEM_READ.iter().filter_map(|dir| fs::canonicalize(dir).ok()) {
+        for dir in read_of_the_system(contained.network).filter_map(|dir| fs::canonicalize(dir).ok()) {
             self.around(&dir, &hidden, read)?;
         }
-        for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
-            if let Ok(device) = open_without_links(Path::new(device)) {
+        for device in system::DEVICES {
+            if let Ok(device) = open_without_links(&Path::new("/dev").join(device)) {
                 self.add(&device, read | AccessFs::WriteFile)?;
             }
         }

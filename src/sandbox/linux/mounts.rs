@@ -20,31 +20,10 @@ use rustix::{
 };
 
 use super::{
-    super::{Containment, INSIDE, SYSTEM, Seen},
+    super::{Containment, INSIDE, Seen},
     At, Failed, Step, open_place, open_without_links,
 };
-use crate::{policy::Network, sandbox::digest};
-
-/// Where a resolver's configuration may lie that `/etc/resolv.conf` is a link to.
-const RESOLVER: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf"];
-/// What only root reads on a machine, and a sandbox of root's would show.
-const ROOTS_OWN: [&str; 6] =
-    ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/ssl/private"];
-const HOST_KEYS: &str = "/etc/ssh";
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// What of `/proc` is the machine's, not the run's: root owns it, and a sandbox of root's could write it.
-const PROC_READ: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
-const PROC_HIDDEN: [&str; 9] = [
-    "kcore",
-    "keys",
-    "key-users",
-    "timer_list",
-    "kmsg",
-    "kpagecount",
-    "kpageflags",
-    "kpagecgroup",
-    "vmallocinfo",
-];
+use crate::{policy::Network, sandbox::digest, system};
 
 /// Where copies lie, in the view.
 const COPIES: &str = ".programs";
@@ -82,7 +61,7 @@ impl View<'_> {
     }
 
     fn system(&self, network: Network) -> io::Result<()> {
-        for path in SYSTEM.map(Path::new) {
+        for path in system::READ.map(Path::new) {
             let Ok(found) = fs::symlink_metadata(path) else { continue };
             if found.is_symlink() {
                 symlink(fs::read_link(path)?, self.inside(path))?;
@@ -91,7 +70,7 @@ impl View<'_> {
             }
         }
         if network == Network::Open {
-            for path in RESOLVER.map(Path::new).into_iter().filter(|path| path.exists()) {
+            for path in system::RESOLVER.map(Path::new).into_iter().filter(|path| path.exists()) {
                 self.show(path)?;
             }
         }
@@ -105,12 +84,11 @@ impl View<'_> {
     fn devices(&self, terminal: bool) -> io::Result<()> {
         let dev = self.root.join("dev");
         fs::create_dir(&dev)?;
-        for name in DEVICES.iter().chain(terminal.then_some(&"tty")) {
+        for name in system::DEVICES.iter().chain(terminal.then_some(&system::TERMINAL)) {
             fs::write(dev.join(name), "")?;
             mount_bind(format!("/dev/{name}"), dev.join(name))?;
         }
-        let links = [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1")];
-        for (name, target) in links.into_iter().chain([("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")]) {
+        for (name, target) in system::DEVICE_LINKS {
             symlink(target, dev.join(name))?;
         }
         fs::create_dir(dev.join("shm"))?;
@@ -128,10 +106,10 @@ impl View<'_> {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", &proc, "proc", flags, None)?;
         if geteuid().is_root() {
-            for name in PROC_READ.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
+            for name in system::PROC_READ.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
                 mount_bind(name, name)?;
             }
-            for name in PROC_HIDDEN.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
+            for name in system::PROC_HIDDEN.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
                 mount_bind("/dev/null", name)?;
             }
         }
@@ -304,10 +282,11 @@ pub(crate) fn roots_own() -> Vec<PathBuf> {
     if !geteuid().is_root() {
         return Vec::new();
     }
-    let keys = fs::read_dir(HOST_KEYS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let (keys, beginning) = system::HOST_KEYS;
+    let keys = fs::read_dir(keys).into_iter().flatten().flatten().map(|entry| entry.path());
     let keys = keys
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_")));
-    let own = ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning)));
+    let own = system::ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
     own.filter(|path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink())).collect()
 }
 
