@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use super::{AuditKeys, Change, Head, bounds, state::State};
 use crate::{
     names::{RunId, ScopeName},
-    policy::Terms,
+    policy::{RevealTerms, RunTerms, Terms},
 };
 
 /// What is known of a run before it starts.
@@ -211,8 +211,9 @@ pub(super) struct ArchivedFile {
 
 /// What was allowed, as the log has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[doc(hidden)]
 #[serde(tag = "action", rename_all = "snake_case")]
-pub(super) enum Allowance {
+pub enum Allowance {
     Run {
         rules: Vec<String>,
         program: String,
@@ -228,23 +229,28 @@ pub(super) enum Allowance {
     },
 }
 
-impl Allowance {
-    pub(super) fn of(terms: &Terms) -> Self {
-        match terms {
-            Terms::Reveal(reveal) => {
-                Self::Reveal { secrets: vec![reveal.secret.to_string()], version: reveal.version }
-            }
-            Terms::Run(run) => Self::Run {
-                rules: run.rules.clone(),
-                program: run.program.display().to_string(),
-                secrets: run
-                    .secrets
-                    .iter()
-                    .map(|s| format!("{}:{}:{}", s.name, s.deliver.word(), s.env))
-                    .collect(),
-                promise: run.promise,
-                output: run.output,
-            },
+/// Terms that an intent can be recorded for.
+pub trait OnRecord: Terms {
+    /// What the log says of them.
+    #[doc(hidden)]
+    fn allowance(&self) -> Allowance;
+}
+
+impl OnRecord for RevealTerms {
+    fn allowance(&self) -> Allowance {
+        Allowance::Reveal { secrets: vec![self.secret.to_string()], version: self.version }
+    }
+}
+
+impl OnRecord for RunTerms {
+    fn allowance(&self) -> Allowance {
+        let secrets = self.secrets.iter();
+        Allowance::Run {
+            rules: self.rules.clone(),
+            program: self.program.display().to_string(),
+            secrets: secrets.map(|s| format!("{}:{}:{}", s.name, s.deliver.word(), s.env)).collect(),
+            promise: self.promise,
+            output: self.output,
         }
     }
 }

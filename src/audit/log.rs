@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OutcomeFacts,
+    AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OnRecord, OutcomeFacts,
     append::{Durable, Entry},
-    event::{self, Allowance, Event, Own},
+    event::{self, Event, Own},
     head::Place,
     segments,
     state::{Announced, Change, OpenRun},
@@ -65,15 +65,15 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`AuditError`]: then nothing is revealed.
-    pub fn record_intent(
+    pub fn record_intent<T: OnRecord>(
         &self,
-        allowed: Allowed,
+        allowed: Allowed<T>,
         run_id: RunId,
         facts: IntentFacts,
         change: Option<Change>,
-    ) -> Result<Intent, AuditError> {
+    ) -> Result<Intent<T>, AuditError> {
         let (scope, terms) = allowed.into_parts();
-        let what = Allowance::of(&terms);
+        let what = terms.allowance();
         let event = Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what };
         self.append(vec![(Event::Own(event), change)], Durable::Now)?;
         Ok(Intent { run_id, scope, terms })
@@ -83,7 +83,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`AuditError`].
-    pub fn record_outcome(&self, intent: Intent, facts: OutcomeFacts) -> Result<(), AuditError> {
+    pub fn record_outcome<T>(&self, intent: Intent<T>, facts: OutcomeFacts) -> Result<(), AuditError> {
         self.append_own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts })
     }
 

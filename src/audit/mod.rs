@@ -46,7 +46,7 @@ use crate::{
 
 pub use archive::archive;
 pub use denials::Denials;
-pub use event::{IntentFacts, Note, OutcomeFacts};
+pub use event::{Allowance, IntentFacts, Note, OnRecord, OutcomeFacts};
 pub use log::AuditLog;
 pub use read::{Filter, Found, LastDenial, announcement, events, last_denial};
 pub use reserve::Room;
@@ -57,16 +57,31 @@ pub use verify::{Report, restart, verify};
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.
 ///
 /// Made by [`AuditLog::record_intent`] once the event is durable, consumed by
-/// [`AuditLog::record_outcome`]; there is no other way to one.
+/// [`AuditLog::record_outcome`]; there is no other way to one. It is of what was allowed: one to look at a value is
+/// not taken for a run's.
+///
+/// ```
+/// # use authy_mcp::{audit::Intent, policy::RunTerms};
+/// fn program(intent: &Intent<RunTerms>) -> &RunTerms {
+///     intent.terms()
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use authy_mcp::{audit::Intent, policy::{RevealTerms, RunTerms}};
+/// fn program(intent: &Intent<RevealTerms>) -> &RunTerms {
+///     intent.terms()
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use]
-pub struct Intent {
+pub struct Intent<T> {
     run_id: RunId,
     scope: ScopeName,
-    terms: Terms,
+    terms: Box<T>,
 }
 
-impl Intent {
+impl<T> Intent<T> {
     /// The run that this is the intent of.
     pub fn run_id(&self) -> &RunId {
         &self.run_id
@@ -78,16 +93,20 @@ impl Intent {
     }
 
     /// What was allowed.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &T {
         &self.terms
     }
+}
 
+impl<T: Terms> Intent<T> {
     /// Whether a secret is among those that were allowed.
     pub fn covers(&self, name: &SecretName) -> bool {
-        match &self.terms {
-            Terms::Run(run) => run.secrets.iter().any(|secret| secret.name == *name),
-            Terms::Reveal(reveal) => reveal.secret == *name,
-        }
+        self.terms.secrets().any(|secret| secret == name)
+    }
+
+    /// The version of a secret that was allowed; `None` for its present one.
+    pub fn version_of(&self, name: &SecretName) -> Option<u64> {
+        self.terms.version_of(name)
     }
 }
 

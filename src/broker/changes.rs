@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal, refuse};
 use crate::{
-    audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OutcomeFacts},
+    audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
     names::{RunId, TokenId},
     policy::Allowed,
     vault::Standing,
@@ -85,12 +85,12 @@ impl Opened {
     }
 
     /// Puts an intent on record, and makes the change that goes with it: the uses that it spends.
-    pub(crate) fn record_intent(
+    pub(crate) fn record_intent<T: OnRecord>(
         &mut self,
-        allowed: Allowed,
+        allowed: Allowed<T>,
         run: RunId,
         facts: IntentFacts,
-    ) -> Result<Intent, Refusal> {
+    ) -> Result<Intent<T>, Refusal> {
         self.begin()?;
         let change = self.vault.gathered();
         let intent = self.audit.record_intent(allowed, run, facts, change).map_err(refuse::from_audit)?;

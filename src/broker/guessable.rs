@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        policy::{Decision, Policy, Request, Resolved, SecretFacts, Terms},
+        policy::{Decision, Policy, Request, Resolved, SecretFacts},
         value::SecretValue,
     };
 
@@ -123,8 +123,7 @@ mod tests {
         };
         let facts = [SecretFacts { name: secret, env: None, description: None }];
         let Decision::Allow(allowed) = policy.decide(&request, &facts) else { panic!("it is allowed") };
-        let Terms::Run(terms) = allowed.terms() else { panic!("a run") };
-        (**terms).clone()
+        allowed.terms().clone()
     }
 
     fn checked(more: &str, values_judged: bool, value: &str) -> Result<Promise, Code> {

@@ -30,9 +30,7 @@ use super::{
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
     names::{EnvName, RunId, SecretName},
-    policy::{
-        Allowed, Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Terms,
-    },
+    policy::{Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms},
     proxy::{Egress, Sealed},
     redact::Counts,
     run::{self, Ending, Launch, Piece, RunError, RunOutput, Sandbox},
@@ -61,7 +59,7 @@ type Chain = Vec<(PathBuf, [u8; 32])>;
 
 /// A run that may start: everything that it needs, and what it must be recorded under.
 struct Admitted {
-    intent: Intent,
+    intent: Intent<RunTerms>,
     launch: Launch,
     needles: RunNeedles,
     promise: Promise,
@@ -189,7 +187,7 @@ impl Broker {
         self.keep_watching();
         let audit = Arc::new(audit);
         let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
-        let terms = run_terms(&intent).clone();
+        let terms = intent.terms().clone();
         let sandbox = launch.sandbox.plan.to_string();
         let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
         let ended = either(either(cancel, self.closing.clone()), watched.live.over());
@@ -228,7 +226,7 @@ impl Broker {
     async fn conclude(
         self: &Arc<Self>,
         audit: Arc<AuditLog>,
-        intent: Intent,
+        intent: Intent<RunTerms>,
         facts: OutcomeFacts,
         mut trace: Trace,
     ) -> Result<(), Refusal> {
@@ -294,7 +292,7 @@ impl Broker {
         caller: &Caller,
         params: &RunParams,
         near: Option<PathBuf>,
-    ) -> Result<(Intent, Live, Prepared, limits::Place), Refusal> {
+    ) -> Result<(Intent<RunTerms>, Live, Prepared, limits::Place), Refusal> {
         let now = open.now();
         let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
         who.principal = Some(session.principal.clone());
@@ -307,7 +305,7 @@ impl Broker {
         let allowed = watch::decide(&open.vault, &session.policy, &request)?;
         trace.step(Step::Policy);
 
-        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+        let terms = allowed.terms();
         ground::confine(terms)?;
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
@@ -319,9 +317,9 @@ impl Broker {
 
         // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
         // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
-        let facts = intent_facts(&session, &allowed, &request, &plan, &chain);
+        let facts = intent_facts(&session, terms, &request, &plan, &chain);
         let intent = open.record_intent(allowed, RunId::random(), facts)?;
-        trace.allowed(intent.run_id(), run_terms(&intent));
+        trace.allowed(intent.run_id(), intent.terms());
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
         trace.step(Step::Reveal);
@@ -339,12 +337,12 @@ impl Broker {
     fn prepare(
         &self,
         open: &mut Opened,
-        intent: &Intent,
+        intent: &Intent<RunTerms>,
         caller: &Caller,
         params: &RunParams,
         (plan, chain, streams): (Plan, Chain, Streams),
     ) -> Result<Prepared, Refusal> {
-        let terms = run_terms(intent);
+        let terms = intent.terms();
         let mut env_secrets = Vec::new();
         let mut file_secrets = Vec::new();
         let mut sealed = Vec::new();
@@ -381,9 +379,12 @@ impl Broker {
     }
 
     /// The present values of a run's secrets, and those before them.
-    fn values_of(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
+    fn values_of(
+        vault: &Vault,
+        intent: &Intent<RunTerms>,
+    ) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
         let mut values = values_before(vault, intent)?;
-        for secret in &run_terms(intent).secrets {
+        for secret in &intent.terms().secrets {
             let value = vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
             values.push((secret.name.clone(), value));
         }
@@ -395,10 +396,10 @@ impl Broker {
     /// known before has to do.
     async fn needles_behind(
         self: &Arc<Self>,
-        intent: Intent,
+        intent: Intent<RunTerms>,
         mut needles: RunNeedles,
         took: Duration,
-    ) -> (Intent, RunNeedles) {
+    ) -> (Intent<RunTerms>, RunNeedles) {
         if took < LOOK_AGAIN_AFTER {
             return (intent, needles);
         }
@@ -472,9 +473,12 @@ impl Broker {
 }
 
 /// The values that a run's secrets had before their present ones: a program may have one from elsewhere.
-fn values_before(vault: &Vault, intent: &Intent) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
+fn values_before(
+    vault: &Vault,
+    intent: &Intent<RunTerms>,
+) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
     let mut values = Vec::new();
-    for secret in &run_terms(intent).secrets {
+    for secret in &intent.terms().secrets {
         let before = vault.reveal_previous(&secret.name, intent).map_err(refuse::from_vault)?;
         values.extend(before.map(|value| (secret.name.clone(), value)));
     }
@@ -495,12 +499,11 @@ fn asker(caller: &Caller, streams: Streams) -> Asker {
 
 fn intent_facts(
     session: &Session,
-    allowed: &Allowed,
+    terms: &RunTerms,
     request: &Request,
     plan: &Plan,
     chain: &Chain,
 ) -> IntentFacts {
-    let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
     let mut digests = chain.iter();
     IntentFacts {
         by: Process::this().map(|process| process.to_string()),
@@ -525,13 +528,6 @@ fn environment(terms: &RunTerms, caller: &Caller) -> BTreeMap<EnvName, std::ffi:
     });
     let set = terms.set_env.iter().chain(&terms.agent_env).map(|(name, text)| (name.clone(), text.clone()));
     passed.chain(set).map(|(name, text)| (name, text.into())).collect()
-}
-
-fn run_terms(intent: &Intent) -> &RunTerms {
-    match intent.terms() {
-        Terms::Run(terms) => terms,
-        Terms::Reveal(_) => unreachable!("a run was asked for"),
-    }
 }
 
 pub(crate) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {

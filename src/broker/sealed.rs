@@ -139,7 +139,7 @@ impl Broker {
     pub(crate) fn open_proxy(
         self: &Arc<Self>,
         egress: Option<Egress>,
-        intent: &Intent,
+        intent: &Intent<RunTerms>,
         audit: &Arc<AuditLog>,
         live: &Arc<Live>,
     ) -> (Option<OnListening>, Proxy) {

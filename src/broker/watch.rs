@@ -30,7 +30,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    policy::{Allowed, Decision, Policy, Request, RunTerms, Terms, Timed},
+    policy::{Allowed, Decision, Policy, Request, RunTerms, Timed},
     proxy::Right,
     vault::{Stamp, Vault},
 };
@@ -119,13 +119,16 @@ impl Live {
         let session = Session::again(vault, keys, &self.credential, now)?;
         self.ends.store(session.ends.unwrap_or(i64::MAX), Ordering::Relaxed);
         let allowed = decide(vault, &session.policy, &self.request)?;
-        let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
-        if terms.give_all_of(&self.terms, self.timed) { Ok(()) } else { Err(given_less()) }
+        if allowed.terms().give_all_of(&self.terms, self.timed) { Ok(()) } else { Err(given_less()) }
     }
 }
 
 /// Decides on a request as the vault is now.
-pub(crate) fn decide(vault: &Vault, policy: &Policy, request: &Request) -> Result<Allowed, Refusal> {
+pub(crate) fn decide(
+    vault: &Vault,
+    policy: &Policy,
+    request: &Request,
+) -> Result<Allowed<RunTerms>, Refusal> {
     let facts = vault.facts(&policy.names_in_question(request)).map_err(refuse::from_vault)?;
     match policy.decide(request, &facts) {
         Decision::Deny(denial) => Err(refuse::from_denial(denial)),

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         names::SecretName,
-        policy::{Document, Policy, Request, Resolved, SecretFacts, Terms},
+        policy::{Document, Policy, Request, Resolved, SecretFacts},
     };
 
     /// Two secrets, one sealed and one given to the program.
@@ -165,10 +165,7 @@ exit_code = "exact"
         };
         match Policy::new(document, resolved).decide(&request, &facts) {
             crate::policy::Decision::Deny(_) => None,
-            crate::policy::Decision::Allow(allowed) => match allowed.terms() {
-                Terms::Run(terms) => Some((**terms).clone()),
-                Terms::Reveal(_) => None,
-            },
+            crate::policy::Decision::Allow(allowed) => Some(allowed.terms().clone()),
         }
     }
 

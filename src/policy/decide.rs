@@ -10,7 +10,7 @@ use super::{
     asker::{check_asker, check_stdin},
     decision::{
         Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, Request, RevealRequest,
-        RunTerms, SecretFacts, Terms,
+        RevealTerms, RunTerms, SecretFacts,
     },
     document::Rule,
     env_names,
@@ -34,18 +34,17 @@ impl Policy {
     }
 
     /// Decides. `facts` has an entry for each of [`Policy::names_in_question`] that exists.
-    pub fn decide(&self, request: &Request, facts: &[SecretFacts]) -> Decision {
+    pub fn decide(&self, request: &Request, facts: &[SecretFacts]) -> Decision<RunTerms> {
         match self.terms(request, facts) {
-            Ok(terms) => Decision::Allow(Allowed {
-                scope: self.document.scope.clone(),
-                terms: Terms::Run(Box::new(terms)),
-            }),
+            Ok(terms) => {
+                Decision::Allow(Allowed { scope: self.document.scope.clone(), terms: Box::new(terms) })
+            }
             Err(denial) => Decision::Deny(*denial),
         }
     }
 
     /// Decides on an operator's request to see a value; only [`Policy::operator`] allows it.
-    pub fn decide_reveal(&self, request: &RevealRequest) -> Decision {
+    pub fn decide_reveal(&self, request: &RevealRequest) -> Decision<RevealTerms> {
         match self.operator {
             Operator::No => Decision::Deny(*denial(
                 DenyCode::NotAvailable,
@@ -54,7 +53,7 @@ impl Policy {
             )),
             Operator::Yes => Decision::Allow(Allowed {
                 scope: self.document.scope.clone(),
-                terms: Terms::Reveal(request.clone()),
+                terms: Box::new(RevealTerms { secret: request.secret.clone(), version: request.version }),
             }),
         }
     }

@@ -62,11 +62,11 @@ pub struct SecretFacts {
 /// What a policy answers: permission with its terms, or a denial with its rule.
 #[derive(Debug)]
 #[must_use]
-pub enum Decision {
+pub enum Decision<T> {
     /// No.
     Deny(Denial),
     /// Yes, on these terms.
-    Allow(Allowed),
+    Allow(Allowed<T>),
 }
 
 /// Why not.
@@ -112,46 +112,84 @@ pub enum DenyCode {
     BadArgument,
 }
 
-/// A permission *and* its terms: made by [`super::Policy::decide`] only, consumed by the audit.
-#[derive(Debug)]
-#[must_use]
-pub struct Allowed {
-    pub(super) scope: ScopeName,
-    pub(super) terms: Terms,
+/// What can be allowed: it says which secrets it covers, and in which version.
+pub trait Terms {
+    /// The secrets that are covered.
+    fn secrets(&self) -> impl Iterator<Item = &SecretName>;
+
+    /// The version of a covered secret; `None` for its present one.
+    fn version_of(&self, name: &SecretName) -> Option<u64>;
 }
 
-impl Allowed {
+/// A permission *and* its terms: made by [`super::Policy::decide`] and [`super::Policy::decide_reveal`] only,
+/// consumed by the audit. The type says what was allowed: a look at a value starts no run.
+///
+/// ```
+/// # use authy_mcp::policy::{Allowed, RunTerms};
+/// fn start(_: Allowed<RunTerms>) {}
+/// fn asked(allowed: Allowed<RunTerms>) {
+///     start(allowed);
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use authy_mcp::policy::{Allowed, RevealTerms, RunTerms};
+/// fn start(_: Allowed<RunTerms>) {}
+/// fn asked(allowed: Allowed<RevealTerms>) {
+///     start(allowed);
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Allowed<T> {
+    pub(super) scope: ScopeName,
+    pub(super) terms: Box<T>,
+}
+
+impl<T> Allowed<T> {
     /// The scope that decided.
     pub fn scope(&self) -> &ScopeName {
         &self.scope
     }
 
     /// What it is allowed to.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &T {
         &self.terms
     }
 
-    /// The secrets that the permission covers.
-    pub fn secrets(&self) -> BTreeSet<SecretName> {
-        match &self.terms {
-            Terms::Run(run) => run.secrets.iter().map(|s| s.name.clone()).collect(),
-            Terms::Reveal(reveal) => BTreeSet::from([reveal.secret.clone()]),
-        }
-    }
-
     /// Takes the terms out, for the witness that the audit makes of them.
-    pub(crate) fn into_parts(self) -> (ScopeName, Terms) {
+    pub(crate) fn into_parts(self) -> (ScopeName, Box<T>) {
         (self.scope, self.terms)
     }
 }
 
-/// What was allowed.
+/// One look at a value, by the operator.
 #[derive(Debug, Clone)]
-pub enum Terms {
-    /// One run.
-    Run(Box<RunTerms>),
-    /// One look at a value, by the operator.
-    Reveal(RevealRequest),
+pub struct RevealTerms {
+    /// The one secret.
+    pub secret: SecretName,
+    /// A version other than the present one.
+    pub version: Option<u64>,
+}
+
+impl Terms for RevealTerms {
+    fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        std::iter::once(&self.secret)
+    }
+
+    fn version_of(&self, name: &SecretName) -> Option<u64> {
+        self.version.filter(|_| self.secret == *name)
+    }
+}
+
+impl Terms for RunTerms {
+    fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        self.secrets.iter().map(|secret| &secret.name)
+    }
+
+    fn version_of(&self, _: &SecretName) -> Option<u64> {
+        None
+    }
 }
 
 /// How a run is to be done.

@@ -10,7 +10,7 @@ use super::{
     decide::env_of,
     decision::{
         Asker, Decision, Deliver, OperatorProof, OutputMode, Promise, Request, SandboxMode, SecretFacts,
-        Stdin, Terms,
+        Stdin,
     },
     document::Rule,
     promise::Promised,
@@ -201,7 +201,7 @@ impl Policy {
                 }
             }
             Decision::Allow(allowed) => {
-                let Terms::Run(terms) = allowed.terms() else { unreachable!("a run was asked for") };
+                let terms = allowed.terms();
                 let mut steps = vec![format!("allowed by {}", terms.rules.join(", "))];
                 steps.push(format!("runs {}", terms.program.display()));
                 for secret in &terms.secrets {

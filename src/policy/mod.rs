@@ -30,8 +30,8 @@ pub use again::Timed;
 pub use argv::{ArgvError, ArgvPattern, Element, quoted};
 pub use decision::{
     Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,
-    OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RunTerms, SandboxMode,
-    SandboxTerms, SecretFacts, Stdin, Terms,
+    OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RevealTerms, RunTerms,
+    SandboxMode, SandboxTerms, SecretFacts, Stdin, Terms,
 };
 pub use document::{
     Document, DocumentError, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule, Severity,

@@ -381,14 +381,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::NotCovered`], [`VaultError::NotFound`], [`VaultError::Damaged`] naming the record.
-    pub fn reveal(&self, name: &SecretName, intent: &Intent) -> Result<SecretValue, VaultError> {
+    pub fn reveal<T: Terms>(&self, name: &SecretName, intent: &Intent<T>) -> Result<SecretValue, VaultError> {
         if !intent.covers(name) {
             return Err(VaultError::NotCovered(name.clone()));
         }
-        let version = match intent.terms() {
-            Terms::Reveal(reveal) => reveal.version,
-            Terms::Run(_) => None,
-        };
+        let version = intent.version_of(name);
         let entry = self.entry(SECRET, name.as_str())?.ok_or_else(|| not_found(SECRET, name.as_str()))?;
         let (_, value) = self.record(&entry, version)?;
         Ok(SecretValue::from_zeroizing(value))
@@ -399,10 +396,10 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::reveal`] has them.
-    pub fn reveal_previous(
+    pub fn reveal_previous<T: Terms>(
         &self,
         name: &SecretName,
-        intent: &Intent,
+        intent: &Intent<T>,
     ) -> Result<Option<SecretValue>, VaultError> {
         if !intent.covers(name) {
             return Err(VaultError::NotCovered(name.clone()));
