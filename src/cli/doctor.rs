@@ -60,7 +60,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     let mut report = Report::default();
     let home = open::home()?;
     match open::info(&home) {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
         Ok(info) => {
             report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
             permissions(&mut report, &home);
@@ -199,7 +199,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         None => Ok(None),
     });
     let admin = match opened {
-        Err(failure) => return report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => return report.add(State::Failed, failure.message, failure.hints.join("; ")),
         Ok(None) => {
             return report.add(
                 State::Warning,
@@ -210,7 +210,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         Ok(Some(admin)) => admin,
     };
     match admin.verify() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
         Ok(found) if found.damage.is_empty() => {
             report.add(
                 State::Ok,
@@ -232,7 +232,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         report.add(State::Warning, warning, "");
     }
     match admin.audit_verify() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
         Ok(found) if found.damage.is_empty() => {
             report.add(State::Ok, format!("{} audit events in an unbroken chain", found.events), "");
             for warning in found.warnings {
@@ -269,12 +269,12 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
             let names: Vec<&str> = scopes.iter().map(crate::names::ScopeName::as_str).collect();
             report.add(State::Ok, format!("scopes with a policy: {}", names.join(", ")), "");
         }
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
     }
     out_of_date(report, admin);
     match admin.tokens() {
         Ok(tokens) => tokens.iter().for_each(|token| token_ends(report, token)),
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
     }
 }
 
@@ -304,7 +304,7 @@ fn token_ends(report: &mut Report, token: &TokenEntry) {
 /// Policies of before go on, and do or promise less than they say.
 fn out_of_date(report: &mut Report, admin: &Admin) {
     match admin.out_of_date() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hint),
+        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
         Ok(policies) => {
             for policy in policies {
                 let what = format!(

@@ -523,7 +523,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
                 answer["refused"] = json!(refused);
             }
             out.answer(&answer, |_| {
-                let refused = refused.iter().map(|no| format!("NOT WELL  {no}; {}", no.hint));
+                let refused = refused.iter().map(|no| format!("NOT WELL  {}", no.in_a_line()));
                 lines(status).into_iter().chain(refused).collect()
             });
             return Ok(ExitCode::SUCCESS);

@@ -95,8 +95,8 @@ impl Output {
         }
         // Messages repeat what was asked for: names, paths, arguments.
         self.note(&format!("error: {}", shown_line(&failure.message)));
-        for (number, hint) in failure.hint.lines().enumerate() {
-            let before = if number == 0 { "hint: " } else { "" };
+        for (number, hint) in failure.hints.iter().enumerate() {
+            let before = if number == 0 { "hint: " } else { "      " };
             self.note(&format!("{before}{}", shown_line(hint)));
         }
     }

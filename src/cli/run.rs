@@ -19,7 +19,7 @@ use crate::{
     },
     daemon::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
     names::{EnvName, ScopeName},
-    operator::Failure,
+    operator::{Failure, FailureKind},
     run::{Ending, Spares},
     setup,
     supervise::Process,
@@ -204,7 +204,7 @@ fn session(
 
 fn revoked() -> Failure {
     Failure::new(
-        crate::operator::FailureKind::Denied,
+        FailureKind::Denied,
         "the run was ended: what allowed it was taken back",
         "authy-mcp admin audit show says what was changed",
     )
@@ -230,14 +230,11 @@ fn code_of_refusal(code: Code) -> u8 {
 }
 
 fn as_failure(refusal: &Refusal) -> Failure {
-    let mut hint = refusal.hint.clone();
-    for pattern in &refusal.allowed {
-        hint.push_str("\nallowed: ");
-        hint.push_str(&shlex::try_join(pattern.iter().map(String::as_str)).unwrap_or_default());
-    }
-    if let Some(command) = &refusal.operator_command {
-        hint.push_str("\nto allow it: ");
-        hint.push_str(command);
-    }
-    Failure::new(crate::operator::FailureKind::Denied, refusal.message.clone(), hint)
+    let failure = Failure::new(FailureKind::Denied, refusal.message.clone(), refusal.hint.clone());
+    let allowed = refusal.allowed.iter().map(|pattern| {
+        let command = shlex::try_join(pattern.iter().map(String::as_str)).unwrap_or_default();
+        format!("allowed: {command}")
+    });
+    let to_allow = refusal.operator_command.iter().map(|command| format!("to allow it: {command}"));
+    allowed.chain(to_allow).fold(failure, Failure::or)
 }

@@ -70,8 +70,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What happened; never a value.
     pub message: String,
-    /// What to type next.
-    pub hint: String,
+    /// What to do next, in the order in which to try it; a line each.
+    pub hints: Vec<String>,
     /// Places in a document that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -167,7 +167,21 @@ pub use crate::broker::{ResolveContext, TokenInfo};
 impl Failure {
     /// A failure of a kind, with what to do next.
     pub fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: hint.into(), findings: Vec::new() }
+        let hint = hint.into();
+        let hints = if hint.is_empty() { Vec::new() } else { vec![hint] };
+        Self { kind, message: message.into(), hints, findings: Vec::new() }
+    }
+
+    /// What happened and what to do, where there is one line for both.
+    pub fn in_a_line(&self) -> String {
+        std::iter::once(&self.message).chain(&self.hints).map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The same with more to do.
+    #[must_use]
+    pub fn or(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
     }
 }
 
@@ -557,9 +571,7 @@ impl Admin {
     fn vault_or_damage(&self) -> Result<(Option<Vault>, Option<String>), Failure> {
         match self.vault_alone() {
             Ok(vault) => Ok((Some(vault), None)),
-            Err(failure) if failure.kind == FailureKind::Damaged => {
-                Ok((None, Some(format!("{}; {}", failure.message, failure.hint))))
-            }
+            Err(failure) if failure.kind == FailureKind::Damaged => Ok((None, Some(failure.in_a_line()))),
             Err(failure) => Err(failure),
         }
     }
