@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Print or write the MCP entry of a client.
-///
-/// The entry has absolute paths and no secret. Where the vault is unlocked by an identity file the server
-/// opens it by itself (--scope); otherwise a token is issued into the home's tokens/ and named in the entry.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Clients: claude-code, claude-desktop, cursor, vscode, codex, gemini, windsurf, zed, opencode, goose, json;
+The entry has absolute paths and no secret. If an identity file unlocks the vault, the server opens it by \
+itself (--scope); otherwise a token is issued into the home's tokens/ and named in the entry.
+
+Clients: claude-code, claude-desktop, cursor, vscode, codex, gemini, windsurf, zed, opencode, goose, json; \
 and agents-md, which prints a paragraph for a project's AGENTS.md.
 
 Examples:

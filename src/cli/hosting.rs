@@ -47,15 +47,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const READY: &str = "ready";
 
 /// Host the broker for every server of this home.
-///
-/// Runs until it is locked, idle for too long, or too old. `unlock` starts one by itself, and so do servers
-/// where no person is needed; this command is for service managers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Runs until it is locked, idle for too long, or too old. unlock starts one by itself, and so do servers if \
+no person is needed; this command is for service managers.
+
 Examples:
   authy-mcp daemon
-  authy-mcp daemon --passphrase-file /run/credentials/authy-mcp --idle 12h --life 7d
-  authy-mcp daemon --socket /run/authy-mcp/daemon.sock --socket-group authy-agents --run-as authy-run")]
+  authy-mcp daemon --passphrase-file /run/credentials/authy-mcp --idle 12h
+  authy-mcp daemon --socket /run/authy-mcp/daemon.sock \\
+      --socket-group authy-agents --run-as authy-run")]
 pub(super) struct DaemonArgs {
     #[command(flatten)]
     life: LifeArgs,
@@ -77,12 +78,12 @@ pub(super) struct DaemonArgs {
 }
 
 /// Unlock the vault into a daemon, for every server of this home.
-///
-/// Starts a fresh daemon and hands it the identity through a pipe; an old one finishes what it runs. Shows
-/// how often the vault was changed, and when it was last used: if that is not what you expect, look into
-/// authy-mcp admin audit show.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Starts a new daemon and hands it the identity through a pipe; an old daemon finishes its runs. Shows how \
+often the vault was changed and when it was last used: if that is not what you expect, look at authy-mcp \
+admin audit show.
+
 Examples:
   authy-mcp unlock
   authy-mcp unlock --idle 1h --life 10h")]

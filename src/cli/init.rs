@@ -25,10 +25,12 @@ const SHORTEST_PASSPHRASE: usize = 12;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Ways of unlocking:
-  passphrase     typed by you: authy-mcp unlock opens the vault for your agents until it is locked again,
-                 and every admin command asks for it. A program of yours can't read the vault.
-  identity-file  an age identity in a file of yours (0600): nothing to type. Any program of yours can read
-                 it, an agent with a shell of its own included; other users can't.
+  passphrase     typed by you: authy-mcp unlock opens the vault for your agents
+                 until it is locked again, and every admin command asks for it.
+                 Your own programs can't read the vault.
+  identity-file  an age identity in a file (0600): nothing to type. Any program
+                 that you run can read it, also an agent with its own shell;
+                 other users can't.
   keyring        a passphrase in the desktop's keyring.
 
 Examples:

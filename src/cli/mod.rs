@@ -48,34 +48,38 @@ Begin with:
   authy-mcp config claude-code --scope dev --write
 
 AUTHY_MCP_HOME names another home than the default.
+
 Exit codes: 0 done, 1 failed, 2 usage, 3 locked, 4 denied, 5 not found, 6 busy, 7 damaged.";
+
+/// Under what the options of every command stand in its help, below its own.
+const GLOBAL: &str = "Global options";
 
 /// Options of every command.
 #[derive(Debug, Clone, Default, clap::Args)]
 struct Globals {
     /// Read the vault's passphrase from this descriptor.
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N")]
     passphrase_fd: Option<u32>,
     /// Read the vault's passphrase from this file (which nobody else may read).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// The age identity, where it is not at the place that init chose.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     identity_file: Option<PathBuf>,
     /// Keep everything in this process: use no daemon, and start none.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     no_daemon: bool,
     /// The daemon's socket, where it is another user's or not at its own place (also AUTHY_MCP_SOCKET).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     socket: Option<PathBuf>,
     /// Print JSON, for programs.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Log more (-v, -vv, -vvv), on standard error.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Log to this file instead.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     log_file: Option<PathBuf>,
 }
 
@@ -230,6 +234,25 @@ mod tests {
     fn every_command_has_help() {
         fn walk(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Arguments::command());
+    }
+
+    /// Wrapping is clap's alone: a paragraph is one line, and what stands further in (examples, tables) is left as
+    /// it is, so it fits into a terminal of 80 columns.
+    #[test]
+    fn help_is_wrapped_once() {
+        fn walk(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let one_paragraph = pair.iter().all(|line| !line.is_empty() && !line.starts_with(' '));
+                assert!(!one_paragraph, "{}: {pair:?}", command.get_name());
+            }
+            for line in lines.iter().filter(|line| line.starts_with(' ')) {
+                assert!(line.chars().count() < 80, "{}: {line}", command.get_name());
+            }
             command.get_subcommands().for_each(walk);
         }
         walk(&Arguments::command());

@@ -27,23 +27,24 @@ use crate::{
 };
 
 /// Run a command with secrets, on this terminal or in front of another MCP server.
-///
-/// Standard streams are handed through, redacted as they come; signals are passed on. Exits as the
-/// program does (128 and the signal's number, if by a signal), or with 125 (not run), 126 (denied, or can't
-/// be started) or 127 (not found).
-///
-/// With a token the command runs where the daemon is, as its user for runs: standard input is sent whole, and
-/// what it printed comes at its end, within the policy's limits.
-///
-/// A program that the policy gives no secret itself is taken for an agent: authy-mcp serve, started inside it
-/// without any credential, has a session of the scope that is worth nothing outside its process tree.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Standard streams are passed through and redacted as they come; signals are passed on. Exits as the program \
+does (128 plus the signal's number if a signal ended it), or with 125 (not run), 126 (denied, or can't be \
+started) or 127 (not found).
+
+With --token-file the command runs in the daemon, as its user for runs. Standard input is sent whole, and \
+output comes when the command has ended, within the policy's limits.
+
+A program that gets no secret from the policy is treated as an agent: authy-mcp serve, started inside it \
+without a credential, has a session of the scope that is valid only in this process tree.
+
 Examples:
-  authy-mcp run --scope reports --secret db/readonly-password -- psql -f reports/today.sql
+  authy-mcp run --scope reports --secret db/readonly -- psql -f today.sql
   authy-mcp run --scope github -- github-mcp-server stdio
   authy-mcp run --scope dev -- claude
-  authy-mcp run --socket /run/authy-mcp/daemon.sock --token-file ~/dev.jwt -- npm test")]
+  authy-mcp run --socket /run/authy-mcp/daemon.sock --token-file ~/dev.jwt \\
+      -- npm test")]
 pub(super) struct Args {
     /// The scope whose policy decides.
     #[arg(long, required_unless_present = "token_file")]

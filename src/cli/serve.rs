@@ -27,11 +27,12 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 /// Serve MCP over stdio, or over HTTP.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Over stdio the session's credential is --token-file, or AUTHY_MCP_TOKEN, or --scope where this process can
-open the vault by itself; inside authy-mcp run --scope S -- AGENT none is needed. Calls go to the daemon
-where there is one. Over HTTP every request brings its own bearer token.
+Over stdio the credential is --token-file, AUTHY_MCP_TOKEN, or --scope if this process can open the vault \
+by itself; inside authy-mcp run --scope S -- AGENT none is needed. Calls go to the daemon if there is one. \
+Over HTTP every request brings its own bearer token.
 
-SIGTERM, SIGINT and SIGHUP end the server and its runs (exit code 0), and so does a client that closes its end.
+SIGTERM, SIGINT and SIGHUP end the server and its runs (exit code 0), and so does a client that closes its \
+end.
 
 Examples:
   authy-mcp serve --scope dev

@@ -19,16 +19,19 @@ use crate::{
 };
 
 /// Allow a scope to run a command with secrets.
-///
-/// Adds a rule to the scope's policy, or makes the policy. In a command, * stands for one argument that
-/// begins with none of - \ @ + |, {int:1..100}, {enum:a|b}, {host:a|b} and {path:DIR/*.sql} for what they say, and
-/// ** at the end for any rest; {{ and }} are braces.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Adds a rule to the scope's policy, or creates the policy.
+
+In a command, * is one argument that does not begin with - \\ @ + or |. {int:1..100}, {enum:a|b}, \
+{host:a|b} and {path:DIR/*.sql} limit what a call can choose, and ** at the end is any rest. {{ and }} are \
+braces.
+
 Examples:
-  authy-mcp admin allow dev --secret 'myapp/*' --cwd . --network open -- npm test
+  authy-mcp admin allow dev --secret 'myapp/*' --cwd . -- npm test
   authy-mcp admin allow gh --secret github/token -- gh '**'
-  authy-mcp admin allow ai --secret openai/key --host api.openai.com --bearer --any
+  authy-mcp admin allow ai --secret openai/key --host api.openai.com --bearer \\
+      --any
   authy-mcp admin allow --last")]
 pub(super) struct Args {
     /// The scope.

@@ -25,7 +25,7 @@ const DAMAGED: u8 = 7;
 /// Read, check and archive the audit log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every line is checked before it is shown. What does not hold is marked DAMAGED, and the exit code is 7.
+Every line is checked before it is shown. A line that fails is marked DAMAGED, and the exit code is 7.
 
 Examples:
   authy-mcp admin audit show --last 20

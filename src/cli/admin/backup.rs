@@ -35,8 +35,9 @@ pub(super) struct Restore {
 /// Read and compare everything in the vault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A vault that nothing outside of its home remembers may have been put back by another program. Where nobody can be
-asked it is refused until you accept it. Look at authy-mcp admin audit show first.
+If nothing outside of its home remembers a vault, another program may have put an old one back. Where \
+nobody can be asked, such a vault is refused until you accept it. Look at authy-mcp admin audit show \
+first.
 
 Examples:
   authy-mcp admin verify

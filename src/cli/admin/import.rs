@@ -17,11 +17,11 @@ use crate::{
 const LARGEST: usize = 16 * 1024;
 
 /// Take the secrets of a .env file over; the file stays as it is.
-///
-/// Entries that are no secret (PORT, NODE_ENV, switches, numbers, URLs without a password) are left out and
-/// named. Values are taken as they are written: nothing is expanded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Entries that are no secret (PORT, NODE_ENV, switches, numbers, URLs without a password) are left out and \
+named. Values are taken as they are written: nothing is expanded.
+
 Examples:
   authy-mcp admin import .env
   authy-mcp admin import .env.production --prefix myapp/prod/

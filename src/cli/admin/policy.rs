@@ -33,16 +33,17 @@ A policy is a TOML document; schemas/policy.schema.json describes it:
 
   scope = \"deploy\"
   [sandbox]
-  network = \"open\"              # none where nothing is said
+  network = \"open\"              # default: none
   cwd = [\"~/src/site\"]          # where runs may start
   write = [\"{cwd}/dist\"]        # what they may write
   [[allow]]
   secrets = [\"site/*\"]
-  deliver = \"env\"               # env or file
+  deliver = \"env\"               # env, file or sealed
   commands = [[\"npm\", \"run\", \"deploy\", \"{enum:staging|live}\"]]
 
-In a command * is any one argument that begins with none of - \\ @ + |, and ** at the end any rest. Types bound what a
-call chooses: {int:1..100}, {enum:a|b}, {host:a|b}, {path:DIR/*.sql}. At most 256 KiB and 1000 rules are applied.")]
+In a command, * is one argument that does not begin with - \\ @ + or |, and ** at the end is any rest. \
+Types limit what a call can choose: {int:1..100}, {enum:a|b}, {host:a|b}, {path:DIR/*.sql}. A policy has \
+at most 256 KiB and 1000 rules.")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -28,7 +28,7 @@ use crate::{
 /// Set a secret: asked for at a terminal, or from standard input, a file, or made up.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-From standard input one newline at the end is dropped (--raw keeps it); a file is taken as it is.
+One newline at the end of standard input is dropped (--raw keeps it); a file is taken as it is.
 
 Examples:
   authy-mcp admin set openai/api-key
