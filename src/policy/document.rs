@@ -9,6 +9,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
 
 use super::{
     argv::{ArgvPattern, Braces},
@@ -19,6 +20,7 @@ use super::{
     raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
     sandbox::SandboxPart,
     sealed::{self, ReachPart, Seal},
+    shape,
     variables::EnvPart,
 };
 use crate::names::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
@@ -215,7 +217,7 @@ impl Document {
     /// All the findings of severity error, each with line and column.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         edition::check_length(text)?;
-        Self::parse_as(text, Edition::Typed)
+        Self::parse_of(text, Edition::Typed, Shapes::Ours)
     }
 
     /// Parses a document that was applied, by the rules of that time.
@@ -223,8 +225,12 @@ impl Document {
     /// # Errors
     /// As [`Document::parse`].
     pub fn parse_as(text: &str, edition: Edition) -> Result<Self, DocumentError> {
-        let raw: RawDocument = toml::from_str(text).map_err(|error| syntax(text, &error))?;
-        let mut reader = Reader { text, edition, errors: Vec::new(), unenforceable: Vec::new() };
+        Self::parse_of(text, edition, Shapes::OfTheTypes)
+    }
+
+    fn parse_of(text: &str, edition: Edition, shapes: Shapes) -> Result<Self, DocumentError> {
+        let (raw, errors) = read(text, shapes)?;
+        let mut reader = Reader { text, edition, errors, unenforceable: Vec::new() };
         if edition == Edition::Typed {
             reader.check_count(&raw);
         }
@@ -233,7 +239,10 @@ impl Document {
             Some(document) if reader.errors.is_empty() => {
                 Ok(Self { unenforceable: reader.unenforceable, ..document })
             }
-            _ => Err(DocumentError(reader.errors)),
+            _ => {
+                reader.errors.sort_by_key(|finding| (finding.line, finding.column));
+                Err(DocumentError(reader.errors))
+            }
         }
     }
 
@@ -351,15 +360,42 @@ pub(super) fn expand(dir: &str, home: &Path) -> PathBuf {
     }
 }
 
+/// Which values a document may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shapes {
+    /// Those that are documented: of what is applied.
+    Ours,
+    /// Those that the types take, which are a few more (a table may be a list): of what was applied before.
+    OfTheTypes,
+}
+
+/// The document as TOML has it, and what of it has another shape and is left out: what was left out is refused.
+fn read(text: &str, shapes: Shapes) -> Result<(RawDocument, Vec<Finding>), DocumentError> {
+    if let Some(raw) = toml::from_str(text).ok().filter(|_| shapes == Shapes::OfTheTypes) {
+        return Ok((raw, Vec::new()));
+    }
+    let mut table = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let wrong = shape::judge(table.get_mut());
+    let errors: Vec<Finding> =
+        wrong.into_iter().map(|wrong| finding(text, wrong.span, wrong.message, &wrong.hint)).collect();
+    match RawDocument::deserialize(toml::Deserializer::from(table)) {
+        Ok(raw) => Ok((raw, errors)),
+        Err(error) if errors.is_empty() => Err(unread(text, error.span().unwrap_or(0..0))),
+        Err(_) => Err(DocumentError(errors)),
+    }
+}
+
+/// A value that the types refuse and the shapes don't: there should be none.
+fn unread(text: &str, span: Range<usize>) -> DocumentError {
+    DocumentError(vec![finding(text, span, "a value that no policy has", KEYS)])
+}
+
+const KEYS: &str = "the keys and their values are in schemas/policy.schema.json; authy-mcp admin policy --help has an example";
+
+/// What is not even TOML, in the parser's words.
 fn syntax(text: &str, error: &toml::de::Error) -> DocumentError {
-    let span = error.span().unwrap_or(0..0);
     let message = error.message().lines().next().unwrap_or_default().to_owned();
-    DocumentError(vec![finding(
-        text,
-        span,
-        message,
-        "the keys and their values are in schemas/policy.schema.json; authy-mcp admin policy --help has an example",
-    )])
+    DocumentError(vec![finding(text, error.span().unwrap_or(0..0), message, KEYS)])
 }
 
 pub(super) fn finding(text: &str, span: Range<usize>, message: impl Into<String>, hint: &str) -> Finding {

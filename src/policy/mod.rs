@@ -23,6 +23,7 @@ mod promise;
 mod raw;
 mod sandbox;
 mod sealed;
+mod shape;
 mod typed;
 mod variables;
 

@@ -265,11 +265,11 @@ fn errors_have_their_place() {
     for (from, to, line, column, words) in [
         ("scope = \"deploy\"", "scope = \"-x\"", 2, 9, "scope name"),
         ("scope = \"deploy\"", "scope = \"operator\"", 2, 9, "built in"),
-        ("scope = \"deploy\"", "skope = \"deploy\"", 2, 1, "unknown field"),
+        ("scope = \"deploy\"", "skope = \"deploy\"", 2, 1, "a policy has no key called"),
         ("timeout = \"1m30s\"", "timeout = \"soon\"", 4, 11, "no length of time"),
-        ("timeout = \"1m30s\"", "timeout = 5", 4, 11, "invalid type"),
+        ("timeout = \"1m30s\"", "timeout = 5", 4, 11, "timeout must be a string"),
         ("cwd = [\"~/site\", \"/srv/work\"]", "cwd = [\"site\"]", 10, 8, "absolute"),
-        ("deliver = \"env\"\nenv", "env", 12, 1, "missing field `deliver`"),
+        ("deliver = \"env\"\nenv", "env", 12, 1, "[[allow]] has no deliver"),
         ("secrets = [\"db/ro\"]", "secrets = [\"db//ro\"]", 14, 12, "secret pattern"),
         ("[\"psql\", \"-c\", \"*\"]", "[\"psql\", \"**\", \"x\"]", 18, 12, "** before its end"),
         (
