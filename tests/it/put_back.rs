@@ -246,7 +246,9 @@ impl Scene {
     fn wrap_again(&self, old: &str, new: &str) {
         use age::secrecy::SecretString;
         let file = self.stage.home().join("unlock/passphrase.age");
-        let identity = age::scrypt::Identity::new(SecretString::from(old));
+        let mut identity = age::scrypt::Identity::new(SecretString::from(old));
+        // What age takes at most otherwise is what a loaded machine does in a moment.
+        identity.set_max_work_factor(22);
         let text = age::decrypt(&identity, &fs::read(&file).unwrap()).unwrap();
         let mut recipient = age::scrypt::Recipient::new(SecretString::from(new));
         recipient.set_work_factor(2);
