@@ -126,9 +126,11 @@ pub fn regular(opened: io::Result<File>) -> io::Result<File> {
     let other = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
-        Ok(_) => other("it is no regular file"),
+        Ok(_) => other("it is not a regular file"),
         Err(error) if is(&error, Errno::LOOP) => other("it is a link"),
-        Err(error) if is(&error, Errno::NXIO) || is(&error, Errno::ISDIR) => other("it is no regular file"),
+        Err(error) if is(&error, Errno::NXIO) || is(&error, Errno::ISDIR) => {
+            other("it is not a regular file")
+        }
         Err(error) => Err(error),
     }
 }

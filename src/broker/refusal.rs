@@ -35,7 +35,7 @@ pub enum Code {
     VaultLocked,
     /// The credential has expired.
     TokenExpired,
-    /// The credential is worth nothing here.
+    /// The credential is not valid here.
     TokenInvalid,
     /// What the policy asks of the sandbox can't be had.
     SandboxUnavailable,

@@ -89,7 +89,7 @@ fn extra_ca(document: &Document, machine: &ResolveContext) -> Option<Result<Stri
         severity: Severity::Error,
         line,
         column: 1,
-        message: format!("{} is no file of certificates", path.display()),
+        message: format!("{} is not a file of certificates", path.display()),
         hint: "name a file with -----BEGIN CERTIFICATE----- in it".to_owned(),
     }))
 }

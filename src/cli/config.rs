@@ -32,13 +32,13 @@ pub(super) struct Args {
     /// The scope of its sessions.
     #[arg(long)]
     scope: ScopeName,
-    /// Put the entry into the client's own file; what was there is kept as .bak.
+    /// Write the entry into the client's own file; the old file is kept as .bak.
     #[arg(long)]
     write: bool,
-    /// Issue a token also where the server could open the vault by itself.
+    /// Issue a token even if the server could open the vault by itself.
     #[arg(long)]
     token: bool,
-    /// How long the token lives, as 90d; as long as the scope allows by default.
+    /// How long the token is valid, e.g. 90d (default: as long as the scope allows).
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
 }
@@ -70,10 +70,7 @@ pub(super) fn write_for(admin: &Admin, word: &str, scope: &str, out: &Output) ->
 fn client(word: &str) -> Result<Client, Failure> {
     Client::parse(word).ok_or_else(|| {
         let known: Vec<&str> = CLIENTS.iter().map(|(_, word, _)| *word).collect();
-        usage_failure(
-            format!("{word} is no client that is known here"),
-            format!("one of {}, agents-md", known.join(", ")),
-        )
+        usage_failure(format!("unknown client {word}"), format!("one of {}, agents-md", known.join(", ")))
     })
 }
 

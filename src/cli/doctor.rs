@@ -160,12 +160,12 @@ fn tier(report: &mut Report, info: &HomeInfo) {
     match info.unlock {
         UnlockKind::IdentityFile => report.add(
             State::Warning,
-            "the vault is unlocked by an identity file: other users are kept out, programs of your own are not",
+            "the vault is unlocked by an identity file: it is protected against other users, not against your own programs",
             "an agent that has a shell of its own beside this server can read the file; see SECURITY.md, tier 1",
         ),
         UnlockKind::Keyring => report.add(
             State::Warning,
-            "the vault is unlocked by the keyring: while that is unlocked, programs of your own can ask it",
+            "the vault is unlocked by the keyring: while that is unlocked, your own programs can ask it",
             "see SECURITY.md, tier 1",
         ),
         UnlockKind::Passphrase => report.add(State::Ok, "the vault is unlocked by a passphrase", ""),

@@ -94,10 +94,10 @@ pub(super) struct UnlockArgs {
 
 #[derive(Debug, Clone, clap::Args)]
 struct LifeArgs {
-    /// Lock after so long without a call, as 8h.
+    /// Lock after this time without a call, e.g. 8h.
     #[arg(long, value_name = "TIME")]
     idle: Option<String>,
-    /// Lock after so long in any case, as 24h.
+    /// Lock after this time regardless of activity, e.g. 24h.
     #[arg(long, value_name = "TIME")]
     life: Option<String>,
     /// Keep a passphrase's keys also inside a container's user namespace, whose maker can read them.
@@ -110,7 +110,7 @@ impl LifeArgs {
         let time = |text: &Option<String>, default| match text {
             None => Ok(default),
             Some(text) => policy::parse_duration(text).ok_or_else(|| {
-                usage_failure(format!("{text:?} is no length of time"), "write 30s, 15m, 8h or 7d")
+                usage_failure(format!("invalid duration {text:?}"), "write 30s, 15m, 8h or 7d")
             }),
         };
         Ok(Life { idle: time(&self.idle, idle)?, longest: time(&self.life, LONGEST)? })
@@ -276,7 +276,7 @@ fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
     }
     Err(Failure::new(
         FailureKind::Denied,
-        "this is a user namespace that is not the machine's own: whoever made it can read the keys",
+        "this is a user namespace that is not the machine's own: the process that made it can read the keys",
         "unlock outside of it, or insist with --allow-user-namespace in a container of your own",
     ))
 }
@@ -284,7 +284,7 @@ fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Failure> {
 pub(super) fn hardening(error: &io::Error) -> Failure {
     Failure::new(
         FailureKind::Failed,
-        format!("this process can't keep its memory to itself: {error}"),
+        format!("could not make this process non-dumpable: {error}"),
         "authy-mcp doctor",
     )
 }
@@ -503,7 +503,7 @@ async fn wait_until_gone(process: Option<Process>) -> Result<(), Failure> {
     }
     Err(Failure::new(
         FailureKind::Busy,
-        "the daemon still ends what was running",
+        "the daemon is still stopping its runs",
         "authy-mcp status shows it; kill it if it never does",
     ))
 }
@@ -524,7 +524,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
                 answer["refused"] = json!(refused);
             }
             out.answer(&answer, |_| {
-                let refused = refused.iter().map(|no| format!("NOT WELL  {}", no.in_a_line()));
+                let refused = refused.iter().map(|no| format!("degraded: {}", no.in_a_line()));
                 lines(status).into_iter().chain(refused).collect()
             });
             return Ok(ExitCode::SUCCESS);
@@ -557,7 +557,7 @@ fn lines(status: &Status) -> Vec<String> {
         format!("vault {} unlocked since {}", status.vault, status.unlocked_since),
         format!("locks after {} without a call, and at {}", hours(status.idle_lock_seconds), status.locks_at),
         format!(
-            "{} calls, {} refused; {} runs, {} at this moment; half of the calls took {} ms or less, of a hundred one took more than {} ms",
+            "{} calls, {} refused; {} runs, {} at this moment; latency: p50 {} ms, p99 {} ms",
             status.calls,
             status.denials,
             status.runs,
@@ -570,7 +570,7 @@ fn lines(status: &Status) -> Vec<String> {
         status.upkeep.remembered.clone(),
     ]
     .into_iter()
-    .chain(status.upkeep.problems.iter().map(|problem| format!("NOT WELL  {problem}")))
+    .chain(status.upkeep.problems.iter().map(|problem| format!("degraded: {problem}")))
     .collect()
 }
 

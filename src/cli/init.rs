@@ -21,7 +21,7 @@ use crate::{
 /// The shortest passphrase, in characters: it is all that stands between a copied disk and the vault.
 const SHORTEST_PASSPHRASE: usize = 12;
 
-/// Make a vault.
+/// Create a vault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Ways of unlocking:
@@ -100,9 +100,9 @@ fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockKind, Fa
     }
     let Some(terminal) = terminal else { return Ok(UnlockKind::IdentityFile) };
     terminal.say("How is the vault to be unlocked?")?;
-    terminal.say("  1  by a passphrase: you unlock it for your agents; programs of yours can't read it")?;
+    terminal.say("  1  by a passphrase: you unlock it for your agents; your own programs can't read it")?;
     terminal
-        .say("  2  by an identity file: nothing to type; keeps other users out, programs of yours not")?;
+        .say("  2  by an identity file: nothing to type; protects against other users, not against your own programs")?;
     terminal.say("  3  by the desktop's keyring")?;
     match terminal.line("1, 2 or 3 [1]: ")?.as_str() {
         "" | "1" => Ok(UnlockKind::Passphrase),
@@ -146,11 +146,11 @@ fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
             UnlockKind::IdentityFile => {
                 let file = info.identity_file.as_deref().unwrap_or(home);
                 lines.push(format!(
-                    "its identity is in {} (0600): whoever reads that file reads the vault.",
+                    "its identity is in {} (0600): any program that reads that file can read the vault.",
                     file.display()
                 ));
                 lines.push(
-                    "That keeps other users out, not programs of your own; keep a copy of it elsewhere."
+                    "It protects against other users, not against your own programs. Keep a copy elsewhere."
                         .to_owned(),
                 );
             }

@@ -63,13 +63,13 @@ struct Globals {
     /// Read the vault's passphrase from this file (which nobody else may read).
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// The age identity, where it is not at the place that init chose.
+    /// Path to the age identity (default: the path chosen by init).
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     identity_file: Option<PathBuf>,
     /// Keep everything in this process: use no daemon, and start none.
     #[arg(long, global = true, help_heading = GLOBAL)]
     no_daemon: bool,
-    /// The daemon's socket, where it is another user's or not at its own place (also AUTHY_MCP_SOCKET).
+    /// The daemon's socket, if another user runs it or it has another path (also AUTHY_MCP_SOCKET).
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     socket: Option<PathBuf>,
     /// Print JSON, for programs.
@@ -85,7 +85,7 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a vault.
+    /// Create a vault.
     Init(init::Args),
     /// Manage secrets, policies, tokens, and the audit log.
     Admin(admin::Args),
@@ -97,15 +97,15 @@ enum Command {
     Daemon(hosting::DaemonArgs),
     /// Unlock the vault into a daemon, for every server of this home.
     Unlock(hosting::UnlockArgs),
-    /// End the daemon: what runs is ended, the keys are wiped.
+    /// Stop the daemon and its runs, and wipe the keys.
     Lock,
     /// Show the daemon: health, limits, counts.
     Status,
     /// Print or write the MCP entry of a client.
     Config(config::Args),
-    /// Check this machine and the vault, and say how to mend what is wrong.
+    /// Check this machine and the vault, and say how to fix what is wrong.
     Doctor,
-    /// See all of it work, in a vault that is thrown away.
+    /// See it work, in a temporary vault.
     Demo,
     /// Print completions for a shell.
     Completions {

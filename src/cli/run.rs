@@ -52,10 +52,10 @@ pub(super) struct Args {
     /// A token, for a daemon of another user (with --socket): the command runs there.
     #[arg(long, value_name = "FILE", conflicts_with = "scope")]
     token_file: Option<PathBuf>,
-    /// A secret to use; where none is named, those that the one matching rule writes without a glob.
+    /// A secret to use (default: those that the one matching rule names without a glob).
     #[arg(long = "secret", value_name = "NAME")]
     secrets: Vec<String>,
-    /// Where to start; here, where the policy lets runs start here.
+    /// Where to start (default: here, if the policy lets runs start here).
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
     /// The program and its arguments.
@@ -137,7 +137,7 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
     let stdin = match io::stdin() {
         terminal if terminal.is_terminal() => None,
         piped => Some(io::read_to_string(piped).map_err(|error| {
-            usage_failure(format!("standard input is no text: {error}"), "send text, or none: </dev/null")
+            usage_failure(format!("standard input is not text: {error}"), "send text, or none: </dev/null")
         })?),
     };
     let params = RunParams { stdin: stdin.filter(|text| !text.is_empty()), ..params(args) };

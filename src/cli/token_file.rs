@@ -47,7 +47,7 @@ fn opened(path: &Path) -> io::Result<(File, bool)> {
 fn text(file: &File) -> io::Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(files::read_at_most(file, MOST)?);
     let text = std::str::from_utf8(&bytes);
-    text.map(|text| Zeroizing::new(text.to_owned())).map_err(|_| io::Error::other("it is no text"))
+    text.map(|text| Zeroizing::new(text.to_owned())).map_err(|_| io::Error::other("it is not text"))
 }
 
 #[cfg(test)]
@@ -72,19 +72,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
-        assert!(refused(&path).ends_with("it is no regular file"));
+        assert!(refused(&path).ends_with("it is not a regular file"));
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(refused(&link).ends_with("it is no regular file"), "a link to a pipe");
+        assert!(refused(&link).ends_with("it is not a regular file"), "a link to a pipe");
         for other in ["/dev/zero", "/dev/null", "/"] {
-            assert!(refused(Path::new(other)).ends_with("it is no regular file"), "{other}");
+            assert!(refused(Path::new(other)).ends_with("it is not a regular file"), "{other}");
         }
         fs::remove_file(&path).unwrap();
         assert!(refused(&path).contains("can't be read"));
         written(&path, &vec![b'a'; 64 * 1024 + 1], 0o600);
         assert!(refused(&path).ends_with("it is larger than 65536 bytes"));
         written(&path, b"\xff\xfe", 0o600);
-        assert!(refused(&path).ends_with("it is no text"));
+        assert!(refused(&path).ends_with("it is not text"));
         written(&path, b"a.b.c\n", 0o640);
         assert!(refused(&path).ends_with("can be read by others"));
         written(&path, b"a.b.c\n", 0o600);

@@ -475,7 +475,7 @@ fn refused(refusal: Refusal) -> Refused {
 pub(super) fn scope_alone() -> Refusal {
     Refusal::new(
         Code::TokenInvalid,
-        "--scope alone is not enough for this vault: whoever calls must show a token",
+        "--scope alone is not enough for this vault: a caller must show a token",
         "ask the operator to run: authy-mcp config CLIENT --scope SCOPE --write, which issues one",
     )
 }
@@ -497,7 +497,7 @@ pub(super) fn unreadable() -> Refusal {
     Refusal::new(
         Code::Busy,
         "the answer holds a secret's value where a number or a fixed word belongs, so it was held back",
-        "ask the operator to replace that secret by one that is no common word",
+        "ask the operator to replace that secret with one that is not a common word",
     )
 }
 

@@ -171,7 +171,7 @@ fn take(number: i32) -> io::Result<UnixListener> {
     let taken: OwnedFd = pidfd_getfd(&this, number, PidfdGetfdFlags::empty())?;
     let domain = sockopt::socket_domain(&taken);
     if domain != Ok(AddressFamily::UNIX) || !sockopt::socket_acceptconn(&taken)? {
-        return Err(io::Error::other("what the service manager handed over is no listening Unix socket"));
+        return Err(io::Error::other("what the service manager handed over is not a listening Unix socket"));
     }
     // The copy closes itself when a program is started; the original, which nobody else here has, would not.
     nix::unistd::close(number)?;

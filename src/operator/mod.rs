@@ -677,7 +677,7 @@ fn with_findings(findings: Vec<Finding>) -> Failure {
         ..Failure::new(
             FailureKind::Usage,
             format!("the policy has {count} error{}", if count == 1 { "" } else { "s" }),
-            "mend what is listed and apply it again; nothing was changed",
+            "fix the errors above and apply again; nothing was changed",
         )
     }
 }
@@ -752,7 +752,7 @@ pub(super) fn audit_failure(error: AuditError) -> Failure {
         AuditError::Io { .. } => Failure::new(
             FailureKind::Failed,
             message,
-            "free space, or mend the permissions of the home's audit directory; nothing was changed",
+            "free space, or fix the permissions of the home's audit directory; nothing was changed",
         ),
         AuditError::Damaged { .. } => Failure::new(
             FailureKind::Damaged,

@@ -75,7 +75,7 @@ impl Policy {
         Err(denial(
             DenyCode::SandboxUnavailable,
             format!("{} (line {} of its policy)", first.message, first.line),
-            format!("ask the operator to mend the policy of {}: {}", self.document.scope, first.hint),
+            format!("ask the operator to fix the policy of {}: {}", self.document.scope, first.hint),
         ))
     }
 

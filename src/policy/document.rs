@@ -679,7 +679,7 @@ impl Reader<'_> {
         match parse(at.get()) {
             Ok(name) => Some(name),
             Err(error) => {
-                self.error(at.span(), error.to_string(), "mend the name");
+                self.error(at.span(), error.to_string(), "fix the name");
                 None
             }
         }
@@ -689,7 +689,7 @@ impl Reader<'_> {
         let at = at?;
         let parsed = parse_duration(at.get());
         if parsed.is_none() {
-            self.error(at.span(), format!("{:?} is no length of time", at.get()), "write 30s, 2m, 8h or 90d");
+            self.error(at.span(), format!("invalid duration {:?}", at.get()), "write 30s, 2m, 8h or 90d");
         }
         parsed
     }
@@ -698,7 +698,11 @@ impl Reader<'_> {
         let at = at?;
         let parsed = parse_size(at.get());
         if parsed.is_none() {
-            self.error(at.span(), format!("{:?} is no size", at.get()), "write 64KiB or 1MiB, at most 16MiB");
+            self.error(
+                at.span(),
+                format!("invalid size {:?}", at.get()),
+                "write 64KiB or 1MiB, at most 16MiB",
+            );
         }
         parsed
     }

@@ -172,7 +172,7 @@ impl Policy {
             return Err(format!("a call may set {name}, which has no type"));
         }
         if let Some(name) = document.env.pass.untyped() {
-            return Err(format!("{name} comes from whoever starts the server, and has no type"));
+            return Err(format!("{name} comes from the process that starts the server, and has no type"));
         }
         let with_path = document.env.agent.with_path().or(document.env.pass.with_path());
         if let Some(name) = with_path {

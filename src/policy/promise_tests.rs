@@ -57,7 +57,7 @@ fn reviewed_is_what_is_known_and_nothing_else() {
         ("\"any\"", "", Some("any command")),
         ("[[\"true\"]]\nstdin = \"text\"", "", Some("standard input")),
         ("[[\"true\"]]", "[env]\nagent = [\"LOG_LEVEL\"]", Some("a call may set LOG_LEVEL")),
-        ("[[\"true\"]]", "[env]\npass = [\"CI\"]", Some("CI comes from whoever starts the server")),
+        ("[[\"true\"]]", "[env]\npass = [\"CI\"]", Some("CI comes from the process that starts the server")),
         ("[[\"true\"]]", "[env]\nagent = { F = \"{path:/etc/*.conf}\" }", Some("F names a file")),
         ("[[\"true\"]]", "[env]\nhome = \"user\"", Some("your HOME")),
         ("[[\"true\"]]", "[sandbox]\nnetwork = \"open\"", Some("its network is open")),

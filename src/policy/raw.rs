@@ -103,9 +103,9 @@ pub(super) struct RawEnv {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSandbox {
-    /// `required` where nothing is said.
+    /// Default `required`.
     pub mode: Option<At<SandboxMode>>,
-    /// `none` where nothing is said; `proxy` where a rule is sealed.
+    /// Default `none`; `proxy` if a rule is sealed.
     pub network: Option<At<Network>>,
     /// Paths to read, beside the system's; `{cwd}` is where the run starts.
     #[serde(default)]
@@ -167,8 +167,8 @@ pub(super) struct RawRule {
     /// the policy was applied.
     #[serde(default)]
     pub pin: bool,
-    /// Whether a call over MCP may give text for standard input; `none` where nothing is said in a rule with
-    /// secrets. `authy-mcp run` passes the person's.
+    /// Whether a call over MCP may give text for standard input; default `none` in a rule with secrets.
+    /// `authy-mcp run` passes the person's.
     pub stdin: Option<At<Stdin>>,
     /// Your own word that these commands can't tell a secret. It is shown as yours, and stands for the commands and
     /// programs as they are now.
@@ -251,7 +251,7 @@ pub(super) struct RawSigV4 {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Place")]
 pub(super) enum RawPlace {
-    /// In header values: what is meant where nothing is said.
+    /// In header values: the default.
     Header,
     /// In the query.
     Query,

@@ -325,7 +325,7 @@ fn parse_inject(raw: &At<RawInject>, wrong: &mut Vec<Wrong>) -> Option<Inject> {
             wrong.push((
                 raw.span(),
                 "a user has no colon and no control characters".to_owned(),
-                "mend the user",
+                "fix the user",
             ));
             None
         }
@@ -349,7 +349,7 @@ fn header(raw: &At<RawInject>, name: &str, wrong: &mut Vec<Wrong>) -> Option<Inj
 fn parse_sigv4(raw: &At<RawInject>, sigv4: &RawSigV4, wrong: &mut Vec<Wrong>) -> Option<Inject> {
     let mut secret = |name: &str| {
         let parsed = SecretName::parse(name);
-        parsed.map_err(|error| wrong.push((raw.span(), error.to_string(), "mend the name"))).ok()
+        parsed.map_err(|error| wrong.push((raw.span(), error.to_string(), "fix the name"))).ok()
     };
     let (access_key, secret_key) = (secret(&sigv4.access_key), secret(&sigv4.secret_key));
     let session_token = sigv4.session_token.as_ref().map(|name| secret(name));
@@ -469,7 +469,7 @@ impl Seal {
         }
         for host in self.hosts.iter().filter(|host| host.port().is_some() && is_here(&host.host())) {
             found.push((
-                format!("{host} is this machine: whoever listens there gets the value"),
+                format!("{host} is this machine: any program that listens there gets the value"),
                 "name it only to test",
             ));
         }

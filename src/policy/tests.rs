@@ -266,7 +266,7 @@ fn errors_have_their_place() {
         ("scope = \"deploy\"", "scope = \"-x\"", 2, 9, "scope name"),
         ("scope = \"deploy\"", "scope = \"operator\"", 2, 9, "built in"),
         ("scope = \"deploy\"", "skope = \"deploy\"", 2, 1, "a policy has no key called"),
-        ("timeout = \"1m30s\"", "timeout = \"soon\"", 4, 11, "no length of time"),
+        ("timeout = \"1m30s\"", "timeout = \"soon\"", 4, 11, "invalid duration"),
         ("timeout = \"1m30s\"", "timeout = 5", 4, 11, "timeout must be a string"),
         ("cwd = [\"~/site\", \"/srv/work\"]", "cwd = [\"site\"]", 10, 8, "absolute"),
         ("deliver = \"env\"\nenv", "env", 12, 1, "[[allow]] has no deliver"),

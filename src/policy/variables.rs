@@ -152,7 +152,8 @@ impl Reader<'_> {
     pub(super) fn env(&mut self, raw: &RawEnv) -> EnvPart {
         let mut part = EnvPart { home: raw.home, ..EnvPart::default() };
         part.path = raw.path.iter().filter_map(|dir| self.dir(dir)).collect();
-        part.pass = self.variables(&raw.pass, "comes from whoever starts the server", &mut part.dropped);
+        part.pass =
+            self.variables(&raw.pass, "comes from the process that starts the server", &mut part.dropped);
         part.agent = self.variables(&raw.agent, "would be the caller's", &mut part.dropped);
         part
     }
@@ -198,7 +199,7 @@ impl Reader<'_> {
         const FORM: &str = "write {int:1..100}, {enum:a|b}, {host:a|b} or {path:DIR/*.txt}";
         match Element::parse(text.get(), Braces::Types(&|_| false)) {
             Ok(element) if element.is_free() => {
-                self.error(text.span(), format!("{:?} is any text, and no type", text.get()), FORM);
+                self.error(text.span(), format!("{:?} is any text, not a type", text.get()), FORM);
                 None
             }
             Ok(element) => Some(element),

@@ -82,7 +82,7 @@ pub enum EgressError {
     #[error("the value of {0} is too short to be sealed: it could not be taken out of an answer")]
     TooShort(SecretName),
     /// The operator's roots aren't certificates.
-    #[error("the policy's extra_ca is no bundle of certificates")]
+    #[error("the policy's extra_ca is not a bundle of certificates")]
     ExtraCa,
     /// A certificate can't be made.
     #[error("the run's certificates can't be made")]

@@ -25,7 +25,7 @@ macro_rules! refusals {
 refusals! {
     CREDENTIAL: PROXY_AUTHENTICATION_REQUIRED, "credential", "the run's own credential for its proxy is missing or wrong: use the proxy address as the variables have it";
     CREDENTIAL_IN_PATH: NOT_FOUND, "credential", "the path does not begin as the base URL does: use the address as the variable has it";
-    FORM: BAD_REQUEST, "form", "this is not how a proxy is asked";
+    FORM: BAD_REQUEST, "form", "malformed proxy request";
     MALFORMED: BAD_REQUEST, "malformed", "the request can be read in more than one way";
     HOST_DIFFERS: BAD_REQUEST, "host_differs", "the Host header names another host than the connection is for";
     NAME_DIFFERS: BAD_REQUEST, "name_differs", "the TLS name is another host than the connection is for";

@@ -59,7 +59,7 @@ pub enum ViewError {
     #[error("{} isn't there, or can't be made", .0.display())]
     NoSuchPlace(PathBuf),
     /// Something that no run sees lies where it may write, and there are no mounts to cover it.
-    #[error("{} lies where the run may write, and can't be kept from it without namespaces", .0.display())]
+    #[error("{} is where the run may write, and can't be kept from it without namespaces", .0.display())]
     CantHide(PathBuf),
 }
 

@@ -90,7 +90,7 @@ impl Reader<'_> {
         let (name, _) = head.split_once('=').ok_or(error("there is no = in it"))?;
         let offset = name.len() + 1;
         let name = name.trim().strip_prefix("export ").unwrap_or(name.trim()).trim();
-        let name = EnvName::parse(name).map_err(|_| error("what stands before = is no variable name"))?;
+        let name = EnvName::parse(name).map_err(|_| error("what stands before = is not a variable name"))?;
         self.rest = self.rest[offset..].trim_start_matches([' ', '\t']);
         let value = match self.rest.chars().next() {
             Some('\'') => self.quoted('\'')?,

@@ -124,7 +124,7 @@ impl Backup {
 fn open(backup: &Path, opener: &Opener) -> Result<VaultKey, VaultError> {
     match unlock::unlock(backup, opener) {
         Err(VaultError::NoVault(dir)) => {
-            Err(VaultError::damaged(format!("{} is no backup: it has no home.json", dir.display())))
+            Err(VaultError::damaged(format!("{} is not a backup: it has no home.json", dir.display())))
         }
         other => other,
     }

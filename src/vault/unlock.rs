@@ -123,7 +123,7 @@ fn open_identity(home: &Path, info: &HomeInfo, opener: &Opener) -> Result<VaultK
         Opener::Passphrase(passphrase) => unwrap(home, UnlockKind::Passphrase, passphrase)?,
         Opener::Keyring => unwrap(home, UnlockKind::Keyring, &keyring::fetch(&info.vault_id)?)?,
         Opener::Identity(text) => parse_identity(text.expose_secret())
-            .ok_or_else(|| VaultError::WrongKey("it is no age identity".to_owned()))?,
+            .ok_or_else(|| VaultError::WrongKey("it is not an age identity".to_owned()))?,
     };
     if key.fingerprint() == info.fingerprint {
         return Ok(key);

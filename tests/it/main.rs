@@ -39,3 +39,4 @@ mod stage;
 mod states;
 mod surroundings;
 mod tap;
+mod terms;

@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// Let the proxy set Authorization: Bearer by itself.
     #[arg(long)]
     bearer: bool,
-    /// Seal a value although it can be guessed: a host that says again what it is sent answers guesses.
+    /// Seal a value that can be guessed: a host that echoes what it is sent answers guesses.
     #[arg(long)]
     guessable: bool,
     /// What of the output is returned: redacted, withhold or status.
@@ -59,18 +59,17 @@ pub(super) struct Args {
     /// A directory where runs of the scope may start.
     #[arg(long, value_name = "DIR")]
     cwd: Vec<PathBuf>,
-    /// What runs of the scope may read, beside the system's directories and where they start.
+    /// A path that runs of the scope may read, besides the system's directories and where they start.
     #[arg(long, value_name = "PATH")]
     read: Vec<PathBuf>,
-    /// What runs of the scope may write, beside private directories.
+    /// A path that runs of the scope may write, besides private directories.
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
-    /// Which network runs of the scope have: none (what it is where nothing is said), proxy (what it is where a
-    /// rule is sealed) or open.
+    /// Network for runs in this scope: none (default), proxy (default if a rule is sealed) or open.
     #[arg(long, value_name = "WHICH", value_parser = network)]
     network: Option<Network>,
-    /// How much of the sandbox must stand: required (what it is where nothing is said), best-effort or off. For a
-    /// rule without a secret, an agent's own, it is of that rule alone.
+    /// How much of the sandbox must be enforced: required (default), best-effort or off. For a rule without
+    /// secrets, an agent's own, it applies to that rule only.
     #[arg(long, value_name = "MODE", value_parser = sandbox)]
     sandbox: Option<SandboxMode>,
     /// A name for the rule.

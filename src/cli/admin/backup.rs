@@ -43,10 +43,10 @@ Examples:
   authy-mcp admin verify
   authy-mcp admin verify --accept abcd-efgh-jkmn-pqrs")]
 pub(super) struct Verify {
-    /// Accept the vault as it is: what unlocks it, and that nothing remembers it.
+    /// Accept the vault as it is, with what unlocks it, although nothing else remembers it.
     #[arg(long, value_name = "FINGERPRINT")]
     accept: Option<String>,
-    /// With --accept: remember it by nothing outside of the home from now on.
+    /// With --accept: remember it nowhere outside of the home from now on.
     #[arg(long, requires = "accept")]
     no_pin: bool,
 }

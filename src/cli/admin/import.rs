@@ -16,7 +16,7 @@ use crate::{
 /// The largest file, in KiB.
 const LARGEST: usize = 16 * 1024;
 
-/// Take the secrets of a .env file over; the file stays as it is.
+/// Import the secrets of a .env file; the file is left unchanged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Entries that are no secret (PORT, NODE_ENV, switches, numbers, URLs without a password) are left out and \
@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// What stands before each name, as myapp/.
     #[arg(long, value_name = "PREFIX", default_value = "")]
     prefix: String,
-    /// Take settings over, too, and values that can't be kept out of output.
+    /// Import settings, too, and values that can't be kept out of output.
     #[arg(long)]
     all: bool,
 }
@@ -61,7 +61,7 @@ pub(in crate::cli) fn import_file(
     let entries = env_file::parse(&text).map_err(|error| {
         usage_failure(
             format!("{}, {error}; nothing was taken over", file.display()),
-            "mend the line and import again",
+            "fix the line and import again",
         )
     })?;
     let mut taken = Vec::new();

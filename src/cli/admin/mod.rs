@@ -24,9 +24,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set a secret: asked for at a terminal, or from standard input, a file, or made up.
+    /// Set a secret: prompt for it, read stdin or a file, or generate it.
     Set(secrets::Set),
-    /// Take the secrets of a .env file over; the file stays as it is.
+    /// Import the secrets of a .env file; the file is left unchanged.
     Import(import::Args),
     /// List the secrets.
     List,
@@ -61,7 +61,7 @@ enum Command {
     },
     /// Rebuild the vault from a backup; what is there is kept aside.
     Restore(backup::Restore),
-    /// Read and compare everything in the vault; accept one that nothing remembers.
+    /// Read and compare everything in the vault; accept one that nothing else remembers.
     Verify(backup::Verify),
 }
 

@@ -59,7 +59,7 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Check a document, or ask whether a scope would let one run a command.
+    /// Check a document, or ask whether a scope allows a command.
     Check(Check),
     /// List the scopes that have a policy.
     List,
@@ -68,7 +68,7 @@ enum Command {
         /// The scope.
         scope: ScopeName,
     },
-    /// Remove a scope's policy: its sessions may do nothing from then on.
+    /// Remove a scope's policy: its sessions can do nothing from then on.
     Rm {
         /// The scope.
         scope: ScopeName,
@@ -78,7 +78,7 @@ enum Command {
     },
 }
 
-/// Check a document, or ask whether a scope would let one run a command.
+/// Check a document, or ask whether a scope allows a command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -211,7 +211,7 @@ fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     }
     Err(Failure::new(
         FailureKind::Denied,
-        format!("{scope} would not let one run this"),
+        format!("scope {scope} does not allow this command"),
         format!("to allow it: authy-mcp admin allow {scope} --secret NAME -- PROGRAM ARGUMENT"),
     ))
 }

@@ -25,7 +25,7 @@ use crate::{
     vault::{SecretInfo, SecretMeta},
 };
 
-/// Set a secret: asked for at a terminal, or from standard input, a file, or made up.
+/// Set a secret: prompt for it, read stdin or a file, or generate it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 One newline at the end of standard input is dropped (--raw keeps it); a file is taken as it is.
@@ -213,7 +213,7 @@ pub(super) fn get(args: &Get, globals: &Globals, out: &Output) -> Result<(), Fai
 fn reveal(args: &Get, globals: &Globals, out: &Output) -> Result<(), Failure> {
     if args.out.is_none() && !io::stdout().is_terminal() {
         return Err(usage_failure(
-            "standard output is no terminal, and a value must not end up in a log by accident",
+            "standard output is not a terminal, and a value must not end up in a log by accident",
             "give --out FILE, or --out - to insist",
         ));
     }

@@ -80,7 +80,7 @@ enum Command {
 /// A length of time from the command line.
 pub(in crate::cli) fn duration(text: &str) -> Result<Duration, Failure> {
     parse_duration(text)
-        .ok_or_else(|| usage_failure(format!("{text:?} is no length of time"), "write 30m, 8h or 90d"))
+        .ok_or_else(|| usage_failure(format!("invalid duration {text:?}"), "write 30m, 8h or 90d"))
 }
 
 pub(super) fn token(args: &Args, globals: &Globals, out: &Output) -> Result<(), Failure> {
