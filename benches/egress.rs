@@ -18,7 +18,7 @@ use std::{
 
 use authy_mcp::{
     names::{HostPattern, SecretName},
-    policy::{Inject, Place, Reach, Seal, SealedTerm},
+    policy::{Inject, Place, Reach, Seal},
     proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,
 };
@@ -130,8 +130,8 @@ impl Proxy {
             paths: None,
             base_urls: Vec::new(),
         };
-        let term = SealedTerm { name: SecretName::parse("openai/key").unwrap(), seal };
-        let sealed = vec![Sealed { term, value: SecretValue::new(KEY.as_bytes().to_vec()) }];
+        let name = SecretName::parse("openai/key").unwrap();
+        let sealed = vec![Sealed { name, seal, value: SecretValue::new(KEY.as_bytes().to_vec()) }];
         let reach = Reach { hosts: Vec::new(), extra_ca: Some(ca.to_owned()) };
         let terms = Terms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) };
         let egress = Egress::new(terms).unwrap();

@@ -17,25 +17,21 @@ use crate::{
 /// applied before its values were judged they still are, and nothing but best effort is promised.
 #[expect(clippy::disallowed_methods, reason = "a value is judged before it is sealed")]
 pub(crate) fn check(terms: &RunTerms, sealed: &[Sealed]) -> Result<Promise, Refusal> {
-    let unsaid = sealed.iter().find(|Sealed { term, value }| {
-        !terms.guessable.contains(&term.name)
-            && !term.seal.only_names(&term.name)
+    let unsaid = sealed.iter().find(|Sealed { name, seal, value }| {
+        !terms.guessable.contains(name)
+            && !seal.only_names(name)
             && redact::is_guessable(value.expose_secret())
     });
     match unsaid {
         None => Ok(terms.promise),
         Some(_) if !terms.values_judged => Ok(Promise::BestEffort),
-        Some(Sealed { term, .. }) => Err(Refusal {
+        Some(Sealed { name, .. }) => Err(Refusal {
             rule: terms.rules.first().cloned(),
             ..Refusal::new(
                 Code::CommandNotAllowed,
+                format!("the value of {name} could be guessed, and its rule does not say guessable = true"),
                 format!(
-                    "the value of {} could be guessed, and its rule does not say guessable = true",
-                    term.name
-                ),
-                format!(
-                    "ask the operator to set a longer value (authy-mcp admin set {} --generate), or to write guessable = true in the rule",
-                    term.name
+                    "ask the operator to set a longer value (authy-mcp admin set {name} --generate), or to write guessable = true in the rule"
                 ),
             )
         }),
@@ -129,7 +125,8 @@ mod tests {
     fn checked(more: &str, values_judged: bool, value: &str) -> Result<Promise, Code> {
         let terms = terms(more, values_judged);
         let value = SecretValue::new(value.as_bytes().to_vec());
-        let sealed = [Sealed { term: terms.sealed[0].clone(), value }];
+        let secret = &terms.secrets[0];
+        let sealed = [Sealed { name: secret.name.clone(), seal: secret.how.seal().unwrap().clone(), value }];
         check(&terms, &sealed).map_err(|refusal| refusal.code)
     }
 

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
     names::{EnvName, RunId, SecretName},
-    policy::{Asker, Deliver, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms},
+    policy::{Asker, ExitCodes, How, OperatorProof, OutputMode, Promise, Request, RunTerms},
     proxy::{Egress, Sealed},
     redact::Counts,
     run::{self, Ending, Launch, Piece, RunError, RunOutput, Sandbox},
@@ -349,16 +349,19 @@ impl Broker {
         for secret in &terms.secrets {
             let value = open.vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
             let delivered = (secret.env.clone(), secret.name.clone(), value);
-            match secret.deliver {
-                Deliver::Env => env_secrets.push(delivered),
-                Deliver::File => file_secrets.push(delivered),
-                Deliver::Sealed => sealed.extend(seal(terms, delivered)),
+            match &secret.how {
+                How::Env => env_secrets.push(delivered),
+                How::File => file_secrets.push(delivered),
+                How::Sealed(seal) => {
+                    let (_, name, value) = delivered;
+                    sealed.push(Sealed { name, seal: (**seal).clone(), value });
+                }
             }
         }
         let before = values_before(&open.vault, intent)?;
         let promise = guessable::check(terms, &sealed)?;
         let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
-        let known = sealed.iter().map(|sealed| (&sealed.term.name, &sealed.value));
+        let known = sealed.iter().map(|sealed| (&sealed.name, &sealed.value));
         let known = known.chain(before.iter().map(|(name, value)| (name, value)));
         let shared = Shared::of(terms, &plan, &self.settings.user_home);
         let mut needles = self.needles.for_run(intent.scope(), given, known, shared);
@@ -550,12 +553,6 @@ pub(crate) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> 
         }
     }
     Ok(parsed)
-}
-
-/// A sealed secret with the terms that the policy set for it.
-fn seal(terms: &RunTerms, (_, name, value): (EnvName, SecretName, SecretValue)) -> Option<Sealed> {
-    let term = terms.sealed.iter().find(|term| term.name == name)?.clone();
-    Some(Sealed { term, value })
 }
 
 fn argv_digest(argv: &[String]) -> String {

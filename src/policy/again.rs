@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     CwdTerm, HomeMode, Network, PathPattern, RunTerms, Seal,
-    decision::{Deliver, SandboxMode, SandboxTerms},
+    decision::{How, SandboxMode, SandboxTerms},
 };
 
 /// What holds a run to its time.
@@ -43,18 +43,24 @@ impl RunTerms {
     }
 
     fn give_the_secrets_of(&self, before: &Self) -> bool {
-        let delivered = before.secrets.iter().all(|secret| {
+        before.secrets.iter().all(|secret| {
             let now = self.secrets.iter().find(|now| now.name == secret.name && now.env == secret.env);
-            now.is_some_and(|now| now.deliver == secret.deliver || secret.deliver == Deliver::Sealed)
-        });
-        let sealed = before.sealed.iter().all(|term| {
-            match self.sealed.iter().find(|now| now.name == term.name) {
-                Some(now) => now.seal.reaches_all_of(&term.seal),
-                // Given to the program itself, which is more.
-                None => self.secrets.iter().any(|s| s.name == term.name && s.deliver != Deliver::Sealed),
+            now.is_some_and(|now| now.how.gives_all_of(&secret.how))
+        })
+    }
+}
+
+impl How {
+    fn gives_all_of(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Env, Self::File) | (Self::File, Self::Env) | (Self::Sealed(_), Self::Env | Self::File) => {
+                false
             }
-        });
-        delivered && sealed
+            (Self::Sealed(now), Self::Sealed(before)) => now.reaches_all_of(before),
+            // Given to the program itself, which is more than a placeholder.
+            (Self::Env | Self::File, Self::Sealed(_)) => true,
+            (Self::Env, Self::Env) | (Self::File, Self::File) => true,
+        }
     }
 }
 

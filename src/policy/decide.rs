@@ -9,13 +9,13 @@ use super::{
     Operator, Policy,
     asker::{check_asker, check_stdin},
     decision::{
-        Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, ExitCodes, Request, RevealRequest,
-        RevealTerms, RunTerms, SecretFacts,
+        Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, How, Request,
+        RevealRequest, RevealTerms, RunTerms, SecretFacts,
     },
     document::Rule,
     env_names,
     promise::Promised,
-    sealed::{self, BaseUrl, Reach, SealedTerm, Unfit},
+    sealed::{self, BaseUrl, Reach, Unfit},
 };
 use crate::names::{EnvName, SecretName};
 
@@ -265,8 +265,8 @@ impl Policy {
         let program = self.program(&rules, request)?;
         let secrets = delivered(&chosen, facts)?;
         let set_env = merged_env(&rules, &secrets, &agent_env)?;
-        let sealed = sealed::terms(&chosen).map_err(unfit)?;
-        check_base_urls(&sealed, &secrets, &set_env)?;
+        sealed::check_together(&secrets).map_err(unfit)?;
+        check_base_urls(&secrets, &set_env)?;
         let document = &self.document;
         let longest = rules.iter().filter_map(|rule| rule.timeout).chain([document.limits.timeout]).min();
         let longest = longest.unwrap_or(document.limits.timeout);
@@ -298,7 +298,6 @@ impl Policy {
             asker: request.asker,
             sandbox: document.sandbox_of(&rules, &self.resolved.home),
             exit_code: exit_codes(&rules),
-            sealed,
             guessable: guessable(&chosen),
             values_judged: self.resolved.values_judged,
             reach: Reach { hosts: document.reach.hosts.clone(), extra_ca: self.resolved.extra_ca.clone() },
@@ -402,9 +401,23 @@ fn delivered(chosen: &[(&Rule, Option<SecretName>)], facts: &[SecretFacts]) -> S
                 "use one at a time, or ask the operator to give each its own variable",
             ));
         }
-        all.push(Delivered { name: name.clone(), env, deliver: rule.deliver });
+        all.push(Delivered { name: name.clone(), env, how: how(rule)? });
     }
     Ok(all)
+}
+
+fn how(rule: &Rule) -> Step<How> {
+    match (rule.deliver, &rule.seal) {
+        (Deliver::Env, _) => Ok(How::Env),
+        (Deliver::File, _) => Ok(How::File),
+        (Deliver::Sealed, Some(seal)) => Ok(How::Sealed(Box::new(seal.clone()))),
+        // No document with such a rule is read.
+        (Deliver::Sealed, None) => Err(denial(
+            DenyCode::SandboxUnavailable,
+            format!("rule {} seals its secrets and names no hosts", rule.id),
+            "ask the operator to apply the policy again",
+        )),
+    }
 }
 
 /// The variable of a secret under a rule: the rule's word, the secret's own, or its name upper-cased.
@@ -455,13 +468,9 @@ fn unfit(unfit: Unfit) -> Box<Denial> {
 }
 
 /// A base URL has its variable to itself.
-fn check_base_urls(
-    sealed: &[SealedTerm],
-    secrets: &[Delivered],
-    set_env: &BTreeMap<EnvName, String>,
-) -> Step<()> {
+fn check_base_urls(secrets: &[Delivered], set_env: &BTreeMap<EnvName, String>) -> Step<()> {
     let mut known: Vec<&BaseUrl> = Vec::new();
-    for base in sealed.iter().flat_map(|term| &term.seal.base_urls) {
+    for base in sealed::of(secrets).flat_map(|(_, seal)| &seal.base_urls) {
         let twice = known.iter().any(|other| other.env == base.env && *other != base);
         if twice || set_env.contains_key(&base.env) || secrets.iter().any(|secret| secret.env == base.env) {
             return Err(denial(

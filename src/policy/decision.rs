@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     document::HomeMode,
-    sealed::{Reach, SealedTerm},
+    sealed::{Reach, Seal},
     typed::PathGlob,
     variables::Variables,
 };
@@ -237,9 +237,7 @@ pub struct RunTerms {
     pub sandbox: SandboxTerms,
     /// What is told of an exit code.
     pub exit_code: ExitCodes,
-    /// The sealed ones among the secrets, and how they may be used.
-    pub sealed: Vec<SealedTerm>,
-    /// Those of which a rule says that they may be sealed although they can be guessed.
+    /// The secrets of which a rule says that they may be sealed although they can be guessed.
     pub guessable: BTreeSet<SecretName>,
     /// Whether a rule has to say that: not in a policy that was applied before any did.
     pub values_judged: bool,
@@ -283,7 +281,37 @@ pub struct Delivered {
     /// The variable that carries the value, or the path for `file`.
     pub env: EnvName,
     /// How it gets there.
-    pub deliver: Deliver,
+    pub how: How,
+}
+
+/// How a secret of a run gets to where it is used, with all that the way needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    /// In an environment variable.
+    Env,
+    /// In a private file, whose path is in the variable.
+    File,
+    /// By the proxy, which puts the value in where this says; the variable has a placeholder.
+    Sealed(Box<Seal>),
+}
+
+impl How {
+    /// The word for it in a policy.
+    pub fn deliver(&self) -> Deliver {
+        match self {
+            Self::Env => Deliver::Env,
+            Self::File => Deliver::File,
+            Self::Sealed(_) => Deliver::Sealed,
+        }
+    }
+
+    /// How a sealed one may be used.
+    pub fn seal(&self) -> Option<&Seal> {
+        match self {
+            Self::Sealed(seal) => Some(seal),
+            Self::Env | Self::File => None,
+        }
+    }
 }
 
 /// How a value reaches a child.

@@ -205,7 +205,12 @@ impl Policy {
                 let mut steps = vec![format!("allowed by {}", terms.rules.join(", "))];
                 steps.push(format!("runs {}", terms.program.display()));
                 for secret in &terms.secrets {
-                    steps.push(format!("{} in {} ({})", secret.name, secret.env, secret.deliver.word()));
+                    steps.push(format!(
+                        "{} in {} ({})",
+                        secret.name,
+                        secret.env,
+                        secret.how.deliver().word()
+                    ));
                 }
                 steps.push(format!("promise: {}", promise_text(terms.promise)));
                 steps.extend(terms.promise_why.iter().map(|why| format!("why: {why}")));

@@ -30,8 +30,8 @@ mod variables;
 pub use again::Timed;
 pub use argv::{ArgvError, ArgvPattern, Element, quoted};
 pub use decision::{
-    Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, Network, OnFileHit,
-    OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RevealTerms, RunTerms,
+    Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, How, Network,
+    OnFileHit, OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RevealTerms, RunTerms,
     SandboxMode, SandboxTerms, SecretFacts, Stdin, Terms,
 };
 pub use document::{
@@ -44,7 +44,7 @@ pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
 pub use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub use raw::policy_schema;
 pub use sandbox::{CWD, SandboxPart};
-pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, ReachPart, Seal, SealedTerm, SigV4, Tls};
+pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, ReachPart, Seal, SigV4, Tls};
 pub use typed::PathGlob;
 pub use variables::{EnvPart, Variables};
 

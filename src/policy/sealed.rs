@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    decision::Delivered,
     document::{Document, Rule, expand},
     raw::{At, RawInject, RawPlace, RawRule, RawSigV4},
 };
@@ -154,15 +155,6 @@ pub enum Tls {
     No,
 }
 
-/// One sealed secret of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedTerm {
-    /// Which.
-    pub name: SecretName,
-    /// How it may be used.
-    pub seal: Seal,
-}
-
 /// What a run may reach beside the hosts of its sealed secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -202,24 +194,25 @@ impl Document {
     }
 }
 
-/// The sealed secrets of a run, each with its rule; or why they can't be used together.
-pub(super) fn terms(chosen: &[(&Rule, Option<SecretName>)]) -> Result<Vec<SealedTerm>, Unfit> {
-    let named = chosen.iter().filter_map(|(rule, name)| {
-        let (seal, name) = (rule.seal.clone()?, name.clone()?);
-        Some(SealedTerm { name, seal })
-    });
-    let sealed: Vec<SealedTerm> = named.collect();
+/// The sealed ones among a run's secrets.
+pub(super) fn of(secrets: &[Delivered]) -> impl Iterator<Item = (&SecretName, &Seal)> {
+    secrets.iter().filter_map(|secret| Some((&secret.name, secret.how.seal()?)))
+}
+
+/// Whether the sealed secrets of a run can be used together.
+pub(super) fn check_together(secrets: &[Delivered]) -> Result<(), Unfit> {
+    let sealed: Vec<(&SecretName, &Seal)> = of(secrets).collect();
     if let Some((one, other)) = conflict(&sealed) {
         return Err(Unfit::Conflict(one.clone(), other.clone()));
     }
-    for term in &sealed {
-        let Some(Inject::AwsSigV4(keys)) = &term.seal.inject else { continue };
-        let missing = keys.secrets().find(|name| !sealed.iter().any(|other| other.name == **name));
+    for (name, seal) in &sealed {
+        let Some(Inject::AwsSigV4(keys)) = &seal.inject else { continue };
+        let missing = keys.secrets().find(|key| !sealed.iter().any(|(other, _)| other == key));
         if let Some(missing) = missing {
-            return Err(Unfit::Incomplete(term.name.clone(), missing.clone()));
+            return Err(Unfit::Incomplete((*name).clone(), missing.clone()));
         }
     }
-    Ok(sealed)
+    Ok(())
 }
 
 /// Why sealed secrets can't be used together.
@@ -518,18 +511,17 @@ fn is_here(host: &str) -> bool {
 }
 
 /// Two secrets of one run that would set the same header of the same host; `None` where all is well.
-pub(super) fn conflict(sealed: &[SealedTerm]) -> Option<(&SecretName, &SecretName)> {
-    sealed.iter().enumerate().find_map(|(index, one)| {
-        let header = one.seal.header()?;
-        let together = |other: &SealedTerm| one.seal.is_one_signature(&other.seal);
-        let same = |other: &&SealedTerm| {
-            if together(other) {
+fn conflict<'a>(sealed: &[(&'a SecretName, &Seal)]) -> Option<(&'a SecretName, &'a SecretName)> {
+    sealed.iter().enumerate().find_map(|(index, (one, seal))| {
+        let header = seal.header()?;
+        let same = |(_, other): &&(&SecretName, &Seal)| {
+            if seal.is_one_signature(other) {
                 return false;
             }
-            let meet = |host: &HostPattern| other.seal.hosts.iter().any(|theirs| theirs.overlaps(host));
-            other.seal.header() == Some(header) && one.seal.hosts.iter().any(meet)
+            let meet = |host: &HostPattern| other.hosts.iter().any(|theirs| theirs.overlaps(host));
+            other.header() == Some(header) && seal.hosts.iter().any(meet)
         };
-        sealed[index + 1..].iter().find(same).map(|other| (&one.name, &other.name))
+        sealed[index + 1..].iter().find(same).map(|(other, _)| (*one, *other))
     })
 }
 
@@ -643,16 +635,15 @@ mod tests {
         assert!(!warnings.iter().any(|warning| warning.contains("in header")), "{warnings:?}");
     }
 
-    fn term(name: &str, host: &str, inject: Inject) -> SealedTerm {
-        let seal = Seal {
+    fn seal_of(host: &str, inject: Inject) -> Seal {
+        Seal {
             hosts: vec![HostPattern::parse(host).unwrap()],
             inject: Some(inject),
             substitute: BTreeSet::new(),
             methods: None,
             paths: None,
             base_urls: Vec::new(),
-        };
-        SealedTerm { name: SecretName::parse(name).unwrap(), seal }
+        }
     }
 
     #[test]
@@ -664,7 +655,9 @@ mod tests {
             (("a.example.com", Inject::Bearer), ("a.example.com", header("x-api-key")), false),
             (("a.example.com", Inject::Bearer), ("b.example.com", Inject::Bearer), false),
         ] {
-            let sealed = [term("one", one.0, one.1), term("other", other.0, other.1)];
+            let names = ["one", "other"].map(|name| SecretName::parse(name).unwrap());
+            let seals = [seal_of(one.0, one.1), seal_of(other.0, other.1)];
+            let sealed = [(&names[0], &seals[0]), (&names[1], &seals[1])];
             assert_eq!(conflict(&sealed).is_some(), meet, "{sealed:?}");
         }
     }

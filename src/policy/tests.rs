@@ -168,7 +168,7 @@ fn the_strictest_terms_hold() {
     assert_eq!(terms.timeout.as_secs(), 10);
     assert_eq!(terms.promise, Promise::BestEffort);
     assert_eq!(terms.pin, Some([0x11; 32]));
-    assert_eq!(terms.secrets[0].deliver, Deliver::File);
+    assert_eq!(terms.secrets[0].how, How::File);
     assert_eq!(terms.secrets[0].env.as_str(), "CLOUD_TWO");
 }
 

@@ -47,7 +47,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::{
     names::SecretName,
-    policy::{Reach, SealedTerm},
+    policy::{Reach, Seal},
     redact::Needles,
     value::SecretValue,
 };
@@ -57,8 +57,10 @@ pub use tls::is_bundle;
 
 /// A sealed secret: what the policy says of it, and its value.
 pub struct Sealed {
+    /// Which.
+    pub name: SecretName,
     /// Hosts, injection, places.
-    pub term: SealedTerm,
+    pub seal: Seal,
     /// The value.
     pub value: SecretValue,
 }

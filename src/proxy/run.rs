@@ -68,7 +68,7 @@ impl Run {
     pub(super) fn new(terms: Terms) -> Result<Self, EgressError> {
         let ca = ca::Authority::new(terms.lifetime)?;
         let mut bases: Vec<BaseUrl> = Vec::new();
-        for base in terms.sealed.iter().flat_map(|sealed| &sealed.term.seal.base_urls) {
+        for base in terms.sealed.iter().flat_map(|sealed| &sealed.seal.base_urls) {
             if !bases.contains(base) {
                 bases.push(base.clone());
             }
@@ -187,11 +187,11 @@ fn client(executor: Spawner, dial: Dial) -> Client<Dial, Body> {
 }
 
 fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
-    let super::Sealed { term, value } = sealed;
+    let super::Sealed { name, seal, value } = sealed;
     if value.len() < SHORTEST {
-        return Err(EgressError::TooShort(term.name));
+        return Err(EgressError::TooShort(name));
     }
-    let mut held = Held { name: term.name, seal: term.seal, placeholder: String::new(), value };
+    let mut held = Held { name, seal, placeholder: String::new(), value };
     held.placeholder =
         if held.is_guessable() { placeholder::shapeless() } else { placeholder::placeholder(held.bytes()) };
     Ok(held)

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use authy_mcp::{
     names::{HostPattern, SecretName},
-    policy::{Inject, Place, Reach, Seal, SealedTerm},
+    policy::{Inject, Place, Reach, Seal},
     proxy::{Egress, Running, Sealed, Terms},
     value::SecretValue,
 };
@@ -41,7 +41,7 @@ pub(crate) fn seal(host: &str, inject: Option<Inject>) -> Seal {
 
 pub(crate) fn sealed(name: &str, value: &str, seal: Seal) -> Sealed {
     let name = SecretName::parse(name).unwrap();
-    Sealed { term: SealedTerm { name, seal }, value: SecretValue::new(value.as_bytes().to_vec()) }
+    Sealed { name, seal, value: SecretValue::new(value.as_bytes().to_vec()) }
 }
 
 pub(crate) fn terms(sealed: Vec<Sealed>, host: &Host) -> Terms {
@@ -64,7 +64,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(terms: Terms) -> Self {
-        let names: Vec<SecretName> = terms.sealed.iter().map(|sealed| sealed.term.name.clone()).collect();
+        let names: Vec<SecretName> = terms.sealed.iter().map(|sealed| sealed.name.clone()).collect();
         let egress = Egress::new(terms).unwrap();
         let listeners: Vec<std::net::TcpListener> =
             (0..egress.listeners()).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
