@@ -10,7 +10,6 @@
 )]
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
@@ -19,9 +18,9 @@ use std::{
 
 use authy_mcp::{
     names::RunId,
-    policy::{CwdTerm, HomeMode, Network, SandboxTerms},
+    policy::{CwdTerm, HomeMode, Network, SandboxMode, SandboxTerms},
     redact::NeedleSet,
-    run::{self, Launch, Sandbox, Spares, Supervisors},
+    run::{self, Launch, Materials, Sandbox, Spares, Start, Supervisors, Unseen},
     sandbox::Plan,
 };
 use tokio_util::sync::CancellationToken;
@@ -76,10 +75,12 @@ fn main() {
         let (runtime, supervisors) = (&runtime, Arc::clone(supervisors));
         move || runtime.block_on(once(plan.clone(), &supervisors))
     };
+    let off = SandboxTerms { mode: SandboxMode::Off, ..SandboxTerms::default() };
+    let off = Plan::make(&off, &machine).expect("nothing is asked for");
     println!("the sandbox here: {}", contained(Network::None));
     let mut ways: Vec<Way<'_>> = vec![
         ("bare spawn", Box::new(|| spawn(Command::new(TRUE)))),
-        ("authy-mcp, no sandbox", Box::new(by_run(Plan::none(), &ahead))),
+        ("authy-mcp, no sandbox", Box::new(by_run(off, &ahead))),
         ("authy-mcp, network none", Box::new(by_run(contained(Network::None), &ahead))),
         ("authy-mcp, network open", Box::new(by_run(contained(Network::Open), &ahead))),
         ("the same, the first run", Box::new(by_run(contained(Network::None), &fresh))),
@@ -139,18 +140,12 @@ fn spawn(mut command: Command) {
 }
 
 async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
-    let launch = Launch {
+    let start = Start {
         run_id: RunId::random(),
         supervisors: Arc::clone(supervisors),
         program: TRUE.into(),
         pin: None,
-        chain: Vec::new(),
-        sandbox: Sandbox { plan, ..Sandbox::none() },
-        files: Vec::new(),
         argv: vec!["true".to_owned()],
-        env: BTreeMap::new(),
-        env_secrets: Vec::new(),
-        file_secrets: Vec::new(),
         path: Vec::new(),
         home: HomeMode::Private,
         user_home: PathBuf::from("/nonexistent"),
@@ -160,7 +155,10 @@ async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
         grace: Duration::from_secs(1),
         output_limit: 1024,
     };
+    let unseen = Unseen { hidden: Vec::new(), covered: Vec::new(), never: Vec::new() };
+    let sandbox = Sandbox::new(plan, SandboxTerms::default(), unseen);
+    let launch = Launch::new(sandbox, Vec::new(), start, Materials::default());
     let done = run::execute(launch, NeedleSet::empty(), None, CancellationToken::new(), None).await;
     let done = done.expect("it starts");
-    assert_eq!(done.ending, run::Ending::Exited(0), "{done:?}");
+    assert_eq!(done.ended.ending, run::Ending::Exited(0), "{done:?}");
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     policy::{CwdTerm, RunTerms},
     redact::NeedleSet,
-    run::{Fate, FileHit, RunError, Sandbox},
+    run::{Fate, FileHit, RunError, Sandbox, Unseen},
     sandbox,
     sandbox::Plan,
     supervise, system,
@@ -32,8 +32,8 @@ impl Broker {
                 "ask the operator to mount it: mount -t proc proc /proc",
             ));
         }
-        if terms.sandbox.mode == crate::policy::SandboxMode::Off {
-            return Ok(Plan::none());
+        if let Some(off) = terms.sandbox.said_off() {
+            return Ok(Plan::off(off));
         }
         Plan::make(&terms.sandbox, self.machine()).map_err(|lack| {
             Refusal::new(
@@ -53,15 +53,12 @@ impl Broker {
         let shown = terms.sandbox.read.iter().chain(&terms.sandbox.write).map(PathBuf::as_path);
         let projects = cwd.into_iter().flat_map(Path::ancestors).chain(shown);
         let covered = projects.flat_map(|dir| hidden.in_projects.iter().map(|name| dir.join(name))).collect();
-        Sandbox {
-            plan,
-            terms: terms.sandbox.clone(),
+        let unseen = Unseen {
             hidden: hidden.places.clone(),
             covered,
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
-            given: Vec::new(),
-            listen: Vec::new(),
-        }
+        };
+        Sandbox::new(plan, terms.sandbox.clone(), unseen)
     }
 
     /// The program and its interpreters, each with its digest; and the files that a pinned command names.

@@ -19,7 +19,7 @@ use super::{
     entry::Entered,
     ground, guessable, limits,
     needles::{RunNeedles, Shared},
-    recount,
+    recount::Done,
     refusal::{Code, Refusal},
     refuse,
     sealed::{self, Streams},
@@ -32,8 +32,8 @@ use crate::{
     names::{EnvName, RunId, SecretName},
     policy::{Asker, ExitCodes, How, OperatorProof, OutputMode, Promise, Request, RunTerms},
     proxy::{Egress, Sealed},
-    redact::Counts,
-    run::{self, Ending, Launch, Piece, RunError, RunOutput, Sandbox},
+    redact::{Counts, NeedleSet},
+    run::{self, Ended, Ending, Launch, Materials, OnListening, Piece, RunError, RunOutput, Start},
     sandbox::Plan,
     supervise,
     supervise::Process,
@@ -57,6 +57,22 @@ const REDUCED_SIGNAL: &str = "SIGKILL";
 /// The program and its interpreters, each with its digest.
 type Chain = Vec<(PathBuf, [u8; 32])>;
 
+/// What a caller asks for.
+struct Asked {
+    caller: Caller,
+    params: RunParams,
+    /// Where the run's streams go.
+    streams: Streams,
+    /// Where it starts if the call names no directory, and the policy lets runs start there.
+    near: Option<PathBuf>,
+}
+
+/// What was found out of the machine for a run, before anything is spent or revealed.
+struct Setup {
+    plan: Plan,
+    chain: Chain,
+}
+
 /// A run that may start: everything that it needs, and what it must be recorded under.
 struct Admitted {
     intent: Intent<RunTerms>,
@@ -68,6 +84,15 @@ struct Admitted {
     trace: Trace,
     watched: Watched,
     _place: limits::Place,
+}
+
+/// A run that has ended, its outcome on record.
+struct Driven<D> {
+    done: D,
+    run_id: RunId,
+    terms: RunTerms,
+    promise: Promise,
+    needles: RunNeedles,
 }
 
 /// What the child gets, and what is masked in what it says.
@@ -126,48 +151,25 @@ impl Broker {
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
     ) -> Result<Ending, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
-        let broker = Arc::clone(self);
-        let caller = caller.clone();
         let mut signals = run::Signals::take()
             .map_err(|error| self.refused(refuse::from_run(RunError::io("take signals", error))))?;
         let cancel = CancellationToken::new();
-        let cancelled = cancel.clone();
-        let admitting = blocking(move || broker.admit(entered, &caller, &params, Some(near), &cancelled));
-        let admitted = match signals.beside(&cancel, admitting).await {
+        let asked = Asked { caller: caller.clone(), params, streams: Streams::Attached, near: Some(near) };
+        let admitting = self.admitting(entered, asked, cancel.clone());
+        let mut admitted = match signals.beside(&cancel, admitting).await {
             Ok(admitted) => admitted,
             Err(refused) => {
                 let signal = signals.ended_by().map(|number| Ending::Signaled(number.into()));
                 return signal.ok_or(refused);
             }
         };
-        let Admitted { intent, mut launch, needles, egress, audit, mut trace, watched, promise: _, _place } =
-            admitted;
-        self.keep_watching();
-        let audit = Arc::new(audit);
-        let is_agent = launch.env_secrets.is_empty() && launch.file_secrets.is_empty();
+        let is_agent = !admitted.launch.gives_values();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
-            launch.sandbox.given.push(PathBuf::from(&socket));
-            launch.env.insert(name, socket.into());
+            admitted.launch.hand(name, socket.into());
         }
-        let started = Instant::now();
-        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
-        let done = run::pass_through(launch, needles.set.clone(), listening, signals, watched.live.over());
-        let mut done = done.instrument(trace.span()).await;
-        if let Ok(passed) = &mut done {
-            passed.ending = ended_as(passed.ending, &watched);
-        }
-        let requests = proxy.end().await;
-        let facts = match &done {
-            Ok(passed) => OutcomeFacts {
-                file_hits: contain::lines(&passed.file_hits, &self.needles.everything()),
-                ..outcome_facts(passed.ending, started.elapsed(), &passed.counts)
-            },
-            Err(_) => outcome_facts(Ending::FailedToStart, started.elapsed(), &Counts::default()),
-        };
-        trace.ran(&facts.outcome, None, started.elapsed());
-        let concluded = self.conclude(audit, intent, facts, trace).await;
-        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
-        done.map(|passed| passed.ending).map_err(|error| self.refused(refuse::from_run(error)))
+        let start =
+            |launch, needles, listening, over| run::pass_through(launch, needles, listening, signals, over);
+        Ok(self.drive(admitted, start).await?.done.ending)
     }
 
     async fn run(
@@ -178,48 +180,58 @@ impl Broker {
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
-        let broker = Arc::clone(&self);
-        let cancelled = cancel.clone();
-        let admitted = blocking(move || broker.admit(entered, &caller, &params, None, &cancelled)).await;
+        let asked = Asked { caller, params, streams: Streams::Captured, near: None };
+        let admitted = self.admitting(entered, asked, cancel.clone()).await;
         let admitted = admitted.inspect_err(|_| self.sum_denials_soon())?;
-        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
-            admitted;
-        self.keep_watching();
-        let audit = Arc::new(audit);
-        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
-        let terms = intent.terms().clone();
-        let sandbox = launch.sandbox.plan.to_string();
-        let progress = progress.filter(|_| terms.output == OutputMode::Redacted);
-        let ended = either(either(cancel, self.closing.clone()), watched.live.over());
-        let running = run::execute(launch, needles.set.clone(), progress, ended, listening);
-        let mut output = running.instrument(trace.span()).await;
-        if let Ok(output) = &mut output {
-            output.ending = ended_as(output.ending, &watched);
-        }
-        let requests = proxy.end().await;
-        let took = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
-        let (intent, needles) = self.needles_behind(intent, needles, took).await;
-        let set = needles.set.clone();
-        let output = blocking(move || output.map(|output| recount::masked_again(output, &set))).await;
-        let run_id = intent.run_id().clone();
-        let facts = match &output {
-            Ok(output) => OutcomeFacts {
-                file_hits: contain::lines(&output.file_hits, &self.needles.everything()),
-                ..outcome_facts(output.ending, output.duration, &output.counts)
-            },
-            Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
+        let sandbox = admitted.launch.contained_by().to_string();
+        let progress = progress.filter(|_| admitted.intent.terms().output == OutputMode::Redacted);
+        let closing = self.closing.clone();
+        let start = |launch, needles, listening, over| {
+            let ended = either(either(cancel, closing), over);
+            run::execute(launch, needles, progress, ended, listening)
         };
-        let whole = output.as_ref().map_or(Duration::ZERO, |output| output.duration);
-        trace.ran(&facts.outcome, output.as_ref().ok().map(|output| output.setup), whole);
-        let concluded = self.conclude(audit, intent, facts, trace).await;
-        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
-        let output = output.map_err(|error| self.refused(refuse::from_run(error)))?;
-        let mut body = result(output, &terms, &run_id, sandbox);
+        let Driven { done, run_id, terms, promise, needles } = self.drive(admitted, start).await?;
+        let mut body = result(done, &terms, &run_id, sandbox);
         if promise != body.promise {
             body.promise = promise;
             body.promise_why = Some(guessable::WHY.to_owned());
         }
         Ok(Answer { body, needles: needles.set })
+    }
+
+    /// What every run is once it may start, wherever its streams go: its proxy beside it, what is looked for once
+    /// more behind it, and its outcome on record.
+    async fn drive<D: Done, R: Future<Output = Result<D, RunError>> + Send>(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        start: impl FnOnce(Launch, NeedleSet, Option<OnListening>, CancellationToken) -> R,
+    ) -> Result<Driven<D>, Refused> {
+        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
+            admitted;
+        self.keep_watching();
+        let audit = Arc::new(audit);
+        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
+        let running = start(launch, needles.set.clone(), listening, watched.live.over());
+        let mut done = running.instrument(trace.span()).await;
+        if let Ok(done) = &mut done {
+            let ended = done.ended_mut();
+            ended.ending = ended_as(ended.ending, &watched);
+        }
+        let requests = proxy.end().await;
+        let took = done.as_ref().map_or(Duration::ZERO, |done| done.ended().duration);
+        let (intent, needles) = self.needles_behind(intent, needles, took).await;
+        let set = needles.set.clone();
+        let done = blocking(move || done.map(|done| done.masked_again(&set))).await;
+        let facts = match &done {
+            Ok(done) => ended_facts(done.ended(), &self.needles.everything()),
+            Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
+        };
+        trace.ran(&facts.outcome, done.as_ref().ok().map(|done| done.ended().setup), took);
+        let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
+        let concluded = self.conclude(audit, intent, facts, trace).await;
+        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
+        let done = done.map_err(|error| self.refused(refuse::from_run(error)))?;
+        Ok(Driven { done, run_id, terms, promise, needles })
     }
 
     /// Puts the outcome on record; nothing of the run is returned where that fails.
@@ -236,12 +248,20 @@ impl Broker {
         Ok(())
     }
 
+    async fn admitting(
+        self: &Arc<Self>,
+        entered: Entered,
+        asked: Asked,
+        cancel: CancellationToken,
+    ) -> Result<Admitted, Refused> {
+        let broker = Arc::clone(self);
+        blocking(move || broker.admit(entered, &asked, &cancel)).await
+    }
+
     fn admit(
         self: &Arc<Self>,
         entered: Entered,
-        caller: &Caller,
-        params: &RunParams,
-        near: Option<PathBuf>,
+        asked: &Asked,
         cancel: &CancellationToken,
     ) -> Result<Admitted, Refused> {
         let mut trace = Trace::begin();
@@ -259,7 +279,7 @@ impl Broker {
         }
         let before = Stamp::of(&self.settings.home);
         let mut who = Who::default();
-        let admitted = self.admit_in(&mut open, &mut who, &mut trace, caller, params, near);
+        let admitted = self.admit_in(&mut open, &mut who, &mut trace, asked);
         match admitted {
             Ok((intent, live, Prepared { launch, needles, promise, egress }, place)) => {
                 let watched = self.watch_over(live, before);
@@ -279,7 +299,7 @@ impl Broker {
             Err(refusal) => {
                 pass.was_refused();
                 trace.refused(&refusal);
-                Err(self.refused(self.record_denial(&mut open, who, params, refusal)))
+                Err(self.refused(self.record_denial(&mut open, who, &asked.params, refusal)))
             }
         }
     }
@@ -289,19 +309,16 @@ impl Broker {
         open: &mut Opened,
         who: &mut Who,
         trace: &mut Trace,
-        caller: &Caller,
-        params: &RunParams,
-        near: Option<PathBuf>,
+        asked: &Asked,
     ) -> Result<(Intent<RunTerms>, Live, Prepared, limits::Place), Refusal> {
         let now = open.now();
-        let mut session = Session::authenticate(&open.vault, &open.keys, &caller.credential, now)?;
+        let credential = &asked.caller.credential;
+        let mut session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
         trace.scope(&session.scope);
 
-        let streams = if near.is_some() { Streams::Attached } else { Streams::Captured };
-        let asker = asker(caller, streams);
-        let request = Request { asker, ..self.request(params, &session, near)? };
+        let request = self.request(asked, &session)?;
         let allowed = watch::decide(&open.vault, &session.policy, &request)?;
         trace.step(Step::Policy);
 
@@ -309,19 +326,18 @@ impl Broker {
         ground::confine(terms)?;
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
-        let plan = self.plan(terms)?;
-        let chain = self.chain(terms)?;
+        let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
-        let live = Live::new(&open.keys, &caller.credential, &session, &request, terms, streams);
+        let live = Live::new(&open.keys, credential, &session, &request, terms, asked.streams);
 
         // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
         // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
-        let facts = intent_facts(&session, terms, &request, &plan, &chain);
+        let facts = intent_facts(&session, terms, &request, &setup);
         let intent = open.record_intent(allowed, RunId::random(), facts)?;
         trace.allowed(intent.run_id(), intent.terms());
         trace.step(Step::Audit);
-        let prepared = self.prepare(open, &intent, caller, params, (plan, chain, streams));
+        let prepared = self.prepare(open, &intent, asked, setup);
         trace.step(Step::Reveal);
         match prepared {
             Ok(prepared) => Ok((intent, live, prepared, place)),
@@ -338,46 +354,36 @@ impl Broker {
         &self,
         open: &mut Opened,
         intent: &Intent<RunTerms>,
-        caller: &Caller,
-        params: &RunParams,
-        (plan, chain, streams): (Plan, Chain, Streams),
+        asked: &Asked,
+        Setup { plan, chain }: Setup,
     ) -> Result<Prepared, Refusal> {
         let terms = intent.terms();
-        let mut env_secrets = Vec::new();
-        let mut file_secrets = Vec::new();
+        let mut materials = Materials { env: environment(terms, &asked.caller), ..Materials::default() };
         let mut sealed = Vec::new();
         for secret in &terms.secrets {
             let value = open.vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
-            let delivered = (secret.env.clone(), secret.name.clone(), value);
+            let (env, name) = (secret.env.clone(), secret.name.clone());
             match &secret.how {
-                How::Env => env_secrets.push(delivered),
-                How::File => file_secrets.push(delivered),
-                How::Sealed(seal) => {
-                    let (_, name, value) = delivered;
-                    sealed.push(Sealed { name, seal: (**seal).clone(), value });
-                }
+                How::Env => materials.env_secrets.push((env, name, value)),
+                How::File => materials.file_secrets.push((env, name, value)),
+                How::Sealed(seal) => sealed.push(Sealed { name, seal: (**seal).clone(), value }),
             }
         }
         let before = values_before(&open.vault, intent)?;
         let promise = guessable::check(terms, &sealed)?;
-        let given = env_secrets.iter().chain(&file_secrets).map(|(_, name, value)| (name, value));
+        let given = materials.env_secrets.iter().chain(&materials.file_secrets);
+        let given = given.map(|(_, name, value)| (name, value));
         let known = sealed.iter().map(|sealed| (&sealed.name, &sealed.value));
         let known = known.chain(before.iter().map(|(name, value)| (name, value)));
         let shared = Shared::of(terms, &plan, &self.settings.user_home);
         let mut needles = self.needles.for_run(intent.scope(), given, known, shared);
-        let egress = sealed::egress(&plan, terms, sealed, needles.each.clone(), streams)?;
-        let mut launch = Launch {
-            env: environment(terms, caller),
-            env_secrets,
-            file_secrets,
-            chain,
-            sandbox: self.sandbox(plan, terms),
-            ..self.launch(intent.run_id().clone(), terms, params)
-        };
+        let egress = sealed::egress(&plan, terms, sealed, needles.each.clone(), asked.streams)?;
+        let mut start = self.start(intent.run_id().clone(), terms, &asked.params);
         if let Some(egress) = &egress {
-            sealed::tell(&mut launch, egress, terms);
+            sealed::tell(&mut start, &mut materials, egress, terms);
             needles.mask_too(egress.needles());
         }
+        let launch = Launch::new(self.sandbox(plan, terms), chain, start, materials);
         Ok(Prepared { launch, needles, promise, egress })
     }
 
@@ -416,20 +422,14 @@ impl Broker {
         .await
     }
 
-    fn launch(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Launch {
+    fn start(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Start {
         let argv0 = params.command.first().cloned().unwrap_or_default();
-        Launch {
+        Start {
             run_id,
             supervisors: Arc::clone(&self.supervisors),
             program: terms.program.clone(),
             pin: terms.pin,
-            chain: Vec::new(),
-            sandbox: Sandbox::none(),
             argv: std::iter::once(argv0).chain(terms.args.iter().cloned()).collect(),
-            env: BTreeMap::new(),
-            env_secrets: Vec::new(),
-            file_secrets: Vec::new(),
-            files: Vec::new(),
             path: terms.path.clone(),
             home: terms.home,
             user_home: self.settings.user_home.clone(),
@@ -441,22 +441,19 @@ impl Broker {
         }
     }
 
-    fn request(
-        &self,
-        params: &RunParams,
-        session: &Session,
-        near: Option<PathBuf>,
-    ) -> Result<Request, Refusal> {
+    fn request(&self, asked: &Asked, session: &Session) -> Result<Request, Refusal> {
+        let params = &asked.params;
         let secrets = params.secrets.as_ref().map(|names| parse_names(names)).transpose()?;
-        let near = near.filter(|dir| session.policy.may_start_in(dir));
+        let near = asked.near.clone().filter(|dir| session.policy.may_start_in(dir));
         let mut request = Request {
+            asker: asker(&asked.caller, asked.streams),
             command: params.command.clone(),
             secrets,
             cwd: params.cwd.clone().map(PathBuf::from).or(near),
             stdin: params.stdin.clone(),
             env: params.env.clone().unwrap_or_default(),
             timeout: params.timeout_seconds.map(Duration::from_secs),
-            ..Request::default()
+            resolved_program: None,
         };
         request.resolved_program = super::resolve::program_of(&session.policy, &request);
         Ok(request)
@@ -500,14 +497,8 @@ fn asker(caller: &Caller, streams: Streams) -> Asker {
     }
 }
 
-fn intent_facts(
-    session: &Session,
-    terms: &RunTerms,
-    request: &Request,
-    plan: &Plan,
-    chain: &Chain,
-) -> IntentFacts {
-    let mut digests = chain.iter();
+fn intent_facts(session: &Session, terms: &RunTerms, request: &Request, setup: &Setup) -> IntentFacts {
+    let mut digests = setup.chain.iter();
     IntentFacts {
         by: Process::this().map(|process| process.to_string()),
         principal: session.principal.clone(),
@@ -518,7 +509,7 @@ fn intent_facts(
             .collect(),
         argv_sha256: Some(argv_digest(&request.command)),
         cwd: cwd_text(terms),
-        sandbox: plan.layers.clone(),
+        sandbox: setup.plan.layers.clone(),
     }
 }
 
@@ -585,6 +576,14 @@ fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> Outcome
     }
 }
 
+/// The same of a run that ran; in what is kept of its files is no value either.
+fn ended_facts(ended: &Ended, needles: &NeedleSet) -> OutcomeFacts {
+    OutcomeFacts {
+        file_hits: contain::lines(&ended.file_hits, needles),
+        ..outcome_facts(ended.ending, ended.duration, &ended.counts)
+    }
+}
+
 fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
     match ending {
         Ending::Exited(code) => (api::Outcome::Exited, Some(code), None),
@@ -610,8 +609,8 @@ fn millis(duration: Duration) -> u64 {
 
 /// What of a run's output is returned, as its output mode has it.
 fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) -> RunResult {
-    let (outcome, exit_code, signal) = ending_parts(output.ending);
-    let masked = output.counts.total();
+    let (outcome, exit_code, signal) = ending_parts(output.ended.ending);
+    let masked = output.ended.counts.total();
     let mut result = RunResult {
         outcome,
         exit_code,
@@ -623,11 +622,11 @@ fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) 
         withheld: false,
         redactions: None,
         not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
-        file_hits: contain::entries(&output.file_hits),
+        file_hits: contain::entries(&output.ended.file_hits),
         promise: terms.promise,
         promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),
-        duration_ms: millis(output.duration),
+        duration_ms: millis(output.ended.duration),
         timeout_seconds: terms.timeout.as_secs().max(1),
         sandbox,
     };

@@ -6,22 +6,58 @@
 
 use crate::{
     redact::{Counts, NeedleSet},
-    run::{RunOutput, Stream},
+    run::{Ended, RunOutput, Stream},
 };
 
-/// A run's output, masked as it is returned.
-pub(crate) fn masked_again(output: RunOutput, needles: &NeedleSet) -> RunOutput {
-    let mut counts = output.counts;
-    let mut again = |stream: Stream| {
-        let (text, more) = needles.counted(stream.text.get());
-        counts.add(&more);
-        Stream { text, ..stream }
-    };
-    let (stdout, stderr) = (again(output.stdout), again(output.stderr));
-    for hit in &output.file_hits {
-        counts.add(&in_path(&hit.path, needles));
+/// What came of a run, wherever its streams went.
+pub(crate) trait Done: Send + 'static {
+    /// What every run comes to.
+    fn ended(&self) -> &Ended;
+
+    /// The same, to be corrected.
+    fn ended_mut(&mut self) -> &mut Ended;
+
+    /// Masked as it is returned.
+    fn masked_again(self, needles: &NeedleSet) -> Self;
+}
+
+impl Done for RunOutput {
+    fn ended(&self) -> &Ended {
+        &self.ended
     }
-    RunOutput { stdout, stderr, counts, ..output }
+
+    fn ended_mut(&mut self) -> &mut Ended {
+        &mut self.ended
+    }
+
+    fn masked_again(self, needles: &NeedleSet) -> Self {
+        let mut ended = self.ended;
+        let mut again = |stream: Stream| {
+            let (text, more) = needles.counted(stream.text.get());
+            ended.counts.add(&more);
+            Stream { text, ..stream }
+        };
+        let (stdout, stderr) = (again(self.stdout), again(self.stderr));
+        for hit in &ended.file_hits {
+            ended.counts.add(&in_path(&hit.path, needles));
+        }
+        Self { ended, stdout, stderr, ..self }
+    }
+}
+
+/// On the caller's own streams it was masked as it was written, and nothing is returned.
+impl Done for Ended {
+    fn ended(&self) -> &Ended {
+        self
+    }
+
+    fn ended_mut(&mut self) -> &mut Ended {
+        self
+    }
+
+    fn masked_again(self, _: &NeedleSet) -> Self {
+        self
+    }
 }
 
 fn in_path(path: &std::path::Path, needles: &NeedleSet) -> Counts {

@@ -23,7 +23,7 @@ use crate::{
     policy::{Network, RunTerms},
     proxy::{Egress, EgressError, Record, Running, Sealed, Terms},
     redact::Needles,
-    run::{Launch, OnListening},
+    run::{Materials, OnListening, Start},
     sandbox::Plan,
 };
 
@@ -96,30 +96,30 @@ fn from_egress(error: EgressError) -> Refusal {
 
 /// Tells a program of its proxy: variables, placeholders for what it asks for, and where to listen. What the
 /// policy sets itself stays as it is.
-pub(crate) fn tell(launch: &mut Launch, egress: &Egress, terms: &RunTerms) {
+pub(crate) fn tell(start: &mut Start, materials: &mut Materials, egress: &Egress, terms: &RunTerms) {
     let bases = u16::try_from(egress.listeners()).unwrap_or(1);
-    launch.sandbox.listen = (FIRST_PORT..FIRST_PORT + bases).collect();
-    launch.files.push((BUNDLE.to_owned(), egress.ca_bundle()));
-    let variables = egress.environment(&launch.sandbox.listen, &format!("{{file:{BUNDLE}}}"));
+    materials.listen = (FIRST_PORT..FIRST_PORT + bases).collect();
+    materials.files.push((BUNDLE.to_owned(), egress.ca_bundle()));
+    let variables = egress.environment(&materials.listen, &format!("{{file:{BUNDLE}}}"));
     for (name, text) in variables {
         let Ok(name) = EnvName::parse(&name) else { continue };
         if !terms.set_env.contains_key(&name) {
-            launch.env.insert(name, text.into());
+            materials.env.insert(name, text.into());
         }
     }
     let mut references = BTreeMap::new();
     for secret in &terms.secrets {
         let Some(placeholder) = egress.placeholder(&secret.name) else { continue };
-        launch.env.insert(secret.env.clone(), OsString::from(placeholder));
+        materials.env.insert(secret.env.clone(), OsString::from(placeholder));
         references.insert(reference(&secret.name), placeholder.to_owned());
     }
     let replaced =
         |text: &str| references.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-    for argument in launch.argv.iter_mut().skip(1) {
+    for argument in start.argv.iter_mut().skip(1) {
         *argument = replaced(argument);
     }
-    if let Some(text) = launch.stdin.as_ref().and_then(|stdin| std::str::from_utf8(stdin).ok()) {
-        launch.stdin = Some(replaced(text).into_bytes());
+    if let Some(text) = start.stdin.as_ref().and_then(|stdin| std::str::from_utf8(stdin).ok()) {
+        start.stdin = Some(replaced(text).into_bytes());
     }
 }
 

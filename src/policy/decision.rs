@@ -285,6 +285,13 @@ pub struct Delivered {
 }
 
 /// How a secret of a run gets to where it is used, with all that the way needs.
+///
+/// ```compile_fail,E0308
+/// # use authy_mcp::policy::How;
+/// fn way() -> How {
+///     How::Sealed // to which hosts?
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
     /// In an environment variable.
@@ -466,6 +473,17 @@ pub enum ExitCodes {
     Exact,
     /// 0, or 1 for every other.
     Reduced,
+}
+
+/// Shows that a policy says of a run that nothing contains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaidOff(());
+
+impl SandboxTerms {
+    /// Whether the policy says `mode = "off"`.
+    pub fn said_off(&self) -> Option<SaidOff> {
+        (self.mode == SandboxMode::Off).then_some(SaidOff(()))
+    }
 }
 
 /// What a run may reach. Paths are absolute, or begin with `{cwd}`, where the run starts.

@@ -32,7 +32,7 @@ pub use argv::{ArgvError, ArgvPattern, Element, quoted};
 pub use decision::{
     Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, How, Network,
     OnFileHit, OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RevealTerms, RunTerms,
-    SandboxMode, SandboxTerms, SecretFacts, Stdin, Terms,
+    SaidOff, SandboxMode, SandboxTerms, SecretFacts, Stdin, Terms,
 };
 pub use document::{
     Document, DocumentError, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule, Severity,

@@ -4,7 +4,7 @@ use std::{
     io::{self, IsTerminal},
     os::fd::{AsFd, OwnedFd},
     pin::pin,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ending, FileHit, Launch, OnListening, RunError,
+    Ended, Ending, Launch, OnListening, RunError,
     execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
     masker::{Masker, Next},
     stage::Stage,
@@ -45,7 +45,8 @@ pub async fn pass_through(
     listening: Option<OnListening>,
     mut signals: Signals,
     revoked: CancellationToken,
-) -> Result<Passed, RunError> {
+) -> Result<Ended, RunError> {
+    let started = Instant::now();
     let session = match signals.source {
         Source::Terminal => Session::Shared,
         Source::Processes => Session::Own,
@@ -55,11 +56,12 @@ pub async fn pass_through(
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
     if let Some(number) = signals.ended_by() {
-        return Ok(Passed::never(number));
+        return Ok(Ended::before_it_began(Ending::Signaled(number.into()), started));
     }
     let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
     let mask_err = Masker::start(needles.redactor()).map_err(setup)?;
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
+    let setup = started.elapsed();
     let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));
     let mut forced = Forced::No;
@@ -72,7 +74,7 @@ pub async fn pass_through(
             number = signals.next_to_pass() => supervised.order(Order::Signal(number)).await,
             () = revoked.cancelled() => {
                 forced = Forced::Cancelled;
-                break supervised.end(launch.grace).await;
+                break supervised.end(launch.start.grace).await;
             }
         }
     };
@@ -85,25 +87,7 @@ pub async fn pass_through(
     }
     contained(report)?;
     let file_hits = look_at_files(&stage, &launch, needles).await;
-    Ok(Passed { ending: ending(report, forced), counts, file_hits })
-}
-
-/// What came of a run on the caller's own streams.
-#[derive(Debug)]
-pub struct Passed {
-    /// How it ended.
-    pub ending: Ending,
-    /// What was masked.
-    pub counts: Counts,
-    /// Files that it wrote and that hold a secret.
-    pub file_hits: Vec<FileHit>,
-}
-
-impl Passed {
-    /// A run that a signal ended before there was anything of it.
-    fn never(number: u8) -> Self {
-        Self { ending: Ending::Signaled(number.into()), counts: Counts::default(), file_hits: Vec::new() }
-    }
+    Ok(Ended { ending: ending(report, forced), counts, file_hits, duration: started.elapsed(), setup })
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.

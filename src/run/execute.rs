@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
 use super::{
-    Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutput, Stream,
+    Ended, Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutput, Stream,
     reader::{Reader, Redaction},
     scan,
     stage::Stage,
@@ -53,20 +53,20 @@ pub async fn execute(
 ) -> Result<RunOutput, RunError> {
     let started = Instant::now();
     let stage = Stage::build(&launch, Session::Own)?;
-    let (stdin, feeder) = input(launch.stdin.clone()).map_err(setup)?;
+    let (stdin, feeder) = input(launch.start.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
     if cancel.is_cancelled() {
         return Ok(never_ran(&needles, started));
     }
-    let capture = || Capture::new(&needles, launch.output_limit);
+    let capture = || Capture::new(&needles, launch.start.output_limit);
     let redact_out = Redaction::start(1, capture(), progress.clone()).map_err(setup)?;
     let redact_err = Redaction::start(2, capture(), progress).map_err(setup)?;
     let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
     let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
     let (out, err) = (redact_out.read(out), redact_err.read(err));
-    let (report, forced) = supervised.finish(launch.timeout, launch.grace, cancel).await;
+    let (report, forced) = supervised.finish(launch.start.timeout, launch.start.grace, cancel).await;
     let (out, mut err) = (captured(out, &needles).await, captured(err, &needles).await);
     if let Some(feeding) = feeding {
         feeding.abort();
@@ -80,15 +80,12 @@ pub async fn execute(
     let not_looked_into = [("stdout", &out), ("stderr", &err)].into_iter().flat_map(left_out).collect();
     let mut counts = out.counts;
     counts.add(&err.counts);
+    let file_hits = look_at_files(&stage, &launch, needles).await;
     Ok(RunOutput {
-        ending,
+        ended: Ended { ending, counts, file_hits, setup, duration: started.elapsed() },
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
-        counts,
         not_looked_into,
-        file_hits: look_at_files(&stage, &launch, needles).await,
-        setup,
-        duration: started.elapsed(),
     })
 }
 
@@ -96,14 +93,23 @@ pub async fn execute(
 fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
     let nothing = || Stream { text: needles.text(""), truncated: false };
     RunOutput {
-        ending: Ending::Cancelled,
+        ended: Ended::before_it_began(Ending::Cancelled, started),
         stdout: nothing(),
         stderr: nothing(),
-        counts: Counts::default(),
         not_looked_into: Vec::new(),
-        file_hits: Vec::new(),
-        setup: Duration::ZERO,
-        duration: started.elapsed(),
+    }
+}
+
+impl Ended {
+    /// A run that was ended before anybody was told to start it.
+    pub(super) fn before_it_began(ending: Ending, since: Instant) -> Self {
+        Self {
+            ending,
+            counts: Counts::default(),
+            file_hits: Vec::new(),
+            duration: since.elapsed(),
+            setup: Duration::ZERO,
+        }
     }
 }
 
@@ -192,6 +198,7 @@ impl Supervised {
         listening: Option<OnListening>,
     ) -> Result<Self, RunError> {
         let supervisor = launch
+            .start
             .supervisors
             .instruct(stage.role, &streams, &stage.spec)
             .map_err(|error| RunError::io("start and instruct its supervisor", error))?;
@@ -201,7 +208,7 @@ impl Supervised {
         let ended = listen(&mut ours, launch, listening).await?;
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
-        let supervisors = Arc::clone(&launch.supervisors);
+        let supervisors = Arc::clone(&launch.start.supervisors);
         let left = supervisors.run_as().cloned().map(|run_as| Left {
             supervisor: supervisors.binary().to_owned(),
             run_as,
@@ -290,7 +297,7 @@ async fn listen(
     launch: &Launch,
     listening: Option<OnListening>,
 ) -> Result<Option<Option<Report>>, RunError> {
-    if launch.sandbox.listen.is_empty() {
+    if launch.materials.listen.is_empty() {
         return Ok(None);
     }
     let mut theirs = socket.try_clone().map_err(setup)?;

@@ -23,13 +23,45 @@ use crate::{
     value::SecretValue,
 };
 
-pub use attached::{Passed, Signals, pass_through};
+pub use attached::{Signals, pass_through};
 pub use execute::execute;
 pub use scan::{Fate, FileHit};
 pub use supervisors::{Spares, Supervisors};
 
-/// Everything that one run needs.
+/// Everything that one run needs. It can't be made without what contains it, nor without the digests that are on
+/// record:
+///
+/// ```
+/// # use authy_mcp::run::{Launch, Materials, Sandbox, Start};
+/// fn launch(sandbox: Sandbox, start: Start, materials: Materials) -> Launch {
+///     Launch::new(sandbox, Vec::new(), start, materials)
+/// }
+/// ```
+///
+/// ```compile_fail,E0061
+/// # use authy_mcp::run::{Launch, Materials, Start};
+/// fn launch(start: Start, materials: Materials) -> Launch {
+///     Launch::new(Vec::new(), start, materials) // nothing contains it
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use authy_mcp::run::{Launch, Materials, Sandbox, Start};
+/// fn launch(start: Start, materials: Materials) -> Launch {
+///     Launch::new(Sandbox::none(), Vec::new(), start, materials) // nobody said that it is off
+/// }
+/// ```
 pub struct Launch {
+    sandbox: Sandbox,
+    chain: Vec<(PathBuf, [u8; 32])>,
+    start: Start,
+    materials: Materials,
+    /// Sockets that the run is given.
+    given: Vec<PathBuf>,
+}
+
+/// What is started, where, and within which limits.
+pub struct Start {
     /// The run's identity.
     pub run_id: RunId,
     /// Where its supervisor comes from.
@@ -38,20 +70,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// SHA-256 that it must have.
     pub pin: Option<[u8; 32]>,
-    /// The program and its interpreters by real path, with the digests that are on record.
-    pub chain: Vec<(PathBuf, [u8; 32])>,
-    /// What contains it.
-    pub sandbox: Sandbox,
     /// `argv[0]` and the rest.
     pub argv: Vec<String>,
-    /// Variables that aren't secret, complete (PATH, HOME and TMPDIR aside).
-    pub env: BTreeMap<EnvName, OsString>,
-    /// Values that go into variables.
-    pub env_secrets: Vec<(EnvName, SecretName, SecretValue)>,
-    /// Values that go into private files; the variable gets the path, and so does `{file:NAME}` in `env`.
-    pub file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
-    /// Files that aren't secret, for the run's private directory, by what `{file:…}` calls them.
-    pub files: Vec<(String, Vec<u8>)>,
     /// PATH's directories, in order.
     pub path: Vec<PathBuf>,
     /// Which HOME.
@@ -70,41 +90,77 @@ pub struct Launch {
     pub output_limit: usize,
 }
 
+/// What a program finds: variables, values, files, and ports where somebody listens.
+#[derive(Default)]
+pub struct Materials {
+    /// Variables that aren't secret, complete (PATH, HOME and TMPDIR aside).
+    pub env: BTreeMap<EnvName, OsString>,
+    /// Values that go into variables.
+    pub env_secrets: Vec<(EnvName, SecretName, SecretValue)>,
+    /// Values that go into private files; the variable gets the path, and so does `{file:NAME}` in `env`.
+    pub file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
+    /// Files that aren't secret, for the run's private directory, by what `{file:…}` calls them.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Ports of the run's own loopback on which whoever starts it listens.
+    pub listen: Vec<u16>,
+}
+
+impl Launch {
+    /// A run in its sandbox. `chain` is the program and its interpreters by real path, with the digests that are on
+    /// record.
+    pub fn new(
+        sandbox: Sandbox,
+        chain: Vec<(PathBuf, [u8; 32])>,
+        start: Start,
+        materials: Materials,
+    ) -> Self {
+        Self { sandbox, chain, start, materials, given: Vec::new() }
+    }
+
+    /// Whether the program itself is given a value.
+    pub fn gives_values(&self) -> bool {
+        !self.materials.env_secrets.is_empty() || !self.materials.file_secrets.is_empty()
+    }
+
+    /// How it is contained.
+    pub fn contained_by(&self) -> &Plan {
+        &self.sandbox.plan
+    }
+
+    /// Gives the run a socket, and names it in a variable.
+    pub fn hand(&mut self, name: EnvName, socket: PathBuf) {
+        self.materials.env.insert(name, socket.clone().into());
+        self.given.push(socket);
+    }
+}
+
 /// What contains a run, and what it may reach.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    /// How it is contained on this machine.
-    pub plan: Plan,
-    /// What the policy lets it reach.
-    pub terms: SandboxTerms,
+    plan: Plan,
+    terms: SandboxTerms,
+    unseen: Unseen,
+}
+
+/// What no run sees, whatever a policy shows it of what lies around.
+#[derive(Debug, Clone)]
+pub struct Unseen {
     /// Credentials and clients' configurations: not seen unless the policy names them.
     pub hidden: Vec<PathBuf>,
     /// Clients' configurations in projects, likewise.
     pub covered: Vec<PathBuf>,
     /// The vault and the daemon's sockets: never seen.
     pub never: Vec<PathBuf>,
-    /// Sockets that the run is given.
-    pub given: Vec<PathBuf>,
-    /// Ports of the run's own loopback on which whoever starts it listens.
-    pub listen: Vec<u16>,
 }
 
 impl Sandbox {
-    /// None.
-    pub fn none() -> Self {
-        Self {
-            plan: Plan::none(),
-            terms: SandboxTerms::default(),
-            hidden: Vec::new(),
-            covered: Vec::new(),
-            never: Vec::new(),
-            given: Vec::new(),
-            listen: Vec::new(),
-        }
+    /// How a run is contained on this machine, what the policy lets it reach, and what it never sees.
+    pub fn new(plan: Plan, terms: SandboxTerms, unseen: Unseen) -> Self {
+        Self { plan, terms, unseen }
     }
 }
 
-/// Takes the sockets on which whoever started a run listens, in the order of [`Sandbox::listen`].
+/// Takes the sockets on which whoever started a run listens, in the order of [`Materials::listen`].
 pub type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>;
 
 /// How a run ended.
@@ -133,25 +189,32 @@ pub struct Stream {
     pub truncated: bool,
 }
 
-/// What came of a run.
+/// What came of a run, wherever its streams went.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was masked.
+    pub counts: Counts,
+    /// Files that it wrote and that hold a secret.
+    pub file_hits: Vec<FileHit>,
+    /// How long it took.
+    pub duration: Duration,
+    /// Of that, how long until the program was started.
+    pub setup: Duration,
+}
+
+/// What came of a run whose streams were captured.
 #[derive(Debug)]
 pub struct RunOutput {
     /// How it ended.
-    pub ending: Ending,
+    pub ended: Ended,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
-    /// What was masked.
-    pub counts: Counts,
     /// What was not looked into.
     pub not_looked_into: Vec<NotLookedInto>,
-    /// Files that it wrote and that hold a secret.
-    pub file_hits: Vec<FileHit>,
-    /// Of that, how long until the program was started.
-    pub setup: Duration,
-    /// How long it took.
-    pub duration: Duration,
 }
 
 /// A part of a stream that was too much to look into: compressed data that could hold anything.

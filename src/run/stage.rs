@@ -53,7 +53,7 @@ impl Stage {
         }
         let shape = launch.sandbox.plan.shape;
         let own = Own::of(shape, scratch.path());
-        let outside = working_directory(&launch.cwd)?;
+        let outside = working_directory(&launch.start.cwd)?;
         let since = Moment::now();
         let mut contain = contain(launch, session, outside.as_deref(), scratch.path())?;
         let written = contain.iter_mut().flat_map(|contain| &mut contain.places);
@@ -61,14 +61,14 @@ impl Stage {
         let written =
             written.map(open_written).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         let env = environment(launch, scratch.path(), &own)?;
-        if let Some(run_as) = launch.supervisors.run_as() {
+        if let Some(run_as) = launch.start.supervisors.run_as() {
             run_as
                 .own(scratch.path())
                 .map_err(|error| RunError::io("hand its private directory to its user", error))?;
         }
         let spec = Spec {
             program: started_as(launch),
-            argv: launch.argv.clone(),
+            argv: launch.start.argv.clone(),
             env,
             cwd: outside.unwrap_or_else(|| own.base.join("work")),
             scratch: scratch.path().to_owned(),
@@ -103,37 +103,39 @@ fn contain(
     cwd: Option<&Path>,
     scratch: &Path,
 ) -> Result<Option<Containment>, RunError> {
-    let Sandbox { plan, terms, hidden, covered, never, given, listen } = &launch.sandbox;
+    let Sandbox { plan, terms, unseen } = &launch.sandbox;
     if plan.shape == Shape::None {
         return Ok(None);
     }
     let copies: Vec<_> = launch
         .chain
         .iter()
-        .filter(|(path, _)| plan.shape == Shape::Namespaces && (launch.pin.is_some() || may_change(path)))
+        .filter(|(path, _)| {
+            plan.shape == Shape::Namespaces && (launch.start.pin.is_some() || may_change(path))
+        })
         .cloned()
         .collect();
     let places = sandbox::places(&Wanted {
         terms,
-        path: &launch.path,
+        path: &launch.start.path,
         cwd,
-        home: (launch.home == HomeMode::User).then_some(launch.user_home.as_path()),
+        home: (launch.start.home == HomeMode::User).then_some(launch.start.user_home.as_path()),
         program: &started_as(launch),
         copies: &copies,
         shape: plan.shape,
-        hidden,
-        covered,
-        never,
-        given,
+        hidden: &unseen.hidden,
+        covered: &unseen.covered,
+        never: &unseen.never,
+        given: &launch.given,
     })?;
     Ok(Some(Containment {
         shape: plan.shape,
         network: plan.network,
         places,
         root: scratch.join("root"),
-        listen: listen.clone(),
-        landlock: plan.landlock,
-        given: !given.is_empty(),
+        listen: launch.materials.listen.clone(),
+        landlock: plan.landlock(),
+        given: !launch.given.is_empty(),
         terminal: session == Session::Shared,
     }))
 }
@@ -152,20 +154,21 @@ fn started_as(launch: &Launch) -> PathBuf {
     let contained = launch.sandbox.plan.shape != Shape::None;
     match launch.chain.first() {
         Some((real, _))
-            if contained && (may_change(&launch.program) || !system::is_read(&launch.program)) =>
+            if contained
+                && (may_change(&launch.start.program) || !system::is_read(&launch.start.program)) =>
         {
             real.clone()
         }
-        _ => launch.program.clone(),
+        _ => launch.start.program.clone(),
     }
 }
 
 fn check_program(launch: &Launch) -> Result<(), RunError> {
-    if !launch.program.is_file() {
+    if !launch.start.program.is_file() {
         return Err(RunError::ProgramNotFound);
     }
-    let Some(pin) = launch.pin else { return Ok(()) };
-    match digest_program(&launch.program) {
+    let Some(pin) = launch.start.pin else { return Ok(()) };
+    match digest_program(&launch.start.program) {
         Ok(digest) if digest == pin => Ok(()),
         Ok(_) => Err(RunError::ProgramChanged),
         Err(error) => Err(RunError::program(error)),
@@ -191,23 +194,23 @@ fn environment(
     let mut env: Vec<(String, Zeroizing<String>)> = Vec::new();
     let mut set = |name: &str, value: &[u8]| env.push((name.to_owned(), wire::encode_value(value)));
     set("PATH", search_path(launch).as_bytes());
-    let home = match launch.home {
+    let home = match launch.start.home {
         HomeMode::Private => own.base.join("home"),
-        HomeMode::User => launch.user_home.clone(),
+        HomeMode::User => launch.start.user_home.clone(),
     };
     set("HOME", home.as_os_str().as_bytes());
     set("TMPDIR", own.tmp.as_os_str().as_bytes());
-    if !launch.env.keys().any(|name| name.as_str() == "LANG") {
+    if !launch.materials.env.keys().any(|name| name.as_str() == "LANG") {
         set("LANG", b"C.UTF-8");
     }
     let mut paths: Vec<(String, PathBuf)> = Vec::new();
-    for (index, (called, bytes)) in launch.files.iter().enumerate() {
+    for (index, (called, bytes)) in launch.materials.files.iter().enumerate() {
         let name_of_file = format!("own-{index}");
         files::create_private(&scratch.join("in/files").join(&name_of_file), bytes)
             .map_err(|error| RunError::io("write a private file", error))?;
         paths.push((called.clone(), own.base.join("files").join(name_of_file)));
     }
-    for (index, (name, secret, value)) in launch.file_secrets.iter().enumerate() {
+    for (index, (name, secret, value)) in launch.materials.file_secrets.iter().enumerate() {
         let name_of_file = index.to_string();
         files::create_private(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
@@ -215,13 +218,13 @@ fn environment(
         set(name.as_str(), path.as_os_str().as_bytes());
         paths.push((secret.to_string(), path));
     }
-    for (name, secret, value) in &launch.env_secrets {
+    for (name, secret, value) in &launch.materials.env_secrets {
         if value.expose_secret().contains(&0) {
             return Err(RunError::NulInValue(secret.clone()));
         }
         set(name.as_str(), value.expose_secret());
     }
-    for (name, text) in &launch.env {
+    for (name, text) in &launch.materials.env {
         set(name.as_str(), with_files(text, &paths).as_bytes());
     }
     Ok(env)
@@ -237,7 +240,7 @@ fn with_files(text: &OsString, paths: &[(String, PathBuf)]) -> OsString {
 }
 
 fn search_path(launch: &Launch) -> OsString {
-    let dirs = launch.path.iter().cloned().chain(system::path());
+    let dirs = launch.start.path.iter().cloned().chain(system::path());
     let dirs: Vec<OsString> = dirs.map(PathBuf::into_os_string).collect();
     dirs.join(std::ffi::OsStr::new(":"))
 }

@@ -25,7 +25,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Network, SandboxMode, SandboxTerms};
+use crate::policy::{Network, SaidOff, SandboxMode, SandboxTerms};
 
 pub use digest::{digest_program, program_chain};
 pub use remedy::remedy;
@@ -70,7 +70,7 @@ pub struct Plan {
     /// The layers by name, for the result and the audit.
     pub layers: Vec<String>,
     /// Whether Landlock is one of them.
-    pub(crate) landlock: bool,
+    landlock: bool,
 }
 
 /// What a policy asks for and this machine can't enforce.
@@ -98,9 +98,32 @@ impl Machine {
 }
 
 impl Plan {
-    /// Nothing.
-    pub fn none() -> Self {
+    fn none() -> Self {
         Self { shape: Shape::None, network: Network::Open, layers: Vec::new(), landlock: false }
+    }
+
+    /// Nothing, where a policy says so.
+    ///
+    /// ```compile_fail,E0061
+    /// # use authy_mcp::sandbox::Plan;
+    /// fn plan() -> Plan {
+    ///     Plan::off() // who says so?
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail,E0423
+    /// # use authy_mcp::{policy::SaidOff, sandbox::Plan};
+    /// fn plan() -> Plan {
+    ///     Plan::off(SaidOff(())) // no policy did
+    /// }
+    /// ```
+    pub fn off(_: SaidOff) -> Self {
+        Self::none()
+    }
+
+    /// Whether Landlock is one of the layers.
+    pub(crate) fn landlock(&self) -> bool {
+        self.landlock
     }
 
     /// What contains a run under these terms on this machine. `required` is a matter of properties: any
