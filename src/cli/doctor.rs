@@ -125,7 +125,7 @@ fn below_closed(path: &Path, home: &Path) -> bool {
 }
 
 fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
-    let socket = super::hosting::socket(globals, home);
+    let socket = super::sockets::socket(globals, home);
     let found = super::runtime()?.block_on(Client::status(&socket));
     match found {
         Ok(status) if status.vault != info.fingerprint => report.add(
@@ -220,7 +220,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
             let newest = found.backups.newest.map(|newest| newest.to_string());
             let state = if newest.is_some() { State::Ok } else { State::Warning };
             let mend = if newest.is_some() { "" } else { "one is made with the next change" };
-            report.add(state, super::hosting::backups_line(found.backups.kept, newest.as_deref()), mend);
+            report.add(state, super::status::backups_line(found.backups.kept, newest.as_deref()), mend);
         }
         Ok(found) => {
             for damage in found.damage {

@@ -8,17 +8,24 @@ mod admin;
 mod config;
 mod demo;
 mod doctor;
+mod globals;
 mod hosting;
 mod init;
+mod life;
+mod lock;
 mod open;
 mod output;
 mod overview;
 mod prompt;
 mod run;
 mod serve;
+mod sockets;
+mod starting;
+mod status;
 mod token_file;
+mod unlock;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -28,6 +35,7 @@ use crate::{
     supervise::{Manner, Side},
     vault::{self, UnlockKind},
 };
+use globals::{Globals, exit_code, runtime, usage_failure};
 use output::Output;
 
 /// Lets AI agents use secrets and never see them.
@@ -51,38 +59,6 @@ AUTHY_MCP_HOME names another home than the default.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 locked, 4 denied, 5 not found, 6 busy, 7 damaged.";
 
-/// Under what the options of every command stand in its help, below its own.
-const GLOBAL: &str = "Global options";
-
-/// Options of every command.
-#[derive(Debug, Clone, Default, clap::Args)]
-struct Globals {
-    /// Read the vault's passphrase from this descriptor.
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N")]
-    passphrase_fd: Option<u32>,
-    /// Read the vault's passphrase from this file (which nobody else may read).
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-    /// Path to the age identity (default: the path chosen by init).
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
-    identity_file: Option<PathBuf>,
-    /// Keep everything in this process: use no daemon, and start none.
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    no_daemon: bool,
-    /// The daemon's socket, if another user runs it or it has another path (also AUTHY_MCP_SOCKET).
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
-    socket: Option<PathBuf>,
-    /// Print JSON, for programs.
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    json: bool,
-    /// Log more (-v, -vv, -vvv), on standard error.
-    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Log to this file instead.
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
-    log_file: Option<PathBuf>,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Create a vault.
@@ -96,7 +72,7 @@ enum Command {
     /// Host the broker for every server of this home.
     Daemon(hosting::DaemonArgs),
     /// Unlock the vault into a daemon, for every server of this home.
-    Unlock(hosting::UnlockArgs),
+    Unlock(unlock::UnlockArgs),
     /// Stop the daemon and its runs, and wipe the keys.
     Lock,
     /// Show the daemon: health, limits, counts.
@@ -173,9 +149,9 @@ fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {
         Some(Command::Serve(args)) => serve::serve(args, globals),
         Some(Command::Run(args)) => run::run(args, globals),
         Some(Command::Daemon(args)) => hosting::daemon(args, globals, out),
-        Some(Command::Unlock(args)) => hosting::unlock(args, globals, out),
-        Some(Command::Lock) => hosting::lock(globals, out),
-        Some(Command::Status) => hosting::status(globals, out),
+        Some(Command::Unlock(args)) => unlock::unlock(args, globals, out),
+        Some(Command::Lock) => lock::lock(globals, out),
+        Some(Command::Status) => status::status(globals, out),
         Some(Command::Config(args)) => config::config(args, globals, out),
         Some(Command::Doctor) => doctor::doctor(globals, out),
         Some(Command::Demo) => runtime()?.block_on(demo::play(out, open::binary()?)),
@@ -193,32 +169,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     // Where even that can't be printed, the exit code says it.
     let _ = error.print();
     if error.use_stderr() { exit_code(FailureKind::Usage) } else { ExitCode::SUCCESS }
-}
-
-fn exit_code(kind: FailureKind) -> ExitCode {
-    ExitCode::from(match kind {
-        FailureKind::Failed => 1,
-        FailureKind::Usage => 2,
-        FailureKind::Locked => 3,
-        FailureKind::Denied => 4,
-        FailureKind::NotFound => 5,
-        FailureKind::Busy => 6,
-        FailureKind::Damaged => 7,
-    })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| {
-        Failure::new(
-            FailureKind::Failed,
-            format!("threads can't be started: {error}"),
-            "close other programs and try again",
-        )
-    })
-}
-
-fn usage_failure(message: impl Into<String>, hint: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Usage, message, hint)
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ pub(super) fn refused_by_daemon(globals: &Globals, home: &Path) -> Option<Failur
 }
 
 fn looked_at(globals: &Globals, home: &Path) -> Option<String> {
-    let socket = super::hosting::socket(globals, home);
+    let socket = super::sockets::socket(globals, home);
     match super::runtime().ok()?.block_on(Client::look(&socket)) {
         Ok(problem) => problem,
         Err(LocalError::Nobody) => None,
@@ -249,7 +249,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 /// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
 pub(super) fn hidden(globals: &Globals, home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
     let user_home = setup::user_home().map_err(environment)?;
-    let sockets = [Some(super::hosting::own_socket(home)), super::hosting::named_socket(globals)];
+    let sockets = [Some(super::sockets::own_socket(home)), super::sockets::named_socket(globals)];
     let sockets = sockets.into_iter().flatten().filter_map(|socket| Some(socket.parent()?.to_path_buf()));
     let sockets = sockets.filter(|dir| !home.starts_with(dir));
     let identity = info.and_then(|info| info.identity_file.clone());

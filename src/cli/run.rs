@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Globals, hosting, open, output::Output, runtime, serve, token_file, usage_failure};
+use super::{Globals, open, output::Output, runtime, serve, sockets, token_file, usage_failure};
 use crate::{
     broker::{
         Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
@@ -131,7 +131,7 @@ fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
 
 /// Has a daemon run the command: nothing of it is in this process, and the vault may be another user's.
 fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) -> Result<ExitCode, Failure> {
-    let socket = hosting::socket(globals, &settings.home);
+    let socket = sockets::socket(globals, &settings.home);
     let file = args.token_file.as_deref().unwrap_or(Path::new("/dev/null"));
     let caller = Caller { way: Way::Run, ..serve::caller(token_file::token_from(file)) };
     let stdin = match io::stdin() {

@@ -6,9 +6,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Globals, hosting,
+    Globals,
     open::{self, Ask},
-    runtime, token_file, usage_failure,
+    runtime, sockets, starting, token_file, usage_failure,
 };
 use crate::{
     broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
@@ -87,8 +87,8 @@ fn service(args: &Args, globals: &Globals, descriptors: Option<u64>) -> Result<A
         return Ok(Arc::new(Client::new(Socket::own(socket), here, None)));
     }
     let start =
-        vault::home_info(&home).ok().and_then(|info| hosting::starter(globals, &home, &info, descriptors));
-    Ok(Arc::new(Client::new(hosting::socket(globals, &home), here, start)))
+        vault::home_info(&home).ok().and_then(|info| starting::starter(globals, &home, &info, descriptors));
+    Ok(Arc::new(Client::new(sockets::socket(globals, &home), here, start)))
 }
 
 /// The broker of the home; without what opens the vault where only a person could.

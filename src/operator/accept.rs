@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Admin, Failure, FailureKind, audit_failure, refused, vault_failure};
+use super::{
+    Admin,
+    failure::{Failure, FailureKind, audit_failure, refused, vault_failure},
+};
 use crate::{
     audit::AuditLog,
     broker::{Opened, entry::Held, keys::Keys},

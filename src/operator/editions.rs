@@ -1,7 +1,14 @@
 //! Policies that an earlier version applied: what they do until they are applied again.
 
-use super::*;
-use crate::{broker::records::put_policy, policy::Promise};
+use jiff::Timestamp;
+
+use super::{Admin, ResolveContext, failure::record_failure};
+use crate::{
+    broker::records::{StoredPolicy, put_policy},
+    names::ScopeName,
+    policy::Promise,
+    vault::{Opener, Pin, UnlockKind},
+};
 
 const TEXT: &str = "scope = \"s\"\n[env]\nagent = [\"TAR_OPTIONS\"]\npass = [\"NODE_OPTIONS\"]\n[[allow]]\nsecrets = [\"app/key\"]\ndeliver = \"env\"\ncommands = [[\"true\", \"{a: .b}\"]]\n";
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Admin, AuditFilter, AuditFound, AuditReport, Failure, FailureKind, LastDenial, audit_failure, refused,
-    vault_failure,
+    Admin, AuditFilter, AuditFound, AuditReport, LastDenial,
+    failure::{Failure, FailureKind, audit_failure, refused, vault_failure},
 };
 use crate::{
     audit::{self, AuditLog, Head},

@@ -8,7 +8,10 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Admin, Failure, FailureKind, audit_failure, record_failure, vault_failure};
+use super::{
+    Admin,
+    failure::{Failure, FailureKind, audit_failure, record_failure, vault_failure},
+};
 use crate::{
     audit::{self, Announced, AuditError, AuditLog},
     broker::records::{self, RecordError},

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{Admin, Failure, FailureKind, TokenInfo, TokenOrder, no_policy, record_failure, vault_failure};
+use super::{
+    Admin, TokenInfo,
+    failure::{Failure, FailureKind, no_policy, record_failure, vault_failure},
+};
 use crate::{
     broker::{
         Opened,
@@ -18,10 +21,25 @@ use crate::{
         refusal::Code,
     },
     files,
-    names::{GrantId, TokenId},
+    names::{GrantId, ScopeName, TokenId},
     token::{self, Class, Revocations},
     vault::{DocumentKind, Vault},
 };
+
+/// What a token is to be.
+#[derive(Debug, Clone)]
+pub struct TokenOrder {
+    /// Bound to this scope, which must have a policy.
+    pub scope: ScopeName,
+    /// How long; the scope's limit where absent.
+    pub ttl: Option<Duration>,
+    /// How many runs.
+    pub max_uses: Option<u32>,
+    /// The principal; made up where absent.
+    pub subject: Option<String>,
+    /// The file in the home's `tokens/` that it is for, where it is renewed at each unlock.
+    pub file: Option<String>,
+}
 
 /// A token, and how it stands at this moment.
 #[derive(Debug, Clone, Serialize)]

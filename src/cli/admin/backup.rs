@@ -118,7 +118,7 @@ pub(super) fn verify(args: &Verify, globals: &Globals, out: &Output) -> Result<E
         let word = if good { "all is well" } else { "not all is well" };
         lines.push(format!("{word}: {} records read and compared, epoch {}", report.records, report.epoch));
         let newest = report.backups.newest.map(|newest| newest.to_string());
-        lines.push(super::super::hosting::backups_line(report.backups.kept, newest.as_deref()));
+        lines.push(super::super::status::backups_line(report.backups.kept, newest.as_deref()));
         lines
     });
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(7) })
