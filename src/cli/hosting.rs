@@ -67,10 +67,8 @@ pub(super) struct DaemonArgs {
 pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
     let home = open::home()?;
     let info = open::info(&home)?;
-    let life = args.life.parse(IDLE)?;
-    own_namespace(&info, &args.life)?;
     // Before the fork: a service manager hands its sockets to the number of this process, and the child has another.
-    let place = Place::of(args, globals, &home)?;
+    let mut endpoint = DaemonEndpoint::of(args, globals, &home, &info)?;
     // Unreadable first, then the fork, and keys in the child alone: a fork before would leave the child readable for a
     // moment, and keys before would be seen by who opened this memory in time (docs/decisions/0001-fork-before-keys.md).
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
@@ -80,20 +78,28 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     if let supervise::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
-    host(args, globals, out, &home, &info, life, place)
+    broker(args, globals, &home, &info, endpoint.run_as.take())
+        .and_then(|broker| host(args, out, &broker, endpoint))
         .inspect_err(|failure| tracing::error!(%failure, "the daemon can't go on"))
 }
 
-/// Where a daemon listens, to whom, and as whom it starts programs: looked up before it is forked.
-struct Place {
+/// Which vault a daemon is for and for how long, where it listens, to whom, and as whom it starts programs: looked up
+/// before it is forked.
+struct DaemonEndpoint {
+    home: PathBuf,
+    /// The vault's fingerprint.
+    vault: String,
+    life: Life,
     socket: PathBuf,
     listener: Listener,
     open_to: OpenTo,
     run_as: Option<RunAs>,
 }
 
-impl Place {
-    fn of(args: &DaemonArgs, globals: &Globals, home: &Path) -> Result<Self, Failure> {
+impl DaemonEndpoint {
+    fn of(args: &DaemonArgs, globals: &Globals, home: &Path, info: &HomeInfo) -> Result<Self, Failure> {
+        let life = args.life.parse(IDLE)?;
+        own_namespace(info, &args.life)?;
         let named = named_socket(globals);
         let open_to = match &args.socket_group {
             None => OpenTo::OwnUser,
@@ -124,7 +130,8 @@ impl Place {
                 })?
             }
         };
-        Ok(Self { socket, listener, open_to, run_as })
+        let (home, vault) = (home.to_owned(), info.fingerprint.clone());
+        Ok(Self { home, vault, life, socket, listener, open_to, run_as })
     }
 }
 
@@ -157,15 +164,14 @@ pub(super) fn hardening(error: &io::Error) -> Failure {
     )
 }
 
-fn host(
+/// The broker of this home, with what opens its vault.
+fn broker(
     args: &DaemonArgs,
     globals: &Globals,
-    out: &Output,
     home: &Path,
     info: &HomeInfo,
-    life: Life,
-    place: Place,
-) -> Result<ExitCode, Failure> {
+    run_as: Option<RunAs>,
+) -> Result<Arc<Broker>, Failure> {
     let opener = if args.handed_over {
         let mut text = Zeroizing::new(String::new());
         io::stdin().read_to_string(&mut text).map_err(|error| hardening(&error))?;
@@ -177,20 +183,29 @@ fn host(
     let before = listen::raise_descriptor_limit();
     // What the identity is read into, and then what was made of it.
     supervise::lock_memory();
-    let user_home = match &place.run_as {
+    let user_home = match &run_as {
         Some(run_as) => run_as.home.clone(),
         None => setup::user_home().map_err(open::environment)?,
     };
-    let broker = Broker::new(Settings {
+    Ok(Broker::new(Settings {
         home: home.to_owned(),
         opener,
         supervisor: open::binary()?,
         spares: Spares::Kept,
         user_home,
         hidden: open::hidden(globals, home, Some(info))?,
-        run_as: place.run_as,
+        run_as,
         descriptors: args.descriptors.or(before),
-    });
+    }))
+}
+
+/// Listens until it is told to stop.
+fn host(
+    args: &DaemonArgs,
+    out: &Output,
+    broker: &Arc<Broker>,
+    endpoint: DaemonEndpoint,
+) -> Result<ExitCode, Failure> {
     let Some(key) = broker.local_key() else {
         return Err(Failure::new(
             FailureKind::Locked,
@@ -205,15 +220,15 @@ fn host(
         // Before anybody sees that it is there, and may tell it to stop.
         let stop = serve::stop_signal()?;
         let bound = Host::bind(HostSettings {
-            socket: place.socket,
-            listener: place.listener,
-            lock: own_socket(home).with_extension("lock"),
-            open_to: place.open_to,
-            home: home.to_owned(),
-            vault: info.fingerprint.clone(),
-            broker: Arc::clone(&broker),
+            socket: endpoint.socket,
+            listener: endpoint.listener,
+            lock: own_socket(&endpoint.home).with_extension("lock"),
+            open_to: endpoint.open_to,
+            home: endpoint.home,
+            vault: endpoint.vault,
+            broker: Arc::clone(broker),
             admits: Admits::Proven(LocalKey::new(key)),
-            life,
+            life: endpoint.life,
             take_over: if args.handed_over { WITHIN } else { Duration::ZERO },
             memory_locked,
         });

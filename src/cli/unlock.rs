@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
+    path::Path,
     process::{ExitCode, Stdio},
 };
 
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     daemon::{Client, LocalError, LocalKey, Socket},
-    operator::Failure,
+    operator::{Admin, Failure},
 };
 
 /// Unlock the vault into a daemon, for every server of this home.
@@ -41,7 +42,6 @@ pub(super) struct UnlockArgs {
     life: LifeArgs,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the identity goes to the daemon, through a pipe")]
 pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
     args.life.parse(IDLE)?;
     let home = open::home()?;
@@ -51,25 +51,14 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
     let (epoch, last_used) = admin.last_use()?;
     let renewed = admin.renew_tokens()?;
     let out_of_date = admin.out_of_date()?;
-    // What can't be read here is said where it is used.
-    for (scope, rule, secret) in admin.guessable_seals().unwrap_or_default() {
-        let (what, fix) = output::guessable_seal(&scope, &rule, &secret);
-        out.note(&format!("warning: {what}: {fix}"));
-    }
+    warn_of_guessable_seals(&admin, out);
     admin.note_unlock()?;
     let socket = socket(globals, &home);
     let key = LocalKey::new(admin.local_key());
     let runtime = runtime()?;
     runtime.block_on(make_room(&socket, &key, out))?;
 
-    let mut words = vec!["--handed-over".to_owned()];
-    words.extend(args.life.words());
-    let mut child = start(globals, &home, &words, Stdio::piped(), Stdio::piped())?;
-    let broken = |error: io::Error| local(&LocalError::Io(error));
-    if let Some(mut pipe) = child.stdin.take() {
-        pipe.write_all(admin.identity().expose_secret().as_bytes()).map_err(broken)?;
-    }
-    wait_until_ready(&mut child)?;
+    hand_over(&admin, globals, &home, &args.life)?;
     // Before anybody is told that it is unlocked: who took the socket meanwhile can't prove that they know the identity.
     runtime.block_on(Client::prove(&socket, &key)).map_err(|error| local(&error))?;
     let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
@@ -99,6 +88,27 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
         lines
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What can't be read here is said where it is used.
+fn warn_of_guessable_seals(admin: &Admin, out: &Output) {
+    for (scope, rule, secret) in admin.guessable_seals().unwrap_or_default() {
+        let (what, fix) = output::guessable_seal(&scope, &rule, &secret);
+        out.note(&format!("warning: {what}: {fix}"));
+    }
+}
+
+/// Starts a daemon and gives it the identity.
+#[expect(clippy::disallowed_methods, reason = "the identity goes to the daemon, through a pipe")]
+fn hand_over(admin: &Admin, globals: &Globals, home: &Path, life: &LifeArgs) -> Result<(), Failure> {
+    let mut words = vec!["--handed-over".to_owned()];
+    words.extend(life.words());
+    let mut child = start(globals, home, &words, Stdio::piped(), Stdio::piped())?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(admin.identity().expose_secret().as_bytes())
+            .map_err(|error| local(&LocalError::Io(error)))?;
+    }
+    wait_until_ready(&mut child)
 }
 
 /// Tells an old daemon to finish; what listens there and is none of ours loses its place.
