@@ -159,7 +159,7 @@ fn values_in_and_out() {
     }
     assert!(stage.set_with("v/weak", b"short", &["--allow-weak"]).status.success());
     assert!(stage.fails(2, &["admin", "set", "v/x", "a-value-in-argv"]).contains("shell's history"));
-    assert!(stage.fails(2, &["admin", "get", "v/x", "--reveal"]).contains("no terminal"));
+    assert!(stage.fails(2, &["admin", "get", "v/x", "--reveal"]).contains("not a terminal"));
     assert!(stage.fails(5, &["admin", "get", "v/none"]).contains("there is no secret called v/none"));
     assert!(stage.fails(2, &["admin", "get", "../etc"]).contains("secret name"));
 }

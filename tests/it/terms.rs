@@ -73,9 +73,7 @@ fn literals(source: &str) -> String {
         match c {
             '/' if chars.peek() == Some(&'/') => {
                 // To the end of the line.
-                for c in chars.by_ref().take_while(|c| *c != '\n') {
-                    before = c;
-                }
+                chars.by_ref().take_while(|c| *c != '\n').for_each(drop);
                 texts.push('\n');
             }
             '"' if before != '\'' => {
