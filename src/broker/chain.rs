@@ -14,7 +14,6 @@ use super::{
     holder::{Holder, State},
     records::{self, Narrowing, Parent, StoredToken},
     refusal::{Code, Refusal},
-    refuse::{from_record, from_token},
 };
 use crate::{
     names::{GrantId, SecretName, TokenId},
@@ -231,12 +230,12 @@ impl Chain {
 impl Link {
     fn of(vault: &Vault, token: StoredToken, session: Option<GrantId>) -> Result<Self, Refusal> {
         let grants = token.grants();
-        let narrowings = records::narrowings(vault, &grants).map_err(from_record)?;
+        let narrowings = records::narrowings(vault, &grants)?;
         Ok(Self { token: Some(token), grants, narrowings, session })
     }
 
     fn local(vault: &Vault, principal: String) -> Result<Self, Refusal> {
-        let narrowings = records::narrowings(vault, &principal).map_err(from_record)?;
+        let narrowings = records::narrowings(vault, &principal)?;
         Ok(Self { token: None, grants: principal, narrowings, session: None })
     }
 
@@ -258,7 +257,7 @@ impl Link {
     fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         if let Some(token) = self.token.as_mut().filter(|token| token.info.max_uses.is_some()) {
             token.info.uses = token.info.uses.saturating_add(1);
-            records::put_token(vault, token, now).map_err(from_record)?;
+            records::put_token(vault, token, now)?;
         }
         let mut spent = false;
         for narrowing in &mut self.narrowings {
@@ -270,7 +269,7 @@ impl Link {
             }
         }
         if spent {
-            records::put_narrowings(vault, &self.grants, &self.narrowings, now).map_err(from_record)?;
+            records::put_narrowings(vault, &self.grants, &self.narrowings, now)?;
         }
         Ok(())
     }
@@ -298,11 +297,11 @@ impl Narrowing {
 fn check_token(token: &StoredToken, revoked: &Revocations, now: Timestamp) -> Result<(), Refusal> {
     let info = &token.info;
     if revoked.names(&info.id, &info.subject, info.issued_at) {
-        return Err(from_token(TokenError::Revoked));
+        return Err(Refusal::from(TokenError::Revoked));
     }
     let second = now.as_second();
     if info.expires_at <= second {
-        return Err(from_token(TokenError::Expired));
+        return Err(Refusal::from(TokenError::Expired));
     }
     if info.issued_at > second.saturating_add(LEEWAY) { Err(invalid()) } else { Ok(()) }
 }
@@ -329,11 +328,11 @@ fn check_process(root: &Holder, bound: Bound, shown: Shown) -> Result<(), Refusa
 }
 
 fn stored(vault: &Vault, id: &TokenId) -> Result<StoredToken, Refusal> {
-    records::token(vault, id).map_err(from_record)?.ok_or_else(invalid)
+    records::token(vault, id)?.ok_or_else(invalid)
 }
 
 fn invalid() -> Refusal {
-    from_token(TokenError::Invalid)
+    Refusal::from(TokenError::Invalid)
 }
 
 pub(crate) fn used_up() -> Refusal {

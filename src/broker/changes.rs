@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal, refuse};
+use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
     names::{RunId, TokenId},
@@ -24,14 +24,14 @@ impl Opened {
     /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
     /// process that was killed had announced.
     pub(crate) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
-        let vault = keys.open_vault(home).map_err(refuse::from_vault)?;
+        let vault = keys.open_vault(home)?;
         Self::with(home, keys, Held::alone(vault))
     }
 
     /// The same with a vault that is opened already.
     pub(crate) fn with(home: &Path, keys: Arc<Keys>, vault: Held) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
-        let audit = AuditLog::open(&home.join("audit"), keys.audit(), head).map_err(refuse::from_audit)?;
+        let audit = AuditLog::open(&home.join("audit"), keys.audit(), head)?;
         Self::over(home, keys, vault, audit)
     }
 
@@ -41,8 +41,8 @@ impl Opened {
         mut vault: Held,
         audit: AuditLog,
     ) -> Result<Self, Refusal> {
-        let announced = audit.last_change().map_err(refuse::from_audit)?;
-        let standing = keys.freshness.standing(&vault, announced).map_err(refuse::from_vault)?;
+        let announced = audit.last_change()?;
+        let standing = keys.freshness.standing(&vault, announced)?;
         vault.hold();
         let mut open = Self { keys, vault, audit };
         match standing {
@@ -64,7 +64,7 @@ impl Opened {
         let change = self.vault.gathered();
         // Announced before it is made: where the vault is put back behind this change, the audit still says that there was
         // one; and a revocation that is cut off in between is found announced, and made at the next opening.
-        self.audit.record(note, change).map_err(refuse::from_audit)?;
+        self.audit.record(note, change)?;
         self.make(change)
     }
 
@@ -79,7 +79,7 @@ impl Opened {
     /// Puts something on record that announces the vault as it is.
     pub(crate) fn record_present(&mut self, note: Note) -> Result<(), Refusal> {
         let change = self.vault.gathered().unwrap_or_else(|| self.vault.present());
-        self.audit.record(note, Some(change)).map_err(refuse::from_audit)?;
+        self.audit.record(note, Some(change))?;
         self.make(self.vault.gathered())?;
         self.complete(change.epoch)
     }
@@ -93,7 +93,7 @@ impl Opened {
     ) -> Result<Intent<T>, Refusal> {
         self.begin()?;
         let change = self.vault.gathered();
-        let intent = self.audit.record_intent(allowed, run, facts, change).map_err(refuse::from_audit)?;
+        let intent = self.audit.record_intent(allowed, run, facts, change)?;
         let kept = if change.is_some() { self.make(change) } else { self.anchor() };
         let Err(refusal) = kept else { return Ok(intent) };
         let facts = OutcomeFacts {
@@ -103,7 +103,7 @@ impl Opened {
             file_hits: Vec::new(),
             redactions: BTreeMap::new(),
         };
-        self.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
+        self.audit.record_outcome(intent, facts)?;
         Err(refusal)
     }
 
@@ -112,7 +112,7 @@ impl Opened {
     pub(crate) fn anchor(&mut self) -> Result<(), Refusal> {
         let (head, now) = (self.audit.head(), self.now());
         if !self.keys.freshness.is_pinned(&self.vault) {
-            self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
+            self.vault.anchor_audit(head, now)?;
         }
         self.remember()
     }
@@ -120,14 +120,14 @@ impl Opened {
     /// Has the audit's head be remembered by the vault, too.
     pub(crate) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
         let (head, now) = (self.audit.head(), self.now());
-        self.vault.anchor_audit(head, now).map_err(refuse::from_vault)?;
+        self.vault.anchor_audit(head, now)?;
         self.remember()
     }
 
     /// A vault of the first version is remembered from its next change on.
     fn begin(&mut self) -> Result<(), Refusal> {
         let freshness = Arc::clone(&self.keys.freshness);
-        freshness.begin_pin(&mut self.vault).map_err(refuse::from_vault)
+        freshness.begin_pin(&mut self.vault).map_err(Refusal::from)
     }
 
     /// Makes what was announced. Where that fails the audit says so: the vault is as it was.
@@ -139,7 +139,7 @@ impl Opened {
             let note = lost(format!("change {}", change.epoch), error.to_string());
             // Where even that can't be recorded, the next to open the vault finds it announced and not made.
             let _ = self.record_present(note);
-            return Err(refuse::from_vault(error));
+            return Err(Refusal::from(error));
         }
         self.complete(change.epoch)
     }
@@ -149,20 +149,18 @@ impl Opened {
         // The pin before the acknowledgement: what a person is told is done is remembered outside of the home. Where that
         // can't be written the vault notes it, and says so.
         self.remember()?;
-        self.audit.record_changed(epoch).map_err(refuse::from_audit)
+        self.audit.record_changed(epoch).map_err(Refusal::from)
     }
 
     fn remember(&mut self) -> Result<(), Refusal> {
         let head = self.audit.head();
         let freshness = Arc::clone(&self.keys.freshness);
-        freshness.remember(&mut self.vault, head).map_err(refuse::from_vault)
+        freshness.remember(&mut self.vault, head).map_err(Refusal::from)
     }
 
     /// A change that was announced and never made: a revocation is made now, and everything else is named.
     fn redo(&mut self, dir: &Path, change: Change) -> Result<(), Refusal> {
-        let event = audit::announcement(dir, &self.keys.audit(), change)
-            .map_err(refuse::from_audit)?
-            .unwrap_or_default();
+        let event = audit::announcement(dir, &self.keys.audit(), change)?.unwrap_or_default();
         let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (action, target) = (text("action"), text("target"));
         if self.revoke_again(&action, &target)? {
@@ -179,7 +177,7 @@ impl Opened {
 
     fn revoke_again(&mut self, action: &str, target: &str) -> Result<bool, Refusal> {
         let now = self.now();
-        let mut revoked = records::revocations(&self.vault).map_err(refuse::from_record)?;
+        let mut revoked = records::revocations(&self.vault)?;
         match (action, TokenId::parse(target)) {
             ("token_revoke", Ok(id)) => drop(revoked.tokens.insert(id, now)),
             ("subject_revoke", _) => {
@@ -187,7 +185,7 @@ impl Opened {
             }
             _ => return Ok(false),
         }
-        records::put_revocations(&mut self.vault, &revoked, now).map_err(refuse::from_record)?;
+        records::put_revocations(&mut self.vault, &revoked, now)?;
         Ok(true)
     }
 }

@@ -7,7 +7,6 @@ use super::{
     api::FileHitEntry,
     ground,
     refusal::{Code, Refusal},
-    refuse,
 };
 use crate::{
     policy::{CwdTerm, RunTerms},
@@ -66,17 +65,16 @@ impl Broker {
         let search: Vec<PathBuf> = terms.path.iter().cloned().chain(system::path()).collect();
         let chain = sandbox::program_chain(&terms.program, &search);
         let digests = chain.into_iter().map(|path| {
-            let digest =
-                self.digests.of(&path).map_err(|error| refuse::from_run(RunError::program(error)))?;
+            let digest = self.digests.of(&path).map_err(|error| Refusal::from(RunError::program(error)))?;
             Ok((path, digest))
         });
         let mut chain: Vec<(PathBuf, [u8; 32])> = digests.collect::<Result<_, Refusal>>()?;
         if ground::strange_interpreter(terms, &chain).is_some() {
-            return Err(refuse::from_run(RunError::ProgramChanged));
+            return Err(Refusal::from(RunError::ProgramChanged));
         }
         // Last, since the first is what is started. The sandbox shows what was digested, not what lies there by then.
         let files = ground::pinned_files(terms).map_err(|path| {
-            let refusal = refuse::from_run(RunError::ProgramChanged);
+            let refusal = Refusal::from(RunError::ProgramChanged);
             Refusal { message: format!("{} has changed since it was pinned", path.display()), ..refusal }
         });
         chain.extend(files?);

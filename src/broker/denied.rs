@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Broker, api, api::RunParams, blocking, refusal::Refusal, refuse};
+use super::{Broker, api, api::RunParams, blocking, refusal::Refusal};
 use crate::{audit::Note, names::SecretName, redact::NeedleSet};
 
 /// The longest command, in bytes of all its arguments, that is looked at for values at all: the audit
@@ -73,9 +73,9 @@ impl Broker {
     }
 
     fn write_sums(&self) {
-        let written = self.open().and_then(|open| {
-            open.audit.record_all(self.denials.due(Instant::now())).map_err(refuse::from_audit)
-        });
+        let written = self
+            .open()
+            .and_then(|open| open.audit.record_all(self.denials.due(Instant::now())).map_err(Refusal::from));
         if let Err(refusal) = written {
             tracing::warn!(code = ?refusal.code, "summed refusals could not be recorded");
         }

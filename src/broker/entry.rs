@@ -135,7 +135,7 @@ impl Broker {
             return Ok(keys);
         }
         let broker = Arc::clone(self);
-        blocking(move || broker.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)).await
+        blocking(move || broker.keyring.keys()?.ok_or_else(refuse::locked)).await
     }
 
     /// The public half of the token keys, where they are in memory.
@@ -177,9 +177,9 @@ impl Broker {
     /// Opens the vault in a turn that was waited for.
     pub(crate) fn open_in(&self, slot: Slot) -> Result<Opened, Refusal> {
         let Slot { turn, until } = slot;
-        let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
+        let keys = self.keyring.keys()?.ok_or_else(refuse::locked)?;
         let wait = until.saturating_duration_since(Instant::now()).max(AT_LEAST);
-        let held = self.hold(&keys, turn, wait).map_err(refuse::from_vault)?;
+        let held = self.hold(&keys, turn, wait)?;
         self.standing.look(&held);
         Opened::with(&self.settings.home, keys, held)
     }
@@ -219,7 +219,7 @@ pub fn caller_by_signature(keys: &PublicKeys, text: &secrecy::SecretString) -> R
 /// What a token says, if it is one of this vault's, and of this time.
 #[expect(clippy::disallowed_methods, reason = "a bearer token's signature is checked here")]
 fn signed(keys: &PublicKeys, text: &secrecy::SecretString) -> Result<Claims, Refusal> {
-    let (_, claims) = keys.verify(text.expose_secret(), Timestamp::now()).map_err(refuse::from_token)?;
+    let (_, claims) = keys.verify(text.expose_secret(), Timestamp::now())?;
     Ok(claims)
 }
 

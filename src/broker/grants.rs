@@ -15,7 +15,6 @@ use super::{
     records::TokenInfo,
     records::{self, Issued, NarrowedUnder, Narrowing, Parent, StoredToken},
     refusal::{Code, Refusal},
-    refuse,
     session::Session,
 };
 use crate::{
@@ -158,7 +157,7 @@ fn narrow_me(
         made_at: Some(now.as_second()),
     });
     check_number(&narrowings, own)?;
-    records::put_narrowings(&mut open.vault, name, &narrowings, now).map_err(refuse::from_record)?;
+    records::put_narrowings(&mut open.vault, name, &narrowings, now)?;
     record(open, session, "narrow", &wish.id, "")?;
     let narrowed = narrowed(&session.policy, wish)?;
     let whose = match (credential, own) {
@@ -227,8 +226,8 @@ fn subagent(
         narrowed_under: NarrowedUnder::Id,
     };
     issued.0.insert(claims.jti.clone(), claims.exp);
-    records::put_issued(&mut open.vault, session.chain.root(), &issued, now).map_err(refuse::from_record)?;
-    records::put_token(&mut open.vault, &stored, now).map_err(refuse::from_record)?;
+    records::put_issued(&mut open.vault, session.chain.root(), &issued, now)?;
+    records::put_token(&mut open.vault, &stored, now)?;
     record(open, session, "delegate", &wish.id, claims.jti.as_str())?;
     let file = lineage::file_of(home, &claims.jti);
     crate::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|_| {
@@ -316,7 +315,7 @@ fn narrowed(policy: &Policy, wish: &Wish) -> Result<Policy, Refusal> {
 }
 
 fn answer(open: &Opened, status: TokenStatus, id: &GrantId, policy: &Policy) -> Result<TokenAnswer, Refusal> {
-    let all = open.vault.list_secrets().map_err(refuse::from_vault)?;
+    let all = open.vault.list_secrets()?;
     let facts: Vec<_> = all.into_iter().map(super::listing::facts_of).collect();
     let mut secrets: Vec<String> = policy
         .listing(&facts)

@@ -16,7 +16,6 @@ use super::{
     holder::State,
     records::{self, Issued, NarrowedUnder, Narrowing, Parent, RecordError, StoredToken},
     refusal::Refusal,
-    refuse::from_record,
 };
 use crate::{
     names::{GrantId, TokenId},
@@ -35,14 +34,14 @@ pub(crate) fn file_of(home: &Path, id: &TokenId) -> PathBuf {
 /// What was issued under a root and has not ended. What has is forgotten on the way; one that was revoked waits for
 /// [`sweep`].
 pub(crate) fn pruned(vault: &mut Vault, home: &Path, root: &str, now: Timestamp) -> Result<Issued, Refusal> {
-    let mut issued = records::issued(vault, root).map_err(from_record)?;
-    let revoked = records::revocations(vault).map_err(from_record)?;
+    let mut issued = records::issued(vault, root)?;
+    let revoked = records::revocations(vault)?;
     let ended = |end: i64| end.saturating_add(LEEWAY) <= now.as_second();
     let over: Vec<TokenId> =
         issued.0.iter().filter(|(_, end)| ended(**end)).map(|(id, _)| id.clone()).collect();
     for id in over {
         if !revoked.tokens.contains_key(&id) {
-            forget(vault, home, &id).map_err(from_record)?;
+            forget(vault, home, &id)?;
         }
         issued.0.remove(&id);
     }
@@ -61,8 +60,8 @@ pub(crate) fn held(
         return Ok(narrowings.to_vec());
     }
     let mut in_use = BTreeSet::new();
-    for id in records::issued(vault, root).map_err(from_record)?.0.into_keys() {
-        let token = records::token(vault, &id).map_err(from_record)?;
+    for id in records::issued(vault, root)?.0.into_keys() {
+        let token = records::token(vault, &id)?;
         if let Some(StoredToken { parent: Some(Parent::SessionOf { session, .. }), .. }) = token {
             in_use.insert(session);
         }

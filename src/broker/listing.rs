@@ -11,7 +11,6 @@ use super::{
     entry::Slot,
     guessable,
     refusal::Refusal,
-    refuse,
     session::Session,
 };
 use crate::{
@@ -45,12 +44,11 @@ impl Broker {
             Some(names) => open.vault.facts(&names.into_iter().collect::<Vec<_>>()),
             None => open.vault.list_secrets().map(|all| all.into_iter().map(facts_of).collect()),
         };
-        let all: Vec<SecretFacts> = all.map_err(refuse::from_vault)?;
+        let all: Vec<SecretFacts> = all?;
         let policy = &session.policy;
         let mut rules = policy.listing(&all);
         if !policy.values_judged() {
-            rules =
-                guessable::corrected(&open.vault, policy.document(), rules).map_err(refuse::from_vault)?;
+            rules = guessable::corrected(&open.vault, policy.document(), rules)?;
         }
         Ok(Answer { body: listing(&session, rules), needles: self.needles.of(&session.scope) })
     }

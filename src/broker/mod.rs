@@ -219,7 +219,7 @@ impl Broker {
         let ended = |by: &str| by.parse::<Process>().is_ok_and(|process| !process.is_alive());
         let done = blocking(move || {
             let mut open = broker.open()?;
-            let reported = open.audit.report_interrupted(ended).map_err(refuse::from_audit)?;
+            let reported = open.audit.report_interrupted(ended)?;
             open.anchor_in_vault()?;
             Ok::<u64, Refusal>(reported)
         });
@@ -295,7 +295,7 @@ impl Broker {
     fn anchor_and_checkpoint(&self) {
         let Ok(mut open) = self.open() else { return };
         let summed = open.audit.record_all(self.denials.all());
-        let done = summed.and_then(|()| open.audit.checkpoint()).map_err(refuse::from_audit);
+        let done = summed.and_then(|()| open.audit.checkpoint()).map_err(Refusal::from);
         let done = done.and_then(|()| open.anchor_in_vault());
         if let Err(refusal) = done {
             tracing::warn!(code = ?refusal.code, "the audit could not be closed with a checkpoint");

@@ -21,7 +21,6 @@ use super::{
     needles::{RunNeedles, Shared},
     recount::Done,
     refusal::{Code, Refusal},
-    refuse,
     sealed::{self, Streams},
     session::Session,
     trace::{Step, Trace},
@@ -152,7 +151,7 @@ impl Broker {
     ) -> Result<Ending, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
         let mut signals = run::Signals::take()
-            .map_err(|error| self.refused(refuse::from_run(RunError::io("take signals", error))))?;
+            .map_err(|error| self.refused(Refusal::from(RunError::io("take signals", error))))?;
         let cancel = CancellationToken::new();
         let asked = Asked { caller: caller.clone(), params, streams: Streams::Attached, near: Some(near) };
         let admitting = self.admitting(entered, asked, cancel.clone());
@@ -230,7 +229,7 @@ impl Broker {
         let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
         let concluded = self.conclude(audit, intent, facts, trace).await;
         concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
-        let done = done.map_err(|error| self.refused(refuse::from_run(error)))?;
+        let done = done.map_err(|error| self.refused(Refusal::from(error)))?;
         Ok(Driven { done, run_id, terms, promise, needles })
     }
 
@@ -242,7 +241,7 @@ impl Broker {
         facts: OutcomeFacts,
         mut trace: Trace,
     ) -> Result<(), Refusal> {
-        blocking(move || audit.record_outcome(intent, facts)).await.map_err(refuse::from_audit)?;
+        blocking(move || audit.record_outcome(intent, facts)).await?;
         trace.step(Step::Conclude);
         self.anchor_soon();
         Ok(())
@@ -343,7 +342,7 @@ impl Broker {
             Ok(prepared) => Ok((intent, live, prepared, place)),
             Err(refusal) => {
                 let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
-                open.audit.record_outcome(intent, facts).map_err(refuse::from_audit)?;
+                open.audit.record_outcome(intent, facts)?;
                 Err(refusal)
             }
         }
@@ -361,7 +360,7 @@ impl Broker {
         let mut materials = Materials { env: environment(terms, &asked.caller), ..Materials::default() };
         let mut sealed = Vec::new();
         for secret in &terms.secrets {
-            let value = open.vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
+            let value = open.vault.reveal(&secret.name, intent)?;
             let (env, name) = (secret.env.clone(), secret.name.clone());
             match &secret.how {
                 How::Env => materials.env_secrets.push((env, name, value)),
@@ -394,7 +393,7 @@ impl Broker {
     ) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
         let mut values = values_before(vault, intent)?;
         for secret in &intent.terms().secrets {
-            let value = vault.reveal(&secret.name, intent).map_err(refuse::from_vault)?;
+            let value = vault.reveal(&secret.name, intent)?;
             values.push((secret.name.clone(), value));
         }
         Ok(values)
@@ -467,7 +466,7 @@ impl Broker {
         let notes = self.denials.take(note, Instant::now());
         match open.audit.record_all(notes) {
             Ok(()) => refusal,
-            Err(error) => refuse::from_audit(error),
+            Err(error) => Refusal::from(error),
         }
     }
 }
@@ -479,7 +478,7 @@ fn values_before(
 ) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
     let mut values = Vec::new();
     for secret in &intent.terms().secrets {
-        let before = vault.reveal_previous(&secret.name, intent).map_err(refuse::from_vault)?;
+        let before = vault.reveal_previous(&secret.name, intent)?;
         values.extend(before.map(|value| (secret.name.clone(), value)));
     }
     Ok(values)

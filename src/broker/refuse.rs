@@ -15,32 +15,34 @@ use crate::{
     vault::VaultError,
 };
 
-pub(crate) fn from_vault(error: VaultError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        VaultError::NoVault(_) => {
-            Refusal::new(Code::VaultLocked, message, "ask the operator to run: authy-mcp init")
+impl From<VaultError> for Refusal {
+    fn from(error: VaultError) -> Self {
+        let message = error.to_string();
+        match error {
+            VaultError::NoVault(_) => {
+                Refusal::new(Code::VaultLocked, message, "ask the operator to run: authy-mcp init")
+            }
+            VaultError::WrongKey(_) | VaultError::NoKeyring(_) => {
+                Refusal::new(Code::VaultLocked, message, "ask the operator to run: authy-mcp doctor")
+            }
+            VaultError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
+            VaultError::Damaged { .. } => {
+                Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp admin verify")
+            }
+            VaultError::Unconfirmed { fingerprint, .. } => Refusal {
+                operator_command: Some(format!("authy-mcp admin verify --accept {fingerprint}")),
+                ..Refusal::new(
+                    Code::Damaged,
+                    message,
+                    format!(
+                        "ask the operator to look at it, and to accept it if it is right: authy-mcp admin verify --accept {fingerprint}"
+                    ),
+                )
+            },
+            VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
+            VaultError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
+            _ => Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp doctor"),
         }
-        VaultError::WrongKey(_) | VaultError::NoKeyring(_) => {
-            Refusal::new(Code::VaultLocked, message, "ask the operator to run: authy-mcp doctor")
-        }
-        VaultError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
-        VaultError::Damaged { .. } => {
-            Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp admin verify")
-        }
-        VaultError::Unconfirmed { fingerprint, .. } => Refusal {
-            operator_command: Some(format!("authy-mcp admin verify --accept {fingerprint}")),
-            ..Refusal::new(
-                Code::Damaged,
-                message,
-                format!(
-                    "ask the operator to look at it, and to accept it if it is right: authy-mcp admin verify --accept {fingerprint}"
-                ),
-            )
-        },
-        VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
-        VaultError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
-        _ => Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp doctor"),
     }
 }
 
@@ -60,37 +62,45 @@ pub(crate) fn locked() -> Refusal {
     )
 }
 
-pub(crate) fn from_record(error: RecordError) -> Refusal {
-    match error {
-        RecordError::Vault(error) => from_vault(error),
-        unreadable @ RecordError::Unreadable { .. } => {
-            Refusal::new(Code::Damaged, unreadable.to_string(), "ask the operator to run: authy-mcp doctor")
+impl From<RecordError> for Refusal {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Vault(error) => Refusal::from(error),
+            unreadable @ RecordError::Unreadable { .. } => Refusal::new(
+                Code::Damaged,
+                unreadable.to_string(),
+                "ask the operator to run: authy-mcp doctor",
+            ),
         }
     }
 }
 
-pub(crate) fn from_token(error: TokenError) -> Refusal {
-    let code = match error {
-        TokenError::Expired => Code::TokenExpired,
-        TokenError::Invalid | TokenError::Revoked => Code::TokenInvalid,
-    };
-    Refusal::new(
-        code,
-        error.to_string(),
-        "ask the operator for a new one: authy-mcp admin token issue --scope SCOPE, or authy-mcp config CLIENT --scope SCOPE --write",
-    )
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Expired => Code::TokenExpired,
+            TokenError::Invalid | TokenError::Revoked => Code::TokenInvalid,
+        };
+        Refusal::new(
+            code,
+            error.to_string(),
+            "ask the operator for a new one: authy-mcp admin token issue --scope SCOPE, or authy-mcp config CLIENT --scope SCOPE --write",
+        )
+    }
 }
 
 /// What to do about a log that is damaged, and not only out of reach.
 pub(crate) const DAMAGED_AUDIT: &str =
     "nothing is revealed over a damaged audit log; ask the operator to run: authy-mcp admin audit verify";
 
-pub(crate) fn from_audit(error: AuditError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        AuditError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
-        AuditError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
-        AuditError::Damaged { .. } => Refusal::new(Code::AuditUnavailable, message, DAMAGED_AUDIT),
+impl From<AuditError> for Refusal {
+    fn from(error: AuditError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuditError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
+            AuditError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
+            AuditError::Damaged { .. } => Refusal::new(Code::AuditUnavailable, message, DAMAGED_AUDIT),
+        }
     }
 }
 
@@ -134,81 +144,85 @@ pub(crate) fn remedy(error: &io::Error, place: &str) -> String {
     }
 }
 
-pub(crate) fn from_denial(denial: Denial) -> Refusal {
-    let code = match denial.code {
-        DenyCode::NotAvailable => Code::NotAvailable,
-        DenyCode::CommandNotAllowed => Code::CommandNotAllowed,
-        DenyCode::SecretsRequired => Code::SecretsRequired,
-        DenyCode::SecretInArgv => Code::SecretInArgv,
-        DenyCode::EnvNotAllowed => Code::EnvNotAllowed,
-        DenyCode::CwdNotAllowed => Code::CwdNotAllowed,
-        DenyCode::StdinNotAllowed => Code::StdinNotAllowed,
-        DenyCode::ProgramNotFound => Code::ProgramNotFound,
-        DenyCode::ApprovalRequired => Code::ApprovalRequired,
-        DenyCode::SandboxUnavailable => Code::SandboxUnavailable,
-        DenyCode::BadArgument => Code::BadArgument,
-    };
-    let operator_command = match code {
-        Code::CommandNotAllowed => Some("authy-mcp admin allow --last".to_owned()),
-        _ => None,
-    };
-    Refusal {
-        rule: denial.rule,
-        allowed: denial.allowed,
-        operator_command,
-        ..Refusal::new(code, denial.message, denial.hint)
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let code = match denial.code {
+            DenyCode::NotAvailable => Code::NotAvailable,
+            DenyCode::CommandNotAllowed => Code::CommandNotAllowed,
+            DenyCode::SecretsRequired => Code::SecretsRequired,
+            DenyCode::SecretInArgv => Code::SecretInArgv,
+            DenyCode::EnvNotAllowed => Code::EnvNotAllowed,
+            DenyCode::CwdNotAllowed => Code::CwdNotAllowed,
+            DenyCode::StdinNotAllowed => Code::StdinNotAllowed,
+            DenyCode::ProgramNotFound => Code::ProgramNotFound,
+            DenyCode::ApprovalRequired => Code::ApprovalRequired,
+            DenyCode::SandboxUnavailable => Code::SandboxUnavailable,
+            DenyCode::BadArgument => Code::BadArgument,
+        };
+        let operator_command = match code {
+            Code::CommandNotAllowed => Some("authy-mcp admin allow --last".to_owned()),
+            _ => None,
+        };
+        Refusal {
+            rule: denial.rule,
+            allowed: denial.allowed,
+            operator_command,
+            ..Refusal::new(code, denial.message, denial.hint)
+        }
     }
 }
 
-pub(crate) fn from_run(error: RunError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        RunError::Cwd => Refusal::new(
-            Code::CwdNotAllowed,
-            message,
-            "leave cwd out, or name a directory inside the default_cwd that list_allowed shows",
-        ),
-        RunError::ProgramNotFound => Refusal::new(
-            Code::ProgramNotFound,
-            message,
-            "ask the operator to apply the policy again: programs are looked up then",
-        ),
-        RunError::ProgramChanged => Refusal::new(
-            Code::ProgramChanged,
-            message,
-            "ask the operator to look at the program, and to apply the policy again if it may be used",
-        ),
-        RunError::NulInValue(_) => Refusal::new(
-            Code::BadArgument,
-            message,
-            "ask the operator to deliver it as a file: deliver = \"file\"",
-        ),
-        RunError::View(ViewError::OutOfReach(_)) => Refusal::new(
-            Code::SandboxUnavailable,
-            message,
-            "ask the operator to leave it out of the policy's read and write",
-        ),
-        RunError::View(ViewError::NoSuchPlace(_)) => Refusal::new(
-            Code::SandboxUnavailable,
-            message,
-            "ask the operator to make it, or to leave it out of the policy's write",
-        ),
-        RunError::View(ViewError::CantHide(_)) => Refusal::new(
-            Code::SandboxUnavailable,
-            message,
-            "ask the operator to run: authy-mcp doctor, which says how to get namespaces, or to write to less",
-        ),
-        RunError::NotContained(_) => {
-            Refusal::new(Code::SandboxUnavailable, message, "ask the operator to run: authy-mcp doctor")
-        }
-        RunError::Io { source, .. } => {
-            let message = format!("{message}: {source}");
-            unusable(
+impl From<RunError> for Refusal {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            RunError::Cwd => Refusal::new(
+                Code::CwdNotAllowed,
+                message,
+                "leave cwd out, or name a directory inside the default_cwd that list_allowed shows",
+            ),
+            RunError::ProgramNotFound => Refusal::new(
+                Code::ProgramNotFound,
+                message,
+                "ask the operator to apply the policy again: programs are looked up then",
+            ),
+            RunError::ProgramChanged => Refusal::new(
+                Code::ProgramChanged,
+                message,
+                "ask the operator to look at the program, and to apply the policy again if it may be used",
+            ),
+            RunError::NulInValue(_) => Refusal::new(
+                Code::BadArgument,
+                message,
+                "ask the operator to deliver it as a file: deliver = \"file\"",
+            ),
+            RunError::View(ViewError::OutOfReach(_)) => Refusal::new(
                 Code::SandboxUnavailable,
                 message,
-                &source,
-                "the directory for temporary files (TMPDIR, else /tmp)",
-            )
+                "ask the operator to leave it out of the policy's read and write",
+            ),
+            RunError::View(ViewError::NoSuchPlace(_)) => Refusal::new(
+                Code::SandboxUnavailable,
+                message,
+                "ask the operator to make it, or to leave it out of the policy's write",
+            ),
+            RunError::View(ViewError::CantHide(_)) => Refusal::new(
+                Code::SandboxUnavailable,
+                message,
+                "ask the operator to run: authy-mcp doctor, which says how to get namespaces, or to write to less",
+            ),
+            RunError::NotContained(_) => {
+                Refusal::new(Code::SandboxUnavailable, message, "ask the operator to run: authy-mcp doctor")
+            }
+            RunError::Io { source, .. } => {
+                let message = format!("{message}: {source}");
+                unusable(
+                    Code::SandboxUnavailable,
+                    message,
+                    &source,
+                    "the directory for temporary files (TMPDIR, else /tmp)",
+                )
+            }
         }
     }
 }
@@ -234,14 +248,14 @@ mod tests {
         ];
         for (errno, code, hint) in table {
             let error = || io::Error::from_raw_os_error(errno);
-            let refused = from_run(RunError::io("make its private directory", error()));
+            let refused = Refusal::from(RunError::io("make its private directory", error()));
             assert_eq!(refused.code, code, "{errno}: {refused:?}");
             assert!(refused.hint.contains(hint), "{errno}: {refused:?}");
             assert!(refused.message.contains("make its private directory: "), "{refused:?}");
-            let refused = from_vault(VaultError::io("lock the vault", error()));
+            let refused = Refusal::from(VaultError::io("lock the vault", error()));
             let home = if code == Code::Busy { Code::Busy } else { Code::AuditUnavailable };
             assert_eq!(refused.code, home, "{errno}: {refused:?}");
-            let refused = from_audit(AuditError::Io { what: "write".to_owned(), source: error() });
+            let refused = Refusal::from(AuditError::Io { what: "write".to_owned(), source: error() });
             assert_eq!(refused.code, home, "{errno}: {refused:?}");
         }
     }

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Broker, blocking,
     refusal::{Code, Refusal},
-    refuse,
     watch::Live,
 };
 use crate::{
@@ -215,7 +214,7 @@ impl Broker {
         let audit = Arc::clone(audit);
         let written = blocking(move || notes.into_iter().try_for_each(|note| audit.record(note, None))).await;
         self.anchor_soon();
-        written.map_err(refuse::from_audit)
+        written.map_err(Refusal::from)
     }
 }
 

@@ -9,7 +9,6 @@ use super::{
     keys::Keys,
     records::{self, StoredToken},
     refusal::{Code, Refusal},
-    refuse::{from_record, from_token},
 };
 use crate::{
     names::{ScopeName, TokenId},
@@ -96,13 +95,13 @@ fn present(
     spent: Spent,
 ) -> Result<Caller, Refusal> {
     let (principal, scope, chain) = identify(vault, keys, credential, now)?;
-    let policy = match records::policy(vault, &scope).map_err(from_record)? {
-        Some(stored) => Some(stored.compile().map_err(from_record)?),
+    let policy = match records::policy(vault, &scope)? {
+        Some(stored) => Some(stored.compile()?),
         None => None,
     };
     let ends = chain.ends(policy.as_ref().map(|policy| policy.document().limits.token_ttl));
     if ends.is_some_and(|end| end <= now.as_second()) {
-        return Err(from_token(TokenError::Expired));
+        return Err(Refusal::from(TokenError::Expired));
     }
     if spent == Spent::Refuse && chain.uses_left() == Some(0) {
         return Err(chain::used_up());
@@ -123,7 +122,7 @@ fn identify(
             Ok((local.principal(), local.scope.clone(), Chain::of_local(vault, local)?))
         }
         Credential::Token(bearer) => {
-            let revoked = records::revocations(vault).map_err(from_record)?;
+            let revoked = records::revocations(vault)?;
             let token = verify_token(vault, keys, bearer, &revoked, now)?;
             let (principal, scope) = (format!("token:{}", token.info.subject), token.info.scope.clone());
             Ok((principal, scope, Chain::of_token(vault, token, bearer, &revoked, now)?))
@@ -140,8 +139,8 @@ fn verify_token(
     revoked: &Revocations,
     now: Timestamp,
 ) -> Result<StoredToken, Refusal> {
-    let (class, claims) = keys.token.verify(bearer.text.expose_secret(), revoked, now).map_err(from_token)?;
-    let record = records::token(vault, &claims.jti).map_err(from_record)?.filter(|record| {
+    let (class, claims) = keys.token.verify(bearer.text.expose_secret(), revoked, now)?;
+    let record = records::token(vault, &claims.jti)?.filter(|record| {
         let info = &record.info;
         record.class == class
             && info.scope == claims.scope
@@ -150,7 +149,7 @@ fn verify_token(
     });
     // One of ours that a session issued, and of which there is no record any more, has ended with that.
     let gone = if class == Class::Delegated { TokenError::Expired } else { TokenError::Invalid };
-    let record = record.ok_or_else(|| from_token(gone))?;
+    let record = record.ok_or_else(|| Refusal::from(gone))?;
     // Version 0.1 had them in the claims only.
     Ok(StoredToken { secrets: claims.secrets, commands: claims.commands, ..record })
 }
@@ -192,5 +191,5 @@ pub(crate) fn missing(why: &str, hint: &str) -> Refusal {
 
 /// Whoever vouches for a tree has made a scope of it already.
 pub(crate) fn not_vouched_for() -> Refusal {
-    from_token(TokenError::Invalid)
+    Refusal::from(TokenError::Invalid)
 }

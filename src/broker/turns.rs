@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{gate, refusal::Refusal, refuse};
+use super::{gate, refusal::Refusal};
 use crate::vault::VaultError;
 
 /// Who waits for the vault, by caller.
@@ -67,7 +67,7 @@ impl Turns {
         let Some(turn) = self.0.join(caller) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
         match tokio::time::timeout_at(until.into(), turn).await {
             Ok(Ok(turn)) => Ok(turn),
-            _ if self.0.elsewhere().has_it() => Err(refuse::from_vault(VaultError::Busy)),
+            _ if self.0.elsewhere().has_it() => Err(Refusal::from(VaultError::Busy)),
             _ => Err(gate::limited(
                 "more calls are waiting than this machine serves in time".to_owned(),
                 "call again in 5 s, with fewer calls at once",

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, blocking, entry::Held, lineage, refusal::Refusal, refuse};
+use super::{Broker, blocking, entry::Held, lineage, refusal::Refusal};
 use crate::audit;
 use crate::vault::{self, Freshness, Memory, Reuse, VaultError, VaultKey};
 
@@ -60,7 +60,7 @@ impl Broker {
             let mut open = broker.open()?;
             let home = &broker.settings.home;
             let now = open.now();
-            let swept = lineage::sweep(&mut open.vault, home, now).map_err(refuse::from_record)?;
+            let swept = lineage::sweep(&mut open.vault, home, now)?;
             open.record_gathered("forget_ended", format!("{swept} tokens"))?;
             Ok::<usize, Refusal>(swept)
         });

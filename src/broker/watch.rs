@@ -129,9 +129,9 @@ pub(crate) fn decide(
     policy: &Policy,
     request: &Request,
 ) -> Result<Allowed<RunTerms>, Refusal> {
-    let facts = vault.facts(&policy.names_in_question(request)).map_err(refuse::from_vault)?;
+    let facts = vault.facts(&policy.names_in_question(request))?;
     match policy.decide(request, &facts) {
-        Decision::Deny(denial) => Err(refuse::from_denial(denial)),
+        Decision::Deny(denial) => Err(Refusal::from(denial)),
         Decision::Allow(allowed) => Ok(allowed),
     }
 }
@@ -223,8 +223,8 @@ impl Broker {
     }
 
     fn decide_again(&self) -> Result<(), Refusal> {
-        let keys = self.keyring.keys().map_err(refuse::from_vault)?.ok_or_else(refuse::locked)?;
-        let vault = keys.open_vault(&self.settings.home).map_err(refuse::from_vault)?;
+        let keys = self.keyring.keys()?.ok_or_else(refuse::locked)?;
+        let vault = keys.open_vault(&self.settings.home)?;
         // Of the state that is looked at: it can't change while the vault is held.
         let stamp = Stamp::of(&self.settings.home);
         let now = keys.freshness.now();

@@ -144,7 +144,7 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
     let done = runtime()?.block_on(async {
         let cancel = serve::stop_signal()?;
         let client = Client::new(socket, Broker::new(settings), None);
-        Ok(client.run_with_secrets(&caller, params, None, cancel).await)
+        Ok::<_, Failure>(client.run_with_secrets(&caller, params, None, cancel).await)
     })?;
     Ok(match done {
         Ok(answer) => {

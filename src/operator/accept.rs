@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     Admin,
-    failure::{Failure, FailureKind, audit_failure, refused, vault_failure},
+    failure::{Failure, FailureKind},
 };
 use crate::{
     audit::AuditLog,
@@ -24,7 +24,7 @@ impl Admin {
         fingerprint: &str,
         accepted: Accepted,
     ) -> Result<Self, Failure> {
-        let key = vault::unlock(home, opener).map_err(vault_failure)?;
+        let key = vault::unlock(home, opener)?;
         if key.fingerprint() != fingerprint {
             return Err(Failure::new(
                 FailureKind::Denied,
@@ -34,22 +34,22 @@ impl Admin {
         }
         let admin = Self::with_key(home, key);
         let Keys { freshness, vault: key, .. } = &*admin.keys;
-        let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT).map_err(vault_failure)?;
+        let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT)?;
         let head = freshness.head(&vault);
-        let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head).map_err(audit_failure)?;
-        let announced = audit.last_change().map_err(audit_failure)?;
+        let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head)?;
+        let announced = audit.last_change()?;
         match freshness.standing(&vault, announced) {
             Err(vault::VaultError::Unconfirmed { .. })
             | Ok(Standing::Well | Standing::Unsaid(_) | Standing::Unannounced | Standing::Interrupted(_)) => {
             }
-            Err(error) => return Err(vault_failure(error)),
+            Err(error) => return Err(Failure::from(error)),
         }
         vault.hold();
-        freshness.accept(&mut vault, accepted).map_err(vault_failure)?;
+        freshness.accept(&mut vault, accepted)?;
         let mut open = Opened { keys: Arc::clone(&admin.keys), vault: Held::alone(vault), audit };
         let how = if accepted == Accepted::Pinned { "remembered from here on" } else { "without a pin" };
         let note = admin.note("accept", fingerprint.to_owned(), Some(how.to_owned()));
-        open.record(note).map_err(refused)?;
+        open.record(note)?;
         drop(open);
         Ok(admin)
     }

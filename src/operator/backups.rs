@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    Admin,
-    failure::{Failure, vault_failure},
-};
+use super::{Admin, failure::Failure};
 use crate::{
     broker::entry::Held,
     vault::{self, VerifyReport},
@@ -17,7 +14,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn backup(&self, dir: &Path) -> Result<u64, Failure> {
-        self.act("backup", dir.display().to_string(), || self.vault()?.backup(dir).map_err(vault_failure))
+        self.act("backup", dir.display().to_string(), || self.vault()?.backup(dir).map_err(Failure::from))
     }
 
     /// Reads and compares everything in the vault.
@@ -26,7 +23,7 @@ impl Admin {
     /// [`Failure`].
     pub fn verify(&self) -> Result<VerifyReport, Failure> {
         let vault = self.vault_alone().map_err(|failure| self.refused.clone().unwrap_or(failure))?;
-        let mut report = vault.verify().map_err(vault_failure)?;
+        let mut report = vault.verify()?;
         drop(vault);
         report.damage.extend(self.put_back());
         report.backups = vault::verify_backups(&self.home, &self.keys.vault);

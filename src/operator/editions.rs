@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Admin, ResolveContext, failure::record_failure};
+use super::{Admin, ResolveContext, failure::Failure};
 use crate::{
     broker::records::{StoredPolicy, put_policy},
     names::ScopeName,
@@ -38,7 +38,7 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     let scope = ScopeName::parse("s").unwrap();
     admin
         .change("policy_apply", "s".to_owned(), None, |open| {
-            put_policy(&mut open.vault, &scope, &stored(), Timestamp::now()).map_err(record_failure)
+            put_policy(&mut open.vault, &scope, &stored(), Timestamp::now()).map_err(Failure::from)
         })
         .unwrap();
     let named = admin.out_of_date().unwrap();

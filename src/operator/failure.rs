@@ -94,37 +94,41 @@ pub(super) fn no_policy(scope: &ScopeName) -> Failure {
     )
 }
 
-pub(super) fn vault_failure(error: VaultError) -> Failure {
-    if let VaultError::Unconfirmed { fingerprint, .. } = &error {
-        let hint = accept_hint(fingerprint);
-        return Failure::new(FailureKind::Damaged, error.to_string(), hint);
-    }
-    let message = error.to_string();
-    if let VaultError::Io { source, .. } = &error {
-        return Failure::new(FailureKind::Failed, message, refuse::remedy(source, "the home"));
-    }
-    let (kind, hint) = match error {
-        VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
-        VaultError::AlreadyThere(_) => {
-            (FailureKind::Denied, "use it, or set AUTHY_MCP_HOME to another directory")
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        if let VaultError::Unconfirmed { fingerprint, .. } = &error {
+            let hint = accept_hint(fingerprint);
+            return Failure::new(FailureKind::Damaged, error.to_string(), hint);
         }
-        VaultError::WrongKey(_) => (FailureKind::Locked, "authy-mcp doctor shows how this vault is unlocked"),
-        VaultError::NoKeyring(_) => (
-            FailureKind::Locked,
-            "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",
-        ),
-        VaultError::Busy => (FailureKind::Busy, "wait for the other command to end, and type it again"),
-        VaultError::Damaged { .. } => (
-            FailureKind::Damaged,
-            "authy-mcp admin verify names all of it; authy-mcp admin restore DIR brings a backup back",
-        ),
-        VaultError::NotFound { .. } => (FailureKind::NotFound, "authy-mcp admin list"),
-        VaultError::TooLarge => {
-            (FailureKind::Usage, "keep large files encrypted elsewhere, and their key here")
+        let message = error.to_string();
+        if let VaultError::Io { source, .. } = &error {
+            return Failure::new(FailureKind::Failed, message, refuse::remedy(source, "the home"));
         }
-        _ => (FailureKind::Failed, "authy-mcp doctor"),
-    };
-    Failure::new(kind, message, hint)
+        let (kind, hint) = match error {
+            VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
+            VaultError::AlreadyThere(_) => {
+                (FailureKind::Denied, "use it, or set AUTHY_MCP_HOME to another directory")
+            }
+            VaultError::WrongKey(_) => {
+                (FailureKind::Locked, "authy-mcp doctor shows how this vault is unlocked")
+            }
+            VaultError::NoKeyring(_) => (
+                FailureKind::Locked,
+                "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",
+            ),
+            VaultError::Busy => (FailureKind::Busy, "wait for the other command to end, and type it again"),
+            VaultError::Damaged { .. } => (
+                FailureKind::Damaged,
+                "authy-mcp admin verify names all of it; authy-mcp admin restore DIR brings a backup back",
+            ),
+            VaultError::NotFound { .. } => (FailureKind::NotFound, "authy-mcp admin list"),
+            VaultError::TooLarge => {
+                (FailureKind::Usage, "keep large files encrypted elsewhere, and their key here")
+            }
+            _ => (FailureKind::Failed, "authy-mcp doctor"),
+        };
+        Failure::new(kind, message, hint)
+    }
 }
 
 /// How a person says that a vault is right as it is.
@@ -134,47 +138,53 @@ fn accept_hint(fingerprint: &str) -> String {
     )
 }
 
-pub(super) fn record_failure(error: RecordError) -> Failure {
-    match error {
-        RecordError::Vault(error) => vault_failure(error),
-        unreadable @ RecordError::Unreadable { .. } => Failure::new(
-            FailureKind::Damaged,
-            unreadable.to_string(),
-            "authy-mcp admin policy apply FILE writes it anew",
-        ),
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Vault(error) => error.into(),
+            unreadable @ RecordError::Unreadable { .. } => Failure::new(
+                FailureKind::Damaged,
+                unreadable.to_string(),
+                "authy-mcp admin policy apply FILE writes it anew",
+            ),
+        }
     }
 }
 
-pub(super) fn audit_failure(error: AuditError) -> Failure {
-    let message = error.to_string();
-    match error {
-        AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
-        AuditError::Io { .. } => Failure::new(
-            FailureKind::Failed,
-            message,
-            "free space, or fix the permissions of the home's audit directory; nothing was changed",
-        ),
-        AuditError::Damaged { .. } => Failure::new(
-            FailureKind::Damaged,
-            message,
-            "authy-mcp admin audit verify names all of it; authy-mcp admin audit restart keeps it aside and begins anew",
-        ),
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
+            AuditError::Io { .. } => Failure::new(
+                FailureKind::Failed,
+                message,
+                "free space, or fix the permissions of the home's audit directory; nothing was changed",
+            ),
+            AuditError::Damaged { .. } => Failure::new(
+                FailureKind::Damaged,
+                message,
+                "authy-mcp admin audit verify names all of it; authy-mcp admin audit restart keeps it aside and begins anew",
+            ),
+        }
     }
 }
 
 /// What a refusal means to an operator.
-pub(super) fn refused(refusal: Refusal) -> Failure {
-    let kind = match refusal.code {
-        Code::VaultLocked => FailureKind::Locked,
-        Code::Busy => FailureKind::Busy,
-        Code::Damaged => FailureKind::Damaged,
-        Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => FailureKind::Damaged,
-        _ => FailureKind::Failed,
-    };
-    // Whoever reads this is the operator.
-    let hint = refusal.hint.replace("ask the operator to run: ", "").replace("ask the operator to ", "");
-    let hint = refusal.operator_command.map_or(hint, |command| {
-        format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
-    });
-    Failure::new(kind, refusal.message, hint)
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match refusal.code {
+            Code::VaultLocked => FailureKind::Locked,
+            Code::Busy => FailureKind::Busy,
+            Code::Damaged => FailureKind::Damaged,
+            Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => FailureKind::Damaged,
+            _ => FailureKind::Failed,
+        };
+        // The operator is who reads this.
+        let hint = refusal.hint.replace("ask the operator to run: ", "").replace("ask the operator to ", "");
+        let hint = refusal.operator_command.map_or(hint, |command| {
+            format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
+        });
+        Failure::new(kind, refusal.message, hint)
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Admin, AuditFilter, AuditFound, AuditReport, LastDenial,
-    failure::{Failure, FailureKind, audit_failure, refused, vault_failure},
+    failure::{Failure, FailureKind},
 };
 use crate::{
     audit::{self, AuditLog, Head},
@@ -27,7 +27,7 @@ impl Admin {
         }
         let anchor = match self.audit_anchor() {
             Ok(anchor) => anchor,
-            Err(VaultError::Busy) => return Err(vault_failure(VaultError::Busy)),
+            Err(VaultError::Busy) => return Err(Failure::from(VaultError::Busy)),
             // What is in the log must be readable above all when the vault is not.
             Err(error) => {
                 let damaged = format!("whether the log was cut can't be told: {error}");
@@ -35,7 +35,7 @@ impl Admin {
                 None
             }
         };
-        audit::events(&self.audit_dir(), &self.keys.audit(), anchor, filter, each).map_err(audit_failure)
+        audit::events(&self.audit_dir(), &self.keys.audit(), anchor, filter, each).map_err(Failure::from)
     }
 
     /// The last event's time (RFC 3339), if it holds.
@@ -58,7 +58,7 @@ impl Admin {
         // What is in the log must be readable above all when the vault is not.
         let (vault, damage) = self.vault_or_damage()?;
         let head = vault.as_ref().and_then(|vault| self.keys.freshness.head(vault));
-        let mut report = audit::verify(&self.audit_dir(), &self.keys.audit(), head).map_err(audit_failure)?;
+        let mut report = audit::verify(&self.audit_dir(), &self.keys.audit(), head)?;
         drop(vault);
         report.damage.extend(damage);
         if report.damage.is_empty() || self.refused.is_some() {
@@ -82,12 +82,12 @@ impl Admin {
     pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
         let mut vault = self.vault_alone()?;
         vault.hold();
-        let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit()).map_err(audit_failure)?;
-        let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None).map_err(audit_failure)?;
-        vault.begin_chain().map_err(vault_failure)?;
+        let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit())?;
+        let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None)?;
+        vault.begin_chain()?;
         let mut open = Opened { keys: Arc::clone(&self.keys), vault: Held::alone(vault), audit };
         let note = self.note("audit_restart", kept.display().to_string(), None);
-        open.record(note).map_err(refused)?;
+        open.record(note)?;
         self.done(open);
         Ok(kept)
     }
@@ -107,10 +107,10 @@ impl Admin {
         }
         let mut open = self.open()?;
         if close == Close::TheCurrentToo {
-            open.audit.close_segment_now().map_err(audit_failure)?;
+            open.audit.close_segment_now()?;
         }
-        let moved = audit::archive(&open.audit, to).map_err(audit_failure)?;
-        open.anchor_in_vault().map_err(refused)?;
+        let moved = audit::archive(&open.audit, to)?;
+        open.anchor_in_vault()?;
         if moved.is_empty() {
             return Err(Failure::new(
                 FailureKind::NotFound,
@@ -126,9 +126,8 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn last_denial(&self) -> Result<LastDenial, Failure> {
-        let anchor = self.audit_anchor().map_err(vault_failure)?;
-        let last =
-            audit::last_denial(&self.audit_dir(), &self.keys.audit(), anchor).map_err(audit_failure)?;
+        let anchor = self.audit_anchor()?;
+        let last = audit::last_denial(&self.audit_dir(), &self.keys.audit(), anchor)?;
         last.ok_or_else(|| {
             Failure::new(
                 FailureKind::NotFound,

@@ -16,8 +16,6 @@ use std::{
 
 use secrecy::SecretString;
 
-use failure::{refused, vault_failure};
-
 use crate::broker::{Opened, entry::Held, keys::Keys};
 use crate::{
     audit::{Note, Room},
@@ -49,10 +47,10 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
-        let key = vault::init(home, kind, opener, pin).map_err(vault_failure)?;
+        let key = vault::init(home, kind, opener, pin)?;
         let admin = Self::with_key(home, key);
         let note = admin.note("init", home.display().to_string(), None);
-        admin.open()?.record_present(note).map_err(refused)?;
+        admin.open()?.record_present(note)?;
         Ok(admin)
     }
 
@@ -61,7 +59,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn unlock(home: &Path, opener: &Opener) -> Result<Self, Failure> {
-        let key = vault::unlock(home, opener).map_err(vault_failure)?;
+        let key = vault::unlock(home, opener)?;
         Ok(Self::with_key(home, key))
     }
 
@@ -132,8 +130,8 @@ impl Admin {
 
     /// The vault without its audit, which may be what is to be mended.
     fn vault_alone(&self) -> Result<Vault, Failure> {
-        let _first = vault::stand_first(&self.home, crate::broker::WAIT).map_err(vault_failure)?;
-        self.keys.open_vault(&self.home).map_err(vault_failure)
+        let _first = vault::stand_first(&self.home, crate::broker::WAIT)?;
+        self.keys.open_vault(&self.home).map_err(Failure::from)
     }
 
     /// Opens the vault before every agent's call that waits for it.
@@ -141,8 +139,8 @@ impl Admin {
         if let Some(refused) = &self.refused {
             return Err(refused.clone());
         }
-        let _first = vault::stand_first(&self.home, crate::broker::WAIT).map_err(vault_failure)?;
-        Opened::new(&self.home, Arc::clone(&self.keys)).map_err(refused)
+        let _first = vault::stand_first(&self.home, crate::broker::WAIT)?;
+        Opened::new(&self.home, Arc::clone(&self.keys)).map_err(Failure::from)
     }
 
     pub(super) fn audit_dir(&self) -> PathBuf {
@@ -166,7 +164,7 @@ impl Admin {
         let mut open = self.open()?;
         match make(&mut open) {
             Ok(made) => {
-                open.record(self.note(action, target, detail)).map_err(refused)?;
+                open.record(self.note(action, target, detail))?;
                 // A backup is none of what the reserve is for.
                 drop(room);
                 self.done(open);
@@ -189,8 +187,8 @@ impl Admin {
         make: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut open = self.open()?;
-        open.record(self.note(action, target.clone(), None)).map_err(refused)?;
-        open.anchor_in_vault().map_err(refused)?;
+        open.record(self.note(action, target.clone(), None))?;
+        open.anchor_in_vault()?;
         drop(open);
         let made = make();
         if let Err(failure) = &made {
@@ -200,9 +198,8 @@ impl Admin {
     }
 
     fn failed(&self, open: &mut Opened, action: &str, target: String, why: &Failure) -> Result<(), Failure> {
-        open.record(self.note(&format!("{action}_failed"), target, Some(why.message.clone())))
-            .map_err(refused)?;
-        open.anchor_in_vault().map_err(refused)
+        open.record(self.note(&format!("{action}_failed"), target, Some(why.message.clone())))?;
+        open.anchor_in_vault().map_err(Failure::from)
     }
 
     /// A change is made and remembered; a daemon has seen it before anybody is told.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Admin,
-    failure::{Failure, FailureKind, no_policy, record_failure, vault_failure, with_findings},
+    failure::{Failure, FailureKind, no_policy, with_findings},
 };
 use crate::{
     broker::{
@@ -76,7 +76,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn scopes(&self) -> Result<Vec<ScopeName>, Failure> {
-        let names = self.vault()?.documents(DocumentKind::Policy).map_err(vault_failure)?;
+        let names = self.vault()?.documents(DocumentKind::Policy)?;
         Ok(names.iter().filter_map(|name| ScopeName::parse(name).ok()).collect())
     }
 
@@ -89,7 +89,7 @@ impl Admin {
     }
 
     pub(super) fn stored_policy(&self, scope: &ScopeName) -> Result<Option<StoredPolicy>, Failure> {
-        records::policy(&*self.vault()?, scope).map_err(record_failure)
+        records::policy(&*self.vault()?, scope).map_err(Failure::from)
     }
 
     /// Reads a document, resolves its programs on this machine, and compares it with what is applied.
@@ -107,7 +107,7 @@ impl Admin {
         if !refused.is_empty() {
             return Err(with_findings(refused));
         }
-        let unsaid = guessable::unsaid(&*self.vault()?, &document).map_err(vault_failure)?;
+        let unsaid = guessable::unsaid(&*self.vault()?, &document)?;
         if !unsaid.is_empty() {
             return Err(with_findings(unsaid.into_iter().map(Unsaid::finding).collect()));
         }
@@ -121,7 +121,7 @@ impl Admin {
         if !findings.is_empty() {
             return Err(with_findings(findings));
         }
-        let old = before.as_ref().map(StoredPolicy::document).transpose().map_err(record_failure)?;
+        let old = before.as_ref().map(StoredPolicy::document).transpose()?;
         let policy = ground::look(Policy::new(document.clone(), resolved.clone()));
         let promises = policy.promises().into_iter().map(|(rule, promised)| RulePromise { rule, promised });
         Ok(PolicyPlan {
@@ -146,7 +146,7 @@ impl Admin {
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
             if stored.edition() < Edition::Typed {
-                let notes = stored.compile().map_err(record_failure)?.notes_of_an_earlier_edition();
+                let notes = stored.compile()?.notes_of_an_earlier_edition();
                 found.extend((!notes.is_empty()).then_some(OutOfDate { scope, notes }));
             }
         }
@@ -177,7 +177,7 @@ impl Admin {
         let scope = plan.document.scope.clone();
         let digest = hex::encode(Sha256::digest(&plan.text));
         self.change("policy_apply", scope.to_string(), Some(format!("sha256 {digest}")), move |open| {
-            let now = records::policy(&open.vault, &scope).map_err(record_failure)?;
+            let now = records::policy(&open.vault, &scope)?;
             if now.map(|stored| stored.text) != plan.before {
                 return Err(Failure::new(
                     FailureKind::Failed,
@@ -187,7 +187,7 @@ impl Admin {
             }
             let stored =
                 StoredPolicy { text: plan.text, resolved: plan.resolved, edition: StoredPolicy::EDITION };
-            records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(record_failure)
+            records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(Failure::from)
         })
     }
 
@@ -200,8 +200,8 @@ impl Admin {
         let mut found = Vec::new();
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
-            let document = stored.document().map_err(record_failure)?;
-            let unsaid = guessable::unsaid(&*self.vault()?, &document).map_err(vault_failure)?;
+            let document = stored.document()?;
+            let unsaid = guessable::unsaid(&*self.vault()?, &document)?;
             found.extend(unsaid.into_iter().map(|one| (scope.clone(), one.rule, one.secret)));
         }
         Ok(found)
@@ -214,7 +214,7 @@ impl Admin {
     pub fn remove_policy(&self, scope: &ScopeName) -> Result<(), Failure> {
         self.policy_text(scope)?;
         self.change("policy_rm", scope.to_string(), None, |open| {
-            open.vault.remove_document(DocumentKind::Policy, scope.as_str()).map_err(vault_failure)
+            open.vault.remove_document(DocumentKind::Policy, scope.as_str()).map_err(Failure::from)
         })
     }
 
@@ -223,11 +223,10 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn explain(&self, scope: &ScopeName, request: &Request) -> Result<Explanation, Failure> {
-        let policy =
-            self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.compile().map_err(record_failure)?;
+        let policy = self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.compile()?;
         let mut request = request.clone();
         request.resolved_program = resolve::program_of(&policy, &request);
-        let facts = self.vault()?.facts(&policy.names_in_question(&request)).map_err(vault_failure)?;
+        let facts = self.vault()?.facts(&policy.names_in_question(&request))?;
         Ok(policy.explain(&request, &facts))
     }
 }

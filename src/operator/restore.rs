@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Admin,
-    failure::{Failure, FailureKind, audit_failure, record_failure, vault_failure},
+    failure::{Failure, FailureKind},
 };
 use crate::{
     audit::{self, Announced, AuditError, AuditLog},
@@ -93,8 +93,8 @@ impl Admin {
         opener: &Opener,
         another: AnotherVault,
     ) -> Result<RestoreReport, Failure> {
-        let backup = Backup::read(dir, opener).map_err(vault_failure)?;
-        let before = Before::look(home, &backup).map_err(vault_failure)?;
+        let backup = Backup::read(dir, opener)?;
+        let before = Before::look(home, &backup)?;
         let differences = differences(before.info(), backup.info());
         if let (AnotherVault::Refuse, Some(first)) = (another, differences.first()) {
             return Err(Failure::new(
@@ -114,18 +114,17 @@ impl Admin {
             );
         }
         let now = before.now();
-        let mut restoring =
-            Restoring::build(home, backup, before, found.announced, found.audit).map_err(vault_failure)?;
+        let mut restoring = Restoring::build(home, backup, before, found.announced, found.audit)?;
         let (old, fresh) = restoring.vaults();
         match old {
-            Some(old) => merge(old, fresh, now, &mut report).map_err(record_failure)?,
+            Some(old) => merge(old, fresh, now, &mut report)?,
             None => report.notes.push("what the vault let its scopes do before can't be told".to_owned()),
         }
         if found.trust == Trust::Nothing {
-            void_all(fresh, now, &mut report).map_err(record_failure)?;
+            void_all(fresh, now, &mut report)?;
         }
         admin.announce(&mut restoring, dir, found.audit, now)?;
-        report.kept = restoring.put_in_place().map_err(vault_failure)?.kept;
+        report.kept = restoring.put_in_place()?.kept;
         // The restore is done: what remembers the vault is told by whoever opens it first, which is us but for haste.
         if let Err(failure) = admin.open() {
             report.notes.push(format!("the vault is in place, and could not be opened yet: {failure}"));
@@ -144,7 +143,7 @@ impl Admin {
         let announced = match log.and_then(|log| log.last_change()) {
             Ok(announced) => announced,
             Err(AuditError::Damaged { .. }) if before.vault().is_none() => return Ok(anew),
-            Err(error) => return Err(audit_failure(error)),
+            Err(error) => return Err(Failure::from(error)),
         };
         let standing = before.vault().map(|vault| self.keys.freshness.standing(vault, announced));
         let trust = match standing {
@@ -164,13 +163,13 @@ impl Admin {
     ) -> Result<(), Failure> {
         let dir = restoring.dir().join("audit");
         if audit == Audit::Anew && dir.is_dir() {
-            audit::restart(&dir, self.keys.audit()).map_err(audit_failure)?;
+            audit::restart(&dir, self.keys.audit())?;
         }
-        let log = AuditLog::open(&dir, self.keys.audit(), None).map_err(audit_failure)?;
+        let log = AuditLog::open(&dir, self.keys.audit(), None)?;
         let vault = restoring.vaults().1;
         let note = self.note("restore", backup.display().to_string(), None);
-        log.record(note, vault.gathered()).map_err(audit_failure)?;
-        vault.make(log.head(), now).map_err(vault_failure)
+        log.record(note, vault.gathered())?;
+        vault.make(log.head(), now).map_err(Failure::from)
     }
 }
 

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     Admin,
-    failure::{Failure, FailureKind, audit_failure, no_secret, refused, vault_failure},
+    failure::{Failure, FailureKind, no_secret},
 };
 use crate::{
     audit::{IntentFacts, OutcomeFacts},
@@ -42,7 +42,7 @@ impl Admin {
         }
         let names: Vec<String> = changes.iter().map(|(name, _, _)| name.to_string()).collect();
         self.change("set", names.join(" "), None, |open| {
-            open.vault.set_secrets(changes, Timestamp::now()).map_err(vault_failure)
+            open.vault.set_secrets(changes, Timestamp::now()).map_err(Failure::from)
         })
     }
 
@@ -51,7 +51,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn list(&self) -> Result<Vec<SecretInfo>, Failure> {
-        self.vault()?.list_secrets().map_err(vault_failure)
+        self.vault()?.list_secrets().map_err(Failure::from)
     }
 
     /// One secret, value aside.
@@ -59,7 +59,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn get(&self, name: &SecretName) -> Result<SecretInfo, Failure> {
-        self.vault()?.secret(name).map_err(vault_failure)?.ok_or_else(|| no_secret(name))
+        self.vault()?.secret(name)?.ok_or_else(|| no_secret(name))
     }
 
     /// A value, for the operator's own eyes: decided, recorded, then revealed.
@@ -68,7 +68,7 @@ impl Admin {
     /// [`Failure`].
     pub fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
         let mut open = self.open()?;
-        if open.vault.secret(name).map_err(vault_failure)?.is_none() {
+        if open.vault.secret(name)?.is_none() {
             return Err(no_secret(name));
         }
         let request = RevealRequest { secret: name.clone(), version };
@@ -88,8 +88,8 @@ impl Admin {
             sandbox: Vec::new(),
             interpreters: Vec::new(),
         };
-        let intent = open.record_intent(allowed, RunId::random(), facts).map_err(refused)?;
-        let value = open.vault.reveal(name, &intent).map_err(vault_failure);
+        let intent = open.record_intent(allowed, RunId::random(), facts)?;
+        let value = open.vault.reveal(name, &intent).map_err(Failure::from);
         let outcome = if value.is_ok() { "revealed" } else { "failed" };
         let facts = OutcomeFacts {
             outcome: outcome.to_owned(),
@@ -98,8 +98,8 @@ impl Admin {
             file_hits: Vec::new(),
             redactions: std::collections::BTreeMap::new(),
         };
-        open.audit.record_outcome(intent, facts).map_err(audit_failure)?;
-        open.anchor_in_vault().map_err(refused)?;
+        open.audit.record_outcome(intent, facts)?;
+        open.anchor_in_vault()?;
         value
     }
 
@@ -110,7 +110,7 @@ impl Admin {
     pub fn remove(&self, name: &SecretName) -> Result<(), Failure> {
         self.get(name)?;
         self.change("rm", name.to_string(), None, |open| {
-            open.vault.remove_secret(name).map_err(vault_failure)
+            open.vault.remove_secret(name).map_err(Failure::from)
         })
     }
 
@@ -119,7 +119,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub fn history(&self, name: &SecretName) -> Result<Vec<VersionInfo>, Failure> {
-        self.vault()?.history(name).map_err(vault_failure)
+        self.vault()?.history(name).map_err(Failure::from)
     }
 
     /// Makes an older version the newest.
@@ -136,7 +136,7 @@ impl Admin {
             ));
         }
         self.change("rollback", name.to_string(), Some(format!("version {version}")), |open| {
-            open.vault.rollback(name, version, Timestamp::now()).map_err(vault_failure)
+            open.vault.rollback(name, version, Timestamp::now()).map_err(Failure::from)
         })
     }
 }

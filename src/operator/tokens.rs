@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     Admin, TokenInfo,
-    failure::{Failure, FailureKind, no_policy, record_failure, vault_failure},
+    failure::{Failure, FailureKind, no_policy},
 };
 use crate::{
     broker::{
@@ -124,7 +124,7 @@ impl Admin {
     /// [`Failure`].
     pub fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
         let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
-        let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
+        let longest = policy.compile()?.document().limits.token_ttl;
         let ttl = order.ttl.unwrap_or(longest);
         if ttl > longest || ttl.is_zero() {
             return Err(Failure::new(
@@ -145,7 +145,7 @@ impl Admin {
             ttl,
         };
         // One that is issued in the second in which its subject was revoked begins behind it.
-        let revoked = records::revocations(&*self.vault()?).map_err(record_failure)?;
+        let revoked = records::revocations(&*self.vault()?)?;
         let first = revoked.not_before.get(&wanted.sub).and_then(|first| Timestamp::from_second(*first).ok());
         let begins = first.map_or(now, |first| first.max(now));
         let (token, claims) = self.keys.token.issue(wanted, begins);
@@ -164,7 +164,7 @@ impl Admin {
             if let Some(file) = &order.file {
                 forget_file(&mut open.vault, file, now)?;
             }
-            records::put_token(&mut open.vault, &stored, now).map_err(record_failure)?;
+            records::put_token(&mut open.vault, &stored, now)?;
             self.sweep(open, now)
         })?;
         Ok((token, info))
@@ -197,7 +197,7 @@ impl Admin {
     /// [`Failure`].
     pub fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
         let vault = self.vault()?;
-        let revoked = records::revocations(&vault).map_err(record_failure)?;
+        let revoked = records::revocations(&vault)?;
         let kept = all_tokens(&vault)?;
         drop(vault);
         let now = self.keys.freshness.now().as_second();
@@ -208,7 +208,7 @@ impl Admin {
                 continue;
             }
             let Some(policy) = self.stored_policy(&info.scope)? else { continue };
-            let longest = policy.compile().map_err(record_failure)?.document().limits.token_ttl;
+            let longest = policy.compile()?.document().limits.token_ttl;
             let ends = token.ends(Some(longest));
             if ends - now > (ends - info.issued_at) / 2 {
                 continue;
@@ -232,7 +232,7 @@ impl Admin {
     /// [`Failure`].
     pub fn tokens(&self) -> Result<Vec<TokenEntry>, Failure> {
         let vault = self.vault()?;
-        let revoked = records::revocations(&vault).map_err(record_failure)?;
+        let revoked = records::revocations(&vault)?;
         let now = self.keys.freshness.now();
         let mut tokens = Vec::new();
         for token in all_tokens(&vault)? {
@@ -250,9 +250,9 @@ impl Admin {
     /// [`Failure`].
     pub fn token(&self, id: &TokenId) -> Result<TokenDetail, Failure> {
         let vault = self.vault()?;
-        let token = records::token(&vault, id).map_err(record_failure)?.ok_or_else(|| no_token(id))?;
-        let revoked = records::revocations(&vault).map_err(record_failure)?;
-        let narrowings = records::narrowings(&vault, &token.grants()).map_err(record_failure)?;
+        let token = records::token(&vault, id)?.ok_or_else(|| no_token(id))?;
+        let revoked = records::revocations(&vault)?;
+        let narrowings = records::narrowings(&vault, &token.grants())?;
         let entry = self.entry(&vault, token, &revoked, self.keys.freshness.now())?;
         Ok(TokenDetail { entry, narrowings: narrowings.into_iter().map(narrowing_entry).collect() })
     }
@@ -267,10 +267,9 @@ impl Admin {
             return Ok(0);
         }
         self.change("token_lift", id.to_string(), Some(format!("{held} narrowings")), |open| {
-            let token =
-                records::token(&open.vault, id).map_err(record_failure)?.ok_or_else(|| no_token(id))?;
-            let lifted = records::narrowings(&open.vault, &token.grants()).map_err(record_failure)?.len();
-            records::remove_narrowings(&mut open.vault, &token.grants()).map_err(record_failure)?;
+            let token = records::token(&open.vault, id)?.ok_or_else(|| no_token(id))?;
+            let lifted = records::narrowings(&open.vault, &token.grants())?.len();
+            records::remove_narrowings(&mut open.vault, &token.grants())?;
             Ok(lifted)
         })
     }
@@ -281,13 +280,13 @@ impl Admin {
     /// [`Failure`].
     pub fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
         self.change("token_revoke", id.to_string(), None, |open| {
-            if records::token(&open.vault, id).map_err(record_failure)?.is_none() {
+            if records::token(&open.vault, id)?.is_none() {
                 return Err(no_token(id));
             }
             let now = self.keys.freshness.now();
-            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
+            let mut revoked = records::revocations(&open.vault)?;
             revoked.tokens.insert(id.clone(), now);
-            records::put_revocations(&mut open.vault, &revoked, now).map_err(record_failure)?;
+            records::put_revocations(&mut open.vault, &revoked, now)?;
             self.sweep(open, now)
         })
     }
@@ -299,15 +298,15 @@ impl Admin {
     pub fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
         self.change("subject_revoke", subject.to_owned(), None, |open| {
             let now = self.keys.freshness.now();
-            let mut revoked = records::revocations(&open.vault).map_err(record_failure)?;
+            let mut revoked = records::revocations(&open.vault)?;
             revoked.not_before.insert(subject.to_owned(), now.as_second().saturating_add(1));
-            records::put_revocations(&mut open.vault, &revoked, now).map_err(record_failure)?;
+            records::put_revocations(&mut open.vault, &revoked, now)?;
             self.sweep(open, now)
         })
     }
 
     fn sweep(&self, open: &mut Opened, now: Timestamp) -> Result<(), Failure> {
-        lineage::sweep(&mut open.vault, &self.home, now).map(drop).map_err(record_failure)
+        lineage::sweep(&mut open.vault, &self.home, now).map(drop).map_err(Failure::from)
     }
 
     fn entry(
@@ -317,8 +316,8 @@ impl Admin {
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<TokenEntry, Failure> {
-        let longest = match records::policy(vault, &token.info.scope).map_err(record_failure)? {
-            Some(stored) => Some(stored.compile().map_err(record_failure)?.document().limits.token_ttl),
+        let longest = match records::policy(vault, &token.info.scope)? {
+            Some(stored) => Some(stored.compile()?.document().limits.token_ttl),
             None => None,
         };
         let (client, parent) = (client_of(&token), token.parent.as_ref().map(parent_text));
@@ -336,7 +335,7 @@ impl Admin {
             }
             Err(refusal) if refusal.code == Code::TokenExpired => (TokenState::Ended, own_end, false),
             Err(refusal) if refusal.code == Code::TokenInvalid => (TokenState::Revoked, own_end, false),
-            Err(refusal) => return Err(super::refused(refusal)),
+            Err(refusal) => return Err(Failure::from(refusal)),
         };
         Ok(TokenEntry {
             info: TokenInfo { revoked: state == TokenState::Revoked, ..info },
@@ -353,9 +352,9 @@ impl Admin {
 
 fn all_tokens(vault: &Vault) -> Result<Vec<StoredToken>, Failure> {
     let mut tokens = Vec::new();
-    for name in vault.documents(DocumentKind::Token).map_err(vault_failure)? {
+    for name in vault.documents(DocumentKind::Token)? {
         let Ok(id) = TokenId::parse(&name) else { continue };
-        tokens.extend(records::token(vault, &id).map_err(record_failure)?);
+        tokens.extend(records::token(vault, &id)?);
     }
     Ok(tokens)
 }
@@ -365,7 +364,7 @@ fn forget_file(vault: &mut Vault, file: &str, now: Timestamp) -> Result<(), Fail
     for mut stored in all_tokens(vault)? {
         if stored.file.as_deref() == Some(file) {
             stored.file = None;
-            records::put_token(vault, &stored, now).map_err(record_failure)?;
+            records::put_token(vault, &stored, now)?;
         }
     }
     Ok(())
