@@ -65,10 +65,19 @@ pub struct RuleEntry {
     /// What of the output is returned.
     pub output: OutputMode,
     /// Whether a person is asked: `never`, `once`, `always`.
-    pub approval: String,
+    #[schemars(with = "String")]
+    pub approval: Approval,
     /// A call that is allowed as it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+}
+
+/// Whether a person is asked before a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Nobody is: the policy alone decides.
+    Never,
 }
 
 /// A secret's name and how a program finds it; never anything of its value.
@@ -164,6 +173,20 @@ pub enum Outcome {
     Revoked,
     /// It never ran.
     FailedToStart,
+}
+
+impl Outcome {
+    /// The word for it in JSON and in the audit.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Signaled => "signaled",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
+            Self::FailedToStart => "failed_to_start",
+        }
+    }
 }
 
 /// What came of a run.
@@ -313,21 +336,4 @@ pub struct TokenAnswer {
     pub token: Option<String>,
     /// What to do now.
     pub next: String,
-}
-
-/// A code, as it stands in JSON.
-pub(crate) fn code_text(code: super::refusal::Code) -> String {
-    word(&code)
-}
-
-/// An outcome, as it stands in JSON.
-pub(crate) fn outcome_text(outcome: Outcome) -> String {
-    word(&outcome)
-}
-
-fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => unreachable!("a word of a fixed vocabulary"),
-    }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Broker, api, api::RunParams, blocking, refusal::Refusal};
+use super::{Broker, api::RunParams, blocking, refusal::Refusal};
 use crate::{audit::Note, names::SecretName, redact::NeedleSet};
 
 /// The longest command, in bytes of all its arguments, that is looked at for values at all: the audit
@@ -28,7 +28,7 @@ pub(crate) fn note(
     Note::Denied {
         principal: principal.unwrap_or_else(|| "unknown".to_owned()),
         scope,
-        code: api::code_text(refusal.code),
+        code: refusal.code.word().to_owned(),
         rule: refusal.rule.clone(),
         argv,
         secrets: known.map(Into::into).collect(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Answer, Broker, Credential, Refused,
-    api::{AnyCommand, Commands, Example, LimitsEntry, ListAllowed, RuleEntry, SecretEntry},
+    api::{AnyCommand, Approval, Commands, Example, LimitsEntry, ListAllowed, RuleEntry, SecretEntry},
     blocking,
     entry::Slot,
     guessable,
@@ -110,7 +110,7 @@ fn rule_entry(rule: RuleListing) -> RuleEntry {
         stdin: Some(rule.stdin).filter(|stdin| *stdin == Stdin::Text),
         sandbox: rule.sandbox,
         output: rule.output,
-        approval: "never".to_owned(),
+        approval: Approval::Never,
         example: rule.example.map(|example| Example {
             command: example.command,
             secrets: example.secrets.iter().map(ToString::to_string).collect(),

@@ -564,7 +564,7 @@ fn cwd_text(terms: &RunTerms) -> Option<String> {
 fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> OutcomeFacts {
     let (outcome, _, _) = ending_parts(ending);
     OutcomeFacts {
-        outcome: api::outcome_text(outcome),
+        outcome: outcome.word().to_owned(),
         exit_code: match ending {
             Ending::Exited(code) => Some(code),
             _ => None,

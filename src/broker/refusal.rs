@@ -49,6 +49,34 @@ pub enum Code {
     BadArgument,
 }
 
+impl Code {
+    /// The word for it in JSON and in the audit.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::NotAvailable => "not_available",
+            Self::CommandNotAllowed => "command_not_allowed",
+            Self::SecretsRequired => "secrets_required",
+            Self::SecretInArgv => "secret_in_argv",
+            Self::EnvNotAllowed => "env_not_allowed",
+            Self::CwdNotAllowed => "cwd_not_allowed",
+            Self::StdinNotAllowed => "stdin_not_allowed",
+            Self::ProgramNotFound => "program_not_found",
+            Self::ProgramChanged => "program_changed",
+            Self::RateLimited => "rate_limited",
+            Self::ApprovalRequired => "approval_required",
+            Self::DeniedByPerson => "denied_by_person",
+            Self::VaultLocked => "vault_locked",
+            Self::TokenExpired => "token_expired",
+            Self::TokenInvalid => "token_invalid",
+            Self::SandboxUnavailable => "sandbox_unavailable",
+            Self::AuditUnavailable => "audit_unavailable",
+            Self::Busy => "busy",
+            Self::Damaged => "damaged",
+            Self::BadArgument => "bad_argument",
+        }
+    }
+}
+
 /// A refusal. Built from parsed, quoted names only; never from a value or a child's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
@@ -85,5 +113,51 @@ impl Refusal {
     pub fn cancelled() -> Self {
         let message = "the call was cancelled before anything was started";
         Self::new(Code::Busy, message, "call again, if it is still wanted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::api::Outcome;
+
+    #[test]
+    fn words_are_those_of_the_wire() {
+        let codes = [
+            Code::NotAvailable,
+            Code::CommandNotAllowed,
+            Code::SecretsRequired,
+            Code::SecretInArgv,
+            Code::EnvNotAllowed,
+            Code::CwdNotAllowed,
+            Code::StdinNotAllowed,
+            Code::ProgramNotFound,
+            Code::ProgramChanged,
+            Code::RateLimited,
+            Code::ApprovalRequired,
+            Code::DeniedByPerson,
+            Code::VaultLocked,
+            Code::TokenExpired,
+            Code::TokenInvalid,
+            Code::SandboxUnavailable,
+            Code::AuditUnavailable,
+            Code::Busy,
+            Code::Damaged,
+            Code::BadArgument,
+        ];
+        for code in codes {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.word());
+        }
+        let outcomes = [
+            Outcome::Exited,
+            Outcome::Signaled,
+            Outcome::TimedOut,
+            Outcome::Cancelled,
+            Outcome::Revoked,
+            Outcome::FailedToStart,
+        ];
+        for outcome in outcomes {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{Span, field::Empty};
 
-use super::{api, refusal::Refusal};
+use super::refusal::Refusal;
 use crate::{
     names::{RunId, ScopeName},
     policy::RunTerms,
@@ -102,6 +102,6 @@ impl Trace {
     }
 
     pub(crate) fn refused(&self, refusal: &Refusal) {
-        self.span.record("refused", api::code_text(refusal.code));
+        self.span.record("refused", refusal.code.word());
     }
 }

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Credential, LocalSession, Refused, Service, api,
+        Answer, Broker, Caller, Credential, LocalSession, Refused, Service,
         gate::{Bounds as Calls, Gates},
         refusal::{Code, Refusal},
     },
@@ -289,7 +289,7 @@ async fn run(
             (Caller { credential, environment: Arc::new(call.environment), way: call.way }, params)
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
-            room.stats.denied(api::code_text(refusal.code));
+            room.stats.denied(refusal.code);
             // A line, as every answer to a run is: who waits for one takes anything else for a broken connection.
             return in_lines(Body::from(line(&Reply::Refused(refusal))));
         }
@@ -409,7 +409,7 @@ impl Room {
                 Reply::Answer(answer.needles.json(body).into_inner())
             }
             Err(refused) => {
-                self.stats.denied(api::code_text(refused.body.code));
+                self.stats.denied(refused.body.code);
                 let body = serde_json::to_value(&refused.body).expect("refusals have string keys only");
                 let masked = refused.needles.json(body).into_inner();
                 Reply::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::wire::Latencies;
+use crate::broker::refusal::Code;
 
 /// Calls over which latencies are shown.
 const REMEMBERED: usize = 1000;
@@ -22,7 +23,7 @@ pub(super) struct Stats {
     pub running: AtomicU64,
     latencies: Remembered,
     overheads: Remembered,
-    codes: Mutex<BTreeMap<String, u64>>,
+    codes: Mutex<BTreeMap<&'static str, u64>>,
     last: Mutex<Instant>,
 }
 
@@ -54,14 +55,15 @@ impl Stats {
     }
 
     /// A call was refused, with this code.
-    pub(super) fn denied(&self, code: String) {
+    pub(super) fn denied(&self, code: Code) {
         self.denials.fetch_add(1, Ordering::Relaxed);
-        *self.codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        *self.codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code.word()).or_default() += 1;
     }
 
     /// Refusals by their codes.
     pub(super) fn codes(&self) -> BTreeMap<String, u64> {
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect()
     }
 
     /// A call that ran nothing took so long.

@@ -97,7 +97,7 @@ fn rule(text: &mut String, rule: &RuleEntry) {
         word(&rule.deliver),
         promise(&rule.promise, rule.promise_why.as_deref()),
         word(&rule.output),
-        rule.approval
+        word(&rule.approval)
     );
     if let Some(mode) = rule.sandbox {
         let _ = write!(text, " · sandbox {}", mode.word());

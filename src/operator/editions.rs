@@ -6,7 +6,7 @@ use super::{Admin, ResolveContext, failure::Failure};
 use crate::{
     broker::records::{StoredPolicy, put_policy},
     names::ScopeName,
-    policy::Promise,
+    policy::{Effect, Promise},
     vault::{Opener, Pin, UnlockKind},
 };
 
@@ -54,7 +54,9 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
         TEXT.replace("TAR_OPTIONS", "LANG").replace("NODE_OPTIONS", "CI").replace("{a: .b}", "{{a: .b}}");
     let plan = admin.plan_policy(&mended, &machine).unwrap();
     assert!(
-        plan.changes.iter().any(|change| !change.widens && change.text.contains("standard input")),
+        plan.changes
+            .iter()
+            .any(|change| change.effect == Effect::Narrows && change.text.contains("standard input")),
         "{:?}",
         plan.changes
     );

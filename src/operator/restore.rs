@@ -16,7 +16,7 @@ use crate::{
     audit::{self, Announced, AuditError, AuditLog},
     broker::records::{self, RecordError},
     names::{ScopeName, TokenId},
-    policy,
+    policy::{self, Effect},
     token::Revocations,
     vault::{Audit, Backup, Before, DocumentKind, HomeInfo, Opener, Restoring, Standing, UnlockKind, Vault},
 };
@@ -256,7 +256,9 @@ fn widened(old: &Vault, fresh: &Vault, report: &mut RestoreReport) -> Result<(),
         // One that this version can't read allows nothing.
         let Ok(document) = restored.document() else { continue };
         let changes = policy::changes(before.as_ref(), &document);
-        report.widens.extend(changes.iter().filter(|c| c.widens).map(|c| format!("{scope}: {}", c.text)));
+        report.widens.extend(
+            changes.iter().filter(|c| c.effect == Effect::Widens).map(|c| format!("{scope}: {}", c.text)),
+        );
     }
     Ok(())
 }

@@ -322,10 +322,11 @@ impl How {
 }
 
 /// How a value reaches a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Deliver {
     /// In an environment variable.
+    #[default]
     Env,
     /// In a private file, whose path is in an environment variable.
     File,
@@ -404,6 +405,17 @@ pub enum OutputMode {
     Withhold,
     /// Success or failure only.
     Status,
+}
+
+impl OutputMode {
+    /// The word that a policy uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Redacted => "redacted",
+            Self::Withhold => "withhold",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// How much of the sandbox must stand.

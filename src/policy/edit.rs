@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::{
-    Deliver, ExitCodes, Network, OnFileHit, SandboxMode, Stdin,
+    Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin,
     document::{Document, DocumentError, HomeMode, Rule},
     edition::Edition,
 };
@@ -16,9 +16,36 @@ use crate::names::ScopeName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Whether it lets anybody do more.
-    pub widens: bool,
+    #[serde(rename = "widens")]
+    pub effect: Effect,
     /// In words.
     pub text: String,
+}
+
+/// What a change does to what anybody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Somebody may do more. Whatever isn't clearly less is this.
+    Widens,
+    /// Nobody may do more, and somebody less.
+    Narrows,
+}
+
+/// In JSON it answers the question whether the change widens.
+impl Serialize for Effect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*self == Self::Widens)
+    }
+}
+
+/// What the proxy sets in a request by itself, under a new rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SetByProxy {
+    /// Nothing: a placeholder is replaced where the program sends it.
+    #[default]
+    Nothing,
+    /// `Authorization: Bearer`.
+    Bearer,
 }
 
 /// A rule from the command line.
@@ -28,18 +55,18 @@ pub struct NewRule {
     pub id: Option<String>,
     /// Patterns over secret names.
     pub secrets: Vec<String>,
-    /// `env`, `file` or `sealed`.
-    pub deliver: String,
+    /// How values are delivered.
+    pub deliver: Deliver,
     /// One argv pattern; `None` for any command.
     pub command: Option<Vec<String>>,
     /// Hosts, for sealed delivery.
     pub hosts: Vec<String>,
-    /// Whether the proxy sets `Authorization: Bearer`.
-    pub bearer: bool,
+    /// What the proxy sets by itself, for sealed delivery.
+    pub inject: SetByProxy,
     /// Whether values that can be guessed are sealed, too.
     pub guessable: bool,
-    /// `redacted`, `withhold`, `status`.
-    pub output: Option<String>,
+    /// What of the output is returned, where the rule says it.
+    pub output: Option<OutputMode>,
     /// Directories where runs of the scope may start.
     pub cwd: Vec<String>,
     /// What runs of the scope may read.
@@ -57,28 +84,32 @@ pub fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
     let before = old.map(Facets::of).unwrap_or_default();
     let after = Facets::of(new);
     let mut changes = Vec::new();
-    let mut note = |widens, text: String| changes.push(Change { widens, text });
+    let mut note = |effect, text: String| changes.push(Change { effect, text });
     for grant in after.grants.difference(&before.grants) {
-        note(true, format!("+ {grant}"));
+        note(Effect::Widens, format!("+ {grant}"));
     }
     for grant in before.grants.difference(&after.grants) {
-        note(false, format!("- {grant}"));
+        note(Effect::Narrows, format!("- {grant}"));
     }
     for barrier in after.barriers.difference(&before.barriers) {
-        note(false, format!("+ {barrier}"));
+        note(Effect::Narrows, format!("+ {barrier}"));
     }
     for barrier in before.barriers.difference(&after.barriers) {
-        note(true, format!("- {barrier}"));
+        note(Effect::Widens, format!("- {barrier}"));
     }
     let kept = |order: &[Vec<String>], other: &[Vec<String>]| -> Vec<Vec<String>> {
         order.iter().filter(|rule| other.contains(rule)).cloned().collect()
     };
     if kept(&after.order, &before.order) != kept(&before.order, &after.order) {
-        note(true, "~ the order of the rules: for each secret the first that fits decides".to_owned());
+        note(
+            Effect::Widens,
+            "~ the order of the rules: for each secret the first that fits decides".to_owned(),
+        );
     }
     for (now, then) in after.limits.iter().zip(before.limits.iter().chain(std::iter::repeat(&("", 0)))) {
         if now.1 != then.1 && old.is_some() {
-            note(now.1 > then.1, format!("{}: {} → {}", now.0, then.1, now.1));
+            let effect = if now.1 > then.1 { Effect::Widens } else { Effect::Narrows };
+            note(effect, format!("{}: {} → {}", now.0, then.1, now.1));
         }
     }
     changes
@@ -160,9 +191,9 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
     };
     let mut terms = vec![rule.deliver.word().to_owned()];
     let output = match rule.output {
-        super::OutputMode::Redacted => "output redacted",
-        super::OutputMode::Withhold => "output withheld",
-        super::OutputMode::Status => "status only",
+        OutputMode::Redacted => "output redacted",
+        OutputMode::Withhold => "output withheld",
+        OutputMode::Status => "status only",
     };
     terms.push(output.to_owned());
     terms.extend(rule.seal.iter().flat_map(super::Seal::words));
@@ -275,7 +306,7 @@ fn take_words_back(document: &mut DocumentMut) {
 /// A sealed rule needs the proxy, where the document says that runs have no network at all.
 fn needed_network(document: &DocumentMut, rule: &NewRule) -> Option<Network> {
     let word = document.get("sandbox")?.get("network")?.as_str()?;
-    (rule.deliver == Deliver::Sealed.word() && word == Network::None.word()).then_some(Network::Proxy)
+    (rule.deliver == Deliver::Sealed && word == Network::None.word()).then_some(Network::Proxy)
 }
 
 fn set_word(document: &mut DocumentMut, key: &str, word: Option<&str>) {
@@ -291,12 +322,13 @@ fn rule_table(rule: &NewRule) -> Table {
         table["id"] = value(id.as_str());
     }
     table["secrets"] = value(rule.secrets.iter().collect::<Array>());
-    table["deliver"] = value(rule.deliver.as_str());
+    table["deliver"] = value(rule.deliver.word());
     if !rule.hosts.is_empty() {
         table["hosts"] = value(rule.hosts.iter().collect::<Array>());
     }
-    if rule.bearer {
-        table["inject"] = value("bearer");
+    match rule.inject {
+        SetByProxy::Nothing => {}
+        SetByProxy::Bearer => table["inject"] = value("bearer"),
     }
     if rule.guessable {
         table["guessable"] = value(true);
@@ -312,8 +344,8 @@ fn rule_table(rule: &NewRule) -> Table {
     if let Some(mode) = rule.sandbox.filter(|_| rule.secrets.is_empty()) {
         table["sandbox"] = value(mode.word());
     }
-    if let Some(output) = &rule.output {
-        table["output"] = value(output.as_str());
+    if let Some(output) = rule.output {
+        table["output"] = value(output.word());
     }
     table
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Policy,
@@ -66,7 +66,8 @@ pub struct ListedExample {
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     /// Whether it would run.
-    pub allowed: bool,
+    #[serde(rename = "allowed")]
+    pub ruling: Ruling,
     /// The rules that decided.
     pub rules: Vec<String>,
     /// The refusal's code.
@@ -74,6 +75,22 @@ pub struct Explanation {
     pub code: Option<super::DenyCode>,
     /// In plain words, a line each.
     pub steps: Vec<String>,
+}
+
+/// What a policy answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// No.
+    Refused,
+    /// Yes.
+    Allowed,
+}
+
+/// In JSON it answers the question whether it is allowed.
+impl Serialize for Ruling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*self == Self::Allowed)
+    }
 }
 
 impl Policy {
@@ -173,13 +190,13 @@ impl Policy {
     /// Decides on a request and says why, for the operator.
     pub fn explain(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
         let explained = self.explain_as(request, facts);
-        if explained.allowed {
+        if explained.ruling == Ruling::Allowed {
             return explained;
         }
         // To the operator it is said what is theirs alone; an agent hears nothing of it.
         let asker = Asker::Operator(OperatorProof::of_an_opened_vault());
         let mut own = self.explain_as(&Request { asker, ..request.clone() }, facts);
-        if own.allowed {
+        if own.ruling == Ruling::Allowed {
             own.steps.push("only by authy-mcp run, with your own proof: over MCP it is refused".to_owned());
             return own;
         }
@@ -194,7 +211,7 @@ impl Policy {
                 let patterns = denial.allowed.iter().map(|pattern| format!("allowed: {}", quoted(pattern)));
                 steps.extend(patterns);
                 Explanation {
-                    allowed: false,
+                    ruling: Ruling::Refused,
                     rules: denial.rule.into_iter().collect(),
                     code: Some(denial.code),
                     steps,
@@ -214,7 +231,7 @@ impl Policy {
                 }
                 steps.push(format!("promise: {}", promise_text(terms.promise)));
                 steps.extend(terms.promise_why.iter().map(|why| format!("why: {why}")));
-                Explanation { allowed: true, rules: terms.rules.clone(), code: None, steps }
+                Explanation { ruling: Ruling::Allowed, rules: terms.rules.clone(), code: None, steps }
             }
         }
     }

@@ -38,9 +38,9 @@ pub use document::{
     Document, DocumentError, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule, Severity,
     parse_duration,
 };
-pub use edit::{Change, NewRule, add_rule, changes};
+pub use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
 pub use edition::Edition;
-pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing};
+pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing, Ruling};
 pub use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub use raw::policy_schema;
 pub use sandbox::{CWD, SandboxPart};

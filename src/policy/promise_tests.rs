@@ -457,7 +457,10 @@ fn what_is_the_operators_alone_is_reached_with_a_proof_alone() {
     assert!(firm(off).listing(&facts).is_empty(), "it is in no list");
     let explained =
         firm(off).explain(&Request { command: vec!["claude".to_owned()], ..Request::default() }, &[]);
-    assert!(explained.allowed && explained.steps.last().unwrap().contains("over MCP it is refused"));
+    assert!(
+        explained.ruling == Ruling::Allowed
+            && explained.steps.last().unwrap().contains("over MCP it is refused")
+    );
 }
 
 #[test]
@@ -513,7 +516,7 @@ fn a_rule_from_the_command_line_takes_the_operators_word_back_where_it_opens_the
     let text = rule("[[\"tool\", \"a\"]]\nreviewed = true", "");
     let new = |network, write: &[&str]| NewRule {
         secrets: vec!["app/key".into()],
-        deliver: "env".into(),
+        deliver: Deliver::Env,
         command: Some(vec!["other".into()]),
         network,
         write: write.iter().map(|path| (*path).to_owned()).collect(),

@@ -368,7 +368,7 @@ fn a_rule_from_the_command_line() {
     let scope = crate::names::ScopeName::parse("dev").unwrap();
     let rule = NewRule {
         secrets: vec!["app/*".into()],
-        deliver: "env".into(),
+        deliver: Deliver::Env,
         command: Some(vec!["npm".into(), "test".into()]),
         cwd: vec!["/srv/app".into()],
         ..NewRule::default()
@@ -384,10 +384,10 @@ fn a_rule_from_the_command_line() {
     assert_eq!(Document::parse(&second).unwrap().allow.len(), 2);
     let changed = changes(Some(&document), &Document::parse(&second).unwrap());
     assert_eq!(changed.len(), 1);
-    assert!(changed[0].widens && changed[0].text.contains("any command"), "{changed:?}");
+    assert!(changed[0].effect == Effect::Widens && changed[0].text.contains("any command"), "{changed:?}");
     assert!(changes(Some(&document), &document).is_empty());
     let less = changes(Some(&Document::parse(&second).unwrap()), &document);
-    assert!(less.iter().all(|change| !change.widens));
+    assert!(less.iter().all(|change| change.effect == Effect::Narrows));
 }
 
 #[test]
@@ -404,10 +404,13 @@ fn another_order_or_timeout_is_a_change() {
     let changed =
         changes(Some(&document(&[one.clone(), two.clone()])), &document(&[two.clone(), one.clone()]));
     assert_eq!(changed.len(), 1);
-    assert!(changed[0].widens && changed[0].text.contains("order"), "{changed:?}");
+    assert!(changed[0].effect == Effect::Widens && changed[0].text.contains("order"), "{changed:?}");
     let slower = rule("two", "env", "timeout = \"5s\"");
     let changed = changes(Some(&document(&[one.clone(), slower])), &document(&[one, two]));
-    assert!(changed.iter().any(|change| change.widens && change.text.contains("curl")), "{changed:?}");
+    assert!(
+        changed.iter().any(|change| change.effect == Effect::Widens && change.text.contains("curl")),
+        "{changed:?}"
+    );
 }
 
 proptest! {
@@ -495,7 +498,7 @@ fn an_agent_without_a_secret_may_go_without_a_sandbox_and_nothing_else_of_its_sc
     let error = Document::parse(&with_secret).unwrap_err();
     assert_eq!(error.0[0].line, 6, "{error:?}");
     let rule = NewRule {
-        deliver: "env".to_owned(),
+        deliver: Deliver::Env,
         command: Some(vec!["agent".to_owned()]),
         sandbox: Some(SandboxMode::Off),
         ..NewRule::default()

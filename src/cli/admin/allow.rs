@@ -13,7 +13,7 @@ use super::{
 use crate::{
     names::ScopeName,
     operator::{Admin, Failure, LastDenial, PolicyPlan},
-    policy::{Network, NewRule, SandboxMode},
+    policy::{Deliver, Effect, Network, NewRule, OutputMode, SandboxMode, SetByProxy},
     setup,
     shown::{shown, shown_command, shown_line},
 };
@@ -41,8 +41,8 @@ pub(super) struct Args {
     #[arg(long = "secret", value_name = "PATTERN")]
     secrets: Vec<String>,
     /// How the value gets to the program: env, file or sealed (which --host implies).
-    #[arg(long, value_name = "HOW", default_value = "env")]
-    deliver: String,
+    #[arg(long, value_name = "HOW", default_value = "env", value_parser = deliver)]
+    deliver: Deliver,
     /// Where a sealed secret may go, as api.example.com: the program gets a placeholder, and the value is put
     /// in on its way there.
     #[arg(long = "host", value_name = "HOST")]
@@ -54,8 +54,8 @@ pub(super) struct Args {
     #[arg(long)]
     guessable: bool,
     /// What of the output is returned: redacted, withhold or status.
-    #[arg(long, value_name = "MODE")]
-    output: Option<String>,
+    #[arg(long, value_name = "MODE", value_parser = output_mode)]
+    output: Option<OutputMode>,
     /// A directory where runs of the scope may start.
     #[arg(long, value_name = "DIR")]
     cwd: Vec<PathBuf>,
@@ -107,7 +107,7 @@ pub(in crate::cli) fn allow_command(
     let here = setup::cwd().map_err(open::environment)?;
     let rule = NewRule {
         secrets,
-        deliver: "env".to_owned(),
+        deliver: Deliver::Env,
         command: Some(argv),
         cwd: vec![here.display().to_string()],
         ..NewRule::default()
@@ -134,7 +134,10 @@ pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) ->
         out.line(&format!("the policy of {scope} says the same already"));
     }
     for change in &plan.changes {
-        let mark = if change.widens { "widens " } else { "narrows" };
+        let mark = match change.effect {
+            Effect::Widens => "widens ",
+            Effect::Narrows => "narrows",
+        };
         out.line(&format!("{mark}  {}", shown_line(&change.text)));
     }
     for line in policy::promise_lines(&plan) {
@@ -166,16 +169,12 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
     let rule = NewRule {
         id: args.id.clone(),
         secrets: args.secrets.clone(),
-        deliver: if args.bearer || !args.hosts.is_empty() {
-            "sealed".to_owned()
-        } else {
-            args.deliver.clone()
-        },
+        deliver: if args.bearer || !args.hosts.is_empty() { Deliver::Sealed } else { args.deliver },
         command: Some(args.argv.clone()).filter(|_| !args.any),
         hosts: args.hosts.clone(),
-        bearer: args.bearer,
+        inject: if args.bearer { SetByProxy::Bearer } else { SetByProxy::Nothing },
         guessable: args.guessable,
-        output: args.output.clone(),
+        output: args.output,
         cwd: whole(&args.cwd)?,
         read: whole(&args.read)?,
         write: whole(&args.write)?,
@@ -192,6 +191,19 @@ fn whole(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
         Ok(real.display().to_string())
     });
     whole.collect()
+}
+
+fn deliver(word: &str) -> Result<Deliver, String> {
+    let known = [Deliver::Env, Deliver::File, Deliver::Sealed];
+    known.into_iter().find(|known| known.word() == word).ok_or_else(|| "it is env, file or sealed".to_owned())
+}
+
+fn output_mode(word: &str) -> Result<OutputMode, String> {
+    let known = [OutputMode::Redacted, OutputMode::Withhold, OutputMode::Status];
+    known
+        .into_iter()
+        .find(|known| known.word() == word)
+        .ok_or_else(|| "it is redacted, withhold or status".to_owned())
 }
 
 fn network(word: &str) -> Result<Network, String> {
@@ -238,9 +250,9 @@ fn last(admin: &Admin, args: &Args, out: &Output) -> Result<(ScopeName, NewRule)
     let rule = NewRule {
         id: args.id.clone(),
         secrets: denial.secrets,
-        deliver: args.deliver.clone(),
+        deliver: args.deliver,
         command: Some(as_written(denial.argv)),
-        output: args.output.clone(),
+        output: args.output,
         ..NewRule::default()
     };
     Ok((denial.scope, rule))

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     names::{ScopeName, SecretName},
     operator::{Failure, FailureKind, PolicyPlan, RulePromise},
-    policy::Request,
+    policy::{Request, Ruling},
     setup,
 };
 
@@ -206,7 +206,7 @@ fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     out.answer(&explained, |explained| {
         explained.steps.iter().map(|step| crate::shown::shown_line(step)).collect()
     });
-    if explained.allowed {
+    if explained.ruling == Ruling::Allowed {
         return Ok(());
     }
     Err(Failure::new(
