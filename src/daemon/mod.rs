@@ -18,6 +18,7 @@
 
 mod client;
 mod connection;
+mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
@@ -27,16 +28,14 @@ mod socket;
 mod stats;
 mod wire;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::names::GrantId;
 
 pub use client::{Client, Starter};
+pub use error::LocalError;
 pub use host::{Ended, Host, HostSettings, Life};
 pub use proof::LocalKey;
 pub use server::Admits;
@@ -45,41 +44,6 @@ pub use wire::{Health, PROTOCOL, Status};
 
 /// The longest path that a Unix socket's address takes, with room for a suffix.
 const LONGEST_PATH: usize = 100;
-
-/// Why the daemon's API can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LocalError {
-    /// Nobody listens.
-    #[error("no daemon is running")]
-    Nobody,
-    /// Whoever listens does not know this vault's identity.
-    #[error("what listens at {} is not this vault's daemon", .0.display())]
-    Impostor(PathBuf),
-    /// It speaks another version.
-    #[error("the daemon speaks version {theirs} of its API, and this program version {}", PROTOCOL)]
-    Version {
-        /// Its version.
-        theirs: u32,
-    },
-    /// Another daemon has this home.
-    #[error("a daemon is running for this home already")]
-    Taken,
-    /// The runtime directory belongs to somebody else.
-    #[error("{} belongs to another user, or others can enter it", .0.display())]
-    NotOurs(PathBuf),
-    /// The system knows no such group.
-    #[error("there is no group called {0}")]
-    NoGroup(String),
-    /// It has as many connections of this process as it takes.
-    #[error("too many calls to the daemon are in flight")]
-    Crowded,
-    /// It broke off, or said what this program can't read.
-    #[error("the daemon broke off: {0}")]
-    Broken(String),
-    /// The operating system.
-    #[error("the daemon's socket can't be used: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// Where a run with a session to give listens: outside of the home, whose path its program needn't know.
 pub fn run_socket_path(runtime: Option<&Path>, instance: &GrantId) -> PathBuf {

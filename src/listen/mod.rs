@@ -5,6 +5,7 @@
 //! has [`Bounds::header`] to send a request's head. Anybody can open connections, so whatever is unbounded here could
 //! be used up by anybody. Nothing here reads a credential.
 
+mod bounds;
 mod stall;
 mod table;
 
@@ -26,6 +27,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
+pub use bounds::Bounds;
 use stall::Unread;
 pub use table::{Full, Guest};
 use table::{Seat, Table};
@@ -36,36 +38,6 @@ const LAST: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(20);
 /// What is read ahead of one connection, in bytes: the longest head of a request.
 const READ_AHEAD: usize = 64 << 10;
-
-/// How much, and how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// To send the head of a request; also how long a connection without a request is kept.
-    pub header: Duration,
-    /// How long nobody may read an answer that is being sent.
-    pub unread: Duration,
-    /// Connections that have proven nothing yet.
-    pub unproven: usize,
-    /// Connections of one caller.
-    pub each: usize,
-    /// Connections of all callers. Past it each has one, so that nobody shuts another out.
-    pub all: usize,
-}
-
-impl Bounds {
-    /// As many as this process has descriptors for, beside those that it needs itself.
-    #[must_use]
-    pub fn within_descriptors(self) -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-        let most = descriptors.unwrap_or(usize::MAX);
-        Self {
-            unproven: self.unproven.min((most / 4).max(1)),
-            each: self.each.min((most / 4).max(1)),
-            all: self.all.min((most / 2).max(1)),
-            ..self
-        }
-    }
-}
 
 /// Raises the limit of this process's descriptors as far as it may, and returns what it was: programs that it starts
 /// are given that again, since some walk through all that there may be, and others still use `select(2)`.

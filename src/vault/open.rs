@@ -9,6 +9,8 @@ mod records;
 mod secrets;
 mod verify;
 
+pub use verify::VerifyReport;
+
 use std::{
     collections::BTreeMap,
     fs::File,

@@ -2,11 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::Vault;
 use crate::vault::{
-    VaultError, VerifyReport,
+    Backups, VaultError,
     index::{self, Entry},
 };
+
+/// What `verify` found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct VerifyReport {
+    /// Records that were read and compared.
+    pub records: u64,
+    /// The vault's epoch: it grows with every change.
+    pub epoch: u64,
+    /// Everything that is wrong, each with its place.
+    pub damage: Vec<String>,
+    /// The automatic backups.
+    pub backups: Backups,
+}
 
 impl Vault {
     /// Reads and compares everything.
