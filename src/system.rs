@@ -46,6 +46,22 @@ pub(crate) fn is_read(path: &Path) -> bool {
     READ.iter().any(|dir| path.starts_with(dir))
 }
 
+/// What of macOS every contained run may read.
+#[cfg(any(target_os = "macos", test))]
+pub(crate) const READ_ON_MACOS: [&str; 10] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/opt",
+    // Frameworks that every program is linked with, and the cache that they are loaded from (dyld(1)).
+    "/System",
+    "/Library/Apple",
+    "/Library/Frameworks",
+    "/private/var/db/dyld",
+    "/private/etc",
+    "/dev",
+];
+
 /// Where a resolver's configuration may lie that `/etc/resolv.conf` is a link to; for runs with an open network.
 pub(crate) const RESOLVER: [&str; 3] =
     ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf"];

@@ -6,48 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::Shape;
+use super::{
+    place::{Place, Seen},
+    plan::Shape,
+};
 use crate::{
     policy::{CWD, SandboxTerms},
     system,
 };
 
-/// Where a contained run finds its private directories.
-pub(crate) const INSIDE: &str = "/run/authy-mcp";
-
 /// Where a program and its libraries lie beside a directory of `[env] path` that is called `bin`.
 const BESIDE_BIN: [&str; 4] = ["lib", "lib64", "libexec", "pyvenv.cfg"];
-
-/// One place, absolute, links followed by nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    pub path: PathBuf,
-    pub seen: Seen,
-    /// The device and inode that must lie there, where that is known.
-    pub inode: Option<(u64, u64)>,
-}
-
-/// How a place is seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Seen {
-    /// As it is, not to be written.
-    Read,
-    /// As it is, and may be written.
-    Write,
-    /// Empty, or not at all.
-    Hidden,
-    /// A directory of which only what is listed besides is seen, each by itself: what is hidden in it stays so,
-    /// whatever is put there or takes its place meanwhile.
-    Parts,
-    /// A part of such a directory: as what may be read, if it is still there.
-    Part,
-    /// A link in such a directory, and where it leads.
-    Link(PathBuf),
-    /// As a copy that nobody changes, made from the file that lies there, if it has this SHA-256.
-    Copy([u8; 32]),
-}
 
 /// Why a run can't be shown what its policy names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -92,8 +92,10 @@ fn become_program(program: Program<'_>, contained: Option<&Containment>, mut wai
         return Report::NotContained(number);
     }
     #[cfg(target_os = "macos")]
-    if let Some(contained) = contained {
-        crate::sandbox::macos::wrap(&mut command, contained);
+    if let Some(Err(error)) =
+        contained.map(|contained| crate::sandbox::seatbelt::wrap(&mut command, contained))
+    {
+        return failed(&error);
     }
     // Last of all: between this and the program there is nothing that takes time.
     if waiting.pass().is_err() {
