@@ -11,11 +11,11 @@ use std::{
 
 use super::{
     AuditError, AuditLog, Note,
+    entry::{Durable, Entry},
     event::{self, Body, Event, Own},
     head::Place,
     reserve,
     segments::{self, Lines, Next},
-    state::Change,
 };
 
 /// A signed checkpoint stands at least after so many events.
@@ -24,16 +24,6 @@ const CHECKPOINT_EVERY: u64 = 256;
 /// once it was told, and calls pages clean that never reached the disk: another sync of the same file
 /// would succeed and mean nothing.
 pub(super) const UNSYNCED: &str = "unsynced";
-
-/// Whether an event is on the disk before anything goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durable {
-    Now,
-    Later,
-}
-
-/// An event, and the change that it announces.
-pub(super) type Entry = (Event, Option<Change>);
 
 impl AuditLog {
     pub(super) fn append(&self, entries: Vec<Entry>, durable: Durable) -> Result<(), AuditError> {

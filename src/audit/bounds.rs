@@ -3,7 +3,13 @@
 //!
 //! Lengths are those of the JSON, in which one byte can be six.
 
-use super::event::{Allowance, Event, IntentFacts, Note, OutcomeFacts, Own};
+use jiff::Timestamp;
+
+use super::{
+    Head,
+    change::Change,
+    event::{Allowance, Body, Event, IntentFacts, Note, OutcomeFacts, Own},
+};
 
 /// A principal, a scope, a host, a rule's id.
 const NAME: usize = 320;
@@ -21,6 +27,14 @@ const DENIED_SECRETS: usize = 512;
 /// What a run was given: as much as a policy writes.
 const GIVEN: usize = 16 * 1024;
 const KINDS: usize = 32;
+
+impl Body {
+    /// An event that comes after a head, now: the one way to a line, and so the place where it is bounded.
+    pub(super) fn after(head: Head, mut event: Event, change: Option<Change>) -> Self {
+        let cut = bound(&mut event);
+        Self { seq: head.seq + 1, time: Timestamp::now(), event, change, cut, prev: hex::encode(head.hash) }
+    }
+}
 
 /// Cuts what is too long, and says whether anything was.
 pub(super) fn bound(event: &mut Event) -> bool {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{AuditKeys, Change, Head, bounds, state::State};
+use super::{AuditKeys, Head, change::Change, state::State};
 use crate::{
     names::{RunId, ScopeName},
     policy::{RevealTerms, RunTerms, Terms},
@@ -270,14 +270,6 @@ pub(super) struct Body {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     pub prev: String,
-}
-
-impl Body {
-    /// An event that comes after a head, now: the one way to a line, and so the place where it is bounded.
-    pub(super) fn after(head: Head, mut event: Event, change: Option<Change>) -> Self {
-        let cut = bounds::bound(&mut event);
-        Self { seq: head.seq + 1, time: Timestamp::now(), event, change, cut, prev: hex::encode(head.hash) }
-    }
 }
 
 /// Writes the line of an event, without its line feed.

@@ -11,11 +11,12 @@ use std::{
 
 use super::{
     AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OnRecord, OutcomeFacts,
-    append::{Durable, Entry},
+    change::{Announced, Change},
+    entry::{Durable, Entry},
     event::{self, Event, Own},
     head::Place,
     segments,
-    state::{Announced, Change, OpenRun},
+    state::OpenRun,
 };
 use crate::{names::RunId, policy::Allowed};
 
@@ -117,7 +118,7 @@ impl AuditLog {
     /// Walks the log for all open runs, where there are more than are carried.
     fn find_open(&self) -> Result<Vec<OpenRun>, AuditError> {
         let mut open = BTreeMap::new();
-        super::read::bodies(&self.dir, &self.keys, |body| match body.event {
+        super::bodies::bodies(&self.dir, &self.keys, |body| match body.event {
             Event::Own(Own::Intent { run, scope, facts, .. }) => {
                 let run_id = run.to_string();
                 open.extend(facts.by.map(|by| (run_id, OpenRun { run, scope, by })));

@@ -23,9 +23,12 @@
 
 mod append;
 mod archive;
+mod bodies;
 mod bounds;
 mod chain;
+mod change;
 mod denials;
+mod entry;
 mod event;
 mod head;
 mod log;
@@ -34,6 +37,7 @@ mod reserve;
 mod said;
 mod segments;
 mod state;
+mod steps;
 mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -45,13 +49,13 @@ use crate::{
 };
 
 pub use archive::archive;
+pub use change::{Announced, Change};
 pub use denials::Denials;
 pub use event::{Allowance, IntentFacts, Note, OnRecord, OutcomeFacts};
 pub use log::AuditLog;
 pub use read::{Filter, Found, LastDenial, announcement, events, last_denial};
 pub use reserve::Room;
 pub use said::said_last_change;
-pub use state::{Announced, Change};
 pub use verify::{Report, restart, verify};
 
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     AuditError, AuditKeys, AuditLog, Change, Head,
-    event::{self, Body},
+    event::{self},
     segments::{self, Backwards, Lines, Next},
 };
 use crate::names::ScopeName;
@@ -138,23 +138,6 @@ fn latest<T>(
         }
     }
     Ok(None)
-}
-
-/// Every event's body, oldest first.
-///
-/// # Errors
-/// [`AuditError`], at the first line whose MAC does not hold.
-pub(super) fn bodies(dir: &Path, keys: &AuditKeys, mut each: impl FnMut(Body)) -> Result<(), AuditError> {
-    let failed = |error| AuditError::io("read it", error);
-    let closed = segments::closed(dir)?.into_values();
-    for path in closed.chain([dir.join(segments::CURRENT)]) {
-        let Some(file) = segments::open(&path)? else { continue };
-        let mut lines = Lines::from(file, 0).map_err(failed)?;
-        while let Next::Line(line) = lines.next().map_err(failed)? {
-            each(event::read(keys, line).map_err(|what| AuditError::damaged(0, what))?);
-        }
-    }
-    Ok(())
 }
 
 /// The log as it is at one moment.

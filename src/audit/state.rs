@@ -6,34 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Body, Event, Own};
+use super::change::{Announced, Change};
 use crate::names::{RunId, ScopeName};
 
 /// So many open runs are carried. One more is counted: it is found by walking the log, which a crash
 /// with that many runs is worth.
-const OPEN_RUNS: usize = 256;
-
-/// A change of the vault, announced before it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The epoch that it makes.
-    pub epoch: u64,
-    /// The digest of the root that it makes.
-    #[serde(with = "hex::serde")]
-    pub root: [u8; 32],
-}
-
-/// The last change of the vault that the log announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Announced {
-    /// The change.
-    pub change: Change,
-    /// The last one before it that was completed: what a change that was announced and never made has
-    /// left in place.
-    pub before: Option<Change>,
-    /// Whether the log says that it was made.
-    pub completed: bool,
-}
+pub(super) const OPEN_RUNS: usize = 256;
 
 /// A run that has an intent and no outcome yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,11 +34,11 @@ pub(super) struct State {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_open: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    announced: Option<Change>,
+    pub(super) announced: Option<Change>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    completed: bool,
+    pub(super) completed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    before: Option<Change>,
+    pub(super) before: Option<Change>,
     /// The last segment that was archived, and all before it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub archived: u64,
@@ -76,51 +54,6 @@ impl State {
     pub(super) fn last_change(&self) -> Option<Announced> {
         let change = self.announced?;
         Some(Announced { change, before: self.before, completed: self.completed })
-    }
-
-    /// Takes an event up.
-    pub(super) fn step(&mut self, body: &Body) {
-        if let Some(change) = body.change {
-            if self.completed {
-                self.before = self.announced;
-            }
-            self.announced = Some(change);
-            self.completed = false;
-        }
-        match &body.event {
-            Event::Own(Own::Intent { run, scope, facts, .. }) => {
-                if let Some(by) = &facts.by {
-                    self.begin(OpenRun { run: run.clone(), scope: scope.clone(), by: by.clone() });
-                }
-            }
-            Event::Own(Own::Outcome { run, .. }) => self.open.retain(|open| open.run != *run),
-            Event::Own(Own::Changed { epoch }) => {
-                self.completed |= self.announced.is_some_and(|change| change.epoch == *epoch);
-            }
-            Event::Own(Own::Archived { through, .. }) => self.archived = *through,
-            Event::Own(Own::Checkpoint { state: Some(state), .. } | Own::Segment { state, .. })
-                if !self.whole =>
-            {
-                self.clone_from(state)
-            }
-            _ => {}
-        }
-    }
-
-    /// What a walk over the whole log has found open.
-    pub(super) fn found_open(&mut self, runs: Vec<OpenRun>) {
-        self.open = Vec::new();
-        self.more_open = 0;
-        runs.into_iter().for_each(|run| self.begin(run));
-        self.whole = true;
-    }
-
-    fn begin(&mut self, run: OpenRun) {
-        if self.open.len() < OPEN_RUNS {
-            self.open.push(run);
-        } else {
-            self.more_open += 1;
-        }
     }
 }
 

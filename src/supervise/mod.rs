@@ -14,6 +14,7 @@ mod harden;
 mod init;
 mod process;
 mod program;
+mod role;
 mod supervisor;
 pub(crate) mod tree;
 mod user;
@@ -25,7 +26,8 @@ pub use harden::{
     proc_is_anothers, survive_file_limits,
 };
 pub use process::Process;
-pub(crate) use supervisor::{DESCRIPTORS, Role};
+pub(crate) use role::Role;
+pub(crate) use supervisor::DESCRIPTORS;
 pub use supervisor::{machine, supervise};
 pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
 pub use user::{RunAs, RunAsError};

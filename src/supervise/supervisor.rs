@@ -15,7 +15,7 @@ use std::{
 #[cfg(target_os = "linux")]
 use super::init::{rehearse_namespaces, start_init};
 use super::{
-    RunAs,
+    Role, RunAs,
     discard::discard,
     gate::{Defaults, gate},
     program::{Program, fork_program},
@@ -23,57 +23,7 @@ use super::{
     watch::{Started, Watch},
     wire::{self, Report, Session},
 };
-use crate::{
-    policy::Network,
-    sandbox::{Machine, Shape},
-};
-
-/// What this binary is started as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
-    /// The supervisor of a run outside of namespaces.
-    Plain,
-    /// The supervisor of a run in namespaces, on the host's network.
-    Namespaces,
-    /// The supervisor of a run in namespaces, with a network of its own.
-    OwnNetwork,
-    /// One that tries namespaces out, and prints what came of it.
-    Rehearsal,
-    /// What such a trial runs.
-    Nothing,
-    /// One that removes what a run of another user left, which that user alone can.
-    Sweep,
-}
-
-impl Role {
-    const ALL: [Self; 6] =
-        [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
-
-    /// Whom a run of this shape, with this network, is supervised by.
-    pub(crate) fn of(shape: Shape, network: Network) -> Self {
-        match (shape, network) {
-            (Shape::Namespaces, Network::Open) => Self::Namespaces,
-            (Shape::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
-            _ => Self::Plain,
-        }
-    }
-
-    fn has_namespaces(self) -> bool {
-        matches!(self, Self::Namespaces | Self::OwnNetwork)
-    }
-
-    /// The word behind [`SUPERVISE`](super::SUPERVISE).
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Namespaces => "namespaces",
-            Self::OwnNetwork => "own-network",
-            Self::Rehearsal => "rehearsal",
-            Self::Nothing => "nothing",
-            Self::Sweep => "sweep",
-        }
-    }
-}
+use crate::sandbox::Machine;
 
 /// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`, and where a run
 /// is of another user, that one's number and group behind it; then the limit of its descriptors, where there is one. Standard input is the socket to the run.

@@ -8,6 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
+use zeroize::Zeroizing;
+
 use super::{HomeInfo, VaultError, VaultKey};
 use crate::files;
 
@@ -104,4 +106,10 @@ pub(super) fn database(home: &Path) -> PathBuf {
 
 pub(super) fn lock_file(home: &Path) -> PathBuf {
     home.join("vault.lock")
+}
+
+pub(super) fn random_hex(bytes: usize) -> String {
+    let mut random = Zeroizing::new(vec![0; bytes]);
+    getrandom::fill(&mut random).expect("the operating system gives randomness");
+    hex::encode(&*random)
 }

@@ -48,7 +48,7 @@ pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<
     files::create_private_dir(home)
         .map_err(|error| VaultError::io(format!("make {}", home.display()), error))?;
     let key = VaultKey::new(Identity::generate());
-    let vault_id = random_hex(16);
+    let vault_id = home::random_hex(16);
     let pin = match pin {
         Pin::Wanted => freshness::pin_for(&vault_id).unwrap_or(Pinned::None),
         Pin::Unwanted => Pinned::None,
@@ -103,7 +103,7 @@ fn keep_identity(
         }
         (UnlockKind::Passphrase, Opener::Passphrase(passphrase)) => wrap(home, info.unlock, key, passphrase),
         (UnlockKind::Keyring, Opener::Keyring) => {
-            let passphrase = SecretString::from(random_hex(32));
+            let passphrase = SecretString::from(home::random_hex(32));
             keyring::keep(&info.vault_id, &passphrase)?;
             wrap(home, info.unlock, key, &passphrase)
         }
@@ -231,10 +231,4 @@ pub(super) fn identity_files(
         .map_err(|error| VaultError::unreadable(&path.display().to_string(), error))?;
     let name = path.strip_prefix(home).unwrap_or(&path).display().to_string();
     Ok(vec![(name, bytes)])
-}
-
-pub(super) fn random_hex(bytes: usize) -> String {
-    let mut random = Zeroizing::new(vec![0; bytes]);
-    getrandom::fill(&mut random).expect("the operating system gives randomness");
-    hex::encode(&*random)
 }

@@ -4,6 +4,7 @@
 //! and digits, case folded, in a stream that is read the same way; there one form stands for every
 //! separator, line width, escape sequence and prefix character between its symbols.
 
+mod kinds;
 mod numbers;
 mod squeezed;
 mod texts;
@@ -17,6 +18,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::strength::{GUESSABLE_BELOW, Profile};
+use kinds::{BASE64, Keeps, Kind, kind};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
 use texts::{Part, texts};
 
@@ -62,33 +64,6 @@ pub(super) enum Sight {
     Squeezed,
 }
 
-/// Works out the forms of one text, all of a kind.
-type Encoder = fn(&[u8]) -> Vec<Vec<u8>>;
-
-/// A kind of form: what it is called, how it is made, how many bytes of the text some of its forms leave out at
-/// either end, and what is left of what has to be guessed where only letters and digits of it count.
-pub(super) struct Kind {
-    name: &'static str,
-    encode: Encoder,
-    ends: usize,
-    keeps: Keeps,
-}
-
-/// What of a text somebody has to guess who wants to hit a squeezed form of it.
-#[derive(Clone, Copy)]
-enum Keeps {
-    /// All: the form is made of letters and digits, and none of them stands for two things.
-    All,
-    /// Letters and digits, whatever their case.
-    Letters,
-    /// So many hundredths of the bits: case, or signs, of the encoding are lost.
-    Share(u32),
-}
-
-const fn kind(name: &'static str, encode: Encoder, ends: usize, keeps: Keeps) -> Kind {
-    Kind { name, encode, ends, keeps }
-}
-
 /// Every kind of form that is looked for as it stands; each is applied to the whole value, to its
 /// unquoted inside, and to each of its lines.
 const WRITTEN: &[Kind] = &[
@@ -99,9 +74,6 @@ const WRITTEN: &[Kind] = &[
     kind("xml", written::xml_forms, 0, Keeps::Letters),
     kind("shell", written::shell_forms, 0, Keeps::Letters),
 ];
-
-/// Of six bits a letter loses one, and a sign is none.
-const BASE64: Keeps = Keeps::Share(80);
 
 /// Forms of punctuation, looked for as they stand; of short texts only.
 const DENSE: &[Kind] = &[

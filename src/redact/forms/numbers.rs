@@ -138,7 +138,7 @@ pub(super) fn uu_forms(text: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
     for before in 0..3 {
         for zero in [b'`', b' '] {
-            let encoded = super::squeezed::base64_at(text, before).into_iter().map(|digit| {
+            let encoded = super::kinds::base64_at(text, before).into_iter().map(|digit| {
                 match BASE64.iter().position(|known| *known == digit).unwrap_or_default() {
                     0 => zero,
                     number => 32 + u8::try_from(number).unwrap_or_default(),

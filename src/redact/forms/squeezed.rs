@@ -4,10 +4,8 @@
 //! of any width another. What the encoder puts between bytes and is a letter or digit itself (`x`, `0x`, `u00`)
 //! makes a form of its own.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-
 use super::{
-    BASE64, Keeps, Kind, kind,
+    kinds::{BASE64, Keeps, Kind, base64_at, kind},
     numbers::{
         BITS, DECIMAL, DECIMAL_PADDED, HEX, OCTAL, OCTAL_PLAIN, base32_forms, base58_forms, joined,
         word_forms,
@@ -70,15 +68,6 @@ fn mirrored(text: &[u8]) -> Vec<u8> {
         _ => *byte,
     };
     text.iter().map(mirror).collect()
-}
-
-/// The characters of base64 (RFC 4648, section 4) that a text alone decides behind `before` other bytes.
-pub(super) fn base64_at(text: &[u8], before: usize) -> Vec<u8> {
-    let bytes = [vec![0; before].as_slice(), text].concat();
-    let encoded = STANDARD_NO_PAD.encode(&bytes).into_bytes();
-    let first = (8 * before).div_ceil(6);
-    let decided = 8 * bytes.len() / 6;
-    encoded.get(first..decided).unwrap_or_default().to_vec()
 }
 
 /// Base64 of base64, of hex, of the reversed text, of UTF-16: at every alignment.

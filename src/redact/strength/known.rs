@@ -170,6 +170,6 @@ fn in_settings(text: &[u8]) -> Option<Range<usize>> {
 }
 
 fn hardest(text: &[u8], parts: Vec<Range<usize>>) -> Option<Range<usize>> {
-    let cost = |part: &Range<usize>| super::costs_of(&text[part.clone()]);
+    let cost = |part: &Range<usize>| super::costs::costs_of(&text[part.clone()]);
     parts.into_iter().max_by(|a, b| cost(a).total_cmp(&cost(b)))
 }

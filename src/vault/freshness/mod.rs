@@ -19,7 +19,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, home, index, open::Files, unlock};
+use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, home, index, open::Files};
 use crate::audit::{Announced, Change, Head};
 use pin::{Found, Pin};
 use standing::Known;
@@ -293,7 +293,7 @@ pub fn memory(home: &Path, info: &HomeInfo) -> Memory {
 /// How a new vault is remembered: `None` inside where nothing can be written, with the reason.
 pub(super) fn pin_for(vault_id: &str) -> Result<Pinned, String> {
     pin::usable()?;
-    Ok(Pinned::Made { instance: unlock::random_hex(8), file: vault_id.to_owned() })
+    Ok(Pinned::Made { instance: home::random_hex(8), file: vault_id.to_owned() })
 }
 
 /// The first pin of a new vault.
@@ -347,7 +347,7 @@ fn pin_of(info: &HomeInfo, home: &Path, key: &VaultKey) -> Pinned {
         Found::Pin(pin) => is_copy(&pin, home, &info.vault_id),
         Found::Missing | Found::Bad(_) => false,
     };
-    let instance = unlock::random_hex(8);
+    let instance = home::random_hex(8);
     let file = if other { format!("{}.{instance}", info.vault_id) } else { info.vault_id.clone() };
     Pinned::Made { instance, file }
 }

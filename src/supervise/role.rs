@@ -1,0 +1,50 @@
+//! As what this binary is started by itself.
+
+use crate::{policy::Network, sandbox::Shape};
+
+/// What this binary is started as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// The supervisor of a run outside of namespaces.
+    Plain,
+    /// The supervisor of a run in namespaces, on the host's network.
+    Namespaces,
+    /// The supervisor of a run in namespaces, with a network of its own.
+    OwnNetwork,
+    /// One that tries namespaces out, and prints what came of it.
+    Rehearsal,
+    /// What such a trial runs.
+    Nothing,
+    /// One that removes what a run of another user left, which that user alone can.
+    Sweep,
+}
+
+impl Role {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
+
+    /// Whom a run of this shape, with this network, is supervised by.
+    pub(crate) fn of(shape: Shape, network: Network) -> Self {
+        match (shape, network) {
+            (Shape::Namespaces, Network::Open) => Self::Namespaces,
+            (Shape::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
+            _ => Self::Plain,
+        }
+    }
+
+    pub(super) fn has_namespaces(self) -> bool {
+        matches!(self, Self::Namespaces | Self::OwnNetwork)
+    }
+
+    /// The word behind [`SUPERVISE`](super::SUPERVISE).
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Namespaces => "namespaces",
+            Self::OwnNetwork => "own-network",
+            Self::Rehearsal => "rehearsal",
+            Self::Nothing => "nothing",
+            Self::Sweep => "sweep",
+        }
+    }
+}
