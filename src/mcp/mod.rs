@@ -37,3 +37,6 @@ pub enum ServeError {
     #[error("{0} can be reached by others")]
     Exposed(std::net::SocketAddr),
 }
+
+#[cfg(test)]
+mod tests;

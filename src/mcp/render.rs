@@ -23,6 +23,10 @@ pub(super) fn run(result: &RunResult) -> String {
     for part in &result.not_looked_into {
         head.push(format!("{} bytes of {} in {} not looked into", part.bytes, part.kind, part.stream));
     }
+    for hit in &result.file_hits {
+        let done = if hit.removed { ", which was removed" } else { "" };
+        head.push(format!("a secret in the file {}{done}", hit.path));
+    }
     head.push(promise(&result.promise, result.promise_why.as_deref()));
     head.push(format!("sandbox {}", result.sandbox));
     head.push(format!("run {}", result.run_id));

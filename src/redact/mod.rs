@@ -125,4 +125,6 @@ impl NeedleSet {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

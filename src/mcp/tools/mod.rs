@@ -151,22 +151,28 @@ fn output<T: JsonSchema>() -> JsonObject {
     output
 }
 
-/// Reads a tool's arguments. What is wrong with them is said in fixed words and the names of fields:
-/// a value that a model put where it doesn't belong is not repeated.
+/// Reads a tool's arguments. What is wrong with them is said in fixed words and the names of the tool's own fields:
+/// a value that a model put where it doesn't belong, or a name that it made up, is not repeated.
 fn parse<T: DeserializeOwned + JsonSchema>(arguments: JsonObject, form: &str) -> Result<T, Refusal> {
+    let wrong = |message: String| Refusal::new(Code::BadArgument, message, form);
     let known = known_fields::<T>();
-    let unknown = arguments.keys().find(|key| !known.contains(key)).is_some();
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
-        let what = error.to_string();
-        let message = match () {
-            () if unknown => {
-                format!("there is an argument that this tool does not have; it has: {}", known.join(", "))
-            }
-            () if what.starts_with("missing field") => what,
-            () => "an argument is not of the right type".to_owned(),
-        };
-        Refusal::new(Code::BadArgument, message, form)
+    if arguments.keys().any(|key| !known.contains(key)) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(wrong(format!("there is an argument that this tool does not have; it has: {known}")));
+    }
+    T::deserialize(&arguments).map_err(|error| match misshapen::<T>(&arguments) {
+        Some(name) => wrong(format!("the argument `{name}` is not of the right type")),
+        None => wrong(error.to_string()),
     })
+}
+
+/// The first argument that is wrong by itself. Where there is none, all that can be wrong is that one is missing.
+fn misshapen<T: DeserializeOwned>(arguments: &JsonObject) -> Option<&str> {
+    let wrong = arguments.iter().find(|(name, value)| {
+        let alone = JsonObject::from_iter([((*name).clone(), (*value).clone())]);
+        T::deserialize(alone).is_err_and(|error| !error.to_string().starts_with("missing field"))
+    });
+    wrong.map(|(name, _)| name.as_str())
 }
 
 fn known_fields<T: JsonSchema>() -> Vec<String> {
