@@ -49,7 +49,7 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     }
     let machine = ResolveContext { user_home: dir.path().into(), path: Vec::new(), cwd: dir.path().into() };
     let failure = admin.plan_policy(TEXT, &machine).err().unwrap();
-    assert_eq!(failure.findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [4, 3, 8]);
+    assert_eq!(failure.findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [3, 4, 8]);
     let mended =
         TEXT.replace("TAR_OPTIONS", "LANG").replace("NODE_OPTIONS", "CI").replace("{a: .b}", "{{a: .b}}");
     let plan = admin.plan_policy(&mended, &machine).unwrap();
