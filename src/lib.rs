@@ -8,7 +8,7 @@
 //! - [`broker`]: agents; the one place where a request becomes an action. [`operator`]: people who can unlock the vault.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
 //! - [`run`]: child processes. [`sandbox`]: what contains one. [`supervise`]: the other process.
-//! - [`proxy`]: by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
+//! - [`delivery`]: how a value gets to where it is used. [`proxy`]: by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it. [`listen`]: connections within bounds.
 //! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed. [`files`]: private files.
@@ -22,6 +22,7 @@ pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod daemon;
+pub mod delivery;
 pub mod files;
 pub mod listen;
 pub mod mcp;

@@ -21,16 +21,15 @@ use super::{
     needles::{RunNeedles, Shared},
     recount::Done,
     refusal::{Code, Refusal},
-    sealed::{self, Streams},
     session::Session,
     trace::{Step, Trace},
     watch::{self, Live, Watched},
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts, OutcomeFacts},
+    delivery::{Deliveries, ForRun, Hands, Outfit, Revealed, Services},
     names::{EnvName, RunId, SecretName},
-    policy::{Asker, ExitCodes, How, OperatorProof, OutputMode, Promise, Request, RunTerms},
-    proxy::{Egress, Sealed},
+    policy::{Asker, Delivered, ExitCodes, OperatorProof, OutputMode, Promise, Request, RunTerms, Timed},
     redact::{Counts, NeedleSet},
     run::{self, Ended, Ending, Launch, Materials, OnListening, Piece, RunError, RunOutput, Start},
     sandbox::Plan,
@@ -56,6 +55,25 @@ const REDUCED_SIGNAL: &str = "SIGKILL";
 /// The program and its interpreters, each with its digest.
 type Chain = Vec<(PathBuf, [u8; 32])>;
 
+/// Where a run's streams go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Streams {
+    /// Into the result; such a run has a timeout.
+    Captured,
+    /// To a person's terminal, or another server's client.
+    Attached,
+}
+
+impl Streams {
+    /// What holds such a run to its time.
+    fn timed(self) -> Timed {
+        match self {
+            Self::Captured => Timed::Yes,
+            Self::Attached => Timed::No,
+        }
+    }
+}
+
 /// What a caller asks for.
 struct Asked {
     caller: Caller,
@@ -78,7 +96,7 @@ struct Admitted {
     launch: Launch,
     needles: RunNeedles,
     promise: Promise,
-    egress: Option<Egress>,
+    services: Services,
     audit: AuditLog,
     trace: Trace,
     watched: Watched,
@@ -99,7 +117,7 @@ struct Prepared {
     launch: Launch,
     needles: RunNeedles,
     promise: Promise,
-    egress: Option<Egress>,
+    services: Services,
 }
 
 /// What is known of a caller when a refusal is recorded.
@@ -205,18 +223,18 @@ impl Broker {
         admitted: Admitted,
         start: impl FnOnce(Launch, NeedleSet, Option<OnListening>, CancellationToken) -> R,
     ) -> Result<Driven<D>, Refused> {
-        let Admitted { intent, launch, needles, promise, egress, audit, mut trace, watched, _place } =
+        let Admitted { intent, launch, needles, promise, services, audit, mut trace, watched, _place } =
             admitted;
         self.keep_watching();
         let audit = Arc::new(audit);
-        let (listening, proxy) = self.open_proxy(egress, &intent, &audit, &watched.live);
+        let (listening, served) = self.serve_run(services, &intent, &audit, &watched.live);
         let running = start(launch, needles.set.clone(), listening, watched.live.over());
         let mut done = running.instrument(trace.span()).await;
         if let Ok(done) = &mut done {
             let ended = done.ended_mut();
             ended.ending = ended_as(ended.ending, &watched);
         }
-        let requests = proxy.end().await;
+        let recorded = served.end().await;
         let took = done.as_ref().map_or(Duration::ZERO, |done| done.ended().duration);
         let (intent, needles) = self.needles_behind(intent, needles, took).await;
         let set = needles.set.clone();
@@ -228,7 +246,7 @@ impl Broker {
         trace.ran(&facts.outcome, done.as_ref().ok().map(|done| done.ended().setup), took);
         let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
         let concluded = self.conclude(audit, intent, facts, trace).await;
-        concluded.and(requests).map_err(|refusal| self.refused(refusal))?;
+        concluded.and(recorded).map_err(|refusal| self.refused(refusal))?;
         let done = done.map_err(|error| self.refused(Refusal::from(error)))?;
         Ok(Driven { done, run_id, terms, promise, needles })
     }
@@ -280,7 +298,7 @@ impl Broker {
         let mut who = Who::default();
         let admitted = self.admit_in(&mut open, &mut who, &mut trace, asked);
         match admitted {
-            Ok((intent, live, Prepared { launch, needles, promise, egress }, place)) => {
+            Ok((intent, live, Prepared { launch, needles, promise, services }, place)) => {
                 let watched = self.watch_over(live, before);
                 let audit = open.audit;
                 Ok(Admitted {
@@ -288,7 +306,7 @@ impl Broker {
                     launch,
                     needles,
                     promise,
-                    egress,
+                    services,
                     audit,
                     trace,
                     watched,
@@ -328,7 +346,7 @@ impl Broker {
         let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
         session.spend(&mut open.vault, now)?;
-        let live = Live::new(&open.keys, credential, &session, &request, terms, asked.streams);
+        let live = Live::new(&open.keys, credential, &session, &request, terms, asked.streams.timed());
 
         // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
         // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
@@ -357,33 +375,22 @@ impl Broker {
         Setup { plan, chain }: Setup,
     ) -> Result<Prepared, Refusal> {
         let terms = intent.terms();
-        let mut materials = Materials { env: environment(terms, &asked.caller), ..Materials::default() };
-        let mut sealed = Vec::new();
-        for secret in &terms.secrets {
-            let value = open.vault.reveal(&secret.name, intent)?;
-            let (env, name) = (secret.env.clone(), secret.name.clone());
-            match &secret.how {
-                How::Env => materials.env_secrets.push((env, name, value)),
-                How::File => materials.file_secrets.push((env, name, value)),
-                How::Sealed(seal) => sealed.push(Sealed { name, seal: (**seal).clone(), value }),
-            }
-        }
+        let sorted = Deliveries::all().sort(revealed(&open.vault, intent)?)?;
         let before = values_before(&open.vault, intent)?;
-        let promise = guessable::check(terms, &sealed)?;
-        let given = materials.env_secrets.iter().chain(&materials.file_secrets);
-        let given = given.map(|(_, name, value)| (name, value));
-        let known = sealed.iter().map(|sealed| (&sealed.name, &sealed.value));
-        let known = known.chain(before.iter().map(|(name, value)| (name, value)));
+        let promise = sorted.judge(terms)?;
+        let known = before.iter().map(|(name, value)| (name, value));
+        let known = sorted.in_hands(Hands::Ours).chain(known);
         let shared = Shared::of(terms, &plan, &self.settings.user_home);
+        let given = sorted.in_hands(Hands::Program);
         let mut needles = self.needles.for_run(intent.scope(), given, known, shared);
-        let egress = sealed::egress(&plan, terms, sealed, needles.each.clone(), asked.streams)?;
-        let mut start = self.start(intent.run_id().clone(), terms, &asked.params);
-        if let Some(egress) = &egress {
-            sealed::tell(&mut start, &mut materials, egress, terms);
-            needles.mask_too(egress.needles());
-        }
+        let run = ForRun { terms, plan: &plan, known: &needles.each, timed: asked.streams.timed() };
+        let materials = Materials { env: environment(terms, &asked.caller), ..Materials::default() };
+        let outfit = sorted.deliver(materials, &run)?;
+        let start = self.start(intent.run_id().clone(), terms, &asked.params, &outfit);
+        let (materials, placeholders, services) = outfit.into_parts();
+        needles.mask_too(placeholders);
         let launch = Launch::new(self.sandbox(plan, terms), chain, start, materials);
-        Ok(Prepared { launch, needles, promise, egress })
+        Ok(Prepared { launch, needles, promise, services })
     }
 
     /// The present values of a run's secrets, and those before them.
@@ -421,19 +428,20 @@ impl Broker {
         .await
     }
 
-    fn start(&self, run_id: RunId, terms: &RunTerms, params: &RunParams) -> Start {
+    fn start(&self, run_id: RunId, terms: &RunTerms, params: &RunParams, outfit: &Outfit) -> Start {
         let argv0 = params.command.first().cloned().unwrap_or_default();
+        let arguments = terms.args.iter().map(|argument| outfit.resolved(argument));
         Start {
             run_id,
             supervisors: Arc::clone(&self.supervisors),
             program: terms.program.clone(),
             pin: terms.pin,
-            argv: std::iter::once(argv0).chain(terms.args.iter().cloned()).collect(),
+            argv: std::iter::once(argv0).chain(arguments).collect(),
             path: terms.path.clone(),
             home: terms.home,
             user_home: self.settings.user_home.clone(),
             cwd: terms.cwd.clone(),
-            stdin: params.stdin.clone().map(String::into_bytes),
+            stdin: params.stdin.as_deref().map(|text| outfit.resolved(text).into_bytes()),
             timeout: terms.timeout,
             grace: GRACE,
             output_limit: terms.output_limit,
@@ -469,6 +477,16 @@ impl Broker {
             Err(error) => Refusal::from(error),
         }
     }
+}
+
+/// The values of a run's secrets, each with its way.
+fn revealed(vault: &Vault, intent: &Intent<RunTerms>) -> Result<Vec<Revealed>, Refusal> {
+    let reveal = |secret: &Delivered| {
+        let value = vault.reveal(&secret.name, intent)?;
+        let Delivered { name, env, how } = secret.clone();
+        Ok(Revealed { name, env, how, value })
+    };
+    intent.terms().secrets.iter().map(reveal).collect()
 }
 
 /// The values that a run's secrets had before their present ones: a program may have one from elsewhere.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     audit::AuditError,
+    delivery::DeliveryError,
     policy::{Denial, DenyCode},
     run::RunError,
     sandbox::ViewError,
@@ -42,6 +43,41 @@ impl From<VaultError> for Refusal {
             VaultError::NotFound { .. } | VaultError::NotCovered(_) => not_available(),
             VaultError::Io { source, .. } => unusable(Code::AuditUnavailable, message, &source, "the home"),
             _ => Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp doctor"),
+        }
+    }
+}
+
+impl From<DeliveryError> for Refusal {
+    fn from(error: DeliveryError) -> Self {
+        let message = error.to_string();
+        let of_sandbox = |hint: &str| Self::new(Code::SandboxUnavailable, message.as_str(), hint);
+        match &error {
+            DeliveryError::Guessable { secret, rule } => Self {
+                rule: rule.clone(),
+                ..Self::new(
+                    Code::CommandNotAllowed,
+                    message.as_str(),
+                    format!(
+                        "ask the operator to set a longer value (authy-mcp admin set {secret} --generate), or to write guessable = true in the rule"
+                    ),
+                )
+            },
+            DeliveryError::TooManyListeners => {
+                Self::new(Code::BadArgument, message.as_str(), "use fewer secrets at a time")
+            }
+            DeliveryError::NoWay(_) => of_sandbox("ask the operator to apply the policy again"),
+            DeliveryError::NoProxy => of_sandbox(
+                "ask the operator to run: authy-mcp doctor, and to look at [sandbox] mode and network",
+            ),
+            DeliveryError::Value(_) => {
+                of_sandbox("ask the operator to set a longer value, or to deliver it as env")
+            }
+            DeliveryError::Roots(_) => {
+                of_sandbox("ask the operator to apply the policy again, with a good extra_ca")
+            }
+            DeliveryError::Proxy(_) => {
+                of_sandbox("try again; if it stays so, ask the operator to run: authy-mcp doctor")
+            }
         }
     }
 }

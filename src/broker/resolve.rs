@@ -84,7 +84,7 @@ pub(crate) fn resolve(document: &Document, machine: &ResolveContext) -> Result<R
 /// The operator's roots, kept as they are now: what lies at the path later changes nothing.
 fn extra_ca(document: &Document, machine: &ResolveContext) -> Option<Result<String, Finding>> {
     let (path, line) = document.extra_ca(&machine.user_home)?;
-    let pem = std::fs::read_to_string(&path).ok().filter(|pem| crate::proxy::is_bundle(pem));
+    let pem = std::fs::read_to_string(&path).ok().filter(|pem| crate::delivery::is_bundle(pem));
     Some(pem.ok_or_else(|| Finding {
         severity: Severity::Error,
         line,

@@ -26,12 +26,11 @@ use super::{
     keys::Keys,
     refusal::{Code, Refusal},
     refuse,
-    sealed::Streams,
     session::Session,
 };
 use crate::{
+    delivery::Right,
     policy::{Allowed, Decision, Policy, Request, RunTerms, Timed},
-    proxy::Right,
     vault::{Stamp, Vault},
 };
 
@@ -86,14 +85,14 @@ impl Live {
         session: &Session,
         request: &Request,
         terms: &RunTerms,
-        streams: Streams,
+        timed: Timed,
     ) -> Self {
         Self {
             keys: Arc::clone(keys),
             credential: credential.clone(),
             request: request.clone(),
             terms: terms.clone(),
-            timed: if streams == Streams::Captured { Timed::Yes } else { Timed::No },
+            timed,
             ends: AtomicI64::new(session.ends.unwrap_or(i64::MAX)),
             holder: session.chain.process().cloned(),
             over: CancellationToken::new(),

@@ -25,6 +25,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("supervise", &["policy", "sandbox"]),
     ("run", &["names", "value", "policy", "redact", "sandbox", "supervise", "files", "system"]),
     ("proxy", &["names", "value", "policy", "redact", "system"]),
+    ("delivery", &["names", "value", "policy", "audit", "redact", "sandbox", "run", "proxy"]),
     (
         "broker",
         &[
@@ -37,7 +38,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "run",
             "sandbox",
             "supervise",
-            "proxy",
+            "delivery",
             "redact",
             "files",
             "system",
