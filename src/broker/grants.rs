@@ -93,7 +93,7 @@ struct Wish {
 
 impl Wish {
     fn parse(params: &TokenParams, session: &Session) -> Result<Self, Refusal> {
-        let secrets = params.secrets.as_ref().map(|names| super::pipeline::parse_names(names)).transpose()?;
+        let secrets = params.secrets.as_ref().map(|names| super::admit::parse_names(names)).transpose()?;
         if params.ttl_seconds == Some(0) || params.max_uses == Some(0) {
             return Err(bad(
                 "ttl_seconds and max_uses are at least 1",

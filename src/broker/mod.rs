@@ -4,6 +4,7 @@
 //! leaves is an answer with the needles of the scope beside it, so that the edge can mask every byte
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
+mod admit;
 pub mod api;
 pub(crate) mod chain;
 pub(crate) mod changes;
@@ -21,8 +22,10 @@ mod limits;
 pub(crate) mod lineage;
 mod listing;
 mod needles;
+mod outcome;
 pub(crate) mod pinned;
 mod pipeline;
+mod prepare;
 pub(crate) mod records;
 pub(crate) mod recount;
 pub mod refusal;

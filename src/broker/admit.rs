@@ -1,0 +1,297 @@
+//! Admission of a run: from the credential to the intent on the disk. Read [`Broker::admit_in`] as the threat model.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Broker, Caller, Credential, Opened, Refused, Way,
+    api::RunParams,
+    blocking,
+    entry::Entered,
+    ground, limits,
+    needles::RunNeedles,
+    outcome::outcome_facts,
+    prepare::Prepared,
+    refusal::{Code, Refusal},
+    session::Session,
+    trace::{Step, Trace},
+    watch::{self, Live, Watched},
+};
+use crate::{
+    audit::{AuditLog, Intent, IntentFacts},
+    delivery::Services,
+    names::{RunId, SecretName},
+    policy::{Asker, OperatorProof, Promise, Request, RunTerms, Timed},
+    redact::Counts,
+    run::{Ending, Launch},
+    sandbox::Plan,
+    supervise::Process,
+    vault::Stamp,
+};
+
+/// The most secrets that a call may name.
+const MOST_NAMES: usize = 256;
+
+/// The program and its interpreters, each with its digest.
+pub(super) type Chain = Vec<(PathBuf, [u8; 32])>;
+
+/// Where a run's streams go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// Into the result; such a run has a timeout.
+    Captured,
+    /// To a person's terminal, or another server's client.
+    Attached,
+}
+
+impl Streams {
+    /// What holds such a run to its time.
+    pub(super) fn timed(self) -> Timed {
+        match self {
+            Self::Captured => Timed::Yes,
+            Self::Attached => Timed::No,
+        }
+    }
+}
+
+/// What a caller asks for.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) params: RunParams,
+    /// Where the run's streams go.
+    pub(super) streams: Streams,
+    /// Where it starts if the call names no directory, and the policy lets runs start there.
+    pub(super) near: Option<PathBuf>,
+}
+
+/// What was found out of the machine for a run, before anything is spent or revealed.
+pub(super) struct Setup {
+    pub(super) plan: Plan,
+    pub(super) chain: Chain,
+}
+
+/// A run that may start: everything that it needs, and what it must be recorded under.
+pub(super) struct Admitted {
+    pub(super) intent: Intent<RunTerms>,
+    pub(super) launch: Launch,
+    pub(super) needles: RunNeedles,
+    pub(super) promise: Promise,
+    pub(super) services: Services,
+    pub(super) audit: AuditLog,
+    pub(super) trace: Trace,
+    pub(super) watched: Watched,
+    pub(super) _place: limits::Place,
+}
+
+/// What is known of a caller when a refusal is recorded.
+#[derive(Default)]
+pub(super) struct Who {
+    pub(super) principal: Option<String>,
+    pub(super) scope: Option<String>,
+}
+
+impl Broker {
+    pub(super) async fn admitting(
+        self: &Arc<Self>,
+        entered: Entered,
+        asked: Asked,
+        cancel: CancellationToken,
+    ) -> Result<Admitted, Refused> {
+        let broker = Arc::clone(self);
+        blocking(move || broker.admit(entered, &asked, &cancel)).await
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        entered: Entered,
+        asked: &Asked,
+        cancel: &CancellationToken,
+    ) -> Result<Admitted, Refused> {
+        let mut trace = Trace::begin();
+        let Entered { pass, turn } = entered;
+        let mut open = self.open_in(turn).map_err(|refusal| {
+            trace.refused(&refusal);
+            self.refused(refusal)
+        })?;
+        trace.step(Step::Open);
+        // The vault may have taken a while: from here on there is nothing to wait for.
+        if cancel.is_cancelled() {
+            let refusal = Refusal::cancelled();
+            trace.refused(&refusal);
+            return Err(self.refused(refusal));
+        }
+        let before = Stamp::of(&self.settings.home);
+        let mut who = Who::default();
+        let admitted = self.admit_in(&mut open, &mut who, &mut trace, asked);
+        match admitted {
+            Ok((intent, live, Prepared { launch, needles, promise, services }, place)) => {
+                let watched = self.watch_over(live, before);
+                let audit = open.audit;
+                Ok(Admitted {
+                    intent,
+                    launch,
+                    needles,
+                    promise,
+                    services,
+                    audit,
+                    trace,
+                    watched,
+                    _place: place,
+                })
+            }
+            Err(refusal) => {
+                pass.was_refused();
+                trace.refused(&refusal);
+                Err(self.refused(self.record_denial(&mut open, who, &asked.params, refusal)))
+            }
+        }
+    }
+
+    fn admit_in(
+        &self,
+        open: &mut Opened,
+        who: &mut Who,
+        trace: &mut Trace,
+        asked: &Asked,
+    ) -> Result<(Intent<RunTerms>, Live, Prepared, limits::Place), Refusal> {
+        let now = open.now();
+        let credential = &asked.caller.credential;
+        let mut session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
+        who.principal = Some(session.principal.clone());
+        who.scope = Some(session.scope.to_string());
+        trace.scope(&session.scope);
+
+        let request = self.request(asked, &session)?;
+        let allowed = watch::decide(&open.vault, &session.policy, &request)?;
+        trace.step(Step::Policy);
+
+        let terms = allowed.terms();
+        ground::confine(terms)?;
+        // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
+        // that a call which is too much costs none.
+        let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
+        let place = self.limits.enter(&session.scope, terms, Instant::now())?;
+        session.spend(&mut open.vault, now)?;
+        let live = Live::new(&open.keys, credential, &session, &request, terms, asked.streams.timed());
+
+        // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
+        // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
+        let facts = intent_facts(&session, terms, &request, &setup);
+        let intent = open.record_intent(allowed, RunId::random(), facts)?;
+        trace.allowed(intent.run_id(), intent.terms());
+        trace.step(Step::Audit);
+        let prepared = self.prepare(open, &intent, asked, setup);
+        trace.step(Step::Reveal);
+        match prepared {
+            Ok(prepared) => Ok((intent, live, prepared, place)),
+            Err(refusal) => {
+                let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
+                open.audit.record_outcome(intent, facts)?;
+                Err(refusal)
+            }
+        }
+    }
+
+    fn request(&self, asked: &Asked, session: &Session) -> Result<Request, Refusal> {
+        let params = &asked.params;
+        let secrets = params.secrets.as_ref().map(|names| parse_names(names)).transpose()?;
+        let near = asked.near.clone().filter(|dir| session.policy.may_start_in(dir));
+        let mut request = Request {
+            asker: asker(&asked.caller, asked.streams),
+            command: params.command.clone(),
+            secrets,
+            cwd: params.cwd.clone().map(PathBuf::from).or(near),
+            stdin: params.stdin.clone(),
+            env: params.env.clone().unwrap_or_default(),
+            timeout: params.timeout_seconds.map(Duration::from_secs),
+            resolved_program: None,
+        };
+        request.resolved_program = super::resolve::program_of(&session.policy, &request);
+        Ok(request)
+    }
+
+    /// Records a refusal, its command redacted and bounded. Where even that can't be recorded, the
+    /// caller is told so instead.
+    fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
+        let note =
+            super::denied::note(who.principal, who.scope, &refusal, params, &self.needles.everything());
+        let notes = self.denials.take(note, Instant::now());
+        match open.audit.record_all(notes) {
+            Ok(()) => refusal,
+            Err(error) => Refusal::from(error),
+        }
+    }
+}
+
+/// Who asks, as far as it was proven. A run on this process's own streams, of a scope that was named without a token, is
+/// one for which this process was given what opens the vault; what came over a socket never is.
+fn asker(caller: &Caller, streams: Streams) -> Asker {
+    match (streams, &caller.credential, caller.way) {
+        (Streams::Attached, Credential::LocalScope(_), _) => {
+            Asker::Operator(OperatorProof::of_an_opened_vault())
+        }
+        (Streams::Attached, _, _) | (Streams::Captured, _, Way::Run) => Asker::TokenHolder,
+        (Streams::Captured, _, Way::Tool) => Asker::Tool,
+    }
+}
+
+fn intent_facts(session: &Session, terms: &RunTerms, request: &Request, setup: &Setup) -> IntentFacts {
+    let mut digests = setup.chain.iter();
+    IntentFacts {
+        by: Process::this().map(|process| process.to_string()),
+        principal: session.principal.clone(),
+        token: session.token_id().map(ToString::to_string),
+        program_sha256: digests.next().map(|(_, digest)| hex::encode(digest)),
+        interpreters: digests
+            .map(|(path, digest)| format!("{} {}", path.display(), hex::encode(digest)))
+            .collect(),
+        argv_sha256: Some(argv_digest(&request.command)),
+        cwd: cwd_text(terms),
+        sandbox: setup.plan.layers.clone(),
+    }
+}
+
+pub(crate) fn parse_names(names: &[String]) -> Result<Vec<SecretName>, Refusal> {
+    // Each costs a look into the vault, which nobody else has meanwhile.
+    if names.len() > MOST_NAMES {
+        return Err(Refusal::new(
+            Code::BadArgument,
+            format!("secrets has {} names, and a call may have {MOST_NAMES}", names.len()),
+            "call list_allowed and name the secrets that the command needs",
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    let mut parsed = Vec::new();
+    for name in names {
+        let name = SecretName::parse(name).map_err(|error| {
+            Refusal::new(Code::BadArgument, error.to_string(), "call list_allowed and copy a name from it")
+        })?;
+        if seen.insert(name.clone()) {
+            parsed.push(name);
+        }
+    }
+    Ok(parsed)
+}
+
+fn argv_digest(argv: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for argument in argv {
+        hash.update(argument);
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())
+}
+
+fn cwd_text(terms: &RunTerms) -> Option<String> {
+    match &terms.cwd {
+        crate::policy::CwdTerm::Private => None,
+        crate::policy::CwdTerm::Within { dir, .. } => Some(dir.display().to_string()),
+    }
+}

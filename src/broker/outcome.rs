@@ -1,0 +1,99 @@
+//! What came of a run: for the audit, and for who asked for it.
+
+use std::time::Duration;
+
+use super::{api, api::RunResult, contain};
+use crate::{
+    audit::OutcomeFacts,
+    names::RunId,
+    policy::{ExitCodes, OutputMode, RunTerms},
+    redact::{Counts, NeedleSet},
+    run::{Ended, Ending, RunOutput},
+    supervise,
+};
+
+/// To what a duration is rounded up where only success or failure is told.
+const STATUS_TICK_MS: u64 = 1000;
+
+/// What is told of a signal where only success or failure is: a program chooses which one ends it.
+const REDUCED_SIGNAL: &str = "SIGKILL";
+
+pub(super) fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> OutcomeFacts {
+    let (outcome, _, _) = ending_parts(ending);
+    OutcomeFacts {
+        outcome: outcome.word().to_owned(),
+        exit_code: match ending {
+            Ending::Exited(code) => Some(code),
+            _ => None,
+        },
+        duration_ms: millis(duration),
+        file_hits: Vec::new(),
+        redactions: counts.0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+    }
+}
+
+/// The same of a run that ran; in what is kept of its files is no value either.
+pub(super) fn ended_facts(ended: &Ended, needles: &NeedleSet) -> OutcomeFacts {
+    OutcomeFacts {
+        file_hits: contain::lines(&ended.file_hits, needles),
+        ..outcome_facts(ended.ending, ended.duration, &ended.counts)
+    }
+}
+
+pub(super) fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
+    match ending {
+        Ending::Exited(code) => (api::Outcome::Exited, Some(code), None),
+        Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(supervise::signal_name(signal))),
+        Ending::TimedOut => (api::Outcome::TimedOut, None, None),
+        Ending::Cancelled => (api::Outcome::Cancelled, None, None),
+        Ending::Revoked => (api::Outcome::Revoked, None, None),
+        Ending::FailedToStart => (api::Outcome::FailedToStart, None, None),
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What of a run's output is returned, as its output mode has it.
+pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) -> RunResult {
+    let (outcome, exit_code, signal) = ending_parts(output.ended.ending);
+    let masked = output.ended.counts.total();
+    let mut result = RunResult {
+        outcome,
+        exit_code,
+        signal,
+        stdout: String::new(),
+        stderr: String::new(),
+        stdout_truncated: false,
+        stderr_truncated: false,
+        withheld: false,
+        redactions: None,
+        not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
+        file_hits: contain::entries(&output.ended.file_hits),
+        promise: terms.promise,
+        promise_why: terms.promise_why.clone(),
+        run_id: run_id.to_string(),
+        duration_ms: millis(output.ended.duration),
+        timeout_seconds: terms.timeout.as_secs().max(1),
+        sandbox,
+    };
+    if terms.exit_code == ExitCodes::Reduced || terms.output == OutputMode::Status {
+        result.exit_code = result.exit_code.map(|code| i32::from(code != 0));
+        result.signal = result.signal.map(|_| REDUCED_SIGNAL.to_owned());
+    }
+    match terms.output {
+        // How long it took, to the tick, says more than success or failure.
+        OutputMode::Status => result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS),
+        // What was not looked into may hold anything.
+        OutputMode::Withhold if masked > 0 || !result.not_looked_into.is_empty() => result.withheld = true,
+        OutputMode::Redacted | OutputMode::Withhold => {
+            result.stdout = output.stdout.text.into_inner();
+            result.stderr = output.stderr.text.into_inner();
+            result.stdout_truncated = output.stdout.truncated;
+            result.stderr_truncated = output.stderr.truncated;
+            result.redactions = Some(masked).filter(|count| *count > 0);
+        }
+    }
+    result
+}
