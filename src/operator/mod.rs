@@ -213,3 +213,5 @@ impl Admin {
 
 #[cfg(test)]
 mod editions;
+#[cfg(test)]
+mod tests;
