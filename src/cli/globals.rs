@@ -61,3 +61,28 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 pub(super) fn usage_failure(message: impl Into<String>, hint: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Usage, message, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_code_and_the_help_says_which() {
+        let rows = [
+            (FailureKind::Failed, 1, "failed"),
+            (FailureKind::Usage, 2, "usage"),
+            (FailureKind::Locked, 3, "locked"),
+            (FailureKind::Denied, 4, "denied"),
+            (FailureKind::NotFound, 5, "not found"),
+            (FailureKind::Busy, 6, "busy"),
+            (FailureKind::Damaged, 7, "damaged"),
+        ];
+        for (kind, code, word) in rows {
+            assert_eq!(exit_code(kind), ExitCode::from(code), "{kind:?}");
+            let told = format!("{code} {word}");
+            assert!(crate::cli::EXAMPLES.contains(&told), "{told}");
+            let json = serde_json::to_value(kind).unwrap();
+            assert_eq!(json, word.replace(' ', "_"), "{kind:?}");
+        }
+    }
+}

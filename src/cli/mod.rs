@@ -180,6 +180,73 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// What a command line is read as (a part of its `Debug`), or why it is not taken.
+    #[test]
+    fn a_command_line_is_one_operation_or_an_error_of_use() {
+        use clap::error::ErrorKind::{
+            ArgumentConflict, DisplayHelp, DisplayVersion, InvalidSubcommand, MissingRequiredArgument,
+            UnknownArgument, ValueValidation,
+        };
+        let rows = [
+            ("", Ok("command: None")),
+            ("status", Ok("command: Some(Status)")),
+            ("status --json", Ok("json: true")),
+            ("--json status", Ok("json: true")),
+            ("-vv doctor", Ok("verbose: 2")),
+            ("admin set k --generate", Ok("generate: Some(32)")),
+            ("admin set k --generate 48", Ok("generate: Some(48)")),
+            ("admin set k --generate many", Err(ValueValidation)),
+            ("admin set k --generate --from-file f", Err(ArgumentConflict)),
+            ("admin set k", Ok("allow_weak: false")),
+            ("admin set", Err(MissingRequiredArgument)),
+            ("admin set ../k", Err(ValueValidation)),
+            ("admin set k --env 1A", Err(ValueValidation)),
+            ("admin get k --reveal --version 2", Ok("version: Some(2)")),
+            ("admin get k --version 2", Err(MissingRequiredArgument)),
+            ("admin get k --out f", Err(MissingRequiredArgument)),
+            ("admin rm k", Ok("yes: false")),
+            ("admin rollback k 1", Ok("version: 1")),
+            ("admin rollback k", Err(MissingRequiredArgument)),
+            ("admin allow dev --secret a -- npm test", Ok(r#"argv: ["npm", "test"]"#)),
+            ("admin allow dev npm", Err(UnknownArgument)),
+            ("admin allow --secret a -- npm", Err(MissingRequiredArgument)),
+            ("admin allow --last", Ok("last: true")),
+            ("admin allow --last dev", Err(ArgumentConflict)),
+            ("admin allow dev --any -- npm", Err(ArgumentConflict)),
+            ("admin allow dev --any --network all", Err(ValueValidation)),
+            ("admin allow dev --any --deliver pipe", Err(ValueValidation)),
+            ("admin token issue --scope dev --max-uses 3", Ok("max_uses: Some(3)")),
+            ("admin token issue", Err(MissingRequiredArgument)),
+            ("admin token revoke --subject ann", Ok(r#"subject: Some("ann")"#)),
+            ("admin token revoke", Err(MissingRequiredArgument)),
+            ("admin token revoke t_a --subject ann", Err(ArgumentConflict)),
+            ("run --scope dev -- sh -c --json", Ok(r#"argv: ["sh", "-c", "--json"]"#)),
+            ("run --scope dev -- sh -c --json", Ok("json: false")),
+            ("run --scope dev", Err(MissingRequiredArgument)),
+            ("run -- true", Err(MissingRequiredArgument)),
+            ("run --scope dev --token-file f -- true", Err(ArgumentConflict)),
+            ("frobnicate", Err(InvalidSubcommand)),
+            ("status --frobnicate", Err(UnknownArgument)),
+            ("--help", Err(DisplayHelp)),
+            ("--version", Err(DisplayVersion)),
+        ];
+        for (line, read) in rows {
+            let words = std::iter::once("authy-mcp").chain(line.split_whitespace());
+            match (Arguments::try_parse_from(words), read) {
+                (Ok(arguments), Ok(part)) => {
+                    let arguments = format!("{arguments:?}");
+                    assert!(arguments.contains(part), "{line}: {arguments}");
+                }
+                (Err(error), Err(kind)) => {
+                    assert_eq!(error.kind(), kind, "{line}");
+                    // What was asked for, and no error, is on standard output, with 0.
+                    assert_eq!(error.use_stderr(), !matches!(kind, DisplayHelp | DisplayVersion), "{line}");
+                }
+                (read, _) => panic!("{line}: {read:?}"),
+            }
+        }
+    }
+
     #[test]
     fn every_command_has_help() {
         fn walk(command: &clap::Command) {

@@ -49,12 +49,15 @@ impl Output {
 
     /// An answer: as JSON for programs, as these lines for people.
     pub(super) fn answer<T: Serialize>(&self, answer: &T, lines: impl FnOnce(&T) -> Vec<String>) {
+        write_out(self.answer_text(answer, lines).as_bytes());
+    }
+
+    fn answer_text<T: Serialize>(&self, answer: &T, lines: impl FnOnce(&T) -> Vec<String>) -> String {
         if self.json {
             let text = serde_json::to_string_pretty(answer).expect("answers have string keys only");
-            write_out(format!("{}\n", shown_json(&text)).as_bytes());
-        } else {
-            lines(answer).iter().for_each(|line| self.line(line));
+            return format!("{}\n", shown_json(&text));
         }
+        lines(answer).iter().map(|line| format!("{}\n", quiet(line))).collect()
     }
 
     /// A line of JSON, with `--json` or without.
@@ -85,20 +88,22 @@ impl Output {
 
     /// What went wrong and what to do next.
     pub(super) fn failure(&self, failure: &Failure) {
+        write_err(&self.failure_text(failure));
+    }
+
+    fn failure_text(&self, failure: &Failure) -> String {
         if self.json {
             let text = serde_json::json!({ "error": failure }).to_string();
-            write_err(&format!("{}\n", shown_json(&text)));
-            return;
+            return format!("{}\n", shown_json(&text));
         }
-        for finding in &failure.findings {
-            self.note(&finding_line(finding));
-        }
+        let findings = failure.findings.iter().map(finding_line);
         // Messages repeat what was asked for: names, paths, arguments.
-        self.note(&format!("error: {}", shown_line(&failure.message)));
-        for (number, hint) in failure.hints.iter().enumerate() {
+        let error = std::iter::once(format!("error: {}", shown_line(&failure.message)));
+        let hints = failure.hints.iter().enumerate().map(|(number, hint)| {
             let before = if number == 0 { "hint: " } else { "      " };
-            self.note(&format!("{before}{}", shown_line(hint)));
-        }
+            format!("{before}{}", shown_line(hint))
+        });
+        findings.chain(error).chain(hints).map(|line| format!("{}\n", quiet(&line))).collect()
     }
 }
 
@@ -204,7 +209,77 @@ fn write_err(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    const PLAIN: Output = Output { json: false, colour: false };
+    const JSON: Output = Output { json: true, colour: false };
+
+    #[test]
+    fn an_answer_is_lines_for_people_and_json_for_programs() {
+        let rows = [("app/key", "3"), ("app/other-key", "12")];
+        let lines = |rows: &[(&str, &str); 2]| {
+            table(&rows.map(|(name, version)| vec![name.to_owned(), version.to_owned()]))
+        };
+        assert_eq!(PLAIN.answer_text(&rows, lines), "app/key        3\napp/other-key  12\n");
+        let text = JSON.answer_text(&rows, |_| unreachable!("lines are for people"));
+        assert!(text.ends_with("]\n"), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, json!([["app/key", "3"], ["app/other-key", "12"]]));
+        // What is not there is nothing for people, and empty for programs.
+        let none: [&str; 0] = [];
+        assert_eq!(PLAIN.answer_text(&none, |_| Vec::new()), "");
+        assert_eq!(JSON.answer_text(&none, |_| Vec::new()), "[]\n");
+    }
+
+    /// A description that an agent or a document wrote must not move the cursor of whoever reads it.
+    #[test]
+    fn what_others_wrote_moves_no_cursor() {
+        let evil = "a\u{1b}[2J\u{202e}\u{7f}b";
+        let seen = |text: String| !text.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}');
+        assert!(seen(PLAIN.answer_text(&evil, |text| vec![(*text).to_owned()])));
+        let json = JSON.answer_text(&evil, |_| Vec::new());
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), evil, "the same to a program");
+        assert!(seen(json));
+        let failure = Failure::new(FailureKind::Usage, evil, evil);
+        assert!(PLAIN.failure_text(&failure).lines().all(|line| seen(line.to_owned())));
+    }
+
+    #[test]
+    fn a_failure_says_where_what_and_what_to_do() {
+        let finding = Finding {
+            severity: Severity::Error,
+            line: 4,
+            column: 2,
+            message: "no such key".to_owned(),
+            hint: "write deliver".to_owned(),
+        };
+        let failure = Failure {
+            findings: vec![finding],
+            ..Failure::new(FailureKind::Usage, "the policy has 1 error", "fix it").or("then apply it")
+        };
+        assert_eq!(
+            PLAIN.failure_text(&failure),
+            "line 4, column 2: error: no such key (write deliver)\nerror: the policy has 1 error\nhint: fix it\n      then apply it\n"
+        );
+        let text = JSON.failure_text(&failure);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["error"]["kind"], "usage");
+        assert_eq!(read["error"]["message"], "the policy has 1 error");
+        assert_eq!(read["error"]["hints"], json!(["fix it", "then apply it"]));
+        assert_eq!(read["error"]["findings"][0]["line"], 4);
+        let bare = Failure::new(FailureKind::Busy, "in use", "");
+        assert_eq!(PLAIN.failure_text(&bare), "error: in use\n");
+    }
+
+    #[test]
+    fn a_short_row_and_wide_characters_line_up() {
+        let rows = [vec!["é".to_owned(), "x".to_owned()], vec!["abc".to_owned()], Vec::new()];
+        assert_eq!(table(&rows), ["é    x", "abc", ""]);
+        assert_eq!(table(&[]), [""; 0]);
+    }
 
     #[test]
     fn control_characters_are_shown() {

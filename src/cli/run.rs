@@ -239,3 +239,124 @@ fn as_failure(refusal: &Refusal) -> Failure {
     let to_allow = refusal.operator_command.iter().map(|command| format!("to allow it: {command}"));
     allowed.chain(to_allow).fold(failure, Failure::or)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Promise;
+
+    #[test]
+    fn a_run_exits_as_its_program_does_or_by_the_help() {
+        let rows = [
+            (Ending::Exited(0), 0),
+            (Ending::Exited(3), 3),
+            (Ending::Exited(-1), 255),
+            (Ending::Exited(256), 0),
+            (Ending::Signaled(9), 137),
+            (Ending::Signaled(15), 143),
+            (Ending::Signaled(200), NOT_RUN),
+            (Ending::FailedToStart, DENIED),
+            (Ending::Revoked, DENIED),
+            (Ending::TimedOut, NOT_RUN),
+            (Ending::Cancelled, NOT_RUN),
+        ];
+        for (ending, code) in rows {
+            assert_eq!(code_of(ending), code, "{ending:?}");
+        }
+        assert_eq!((NOT_RUN, DENIED, NOT_FOUND), (125, 126, 127), "as the help has them");
+    }
+
+    /// What is no fault of the command's own is 125: whoever retries may.
+    #[test]
+    fn a_refusal_has_the_code_of_a_shell() {
+        let rows = [
+            (Code::ProgramNotFound, 127),
+            (Code::VaultLocked, 125),
+            (Code::Busy, 125),
+            (Code::Damaged, 125),
+            (Code::AuditUnavailable, 125),
+            (Code::BadArgument, 125),
+            (Code::NotAvailable, 126),
+            (Code::CommandNotAllowed, 126),
+            (Code::SecretInArgv, 126),
+            (Code::ProgramChanged, 126),
+            (Code::TokenExpired, 126),
+            (Code::TokenInvalid, 126),
+            (Code::SandboxUnavailable, 126),
+            (Code::RateLimited, 126),
+        ];
+        for (code, exits) in rows {
+            assert_eq!(code_of_refusal(code), exits, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_daemon_ran_ends_as_it_would_here() {
+        let ran = |outcome, exit_code, signal: Option<&str>| RunResult {
+            outcome,
+            exit_code,
+            signal: signal.map(str::to_owned),
+            stdout: String::new(),
+            stderr: String::new(),
+            stdout_truncated: false,
+            stderr_truncated: false,
+            withheld: false,
+            redactions: None,
+            not_looked_into: Vec::new(),
+            file_hits: Vec::new(),
+            promise: Promise::BestEffort,
+            promise_why: None,
+            run_id: "r_1".to_owned(),
+            duration_ms: 0,
+            timeout_seconds: 1,
+            sandbox: "off".to_owned(),
+        };
+        let rows = [
+            (ran(Outcome::Exited, Some(3), None), 3),
+            (ran(Outcome::Signaled, None, Some("SIGKILL")), 137),
+            (ran(Outcome::Signaled, None, Some("SIGTERM")), 143),
+            (ran(Outcome::TimedOut, None, None), NOT_RUN),
+            (ran(Outcome::Cancelled, None, None), NOT_RUN),
+            (ran(Outcome::Revoked, None, None), DENIED),
+            (ran(Outcome::FailedToStart, None, None), DENIED),
+        ];
+        for (ran, code) in rows {
+            assert_eq!(code_of(ending_of(&ran)), code, "{:?}", ran.outcome);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_all_that_helps() {
+        let no = Refusal {
+            allowed: vec![vec!["npm".to_owned(), "run *".to_owned()]],
+            operator_command: Some("authy-mcp admin allow --last".to_owned()),
+            ..Refusal::new(Code::CommandNotAllowed, "no rule allows this command", "copy an example")
+        };
+        let failure = as_failure(&no);
+        assert_eq!((failure.kind, &*failure.message), (FailureKind::Denied, "no rule allows this command"));
+        assert_eq!(
+            failure.hints,
+            ["copy an example", "allowed: npm 'run *'", "to allow it: authy-mcp admin allow --last"]
+        );
+    }
+
+    #[test]
+    fn what_is_typed_is_what_is_asked_for() {
+        let args = |secrets: &[&str]| Args {
+            scope: None,
+            token_file: None,
+            secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
+            cwd: Some("/w".to_owned()),
+            argv: vec!["a".to_owned(), "$B".to_owned()],
+        };
+        let asked = params(&args(&["k"]));
+        assert_eq!(
+            (asked.command, asked.cwd),
+            (vec!["a".to_owned(), "$B".to_owned()], Some("/w".to_owned()))
+        );
+        assert_eq!(asked.secrets, Some(vec!["k".to_owned()]));
+        // None named: the one rule that fits names them.
+        assert_eq!(params(&args(&[])).secrets, None);
+        assert!(asked.env.is_none() && asked.stdin.is_none() && asked.timeout_seconds.is_none());
+    }
+}

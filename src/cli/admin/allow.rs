@@ -293,3 +293,107 @@ fn helps(denial: &LastDenial) -> String {
         _ => "authy-mcp admin audit show --denied --last 5".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::operator::FailureKind;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn read(line: &str) -> Result<(ScopeName, NewRule), Failure> {
+        given(&Line::try_parse_from(std::iter::once("allow").chain(line.split(' '))).unwrap().args)
+    }
+
+    /// A row is a command line, how it delivers, what the proxy sets, and the command.
+    #[test]
+    fn a_line_is_a_rule() {
+        let npm = || Some(vec!["npm".to_owned(), "test".to_owned()]);
+        let rows = [
+            ("dev --secret a -- npm test", Deliver::Env, SetByProxy::Nothing, npm()),
+            ("dev --secret a --deliver file -- npm test", Deliver::File, SetByProxy::Nothing, npm()),
+            ("dev --secret a --host h -- npm test", Deliver::Sealed, SetByProxy::Nothing, npm()),
+            ("dev --secret a --bearer -- npm test", Deliver::Sealed, SetByProxy::Bearer, npm()),
+            (
+                "dev --secret a --deliver file --host h -- npm test",
+                Deliver::Sealed,
+                SetByProxy::Nothing,
+                npm(),
+            ),
+            ("dev --secret a --any", Deliver::Env, SetByProxy::Nothing, None),
+        ];
+        for (line, deliver, inject, command) in rows {
+            let (scope, rule) = read(line).unwrap();
+            assert_eq!(scope.as_str(), "dev", "{line}");
+            assert_eq!((rule.deliver, rule.inject, rule.command), (deliver, inject, command), "{line}");
+            assert_eq!(rule.secrets, ["a"], "{line}");
+            // What is not typed is not in the rule.
+            assert_eq!((rule.output, rule.network, rule.sandbox, rule.guessable), (None, None, None, false));
+        }
+        let (_, rule) =
+            read("dev --output withhold --network open --sandbox off --guessable --id x --any").unwrap();
+        assert_eq!((rule.output, rule.network), (Some(OutputMode::Withhold), Some(Network::Open)));
+        assert_eq!((rule.sandbox, rule.guessable), (Some(SandboxMode::Off), true));
+        assert_eq!(rule.id.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_line_without_a_command_is_no_rule() {
+        let failure = read("dev --secret a").unwrap_err();
+        assert_eq!((failure.kind, &*failure.message), (FailureKind::Usage, "no command is given"));
+        assert!(failure.hints[0].contains("put it behind --"), "{failure:?}");
+        let failure = read("dev --any --cwd /no/such/directory").unwrap_err();
+        assert!(failure.message.contains("/no/such/directory"), "{failure:?}");
+    }
+
+    fn denial(argv: &[&str], cut: bool, code: &str) -> LastDenial {
+        LastDenial {
+            time: "2030-01-01T00:00:00Z".to_owned(),
+            scope: ScopeName::parse("dev").unwrap(),
+            code: code.to_owned(),
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            secrets: Vec::new(),
+            cut,
+        }
+    }
+
+    /// What an agent wrote must not become more than what it wrote.
+    #[test]
+    fn a_refused_command_becomes_a_rule_for_itself_alone() {
+        let rows: [(&[&str], bool, bool); 6] = [
+            (&["npm", "test"], false, true),
+            (&["npm", "test"], true, false),
+            (&[], false, false),
+            (&["npm", "*"], false, false),
+            (&["npm", "a*b"], false, false),
+            (&["npm", "[redacted:app/key]"], false, false),
+        ];
+        for (argv, cut, may) in rows {
+            assert_eq!(no_rule(&denial(argv, cut, "command_not_allowed")).is_none(), may, "{argv:?} {cut}");
+        }
+        let written = as_written(["npm", "{int:1..9}", "plain"].map(str::to_owned).to_vec());
+        assert_eq!(written, ["npm", "{{int:1..9}}", "plain"]);
+    }
+
+    #[test]
+    fn each_refusal_that_no_rule_helps_against_has_a_remedy() {
+        for (code, remedy) in [
+            ("not_available", "authy-mcp admin allow dev --secret NAME"),
+            ("env_not_allowed", "[env] agent"),
+            ("cwd_not_allowed", "--cwd DIR"),
+            ("rate_limited", "[limits]"),
+            ("token_invalid", "authy-mcp admin token issue --scope dev"),
+            ("token_expired", "authy-mcp admin token issue --scope dev"),
+            ("program_changed", "authy-mcp admin audit show --denied"),
+        ] {
+            let said = helps(&denial(&["npm"], false, code));
+            assert!(said.contains(remedy), "{code}: {said}");
+        }
+    }
+}

@@ -272,3 +272,74 @@ fn revoke(
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::TokenInfo;
+
+    fn entry(state: TokenState, narrowed: bool, max_uses: Option<u32>) -> TokenEntry {
+        let info = TokenInfo {
+            id: TokenId::parse("t_abc").unwrap(),
+            scope: ScopeName::parse("dev").unwrap(),
+            subject: "ann".to_owned(),
+            issued_at: 0,
+            expires_at: 7200,
+            max_uses,
+            uses: 1,
+            revoked: false,
+        };
+        TokenEntry {
+            info,
+            client: None,
+            parent: None,
+            ends_at: "1970-01-01T01:00:00Z".to_owned(),
+            ends: 3600,
+            delegated: false,
+            narrowed,
+            state,
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_is_read_or_shown_as_it_was_typed() {
+        for (text, seconds) in [("45s", 45), ("30m", 1800), ("8h", 28_800), ("90d", 7_776_000)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for text in ["", "8", "h", "-1h", "2 minutes", "1e3s", "99999999999999999999d"] {
+            let failure = duration(text).unwrap_err();
+            assert_eq!(failure.message, format!("invalid duration {text:?}"));
+            assert_eq!((failure.kind, &*failure.hints[0]), (FailureKind::Usage, "write 30m, 8h or 90d"));
+        }
+    }
+
+    #[test]
+    fn tokens_are_a_table_with_the_moment_at_which_they_really_end() {
+        let under = TokenEntry {
+            client: Some("claude".to_owned()),
+            parent: Some("t_top".to_owned()),
+            ..entry(TokenState::Good, true, Some(2))
+        };
+        assert_eq!(
+            list(&[entry(TokenState::Revoked, false, None), under]),
+            [
+                "ID     SCOPE  CLIENT  SUBJECT  UNDER  UNTIL             RUNS    STATE",
+                "t_abc  dev    -       ann      -      1970-01-01 01:00  any     revoked",
+                "t_abc  dev    claude  ann      t_top  1970-01-01 01:00  1 of 2  good, narrowed",
+            ]
+        );
+        assert_eq!(list(&[]), ["no tokens: authy-mcp admin token issue --scope SCOPE"]);
+    }
+
+    #[test]
+    fn each_state_is_a_word() {
+        for (token, word) in [
+            (entry(TokenState::Good, false, None), "good"),
+            (entry(TokenState::Revoked, false, None), "revoked"),
+            (entry(TokenState::Ended, true, None), "ended, narrowed"),
+            (entry(TokenState::Spent, false, None), "used up"),
+        ] {
+            assert_eq!(state(&token), word);
+        }
+    }
+}
