@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authy_mcp::{
+use authy_mcp::testing::{
     audit::{AuditKeys, AuditLog, Note},
     vault::{self, Opener},
 };

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authy_mcp::{
+use authy_mcp::testing::{
     names::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal},
     proxy::{Egress, Running, Sealed, Terms},

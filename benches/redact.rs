@@ -19,7 +19,7 @@ use std::{
 };
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use authy_mcp::{
+use authy_mcp::testing::{
     names::SecretName,
     redact::{NeedleSet, Needles},
     value::SecretValue,
@@ -119,7 +119,7 @@ fn estimates() {
         ("a mebibyte", random.word(1 << 20).into_bytes()),
     ];
     for (what, value) in values {
-        let best = (0..ROUNDS).map(|_| timed(|| authy_mcp::redact::bits(&value) as usize)).min();
+        let best = (0..ROUNDS).map(|_| timed(|| authy_mcp::testing::redact::bits(&value) as usize)).min();
         println!("judging {what}: {:.0} us", best.unwrap_or_default().as_secs_f64() * 1e6);
     }
 }

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authy_mcp::{
+use authy_mcp::testing::{
     names::RunId,
     policy::{CwdTerm, HomeMode, Network, SandboxMode, SandboxTerms},
     redact::NeedleSet,
@@ -63,7 +63,7 @@ type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let machine = authy_mcp::supervise::machine(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
+    let machine = authy_mcp::testing::supervise::machine(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
     let contained = |network| {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
         Plan::make(&terms, &machine).expect("this machine can contain")

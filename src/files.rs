@@ -17,7 +17,7 @@ const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 ///
 /// # Errors
 /// Of the operating system.
-pub fn create_private_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     fs::set_permissions(dir, Permissions::from_mode(0o700))
 }
@@ -26,7 +26,7 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn create_private_dir_if_missing(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir_if_missing(dir: &Path) -> io::Result<()> {
     create_missing(dir)
 }
 
@@ -34,7 +34,7 @@ pub fn create_private_dir_if_missing(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     create_missing(dir)?;
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
@@ -52,7 +52,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`], or of the operating system.
-pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(dir) = path.parent() {
         create_missing(dir)?;
     }
@@ -66,7 +66,7 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`create_private`].
-pub fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
@@ -75,7 +75,7 @@ pub fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is something else, or of the operating system.
-pub fn open_regular(path: &Path) -> io::Result<File> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     regular(options.read(true).custom_flags(flags(PLAIN)).open(path))
 }
@@ -85,7 +85,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is something else, or of the operating system.
-pub fn open_given(path: &Path) -> io::Result<File> {
+pub(crate) fn open_given(path: &Path) -> io::Result<File> {
     let fits = |found: fs::Metadata| {
         let kind = found.file_type();
         let other = || io::Error::new(io::ErrorKind::InvalidData, "it is neither a regular file nor a pipe");
@@ -101,7 +101,7 @@ pub fn open_given(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is something else or larger, or of the operating system.
-pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_at_most(&open_regular(path)?, most)
 }
 
@@ -109,7 +109,7 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is larger, or of the operating system.
-pub fn read_at_most(file: &File, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_at_most(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
@@ -122,7 +122,7 @@ pub fn read_at_most(file: &File, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is something else, or what opening it said.
-pub fn regular(opened: io::Result<File>) -> io::Result<File> {
+pub(crate) fn regular(opened: io::Result<File>) -> io::Result<File> {
     let other = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
@@ -147,7 +147,7 @@ fn flags(flags: OFlags) -> i32 {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
@@ -155,7 +155,7 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// [`io::ErrorKind::WouldBlock`] when the wait is over, or of the operating system.
-pub fn lock(path: &Path, wait: Duration) -> io::Result<File> {
+pub(crate) fn lock(path: &Path, wait: Duration) -> io::Result<File> {
     let until = Instant::now() + wait;
     let mut file = open_lock(path)?;
     loop {
@@ -188,7 +188,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`lock`].
-pub fn lock_in_turn(path: &Path, wait: Duration) -> io::Result<File> {
+pub(crate) fn lock_in_turn(path: &Path, wait: Duration) -> io::Result<File> {
     let until = Instant::now() + wait;
     let turn = lock(&path.with_extension("turn"), wait)?;
     let locked = lock(path, until.saturating_duration_since(Instant::now()));
@@ -200,7 +200,7 @@ pub fn lock_in_turn(path: &Path, wait: Duration) -> io::Result<File> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
     create_private_dir(to)?;
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
@@ -219,7 +219,7 @@ pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn carry_dir(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn carry_dir(from: &Path, to: &Path) -> io::Result<()> {
     let Ok(found) = fs::symlink_metadata(from) else { return Ok(()) };
     if found.is_symlink() {
         return std::os::unix::fs::symlink(fs::read_link(from)?, to);
@@ -239,7 +239,7 @@ pub fn carry_dir(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn files_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {

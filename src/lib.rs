@@ -18,29 +18,32 @@
 //! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and
 //! [`vault::Vault::reveal`] gives a value for no less than that.
 
-pub mod audit;
-pub mod broker;
-pub mod cli;
-pub mod daemon;
-pub mod delivery;
-pub mod files;
-pub mod listen;
-pub mod mcp;
-pub mod names;
-pub mod operator;
-pub mod policy;
-pub mod proxy;
-pub mod redact;
-pub mod run;
-pub mod sandbox;
-pub mod setup;
-pub mod shown;
-pub mod store;
-pub mod supervise;
+pub(crate) mod audit;
+pub(crate) mod broker;
+pub(crate) mod cli;
+pub(crate) mod daemon;
+pub(crate) mod delivery;
+pub(crate) mod files;
+pub(crate) mod listen;
+pub(crate) mod mcp;
+pub(crate) mod names;
+pub(crate) mod operator;
+pub(crate) mod policy;
+pub(crate) mod proxy;
+pub(crate) mod redact;
+pub(crate) mod run;
+pub(crate) mod sandbox;
+pub(crate) mod setup;
+pub(crate) mod shown;
+pub(crate) mod store;
+pub(crate) mod supervise;
 pub(crate) mod system;
-pub mod token;
-pub mod value;
-pub mod vault;
+pub(crate) mod token;
+pub(crate) mod value;
+pub(crate) mod vault;
+
+pub use cli::main;
+pub use supervise::{SUPERVISE, supervise};
 
 /// What fuzz targets, benches and tests of this repository reach in for: no interface, and not kept stable.
 #[doc(hidden)]
@@ -49,11 +52,9 @@ pub mod testing {
         daemon::fuzzing as daemon,
         names::{HostPattern, ScopeName, SecretName, SecretPattern},
         policy::{ArgvPattern, Document, PathPattern},
-        proxy::fuzzing as proxy,
         redact::{NeedleSet, Needles},
         setup::env_file,
         store::fuzzing as store,
-        supervise::fuzzing as supervise,
         value::SecretValue,
         vault::fuzz_envelope as envelope,
     };
@@ -61,12 +62,74 @@ pub mod testing {
     /// The audit log, as it is written and read.
     pub mod audit {
         pub use crate::audit::{
-            AuditKeys, AuditLog, Filter, Found, Head, Note, events, last_denial, said_last_change, verify,
+            AuditKeys, AuditLog, Filter, Found, Head, Intent, Note, events, last_denial, said_last_change,
+            verify,
         };
+    }
+
+    /// The schemas of the tools.
+    pub mod mcp {
+        pub use crate::mcp::schemas;
+    }
+
+    /// Names.
+    pub mod names {
+        pub use crate::names::{EnvName, HostPattern, RunId, ScopeName, SecretName, SecretPattern};
+    }
+
+    /// Documents, and the terms of a run.
+    pub mod policy {
+        pub use crate::policy::{
+            Allowed, ArgvPattern, BaseUrl, CwdTerm, Document, HomeMode, How, Inject, Network, PathPattern,
+            Place, Reach, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal, SigV4, Terms, Tls,
+            policy_schema,
+        };
+    }
+
+    /// The proxy for sealed values.
+    pub mod proxy {
+        pub use crate::proxy::{Egress, Record, Running, Sealed, Terms, fuzzing::*};
+    }
+
+    /// Needles.
+    pub mod redact {
+        pub use crate::redact::{NeedleSet, Needles, bits};
+    }
+
+    /// A run.
+    pub mod run {
+        pub use crate::run::{
+            Ending, Launch, Materials, Sandbox, Spares, Start, Supervisors, Unseen, execute,
+        };
+    }
+
+    /// What contains one.
+    pub mod sandbox {
+        pub use crate::sandbox::Plan;
+    }
+
+    /// Clients.
+    pub mod setup {
+        pub use crate::setup::clients;
+    }
+
+    /// The other process.
+    pub mod supervise {
+        pub use crate::supervise::{fuzzing::*, machine};
     }
 
     /// Tokens, as they are issued and checked.
     pub mod token {
         pub use crate::token::{Class, LEEWAY, Order, Revocations, TokenKeys};
+    }
+
+    /// Values.
+    pub mod value {
+        pub use crate::value::SecretValue;
+    }
+
+    /// The vault.
+    pub mod vault {
+        pub use crate::vault::{Opener, PARTS, Vault, unlock};
     }
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|word| word == authy_mcp::supervise::SUPERVISE) {
-        return authy_mcp::supervise::supervise();
+    if std::env::args_os().nth(1).is_some_and(|word| word == authy_mcp::SUPERVISE) {
+        return authy_mcp::supervise();
     }
-    authy_mcp::cli::main()
+    authy_mcp::main()
 }

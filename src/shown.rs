@@ -10,32 +10,32 @@ use std::fmt::Write as _;
 /// One text as a field. What is not printable ASCII or a letter of the word's one script is escaped as
 /// `\u{…}`; a text with anything unusual in it, a space, `=` or a quote, is quoted, so that no text looks
 /// like two fields. `-` and what stands in a name or a path stays as it is.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let escaped = words(text, Quotes::Escaped);
     let plain = !text.is_empty() && escaped == text && text.chars().all(is_bare);
     if plain { escaped } else { format!("\"{escaped}\"") }
 }
 
 /// A path as a field.
-pub fn shown_path(path: &std::path::Path) -> String {
+pub(crate) fn shown_path(path: &std::path::Path) -> String {
     shown(&path.to_string_lossy())
 }
 
 /// A command as a person reads it: each argument as a field.
-pub fn shown_command(argv: &[String]) -> String {
+pub(crate) fn shown_command(argv: &[String]) -> String {
     argv.iter().map(|argument| shown(argument)).collect::<Vec<_>>().join(" ")
 }
 
 /// A sentence of ours with foreign text in it: escaped as [`shown`] does, never quoted as a whole, line
 /// feeds escaped.
-pub fn shown_line(text: &str) -> String {
+pub(crate) fn shown_line(text: &str) -> String {
     words(text, Quotes::Kept)
 }
 
 /// JSON text whose strings hold nothing that a terminal acts on or that can't be seen: DEL, C1, format
 /// characters (bidi, zero width, tags), line and paragraph separators, variation selectors and fillers
 /// are written as `\uXXXX`. It is the same JSON.
-pub fn shown_json(json: &str) -> String {
+pub(crate) fn shown_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\u{7f}' || (!c.is_ascii() && is_unseen(c)) {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use zeroize::Zeroizing;
 
 /// The largest value that the vault takes, in bytes (1 MiB).
-pub const MAX_VALUE_BYTES: usize = 1 << 20;
+pub(crate) const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// The bytes of one version of a secret: no `Display`, `Serialize` or `Clone`; `Debug` prints a mask.
 pub struct SecretValue(SecretBox<Vec<u8>>);

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use authy_mcp::policy::ArgvPattern;
+use authy_mcp::testing::policy::ArgvPattern;
 use libfuzzer_sys::fuzz_target;
 
 /// Two lists of words, by line: the pattern's and the command's.

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use authy_mcp::policy::Document;
+use authy_mcp::testing::policy::Document;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use authy_mcp::{
+use authy_mcp::testing::{
     names::SecretName,
     redact::{NeedleSet, Needles},
     value::SecretValue,

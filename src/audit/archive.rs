@@ -24,7 +24,7 @@ const AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// [`AuditError`]; what was moved before is on record.
-pub fn archive(log: &AuditLog, to: &Path) -> Result<Vec<PathBuf>, AuditError> {
+pub(crate) fn archive(log: &AuditLog, to: &Path) -> Result<Vec<PathBuf>, AuditError> {
     let io = |what: &str| {
         let what = what.to_owned();
         move |error| AuditError::io(&what, error)

@@ -28,7 +28,7 @@ const OTHERS: &str = "others";
 
 /// The refusals of this process that are not on record one by one.
 #[derive(Default)]
-pub struct Denials {
+pub(crate) struct Denials {
     windows: Mutex<HashMap<String, Window>>,
 }
 
@@ -56,7 +56,7 @@ struct Repeats {
 impl Denials {
     /// Takes a refusal; returns what goes on record now: the refusal, if it is the first of its kind, and
     /// the sums that are due.
-    pub fn take(&self, mut note: Note, now: Instant) -> Vec<Note> {
+    pub(crate) fn take(&self, mut note: Note, now: Instant) -> Vec<Note> {
         bounds::bound_note(&mut note);
         let Note::Denied { principal, .. } = &note else { return vec![note] };
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,18 +82,18 @@ impl Denials {
     }
 
     /// The sums of the windows that are over.
-    pub fn due(&self, now: Instant) -> Vec<Note> {
+    pub(crate) fn due(&self, now: Instant) -> Vec<Note> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         due(&mut windows, |window| window.is_over(now))
     }
 
     /// All sums, at the end.
-    pub fn all(&self) -> Vec<Note> {
+    pub(crate) fn all(&self) -> Vec<Note> {
         due(&mut self.windows.lock().unwrap_or_else(PoisonError::into_inner), |_| true)
     }
 
     /// When the next sum is due, where there is one.
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.values().filter(|window| window.has_repeats()).map(|window| window.began + WINDOW).min()
     }

@@ -48,15 +48,18 @@ use crate::{
     policy::Terms,
 };
 
-pub use archive::archive;
-pub use change::{Announced, Change};
-pub use denials::Denials;
-pub use event::{Allowance, IntentFacts, Note, OnRecord, OutcomeFacts};
+pub(crate) use archive::archive;
+pub(crate) use change::{Announced, Change};
+pub(crate) use denials::Denials;
+pub use event::Note;
+pub(crate) use event::{IntentFacts, OnRecord, OutcomeFacts};
 pub use log::AuditLog;
-pub use read::{Filter, Found, LastDenial, announcement, events, last_denial};
-pub use reserve::Room;
+pub use read::{Filter, Found, events, last_denial};
+pub(crate) use read::{LastDenial, announcement};
+pub(crate) use reserve::Room;
 pub use said::said_last_change;
-pub use verify::{Report, restart, verify};
+pub use verify::verify;
+pub(crate) use verify::{Report, restart};
 
 /// A permission whose use is on record: what [`crate::vault::Vault::reveal`] asks for.
 ///
@@ -65,14 +68,14 @@ pub use verify::{Report, restart, verify};
 /// not taken for a run's.
 ///
 /// ```
-/// # use authy_mcp::{audit::Intent, policy::RunTerms};
+/// # use authy_mcp::testing::{audit::Intent, policy::RunTerms};
 /// fn program(intent: &Intent<RunTerms>) -> &RunTerms {
 ///     intent.terms()
 /// }
 /// ```
 ///
 /// ```compile_fail,E0308
-/// # use authy_mcp::{audit::Intent, policy::{RevealTerms, RunTerms}};
+/// # use authy_mcp::testing::{audit::Intent, policy::{RevealTerms, RunTerms}};
 /// fn program(intent: &Intent<RevealTerms>) -> &RunTerms {
 ///     intent.terms()
 /// }

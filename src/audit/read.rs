@@ -110,7 +110,11 @@ pub fn last_denial(
 ///
 /// # Errors
 /// As [`last_denial`] has them.
-pub fn announcement(dir: &Path, keys: &AuditKeys, change: Change) -> Result<Option<Value>, AuditError> {
+pub(crate) fn announcement(
+    dir: &Path,
+    keys: &AuditKeys,
+    change: Change,
+) -> Result<Option<Value>, AuditError> {
     let epoch = |event: &Value| event.pointer("/change/epoch").and_then(Value::as_u64);
     latest(dir, keys, None, |event| (epoch(event) == Some(change.epoch)).then(|| event.clone()))
 }

@@ -25,11 +25,11 @@ const STEP: u64 = 64 * 1024;
 
 /// Room for an operator's change: the reserve is free while this is held, where there is less room than that.
 #[must_use]
-pub struct Room(PathBuf);
+pub(crate) struct Room(PathBuf);
 
 impl Room {
     /// Makes room, for changes of a home whose audit is in this directory.
-    pub fn make(audit_dir: &Path) -> Self {
+    pub(crate) fn make(audit_dir: &Path) -> Self {
         if statvfs(audit_dir).is_ok_and(|found| free(&found) < most(&found)) {
             give_up(audit_dir);
         }

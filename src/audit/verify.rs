@@ -251,7 +251,7 @@ fn archived_line(file: &ArchivedFile, to: &str) -> String {
 ///
 /// # Errors
 /// [`AuditError`].
-pub fn restart(dir: &Path, keys: AuditKeys) -> Result<(PathBuf, Head), AuditError> {
+pub(crate) fn restart(dir: &Path, keys: AuditKeys) -> Result<(PathBuf, Head), AuditError> {
     let failed = |error| AuditError::io("keep the old one aside", error);
     let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%S%3f").to_string();
     let kept = dir.join(format!("log.{stamp}.kept.jsonl"));

@@ -15,11 +15,11 @@ fn is_false(flag: &bool) -> bool {
 /// Asks for nothing: the scope comes from the credential.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ListAllowedParams {}
+pub(crate) struct ListAllowedParams {}
 
 /// What this session may use and run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct ListAllowed {
+pub(crate) struct ListAllowed {
     /// The scope of this session.
     pub scope: String,
     /// When the credential ends (RFC 3339).
@@ -39,7 +39,7 @@ pub struct ListAllowed {
 
 /// One rule, its globs shown as the names they stand for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RuleEntry {
+pub(crate) struct RuleEntry {
     /// The rule's id, or its number.
     pub id: String,
     /// The secrets that it covers.
@@ -75,14 +75,14 @@ pub struct RuleEntry {
 /// Whether a person is asked before a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Approval {
+pub(crate) enum Approval {
     /// Nobody is: the policy alone decides.
     Never,
 }
 
 /// A secret's name and how a program finds it; never anything of its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretEntry {
+pub(crate) struct SecretEntry {
     /// Its name.
     pub name: String,
     /// What the operator wrote of it.
@@ -95,7 +95,7 @@ pub struct SecretEntry {
 /// Command patterns of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Commands {
+pub(crate) enum Commands {
     /// Any command: the word `any`.
     Any(AnyCommand),
     /// These patterns.
@@ -104,7 +104,7 @@ pub enum Commands {
 
 /// The word `any`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum AnyCommand {
+pub(crate) enum AnyCommand {
     /// Every program with every argument.
     #[serde(rename = "any")]
     Any,
@@ -112,7 +112,7 @@ pub enum AnyCommand {
 
 /// Arguments for `run_with_secrets` that are allowed as they stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Example {
+pub(crate) struct Example {
     /// The program and its arguments.
     pub command: Vec<String>,
     /// The secrets.
@@ -121,7 +121,7 @@ pub struct Example {
 
 /// Limits of every run of the scope.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct LimitsEntry {
+pub(crate) struct LimitsEntry {
     /// The longest that a run may take.
     pub timeout_seconds: u64,
     /// Bytes of each stream that are returned.
@@ -135,7 +135,7 @@ pub struct LimitsEntry {
 /// One execution to be done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RunParams {
+pub(crate) struct RunParams {
     /// The program and its arguments, one element each: `["npm", "test"]`. No shell is added and
     /// `$NAME` is not expanded.
     pub command: Vec<String>,
@@ -160,7 +160,7 @@ pub struct RunParams {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// By itself; a non-zero exit code is the program's own result.
     Exited,
     /// By a signal.
@@ -191,7 +191,7 @@ impl Outcome {
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct RunResult {
+pub(crate) struct RunResult {
     /// How it ended.
     pub outcome: Outcome,
     /// The program's exit code.
@@ -241,7 +241,7 @@ pub struct RunResult {
 
 /// A part of a stream that was not looked into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NotLookedIntoEntry {
+pub(crate) struct NotLookedIntoEntry {
     /// `stdout` or `stderr`.
     pub stream: String,
     /// How it is compressed: `gzip` or `zlib`.
@@ -258,7 +258,7 @@ impl NotLookedIntoEntry {
 
 /// A file that a run wrote and that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FileHitEntry {
+pub(crate) struct FileHitEntry {
     /// Where it is, or was.
     pub path: String,
     /// Whether it was removed; otherwise it is still there.
@@ -269,7 +269,7 @@ pub struct FileHitEntry {
 /// What a token is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Fewer secrets or commands from now on: for this server process over stdio, for everybody who shows the token
     /// over HTTP, until an operator lifts it.
     NarrowMe,
@@ -282,7 +282,7 @@ pub enum Purpose {
 /// A token that is wanted.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TokenParams {
+pub(crate) struct TokenParams {
     /// What for.
     pub purpose: Purpose,
     /// Only these secrets.
@@ -304,7 +304,7 @@ pub struct TokenParams {
 /// What became of the wish for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum TokenStatus {
+pub(crate) enum TokenStatus {
     /// Done.
     Granted,
     /// A person will decide.
@@ -315,7 +315,7 @@ pub enum TokenStatus {
 
 /// The answer to a wish for a token.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct TokenAnswer {
+pub(crate) struct TokenAnswer {
     /// What became of it.
     pub status: TokenStatus,
     /// The grant's identity.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Who calls: rebuilt into a session at every request.
 #[derive(Clone)]
-pub enum Credential {
+pub(crate) enum Credential {
     /// A bearer token.
     Token(Bearer),
     /// A scope named by whoever can open the vault by themselves.
@@ -31,7 +31,7 @@ pub enum Credential {
 
 /// A bearer token, and who shows it.
 #[derive(Clone)]
-pub struct Bearer {
+pub(crate) struct Bearer {
     /// The token.
     pub text: Arc<SecretString>,
     /// Over stdio, the session of the process that shows it. Over HTTP there is none but the token's own: nothing
@@ -44,7 +44,7 @@ pub struct Bearer {
 /// For whom what a session without a token issued is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
+pub(crate) enum Bound {
     /// Whoever has it, until the session's process ends.
     Process,
     /// That process and what it started, until it ends.
@@ -54,7 +54,7 @@ pub enum Bound {
 /// The session of a process that needs no token: what it gives up, it alone gives up, and what it issues ends
 /// with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalSession {
+pub(crate) struct LocalSession {
     /// The scope it named.
     pub scope: ScopeName,
     /// Which session.
@@ -67,7 +67,7 @@ pub struct LocalSession {
 
 impl Credential {
     /// No credential at all.
-    pub fn missing(why: impl Into<String>) -> Self {
+    pub(crate) fn missing(why: impl Into<String>) -> Self {
         let hint = "start the server with --token-file FILE (authy-mcp config CLIENT --scope SCOPE writes one), or with --scope SCOPE";
         Self::Missing { why: why.into(), hint: hint.to_owned() }
     }
@@ -75,19 +75,19 @@ impl Credential {
 
 impl Bearer {
     /// A token that came with one request, from anybody.
-    pub fn of_request(text: SecretString) -> Self {
+    pub(crate) fn of_request(text: SecretString) -> Self {
         Self { text: Arc::new(text), session: None, shown_by: None }
     }
 
     /// The token of this process: a session of its own.
-    pub fn of_process(text: SecretString) -> Self {
+    pub(crate) fn of_process(text: SecretString) -> Self {
         Self { text: Arc::new(text), session: Some(GrantId::random()), shown_by: Process::this() }
     }
 }
 
 impl LocalSession {
     /// A session of this process.
-    pub fn new(scope: ScopeName, bound: Bound) -> Self {
+    pub(crate) fn new(scope: ScopeName, bound: Bound) -> Self {
         Self { scope, instance: GrantId::random(), process: Process::this(), bound }
     }
 

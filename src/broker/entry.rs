@@ -110,7 +110,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn known_caller(self: &Arc<Self>, credential: &Credential) -> Result<String, Refused> {
+    pub(crate) async fn known_caller(self: &Arc<Self>, credential: &Credential) -> Result<String, Refused> {
         let known = self.know(credential).await.map_err(|refusal| self.refused(refusal))?;
         Ok(known.caller)
     }
@@ -139,7 +139,7 @@ impl Broker {
     }
 
     /// The public half of the token keys, where they are in memory.
-    pub fn token_keys(&self) -> Option<PublicKeys> {
+    pub(crate) fn token_keys(&self) -> Option<PublicKeys> {
         self.keyring.held().map(|keys| keys.token.public().clone())
     }
 
@@ -212,7 +212,10 @@ impl Broker {
 ///
 /// # Errors
 /// A refusal.
-pub fn caller_by_signature(keys: &PublicKeys, text: &secrecy::SecretString) -> Result<String, Refusal> {
+pub(crate) fn caller_by_signature(
+    keys: &PublicKeys,
+    text: &secrecy::SecretString,
+) -> Result<String, Refusal> {
     signed(keys, text).map(|claims| root_of(&claims.sub))
 }
 

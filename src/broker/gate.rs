@@ -17,7 +17,7 @@ use super::refusal::{Code, Refusal};
 
 /// What a gate lets through.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Calls in flight of one caller.
     pub each: usize,
     /// Calls in flight of all. Past it each caller has one at a time, so that nobody shuts another out.
@@ -35,19 +35,19 @@ pub struct Bounds {
 impl Bounds {
     /// Before the vault. One call holds it for some milliseconds, so that a caller that waits for its answers is
     /// never near these.
-    pub const OF_THE_VAULT: Self =
+    pub(crate) const OF_THE_VAULT: Self =
         Self { each: 32, all: 1024, per_second: 200, burst: 400, refused: 5, doubted: 32 };
     /// Of a server towards its daemon: a connection a call, runs included. How often is for the daemon to say.
-    pub const OF_A_SERVER: Self =
+    pub(crate) const OF_A_SERVER: Self =
         Self { each: 256, all: 512, per_second: 10_000, burst: 10_000, refused: 1, doubted: 2 };
 }
 
 /// How long a no to whoever calls too much takes. Whoever waits for its answers calls no more often than that with each
 /// connection; said at once, the no would be asked for again at once, and that is what the machine would do.
-pub const NO_TAKES: Duration = Duration::from_secs(1);
+pub(crate) const NO_TAKES: Duration = Duration::from_secs(1);
 
 /// The calls of every caller.
-pub struct Gates {
+pub(crate) struct Gates {
     bounds: Bounds,
     callers: Arc<Mutex<Callers>>,
 }
@@ -71,7 +71,7 @@ struct Caller {
 }
 
 /// A call that was let in; its place is given back when this is dropped.
-pub struct Pass {
+pub(crate) struct Pass {
     callers: Arc<Mutex<Callers>>,
     key: String,
     refused: u32,
@@ -92,7 +92,7 @@ const LATER: Duration = Duration::from_millis(100);
 
 impl Gates {
     /// Gates with these bounds.
-    pub fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, callers: Arc::default() }
     }
 
@@ -100,7 +100,7 @@ impl Gates {
     ///
     /// # Errors
     /// A refusal with the code `rate_limited`.
-    pub fn enter(&self, key: &str) -> Result<Pass, Refusal> {
+    pub(crate) fn enter(&self, key: &str) -> Result<Pass, Refusal> {
         self.enter_at(key, Instant::now())
     }
 
@@ -172,7 +172,7 @@ impl Callers {
 
 impl Pass {
     /// The call was refused: it counts for more, since each costs what a call costs and brings nothing.
-    pub fn was_refused(&self) {
+    pub(crate) fn was_refused(&self) {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(caller) = callers.by_key.get_mut(&self.key) {
             caller.level += f64::from(self.refused);
@@ -181,7 +181,7 @@ impl Pass {
     }
 
     /// When the call may begin: at once, or a little later where its caller is in doubt.
-    pub async fn begins(&self) {
+    pub(crate) async fn begins(&self) {
         if self.doubted {
             tokio::time::sleep(LATER).await;
         }

@@ -44,7 +44,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn request_token(
+    pub(crate) async fn request_token(
         self: &Arc<Self>,
         credential: &Credential,
         params: TokenParams,

@@ -23,7 +23,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn list_allowed(
+    pub(crate) async fn list_allowed(
         self: &Arc<Self>,
         credential: &Credential,
     ) -> Result<Answer<ListAllowed>, Refused> {

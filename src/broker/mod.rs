@@ -5,14 +5,14 @@
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
 mod admit;
-pub mod api;
+pub(crate) mod api;
 pub(crate) mod chain;
 pub(crate) mod changes;
 mod contain;
 mod credential;
 mod denied;
 pub(crate) mod entry;
-pub mod gate;
+pub(crate) mod gate;
 mod grants;
 pub(crate) mod ground;
 pub(crate) mod guessable;
@@ -28,7 +28,7 @@ mod pipeline;
 mod prepare;
 pub(crate) mod records;
 pub(crate) mod recount;
-pub mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod refuse;
 pub(crate) mod resolve;
 mod service;
@@ -51,7 +51,7 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::token::PublicKeys;
+pub(crate) use crate::token::PublicKeys;
 use crate::{
     audit::{AuditLog, Denials},
     redact::NeedleSet,
@@ -60,14 +60,14 @@ use crate::{
     supervise::{Process, RunAs},
     vault::{Opener, Stamp},
 };
-pub use credential::{Bearer, Bound, Credential, LocalSession};
-pub use entry::caller_by_signature;
+pub(crate) use credential::{Bearer, Bound, Credential, LocalSession};
+pub(crate) use entry::caller_by_signature;
 use keys::{KeyRing, Keys};
-pub use records::TokenInfo;
+pub(crate) use records::TokenInfo;
 use refusal::Refusal;
-pub use resolve::ResolveContext;
-pub use service::{Caller, Pending, Service, Way};
-pub use upkeep::{Upkeep, remembered, said_last_change};
+pub(crate) use resolve::ResolveContext;
+pub(crate) use service::{Caller, Pending, Service, Way};
+pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
 /// How long an operation waits for another process that has the vault.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ pub(crate) const LOCAL_API: &str = "local-api";
 const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
 
 /// An answer, and what must be masked in it before it goes anywhere.
-pub struct Answer<T> {
+pub(crate) struct Answer<T> {
     /// The answer itself; streams in it are redacted already.
     pub body: T,
     /// What is looked for in it: of everything that this scope was given since the broker was started, what
@@ -86,10 +86,10 @@ pub struct Answer<T> {
 }
 
 /// A refusal, and what must be masked in it.
-pub type Refused = Box<Answer<Refusal>>;
+pub(crate) type Refused = Box<Answer<Refusal>>;
 
 /// How a broker reaches its home.
-pub struct Settings {
+pub(crate) struct Settings {
     /// `$AUTHY_MCP_HOME`.
     pub home: PathBuf,
     /// What opens the vault, if anything does without a person.
@@ -110,7 +110,7 @@ pub struct Settings {
 
 /// What no run sees, whatever a policy shows it of what lies around.
 #[derive(Debug, Clone, Default)]
-pub struct Hidden {
+pub(crate) struct Hidden {
     /// Credentials and clients' configurations, unless a policy names them.
     pub places: Vec<PathBuf>,
     /// Clients' configurations in the directory where a run starts, relative to it.
@@ -120,7 +120,7 @@ pub struct Hidden {
 }
 
 /// The broker of one home, in this process.
-pub struct Broker {
+pub(crate) struct Broker {
     settings: Place,
     keyring: KeyRing,
     needles: needles::ScopeNeedles,
@@ -157,7 +157,7 @@ pub(crate) struct Opened {
 
 impl Broker {
     /// Makes a broker; nothing is opened yet.
-    pub fn new(settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             keyring: KeyRing::new(&settings.home, settings.opener),
             settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
@@ -187,7 +187,7 @@ impl Broker {
 
     /// What must be masked in anything that goes to a caller outside an answer (protocol errors,
     /// argument errors): everything that any scope was given and that nobody can guess.
-    pub fn needles_for_anyone(&self) -> NeedleSet {
+    pub(crate) fn needles_for_anyone(&self) -> NeedleSet {
         self.needles.anyone()
     }
 
@@ -196,13 +196,13 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn check_credential(self: &Arc<Self>, credential: &Credential) -> Result<(), Refused> {
+    pub(crate) async fn check_credential(self: &Arc<Self>, credential: &Credential) -> Result<(), Refused> {
         self.stands(credential).await.map_err(|refusal| self.refused(refusal))
     }
 
     /// Ends every run, waits for their trees to be gone and their outcomes recorded, and anchors the
     /// audit.
-    pub async fn close(self: &Arc<Self>) {
+    pub(crate) async fn close(self: &Arc<Self>) {
         self.closing.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -211,13 +211,13 @@ impl Broker {
     }
 
     /// The home.
-    pub fn home(&self) -> &std::path::Path {
+    pub(crate) fn home(&self) -> &std::path::Path {
         &self.settings.home
     }
 
     /// Puts on record what a broker that was killed left without an outcome; the runs themselves ended
     /// with it.
-    pub async fn report_interrupted(self: &Arc<Self>) {
+    pub(crate) async fn report_interrupted(self: &Arc<Self>) {
         let broker = Arc::clone(self);
         let ended = |by: &str| by.parse::<Process>().is_ok_and(|process| !process.is_alive());
         let done = blocking(move || {
@@ -235,13 +235,13 @@ impl Broker {
 
     /// A key by which two processes show each other that both know the vault's identity; `None` where
     /// this one does not.
-    pub fn local_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+    pub(crate) fn local_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
         self.keyring.keys().ok().flatten().map(|keys| keys.vault.derive(LOCAL_API))
     }
 
     /// Looks at the vault, and so remembers how far it has come: whoever changed it says that it did. Says what is wrong
     /// with it, where it was put back or damaged.
-    pub async fn look(self: &Arc<Self>) -> Option<String> {
+    pub(crate) async fn look(self: &Arc<Self>) -> Option<String> {
         let broker = Arc::clone(self);
         let refusal = blocking(move || broker.open().map(drop)).await.err()?;
         tracing::warn!(code = ?refusal.code, "the vault was looked at, and can't be used");
@@ -255,7 +255,7 @@ impl Broker {
     }
 
     /// What this machine gives to contain a run; looked at once.
-    pub fn machine(&self) -> &Machine {
+    pub(crate) fn machine(&self) -> &Machine {
         self.machine.get_or_init(|| crate::supervise::machine(self.supervisors.binary()))
     }
 

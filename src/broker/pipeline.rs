@@ -47,7 +47,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn run_with_secrets(
+    pub(crate) async fn run_with_secrets(
         self: &Arc<Self>,
         caller: &Caller,
         params: RunParams,
@@ -74,7 +74,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal.
-    pub async fn run_attached(
+    pub(crate) async fn run_attached(
         self: &Arc<Self>,
         caller: &Caller,
         params: RunParams,

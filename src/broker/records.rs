@@ -290,7 +290,7 @@ mod tests {
 
 /// A token as the vault knows it, without the token.
 #[derive(Debug, Clone, Serialize, serde::Deserialize)]
-pub struct TokenInfo {
+pub(crate) struct TokenInfo {
     /// Its identity.
     pub id: TokenId,
     /// The scope it is bound to.

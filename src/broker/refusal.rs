@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The codes of the MCP surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
+pub(crate) enum Code {
     /// A secret outside the scope, or none of that name.
     NotAvailable,
     /// No rule allows this command.
@@ -79,7 +79,7 @@ impl Code {
 
 /// A refusal. Built from parsed, quoted names only; never from a value or a child's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// What kind of no.
     pub code: Code,
     /// What happened.
@@ -99,7 +99,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with a code, a message and a hint.
-    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -110,7 +110,7 @@ impl Refusal {
         }
     }
     /// The caller took its call back before anything was decided: nothing of it is on record.
-    pub fn cancelled() -> Self {
+    pub(crate) fn cancelled() -> Self {
         let message = "the call was cancelled before anything was started";
         Self::new(Code::Busy, message, "call again, if it is still wanted")
     }

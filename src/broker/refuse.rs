@@ -191,7 +191,6 @@ impl From<Denial> for Refusal {
             DenyCode::CwdNotAllowed => Code::CwdNotAllowed,
             DenyCode::StdinNotAllowed => Code::StdinNotAllowed,
             DenyCode::ProgramNotFound => Code::ProgramNotFound,
-            DenyCode::ApprovalRequired => Code::ApprovalRequired,
             DenyCode::SandboxUnavailable => Code::SandboxUnavailable,
             DenyCode::BadArgument => Code::BadArgument,
         };

@@ -155,7 +155,7 @@ fn not_found(program: &crate::policy::ProgramRef, search: &[PathBuf]) -> Finding
 
 /// What of this machine a policy is resolved against.
 #[derive(Debug, Clone)]
-pub struct ResolveContext {
+pub(crate) struct ResolveContext {
     /// The user's home, for `~`.
     pub user_home: PathBuf,
     /// The operator's PATH.

@@ -13,11 +13,11 @@ use super::{
 use crate::{redact::NeedleSet, run::Piece};
 
 /// An answer that is being worked out.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who calls, and through which server: both come with every request.
 #[derive(Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// Rebuilt into a session at every request.
     pub credential: Credential,
     /// The environment of the server through which the call came; a policy may pass variables of it.
@@ -29,7 +29,7 @@ pub struct Caller {
 /// By which way a call came, as the caller says it: neither is worth more than the credential beside it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub(crate) enum Way {
     /// A tool call over MCP.
     #[default]
     Tool,
@@ -38,7 +38,7 @@ pub enum Way {
 }
 
 /// The calls of agents.
-pub trait Service: Send + Sync {
+pub(crate) trait Service: Send + Sync {
     /// Whose a credential is, by its signature alone: nothing is opened, locked or waited for. What it returns is
     /// a name for the caller, the same for all credentials that were handed on from one.
     fn know<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<String, Refused>>;

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(3600);
 
 /// How a broker's home is looked after.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upkeep {
+pub(crate) struct Upkeep {
     /// Automatic backups that are kept.
     pub backups: usize,
     /// When the newest was made (RFC 3339).
@@ -32,7 +32,7 @@ pub struct Upkeep {
 
 impl Broker {
     /// Makes an automatic backup where one is due. What goes wrong is logged, and told by [`Self::upkeep`].
-    pub async fn keep_backup(self: &Arc<Self>) {
+    pub(crate) async fn keep_backup(self: &Arc<Self>) {
         let broker = Arc::clone(self);
         let done = blocking(move || {
             let home = &broker.settings.home;
@@ -54,7 +54,7 @@ impl Broker {
     }
 
     /// Removes what has ended: tokens, what sessions that are gone gave up, revocations that name nothing any more.
-    pub async fn forget_ended(self: &Arc<Self>) {
+    pub(crate) async fn forget_ended(self: &Arc<Self>) {
         let broker = Arc::clone(self);
         let done = blocking(move || {
             let mut open = broker.open()?;
@@ -72,7 +72,7 @@ impl Broker {
     }
 
     /// How the home is looked after.
-    pub fn upkeep(&self) -> Upkeep {
+    pub(crate) fn upkeep(&self) -> Upkeep {
         let backups = vault::backups(&self.settings.home);
         let failed = self.backup_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let unanchored = self.anchoring_failed.load(Ordering::Acquire);
@@ -100,7 +100,7 @@ pub(crate) fn warnings(freshness: &Freshness) -> Vec<String> {
 }
 
 /// What remembers the last change of a home's vault outside of it, in words.
-pub fn remembered(home: &Path) -> String {
+pub(crate) fn remembered(home: &Path) -> String {
     match vault::home_info(home).map(|info| vault::memory(home, &info)) {
         Ok(Memory::Kept(pin)) => format!("the last change is remembered outside of the home, in {}", pin.display()),
         Ok(Memory::Never) => "nothing outside of the home remembers the last change: a vault that was put back while no daemon runs is not noticed".to_owned(),
@@ -111,7 +111,7 @@ pub fn remembered(home: &Path) -> String {
 
 /// The vault's last change as its audit log has it, which nothing was held against yet: for the question whether a vault
 /// is right, before it is unlocked.
-pub fn said_last_change(home: &Path) -> Option<String> {
+pub(crate) fn said_last_change(home: &Path) -> Option<String> {
     audit::said_last_change(&home.join("audit"))
 }
 

@@ -172,7 +172,7 @@ impl Broker {
     }
 
     /// Ends the right of every run: the keys are about to go.
-    pub fn revoke_runs(&self) {
+    pub(crate) fn revoke_runs(&self) {
         self.watch.runs().live.values().for_each(|live| live.over.cancel());
     }
 

@@ -44,11 +44,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Starts a daemon, where no person is needed for it.
-pub type Starter = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub(crate) type Starter = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A service that asks the daemon where there is one, starts one where it can, and else asks the broker
 /// of this process.
-pub struct Client {
+pub(crate) struct Client {
     socket: Socket,
     here: Arc<Broker>,
     start: Option<Starter>,
@@ -73,7 +73,7 @@ const LEARN_EVERY: Duration = Duration::from_secs(1);
 impl Client {
     /// A client of the daemon at a socket; `here` serves where there is none, unless the person named the
     /// socket: then that daemon is meant.
-    pub fn new(socket: Socket, here: Arc<Broker>, start: Option<Starter>) -> Self {
+    pub(crate) fn new(socket: Socket, here: Arc<Broker>, start: Option<Starter>) -> Self {
         Self {
             socket,
             here,
@@ -92,7 +92,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`] where there is none.
-    pub async fn status(socket: &Socket) -> Result<Status, LocalError> {
+    pub(crate) async fn status(socket: &Socket) -> Result<Status, LocalError> {
         Connection::answered(socket).await.map(|(_, status)| status)
     }
 
@@ -100,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub async fn lock(socket: &Socket) -> Result<(), LocalError> {
+    pub(crate) async fn lock(socket: &Socket) -> Result<(), LocalError> {
         let (mut connection, _) = Connection::answered(socket).await?;
         connection.post("/v1/lock", &(), None).await.map(drop)
     }
@@ -110,7 +110,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`] where there is none.
-    pub async fn look(socket: &Socket) -> Result<Option<String>, LocalError> {
+    pub(crate) async fn look(socket: &Socket) -> Result<Option<String>, LocalError> {
         let looked = async {
             let response = Connection::open(socket).await?.post("/v1/look", &(), None).await?;
             connection::read::<Looked>(response).await
@@ -125,7 +125,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`], [`LocalError::Impostor`].
-    pub async fn retire(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
+    pub(crate) async fn retire(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
         let mut connection = Connection::open(socket).await?;
         let nonce = connection.prove(key, socket).await?;
         connection.post("/v1/retire", &(), Some((key, &nonce))).await.map(drop)
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     /// [`LocalError::Nobody`], [`LocalError::Impostor`].
-    pub async fn prove(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
+    pub(crate) async fn prove(socket: &Socket, key: &LocalKey) -> Result<(), LocalError> {
         Connection::open(socket).await?.prove(key, socket).await.map(drop)
     }
 

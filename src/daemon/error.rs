@@ -6,7 +6,7 @@ use super::wire::PROTOCOL;
 
 /// Why the daemon's API can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LocalError {
+pub(crate) enum LocalError {
     /// Nobody listens.
     #[error("no daemon is running")]
     Nobody,

@@ -35,7 +35,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long a daemon keeps the keys.
 #[derive(Debug, Clone, Copy)]
-pub struct Life {
+pub(crate) struct Life {
     /// Without a call.
     pub idle: Duration,
     /// Whatever happens.
@@ -44,11 +44,11 @@ pub struct Life {
 
 impl Life {
     /// As long as the run that gives a session.
-    pub const OF_A_RUN: Self = Self { idle: Duration::MAX, longest: Duration::MAX };
+    pub(crate) const OF_A_RUN: Self = Self { idle: Duration::MAX, longest: Duration::MAX };
 }
 
 /// How a daemon is hosted.
-pub struct HostSettings {
+pub(crate) struct HostSettings {
     /// Where it listens.
     pub socket: PathBuf,
     /// On a socket of its own, or on one that it was handed.
@@ -75,7 +75,7 @@ pub struct HostSettings {
 
 /// Why a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// Somebody locked it, or it was told to stop.
     Locked,
     /// A fresh one took over.
@@ -89,7 +89,7 @@ pub enum Ended {
 }
 
 /// A daemon that listens.
-pub struct Host {
+pub(crate) struct Host {
     listener: UnixListener,
     lock: Mutex<Option<File>>,
     room: Arc<Room>,
@@ -117,7 +117,7 @@ impl Host {
     ///
     /// # Panics
     /// Outside of a runtime.
-    pub fn bind(settings: HostSettings) -> Result<Self, LocalError> {
+    pub(crate) fn bind(settings: HostSettings) -> Result<Self, LocalError> {
         let socket = settings.socket;
         let lock = lock(&settings.lock, settings.take_over)?;
         let (listener, kept) = match settings.listener {
@@ -158,7 +158,7 @@ impl Host {
     ///
     /// # Errors
     /// [`LocalError::Io`].
-    pub async fn serve(self, stop: CancellationToken) -> Result<Ended, LocalError> {
+    pub(crate) async fn serve(self, stop: CancellationToken) -> Result<Ended, LocalError> {
         let Self { listener, lock, room, socket, kept, inode, home, life, begun } = self;
         let closing = CancellationToken::new();
         let stopped = closing.clone();

@@ -34,24 +34,24 @@ use sha2::{Digest, Sha256};
 
 use crate::names::GrantId;
 
-pub use client::{Client, Starter};
-pub use error::LocalError;
-pub use host::{Ended, Host, HostSettings, Life};
-pub use proof::LocalKey;
-pub use server::Admits;
-pub use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};
-pub use wire::{Health, PROTOCOL, Status};
+pub(crate) use client::{Client, Starter};
+pub(crate) use error::LocalError;
+pub(crate) use host::{Host, HostSettings, Life};
+pub(crate) use proof::LocalKey;
+pub(crate) use server::Admits;
+pub(crate) use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};
+pub(crate) use wire::Status;
 
 /// The longest path that a Unix socket's address takes, with room for a suffix.
 const LONGEST_PATH: usize = 100;
 
 /// Where a run with a session to give listens: outside of the home, whose path its program needn't know.
-pub fn run_socket_path(runtime: Option<&Path>, instance: &GrantId) -> PathBuf {
+pub(crate) fn run_socket_path(runtime: Option<&Path>, instance: &GrantId) -> PathBuf {
     runtime.map_or_else(shared_dir, |dir| dir.join("authy-mcp")).join(format!("run-{instance}.sock"))
 }
 
 /// The session that such a socket's name is of.
-pub fn instance_of(socket: &Path) -> Option<GrantId> {
+pub(crate) fn instance_of(socket: &Path) -> Option<GrantId> {
     GrantId::parse(socket.file_stem()?.to_str()?.strip_prefix("run-")?).ok()
 }
 
@@ -61,7 +61,7 @@ fn shared_dir() -> PathBuf {
 
 /// Where a home's daemon listens: `<home-hash>.sock` in the user's runtime directory, or in the home
 /// itself where there is none.
-pub fn socket_path(runtime: Option<&Path>, home: &Path) -> PathBuf {
+pub(crate) fn socket_path(runtime: Option<&Path>, home: &Path) -> PathBuf {
     let real = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
     let hash = hex::encode(Sha256::digest(real.as_os_str().as_encoded_bytes()));
     let name = format!("{}.sock", &hash[..24]);

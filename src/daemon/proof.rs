@@ -18,11 +18,11 @@ const NONCE_LIFE: Duration = Duration::from_secs(30);
 const NONCES: usize = 4096;
 
 /// The key that both sides derive from the identity.
-pub struct LocalKey(Zeroizing<[u8; 32]>);
+pub(crate) struct LocalKey(Zeroizing<[u8; 32]>);
 
 impl LocalKey {
     /// Takes what the vault's identity was derived to.
-    pub fn new(key: Zeroizing<[u8; 32]>) -> Self {
+    pub(crate) fn new(key: Zeroizing<[u8; 32]>) -> Self {
         Self(key)
     }
 

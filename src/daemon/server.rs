@@ -68,7 +68,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const WAITING: usize = 64;
 
 /// Whose calls are taken.
-pub enum Admits {
+pub(crate) enum Admits {
     /// Every process of this user: with a token, or with a scope and a proof of the identity.
     Proven(LocalKey),
     /// The processes of one run's tree, for that run's scope.

@@ -17,7 +17,7 @@ use crate::files;
 
 /// A daemon's socket, as a client knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Socket {
+pub(crate) struct Socket {
     /// Where it lies.
     pub path: PathBuf,
     /// Who may listen there.
@@ -26,7 +26,7 @@ pub struct Socket {
 
 /// Who may listen at a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// This user, and nobody else.
     OwnUser,
     /// Whoever owns the directory that it lies in: for a path that the person named.
@@ -35,7 +35,7 @@ pub enum Trust {
 
 /// Who may call a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenTo {
+pub(crate) enum OpenTo {
     /// Its own user.
     OwnUser,
     /// Also members of this group, by the kernel's check of the socket and its directory; each with a token.
@@ -43,7 +43,7 @@ pub enum OpenTo {
 }
 
 /// Where the listening socket comes from.
-pub enum Listener {
+pub(crate) enum Listener {
     /// It is made here.
     Fresh,
     /// A service manager made it, and keeps it when the daemon ends.
@@ -52,7 +52,7 @@ pub enum Listener {
 
 impl Socket {
     /// A socket of this user's.
-    pub fn own(path: PathBuf) -> Self {
+    pub(crate) fn own(path: PathBuf) -> Self {
         Self { path, trust: Trust::OwnUser }
     }
 
@@ -132,7 +132,7 @@ pub(super) fn ours_to_write(dir: &Path) -> Result<u32, LocalError> {
 ///
 /// # Errors
 /// [`LocalError::NoGroup`].
-pub fn group(name: &str) -> Result<u32, LocalError> {
+pub(crate) fn group(name: &str) -> Result<u32, LocalError> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
@@ -148,7 +148,7 @@ const FIRST: i32 = 3;
 ///
 /// # Errors
 /// [`LocalError::Io`] where it is no listening Unix socket, or there are several.
-pub fn handed_over(pid: Option<&str>, count: Option<&str>) -> Result<Listener, LocalError> {
+pub(crate) fn handed_over(pid: Option<&str>, count: Option<&str>) -> Result<Listener, LocalError> {
     let meant = pid.is_some_and(|pid| pid == std::process::id().to_string());
     match count.filter(|_| meant) {
         None | Some("0") => Ok(Listener::Fresh),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The version of this API. A client and a daemon of two versions say so instead of guessing.
-pub const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 1;
 /// The header that carries it.
 pub(super) const PROTOCOL_HEADER: &str = "authy-mcp-protocol";
 /// The header of a nonce that the daemon gave out.
@@ -125,7 +125,7 @@ pub(super) struct Challenged {
 
 /// What a daemon says of itself to whoever may reach its socket. No name of a secret or a scope.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Version of this API.
     pub protocol: u32,
     /// Version of the program.
@@ -180,7 +180,7 @@ pub struct Status {
 /// Whether a daemon is well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Health {
+pub(crate) enum Health {
     /// All is well.
     #[default]
     Ok,
@@ -190,7 +190,7 @@ pub enum Health {
 
 /// Percentiles, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latencies {
+pub(crate) struct Latencies {
     /// Half of the calls took no longer.
     pub p50: f64,
     /// Of a hundred calls, one took longer.

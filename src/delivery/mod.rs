@@ -13,7 +13,7 @@ mod tests;
 
 use std::{collections::BTreeMap, net::TcpListener, pin::Pin, sync::Arc};
 
-pub use crate::proxy::{Right, is_bundle};
+pub(crate) use crate::proxy::{Right, is_bundle};
 use crate::{
     audit::Note,
     names::{EnvName, RunId, SecretName},
@@ -32,7 +32,7 @@ const FIRST_PORT: u16 = 61_080;
 const MOST_LISTENERS: usize = 32;
 
 /// A way for secrets.
-pub trait Delivery: Sync {
+pub(crate) trait Delivery: Sync {
     /// Whether a secret goes this way.
     fn takes(&self, how: &How) -> bool;
 
@@ -61,7 +61,7 @@ pub trait Delivery: Sync {
 
 /// Into whose hands a value gets: it decides what is looked for in a run's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hands {
+pub(crate) enum Hands {
     /// The program's: every form of the value is looked for.
     Program,
     /// Ours alone: nothing is looked for by which the program could try guesses.
@@ -69,7 +69,7 @@ pub enum Hands {
 }
 
 /// A secret of a run with its value, on its way.
-pub struct Revealed {
+pub(crate) struct Revealed {
     /// Which.
     pub name: SecretName,
     /// The variable that tells the program of it.
@@ -81,7 +81,7 @@ pub struct Revealed {
 }
 
 /// What a delivery may know of the run.
-pub struct ForRun<'a> {
+pub(crate) struct ForRun<'a> {
     /// What was allowed.
     pub terms: &'a RunTerms,
     /// What will contain it.
@@ -94,7 +94,7 @@ pub struct ForRun<'a> {
 
 /// What deliveries have put together for a run.
 #[derive(Default)]
-pub struct Outfit {
+pub(crate) struct Outfit {
     /// What the program finds.
     pub materials: Materials,
     /// What is masked in its output beside values.
@@ -104,7 +104,7 @@ pub struct Outfit {
 }
 
 /// What is ready to serve a run from outside.
-pub trait Beside: Send {
+pub(crate) trait Beside: Send {
     /// Serves on the listeners that were asked for, for as long as the right holds.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ pub trait Beside: Send {
 }
 
 /// What serves a run from outside, until it is dropped.
-pub trait Serving: Send {
+pub(crate) trait Serving: Send {
     /// What has happened since it was asked last, for the record.
     fn records(&self, run: &RunId) -> Vec<Note>;
 
@@ -130,7 +130,7 @@ pub trait Serving: Send {
 
 /// Why a secret is not delivered.
 #[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
+pub(crate) enum DeliveryError {
     /// No delivery takes it.
     #[error("nothing delivers {0}")]
     NoWay(SecretName),
@@ -171,14 +171,14 @@ impl From<EgressError> for DeliveryError {
 
 /// The deliveries that there are.
 #[derive(Clone, Copy)]
-pub struct Deliveries<'a>(&'a [&'a dyn Delivery]);
+pub(crate) struct Deliveries<'a>(&'a [&'a dyn Delivery]);
 
 /// A run's secrets, each with the delivery that takes it.
-pub struct Sorted<'a>(Vec<(&'a dyn Delivery, Vec<Revealed>)>);
+pub(crate) struct Sorted<'a>(Vec<(&'a dyn Delivery, Vec<Revealed>)>);
 
 impl Deliveries<'static> {
     /// A row each.
-    pub fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self(&[&env::InVariable, &file::InFile, &sealed::ByProxy])
     }
 }
@@ -188,7 +188,7 @@ impl<'a> Deliveries<'a> {
     ///
     /// # Errors
     /// [`DeliveryError::NoWay`].
-    pub fn sort(self, secrets: Vec<Revealed>) -> Result<Sorted<'a>, DeliveryError> {
+    pub(crate) fn sort(self, secrets: Vec<Revealed>) -> Result<Sorted<'a>, DeliveryError> {
         let mut rows: Vec<(&dyn Delivery, Vec<Revealed>)> =
             self.0.iter().map(|delivery| (*delivery, Vec::new())).collect();
         for secret in secrets {
@@ -205,7 +205,7 @@ impl Sorted<'_> {
     ///
     /// # Errors
     /// [`DeliveryError`], for a value that is not delivered.
-    pub fn judge(&self, terms: &RunTerms) -> Result<Promise, DeliveryError> {
+    pub(crate) fn judge(&self, terms: &RunTerms) -> Result<Promise, DeliveryError> {
         let mut promise = terms.promise;
         for (delivery, secrets) in &self.0 {
             promise = promise.min(delivery.judge(secrets, terms)?);
@@ -214,7 +214,7 @@ impl Sorted<'_> {
     }
 
     /// The values that get into these hands.
-    pub fn in_hands(&self, hands: Hands) -> impl Iterator<Item = (&SecretName, &SecretValue)> {
+    pub(crate) fn in_hands(&self, hands: Hands) -> impl Iterator<Item = (&SecretName, &SecretValue)> {
         let rows = self.0.iter().filter(move |(delivery, _)| delivery.hands() == hands);
         rows.flat_map(|(_, secrets)| secrets).map(|secret| (&secret.name, &secret.value))
     }
@@ -223,7 +223,7 @@ impl Sorted<'_> {
     ///
     /// # Errors
     /// [`DeliveryError`].
-    pub fn deliver(self, materials: Materials, run: &ForRun<'_>) -> Result<Outfit, DeliveryError> {
+    pub(crate) fn deliver(self, materials: Materials, run: &ForRun<'_>) -> Result<Outfit, DeliveryError> {
         let mut outfit = Outfit { materials, ..Outfit::default() };
         for (delivery, secrets) in self.0 {
             delivery.deliver(secrets, run, &mut outfit)?;
@@ -237,7 +237,7 @@ impl Sorted<'_> {
 
 impl Outfit {
     /// Ports of the run's own loopback for what serves it, as many as it asks for.
-    pub fn listen(&mut self, number: usize) -> Vec<u16> {
+    pub(crate) fn listen(&mut self, number: usize) -> Vec<u16> {
         let first = self.materials.listen.len();
         let ports = (FIRST_PORT..).skip(first).take(number.min(MOST_LISTENERS + 1));
         self.materials.listen.extend(ports);
@@ -245,38 +245,42 @@ impl Outfit {
     }
 
     /// Has the run be served on the last ports that were asked for.
-    pub fn serve(&mut self, ports: &[u16], beside: impl Beside + 'static) {
+    pub(crate) fn serve(&mut self, ports: &[u16], beside: impl Beside + 'static) {
         self.beside.push((ports.len(), Box::new(beside)));
     }
 
     /// Has `{{name}}` in arguments and standard input stand for a text.
-    pub fn refer(&mut self, name: &SecretName, text: &str) {
+    pub(crate) fn refer(&mut self, name: &SecretName, text: &str) {
         self.references.insert(format!("{{{{{name}}}}}"), text.to_owned());
     }
 
     /// A text with what its references stand for.
-    pub fn resolved(&self, text: &str) -> String {
+    pub(crate) fn resolved(&self, text: &str) -> String {
         self.references.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
     /// What the program finds, what is masked beside values, and what serves it.
-    pub fn into_parts(self) -> (Materials, Vec<Needles>, Services) {
+    pub(crate) fn into_parts(self) -> (Materials, Vec<Needles>, Services) {
         (self.materials, self.needles, Services(self.beside))
     }
 }
 
 /// What is ready to serve a run, each with the number of its listeners.
-pub struct Services(Vec<(usize, Box<dyn Beside>)>);
+pub(crate) struct Services(Vec<(usize, Box<dyn Beside>)>);
 
 impl Services {
     /// Whether there is nothing to serve.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Serves on the run's listeners, in the order in which they were asked for. What can't be opened serves nothing:
     /// the program finds nobody there.
-    pub fn serve(self, mut listeners: Vec<TcpListener>, right: &Arc<dyn Right>) -> Vec<Box<dyn Serving>> {
+    pub(crate) fn serve(
+        self,
+        mut listeners: Vec<TcpListener>,
+        right: &Arc<dyn Right>,
+    ) -> Vec<Box<dyn Serving>> {
         let mut serving = Vec::new();
         for (number, beside) in self.0 {
             let rest = listeners.split_off(number.min(listeners.len()));

@@ -6,7 +6,7 @@ use rustix::process::{Resource, getrlimit};
 
 /// How much, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// To send the head of a request; also how long a connection without a request is kept.
     pub header: Duration,
     /// How long nobody may read an answer that is being sent.
@@ -22,7 +22,7 @@ pub struct Bounds {
 impl Bounds {
     /// As many as this process has descriptors for, beside those that it needs itself.
     #[must_use]
-    pub fn within_descriptors(self) -> Self {
+    pub(crate) fn within_descriptors(self) -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
         let most = descriptors.unwrap_or(usize::MAX);
         Self {

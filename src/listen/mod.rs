@@ -27,9 +27,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-pub use bounds::Bounds;
+pub(crate) use bounds::Bounds;
 use stall::Unread;
-pub use table::{Full, Guest};
+pub(crate) use table::Guest;
 use table::{Seat, Table};
 
 /// How long what is nobody's may still take once it is over.
@@ -41,7 +41,7 @@ const READ_AHEAD: usize = 64 << 10;
 
 /// Raises the limit of this process's descriptors as far as it may, and returns what it was: programs that it starts
 /// are given that again, since some walk through all that there may be, and others still use `select(2)`.
-pub fn raise_descriptor_limit() -> Option<u64> {
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     // Where it can't be raised, the bounds are smaller.
@@ -50,7 +50,7 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 }
 
 /// What connections come from.
-pub trait Listener: Send + 'static {
+pub(crate) trait Listener: Send + 'static {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// Who is at its other end; each request has it among its extensions.
@@ -80,7 +80,7 @@ impl Listener for TcpListener {
 }
 
 /// Serves until `stop`; then lets what has been begun end.
-pub async fn serve<L, S, B>(listener: L, bounds: Bounds, app: S, stop: CancellationToken)
+pub(crate) async fn serve<L, S, B>(listener: L, bounds: Bounds, app: S, stop: CancellationToken)
 where
     L: Listener,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,

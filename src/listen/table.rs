@@ -38,7 +38,7 @@ pub(super) struct Seat(Guest);
 
 /// The connection that a request came on.
 #[derive(Clone)]
-pub struct Guest(Arc<Place>);
+pub(crate) struct Guest(Arc<Place>);
 
 struct Place {
     table: Arc<Table>,
@@ -53,7 +53,7 @@ pub(super) struct Asking(Option<Guest>);
 
 /// A caller has as many connections as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 impl Table {
     pub(super) fn new(bounds: Bounds) -> Self {
@@ -132,7 +132,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`Full`], where that caller has too many connections.
-    pub fn prove(&self, caller: &str) -> Result<(), Full> {
+    pub(crate) fn prove(&self, caller: &str) -> Result<(), Full> {
         let mut own = self.0.caller.lock().unwrap_or_else(PoisonError::into_inner);
         if own.is_some() {
             return Ok(());

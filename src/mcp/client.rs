@@ -11,11 +11,11 @@ use rmcp::{
 use serde_json::{Map, Value};
 
 /// A server that was started over stdio, and the connection to it.
-pub struct Client(RunningService<RoleClient, ()>);
+pub(crate) struct Client(RunningService<RoleClient, ()>);
 
 /// What a tool answered, as the model gets it.
 #[derive(Debug, Clone)]
-pub struct ToolAnswer {
+pub(crate) struct ToolAnswer {
     /// The text.
     pub text: String,
     /// The structured content.
@@ -27,14 +27,14 @@ pub struct ToolAnswer {
 /// Why a server can't be talked to.
 #[derive(Debug, thiserror::Error)]
 #[error("the server can't be talked to: {0}")]
-pub struct ClientError(String);
+pub(crate) struct ClientError(String);
 
 impl Client {
     /// Starts this binary as a server for a scope of a home, with nothing else in its environment.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn start(binary: &Path, home: &Path, scope: &str) -> Result<Self, ClientError> {
+    pub(crate) async fn start(binary: &Path, home: &Path, scope: &str) -> Result<Self, ClientError> {
         #[expect(clippy::disallowed_methods, reason = "a client starts a server, as its configuration says")]
         let mut command = tokio::process::Command::new(binary);
         command.args(["serve", "--scope", scope]).env_clear().env("AUTHY_MCP_HOME", home);
@@ -47,7 +47,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn tools(&self) -> Result<Vec<String>, ClientError> {
+    pub(crate) async fn tools(&self) -> Result<Vec<String>, ClientError> {
         let tools = self.0.list_all_tools().await.map_err(|e| ClientError(e.to_string()))?;
         Ok(tools.into_iter().map(|tool| tool.name.to_string()).collect())
     }
@@ -56,7 +56,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]; a refusal is an answer, not an error.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         tool: &'static str,
         arguments: Map<String, Value>,
@@ -75,7 +75,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn stop(self) -> Result<(), ClientError> {
+    pub(crate) async fn stop(self) -> Result<(), ClientError> {
         self.0.cancel().await.map(drop).map_err(|e| ClientError(e.to_string()))
     }
 }

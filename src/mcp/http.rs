@@ -30,7 +30,7 @@ const BOUNDS: Bounds = Bounds {
 
 /// Who can reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposure {
+pub(crate) enum Exposure {
     /// This machine only.
     Loopback,
     /// Whoever can reach the address: the operator insists.
@@ -39,7 +39,7 @@ pub enum Exposure {
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// Where to listen.
     pub addr: SocketAddr,
     /// Names by which the server may be called, beside those of loopback (`Host`).
@@ -54,7 +54,7 @@ pub struct HttpSettings {
 ///
 /// # Errors
 /// [`ServeError::Exposed`], [`ServeError::Listen`].
-pub async fn serve_http(
+pub(crate) async fn serve_http(
     broker: Arc<dyn Service>,
     environment: Arc<BTreeMap<String, String>>,
     settings: HttpSettings,

@@ -3,7 +3,7 @@
 //! Words come in as JSON and go to the broker parsed; what goes out passes `outbound`, the one door,
 //! which takes nothing but what is redacted. `rmcp` stands in this room only. Nothing here decides.
 
-pub mod client;
+pub(crate) mod client;
 mod door;
 mod http;
 mod outbound;
@@ -13,14 +13,14 @@ mod sessions;
 mod stdio;
 mod tools;
 
-pub use http::{Exposure, HttpSettings, serve_http};
-pub use server::Server;
-pub use stdio::serve_stdio;
+pub(crate) use http::{Exposure, HttpSettings, serve_http};
+pub(crate) use server::Server;
+pub(crate) use stdio::serve_stdio;
 pub use tools::schemas;
 
 /// Why a server ended, or never began.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// The peer never spoke MCP, or stopped doing so.
     #[error("the connection failed: {0}")]
     Connection(String),

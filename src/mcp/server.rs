@@ -22,7 +22,7 @@ const TOOLS_TTL: u64 = 3_600_000;
 
 /// One server over one broker; over HTTP there is one a session, and none of them holds anything.
 #[derive(Clone)]
-pub struct Server {
+pub(crate) struct Server {
     pub(super) broker: Arc<dyn Service>,
     /// This process's own, from which a policy may pass variables.
     environment: Arc<BTreeMap<String, String>>,
@@ -40,7 +40,7 @@ pub(super) struct Call {
 
 impl Server {
     /// A server for the process's own credential.
-    pub fn for_process(broker: Arc<dyn Service>, caller: Caller) -> Self {
+    pub(crate) fn for_process(broker: Arc<dyn Service>, caller: Caller) -> Self {
         Self { broker, environment: caller.environment, credential: Some(caller.credential) }
     }
 

@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// [`ServeError::Connection`] where it never spoke MCP.
-pub async fn serve_stdio(
+pub(crate) async fn serve_stdio(
     broker: Arc<dyn Service>,
     caller: Caller,
     stop: CancellationToken,

@@ -4,7 +4,7 @@
 ///
 /// Only the last `**` that was met is tried again: whatever one before it could take, it can take, too. So whoever
 /// chooses the segments can't make this cost more than their number times the pattern's.
-pub fn segments_match(pattern: &[&str], segments: &[&str]) -> bool {
+pub(crate) fn segments_match(pattern: &[&str], segments: &[&str]) -> bool {
     let (mut glob, mut segment) = (0, 0);
     let mut again = None;
     while segment < segments.len() {
@@ -28,7 +28,7 @@ pub fn segments_match(pattern: &[&str], segments: &[&str]) -> bool {
 }
 
 /// Whether a glob in which `*` stands for any run of characters, also none, covers a whole text.
-pub fn glob_matches(glob: &str, text: &str) -> bool {
+pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -12,12 +12,13 @@ mod secret;
 mod text;
 
 pub use env::EnvName;
-pub use globs::{glob_matches, segments_match};
+pub(crate) use globs::{glob_matches, segments_match};
 pub use host::HostPattern;
-pub use ids::{GrantId, RunId, TokenId};
+pub use ids::RunId;
+pub(crate) use ids::{GrantId, TokenId};
 pub use scope::ScopeName;
-pub use secret::{MAX_SECRET_NAME, SecretName, SecretPattern};
-pub use text::NameError;
+pub use secret::{SecretName, SecretPattern};
+pub(crate) use text::NameError;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// The longest secret name, in bytes.
-pub const MAX_SECRET_NAME: usize = 255;
+pub(crate) const MAX_SECRET_NAME: usize = 255;
 
 text_newtype!(
     /// A secret's name: segments of `[A-Za-z0-9_.-]` joined by `/`, case kept, at most 255 bytes,

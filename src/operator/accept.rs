@@ -18,7 +18,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`]; of kind denied where the fingerprint is another's.
-    pub fn accept(
+    pub(crate) fn accept(
         home: &Path,
         opener: &Opener,
         fingerprint: &str,

@@ -13,7 +13,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn backup(&self, dir: &Path) -> Result<u64, Failure> {
+    pub(crate) fn backup(&self, dir: &Path) -> Result<u64, Failure> {
         self.act("backup", dir.display().to_string(), || self.vault()?.backup(dir).map_err(Failure::from))
     }
 
@@ -21,7 +21,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn verify(&self) -> Result<VerifyReport, Failure> {
+    pub(crate) fn verify(&self) -> Result<VerifyReport, Failure> {
         let vault = self.vault_alone().map_err(|failure| self.refused.clone().unwrap_or(failure))?;
         let mut report = vault.verify()?;
         drop(vault);

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Admin, ResolveContext, failure::Failure};
+use super::{Admin, failure::Failure};
 use crate::{
-    broker::records::{StoredPolicy, put_policy},
+    broker::{
+        ResolveContext,
+        records::{StoredPolicy, put_policy},
+    },
     names::ScopeName,
     policy::{Effect, Promise},
     vault::{Opener, Pin, UnlockKind},

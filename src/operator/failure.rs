@@ -17,7 +17,7 @@ use crate::{
 /// What went wrong, for an exit code and the next thing to type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureKind {
+pub(crate) enum FailureKind {
     /// Exit code 1.
     Failed,
     /// Exit code 2: the request itself is wrong.
@@ -37,7 +37,7 @@ pub enum FailureKind {
 /// A failed operation: what happened, and what to do next.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What kind.
     pub kind: FailureKind,
     /// What happened; never a value.
@@ -51,20 +51,20 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of a kind, with what to do next.
-    pub fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         let hints = if hint.is_empty() { Vec::new() } else { vec![hint] };
         Self { kind, message: message.into(), hints, findings: Vec::new() }
     }
 
     /// What happened and what to do, where there is one line for both.
-    pub fn in_a_line(&self) -> String {
+    pub(crate) fn in_a_line(&self) -> String {
         std::iter::once(&self.message).chain(&self.hints).map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 
     /// The same with more to do.
     #[must_use]
-    pub fn or(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn or(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }

@@ -21,7 +21,11 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn audit_read(&self, filter: &AuditFilter, each: &mut dyn FnMut(AuditFound)) -> Result<u64, Failure> {
+    pub(crate) fn audit_read(
+        &self,
+        filter: &AuditFilter,
+        each: &mut dyn FnMut(AuditFound),
+    ) -> Result<u64, Failure> {
         if let (Some(refused), None) = (&self.refused, filter.after) {
             each(AuditFound::Damage { damaged: refused.message.clone() });
         }
@@ -54,7 +58,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn audit_verify(&self) -> Result<AuditReport, Failure> {
+    pub(crate) fn audit_verify(&self) -> Result<AuditReport, Failure> {
         // What is in the log must be readable above all when the vault is not.
         let (vault, damage) = self.vault_or_damage()?;
         let head = vault.as_ref().and_then(|vault| self.keys.freshness.head(vault));
@@ -79,7 +83,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn audit_restart(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn audit_restart(&self) -> Result<PathBuf, Failure> {
         let mut vault = self.vault_alone()?;
         vault.hold();
         let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit())?;
@@ -97,7 +101,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`]; a log that does not hold is left as it is.
-    pub fn audit_archive(&self, to: &Path, close: Close) -> Result<Vec<PathBuf>, Failure> {
+    pub(crate) fn audit_archive(&self, to: &Path, close: Close) -> Result<Vec<PathBuf>, Failure> {
         if let Some(first) = self.audit_verify()?.damage.first() {
             return Err(Failure::new(
                 FailureKind::Damaged,
@@ -125,7 +129,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn last_denial(&self) -> Result<LastDenial, Failure> {
+    pub(crate) fn last_denial(&self) -> Result<LastDenial, Failure> {
         let anchor = self.audit_anchor()?;
         let last = audit::last_denial(&self.audit_dir(), &self.keys.audit(), anchor)?;
         last.ok_or_else(|| {
@@ -145,7 +149,7 @@ impl Admin {
 
 /// Which segments are archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
+pub(crate) enum Close {
     /// Those that are closed.
     Nothing,
     /// The one that is written to, too.

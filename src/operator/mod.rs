@@ -5,7 +5,7 @@ mod backups;
 mod failure;
 mod log;
 mod policies;
-pub mod restore;
+pub(crate) mod restore;
 mod secrets;
 mod tokens;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
-pub struct Admin {
+pub(crate) struct Admin {
     pub(super) home: PathBuf,
     pub(super) keys: Arc<Keys>,
     pub(super) principal: String,
@@ -32,21 +32,23 @@ pub struct Admin {
     refused: Option<Failure>,
 }
 
-pub use failure::{Failure, FailureKind};
-pub use log::Close;
-pub use policies::{OutOfDate, PolicyPlan, RulePromise};
-pub use secrets::WeakValues;
-pub use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState};
+pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use log::Close;
+pub(crate) use policies::{PolicyPlan, RulePromise};
+pub(crate) use secrets::WeakValues;
+pub(crate) use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState};
 
-pub use crate::audit::{Filter as AuditFilter, Found as AuditFound, LastDenial, Report as AuditReport};
-pub use crate::broker::{ResolveContext, TokenInfo};
+pub(crate) use crate::audit::{
+    Filter as AuditFilter, Found as AuditFound, LastDenial, Report as AuditReport,
+};
+pub(crate) use crate::broker::TokenInfo;
 
 impl Admin {
     /// Makes a home with an empty vault, and records that.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
+    pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
         let key = vault::init(home, kind, opener, pin)?;
         let admin = Self::with_key(home, key);
         let note = admin.note("init", home.display().to_string(), None);
@@ -58,7 +60,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn unlock(home: &Path, opener: &Opener) -> Result<Self, Failure> {
+    pub(crate) fn unlock(home: &Path, opener: &Opener) -> Result<Self, Failure> {
         let key = vault::unlock(home, opener)?;
         Ok(Self::with_key(home, key))
     }
@@ -69,27 +71,27 @@ impl Admin {
     }
 
     /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.
-    pub fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
+    pub(crate) fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
         self.told = Some(Box::new(told));
     }
 
     /// Has nothing be done but say what is there and what is wrong: a daemon refuses the vault.
-    pub fn refuse(&mut self, why: Failure) {
+    pub(crate) fn refuse(&mut self, why: Failure) {
         self.refused = Some(why);
     }
 
     /// What of this vault is not remembered outside of its home as it should be, and whether the clock is right.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         crate::broker::upkeep::warnings(&self.keys.freshness)
     }
 
     /// The identity, for the daemon that is to have it.
-    pub fn identity(&self) -> SecretString {
+    pub(crate) fn identity(&self) -> SecretString {
         SecretString::from(self.keys.vault.identity_text().as_str())
     }
 
     /// A key by which a daemon and its operator show each other that both know the identity.
-    pub fn local_key(&self) -> zeroize::Zeroizing<[u8; 32]> {
+    pub(crate) fn local_key(&self) -> zeroize::Zeroizing<[u8; 32]> {
         self.keys.vault.derive(crate::broker::LOCAL_API)
     }
 
@@ -97,7 +99,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn last_use(&self) -> Result<(u64, Option<String>), Failure> {
+    pub(crate) fn last_use(&self) -> Result<(u64, Option<String>), Failure> {
         let epoch = self.vault()?.epoch();
         Ok((epoch, self.last_event()?))
     }
@@ -106,12 +108,12 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn note_unlock(&self) -> Result<(), Failure> {
+    pub(crate) fn note_unlock(&self) -> Result<(), Failure> {
         self.act("unlock", self.home.display().to_string(), || Ok(()))
     }
 
     /// The home.
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A policy that was read, resolved and compared, and not yet applied.
-pub struct PolicyPlan {
+pub(crate) struct PolicyPlan {
     /// The document.
     pub document: Document,
     /// Its text.
@@ -43,7 +43,7 @@ pub struct PolicyPlan {
 
 /// What may be promised of a rule.
 #[derive(Debug, Clone, Serialize)]
-pub struct RulePromise {
+pub(crate) struct RulePromise {
     /// The rule's id, or its number.
     pub rule: String,
     /// What, and why.
@@ -53,7 +53,7 @@ pub struct RulePromise {
 
 /// A policy that was applied by an earlier version, and what it does less than it says until it is applied again.
 #[derive(Debug, Clone, Serialize)]
-pub struct OutOfDate {
+pub(crate) struct OutOfDate {
     /// Its scope.
     pub scope: ScopeName,
     /// What is less, or less promised, than it says; a line each.
@@ -62,7 +62,7 @@ pub struct OutOfDate {
 
 impl OutOfDate {
     /// What to type to apply it again.
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         let scope = &self.scope;
         format!(
             "authy-mcp admin policy show {scope} >{scope}.toml, then authy-mcp admin policy apply {scope}.toml"
@@ -75,7 +75,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn scopes(&self) -> Result<Vec<ScopeName>, Failure> {
+    pub(crate) fn scopes(&self) -> Result<Vec<ScopeName>, Failure> {
         let names = self.vault()?.documents(DocumentKind::Policy)?;
         Ok(names.iter().filter_map(|name| ScopeName::parse(name).ok()).collect())
     }
@@ -84,7 +84,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn policy_text(&self, scope: &ScopeName) -> Result<String, Failure> {
+    pub(crate) fn policy_text(&self, scope: &ScopeName) -> Result<String, Failure> {
         Ok(self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.text)
     }
 
@@ -97,7 +97,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`] with findings.
-    pub fn plan_policy(&self, text: &str, machine: &ResolveContext) -> Result<PolicyPlan, Failure> {
+    pub(crate) fn plan_policy(&self, text: &str, machine: &ResolveContext) -> Result<PolicyPlan, Failure> {
         self.plan(text, machine, Word::Given)
     }
 
@@ -141,7 +141,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn out_of_date(&self) -> Result<Vec<OutOfDate>, Failure> {
+    pub(crate) fn out_of_date(&self) -> Result<Vec<OutOfDate>, Failure> {
         let mut found = Vec::new();
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
@@ -157,7 +157,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`] with findings.
-    pub fn plan_rule(
+    pub(crate) fn plan_rule(
         &self,
         scope: &ScopeName,
         rule: &NewRule,
@@ -173,7 +173,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn apply_policy(&self, plan: PolicyPlan) -> Result<(), Failure> {
+    pub(crate) fn apply_policy(&self, plan: PolicyPlan) -> Result<(), Failure> {
         let scope = plan.document.scope.clone();
         let digest = hex::encode(Sha256::digest(&plan.text));
         self.change("policy_apply", scope.to_string(), Some(format!("sha256 {digest}")), move |open| {
@@ -196,7 +196,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn guessable_seals(&self) -> Result<Vec<(ScopeName, String, SecretName)>, Failure> {
+    pub(crate) fn guessable_seals(&self) -> Result<Vec<(ScopeName, String, SecretName)>, Failure> {
         let mut found = Vec::new();
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
@@ -211,7 +211,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn remove_policy(&self, scope: &ScopeName) -> Result<(), Failure> {
+    pub(crate) fn remove_policy(&self, scope: &ScopeName) -> Result<(), Failure> {
         self.policy_text(scope)?;
         self.change("policy_rm", scope.to_string(), None, |open| {
             open.vault.remove_document(DocumentKind::Policy, scope.as_str()).map_err(Failure::from)
@@ -222,7 +222,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn explain(&self, scope: &ScopeName, request: &Request) -> Result<Explanation, Failure> {
+    pub(crate) fn explain(&self, scope: &ScopeName, request: &Request) -> Result<Explanation, Failure> {
         let policy = self.stored_policy(scope)?.ok_or_else(|| no_policy(scope))?.compile()?;
         let mut request = request.clone();
         request.resolved_program = resolve::program_of(&policy, &request);

@@ -23,7 +23,7 @@ use crate::{
 
 /// Whether a backup of another vault, or one that is unlocked more easily, may take the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnotherVault {
+pub(crate) enum AnotherVault {
     /// It is refused.
     Refuse,
     /// It is taken, as the operator insists.
@@ -32,7 +32,7 @@ pub enum AnotherVault {
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct RestoreReport {
+pub(crate) struct RestoreReport {
     /// Records that the backup had.
     pub records: u64,
     /// Where what was there is kept.
@@ -46,7 +46,7 @@ pub struct RestoreReport {
 }
 
 /// What is said of a backup before anything is unlocked: that it is of another vault, or opened more easily.
-pub fn differences(home: Option<&HomeInfo>, backup: &HomeInfo) -> Vec<String> {
+pub(crate) fn differences(home: Option<&HomeInfo>, backup: &HomeInfo) -> Vec<String> {
     let Some(home) = home else { return Vec::new() };
     let mut said = Vec::new();
     if home.fingerprint != backup.fingerprint {
@@ -87,7 +87,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`]: the home is as it was.
-    pub fn restore(
+    pub(crate) fn restore(
         home: &Path,
         dir: &Path,
         opener: &Opener,

@@ -18,7 +18,7 @@ use crate::{
 
 /// Whether values that can't be kept out of output are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeakValues {
+pub(crate) enum WeakValues {
     /// They are refused.
     Refuse,
     /// They are taken, as the operator insists.
@@ -30,7 +30,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`]; of kind denied for a value that can't be kept out of output, unless that is allowed.
-    pub fn set(
+    pub(crate) fn set(
         &self,
         changes: Vec<(SecretName, SecretValue, SecretMeta)>,
         weak: WeakValues,
@@ -50,7 +50,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn list(&self) -> Result<Vec<SecretInfo>, Failure> {
+    pub(crate) fn list(&self) -> Result<Vec<SecretInfo>, Failure> {
         self.vault()?.list_secrets().map_err(Failure::from)
     }
 
@@ -58,7 +58,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn get(&self, name: &SecretName) -> Result<SecretInfo, Failure> {
+    pub(crate) fn get(&self, name: &SecretName) -> Result<SecretInfo, Failure> {
         self.vault()?.secret(name)?.ok_or_else(|| no_secret(name))
     }
 
@@ -66,7 +66,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
+    pub(crate) fn reveal(&self, name: &SecretName, version: Option<u64>) -> Result<SecretValue, Failure> {
         let mut open = self.open()?;
         if open.vault.secret(name)?.is_none() {
             return Err(no_secret(name));
@@ -107,7 +107,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn remove(&self, name: &SecretName) -> Result<(), Failure> {
+    pub(crate) fn remove(&self, name: &SecretName) -> Result<(), Failure> {
         self.get(name)?;
         self.change("rm", name.to_string(), None, |open| {
             open.vault.remove_secret(name).map_err(Failure::from)
@@ -118,7 +118,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn history(&self, name: &SecretName) -> Result<Vec<VersionInfo>, Failure> {
+    pub(crate) fn history(&self, name: &SecretName) -> Result<Vec<VersionInfo>, Failure> {
         self.vault()?.history(name).map_err(Failure::from)
     }
 
@@ -126,7 +126,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn rollback(&self, name: &SecretName, version: u64) -> Result<SecretInfo, Failure> {
+    pub(crate) fn rollback(&self, name: &SecretName, version: u64) -> Result<SecretInfo, Failure> {
         let kept = self.history(name)?;
         if !kept.iter().any(|kept| kept.version == version) {
             return Err(Failure::new(

@@ -28,7 +28,7 @@ use crate::{
 
 /// What a token is to be.
 #[derive(Debug, Clone)]
-pub struct TokenOrder {
+pub(crate) struct TokenOrder {
     /// Bound to this scope, which must have a policy.
     pub scope: ScopeName,
     /// How long; the scope's limit where absent.
@@ -43,7 +43,7 @@ pub struct TokenOrder {
 
 /// A token, and how it stands at this moment.
 #[derive(Debug, Clone, Serialize)]
-pub struct TokenEntry {
+pub(crate) struct TokenEntry {
     /// What was issued.
     #[serde(flatten)]
     pub info: TokenInfo,
@@ -69,7 +69,7 @@ pub struct TokenEntry {
 /// How a token stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TokenState {
+pub(crate) enum TokenState {
     /// It is good.
     Good,
     /// It was revoked, or what it was issued under was.
@@ -82,7 +82,7 @@ pub enum TokenState {
 
 /// A token with what its sessions gave up.
 #[derive(Debug, Clone, Serialize)]
-pub struct TokenDetail {
+pub(crate) struct TokenDetail {
     /// The token.
     #[serde(flatten)]
     pub entry: TokenEntry,
@@ -92,7 +92,7 @@ pub struct TokenDetail {
 
 /// Something that was given up with `request_token`.
 #[derive(Debug, Clone, Serialize)]
-pub struct NarrowingEntry {
+pub(crate) struct NarrowingEntry {
     /// Its identity.
     pub id: GrantId,
     /// The one session that it holds for; everybody who shows the token where there is none.
@@ -122,7 +122,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
+    pub(crate) fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
         let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
         let longest = policy.compile()?.document().limits.token_ttl;
         let ttl = order.ttl.unwrap_or(longest);
@@ -175,7 +175,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     #[expect(clippy::disallowed_methods, reason = "a token goes into its file")]
-    pub fn issue_token_file(&self, order: &TokenOrder) -> Result<PathBuf, Failure> {
+    pub(crate) fn issue_token_file(&self, order: &TokenOrder) -> Result<PathBuf, Failure> {
         let name = order.file.as_deref().unwrap_or("session.jwt");
         let file = self.home.join("tokens").join(name);
         let (token, _) = self.issue_token(order)?;
@@ -195,7 +195,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
+    pub(crate) fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
         let vault = self.vault()?;
         let revoked = records::revocations(&vault)?;
         let kept = all_tokens(&vault)?;
@@ -230,7 +230,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn tokens(&self) -> Result<Vec<TokenEntry>, Failure> {
+    pub(crate) fn tokens(&self) -> Result<Vec<TokenEntry>, Failure> {
         let vault = self.vault()?;
         let revoked = records::revocations(&vault)?;
         let now = self.keys.freshness.now();
@@ -248,7 +248,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn token(&self, id: &TokenId) -> Result<TokenDetail, Failure> {
+    pub(crate) fn token(&self, id: &TokenId) -> Result<TokenDetail, Failure> {
         let vault = self.vault()?;
         let token = records::token(&vault, id)?.ok_or_else(|| no_token(id))?;
         let revoked = records::revocations(&vault)?;
@@ -261,7 +261,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn lift_narrowings(&self, id: &TokenId) -> Result<usize, Failure> {
+    pub(crate) fn lift_narrowings(&self, id: &TokenId) -> Result<usize, Failure> {
         let held = self.token(id)?.narrowings.len();
         if held == 0 {
             return Ok(0);
@@ -278,7 +278,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
+    pub(crate) fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
         self.change("token_revoke", id.to_string(), None, |open| {
             if records::token(&open.vault, id)?.is_none() {
                 return Err(no_token(id));
@@ -295,7 +295,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
+    pub(crate) fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
         self.change("subject_revoke", subject.to_owned(), None, |open| {
             let now = self.keys.freshness.now();
             let mut revoked = records::revocations(&open.vault)?;

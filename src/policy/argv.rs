@@ -262,7 +262,7 @@ fn pieces(text: &str, braces: Braces<'_>) -> Result<Vec<Piece>, &'static str> {
 }
 
 /// A text as a pattern's element that stands for it and nothing else.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }
 

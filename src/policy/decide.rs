@@ -26,7 +26,7 @@ impl Policy {
     /// The secrets whose facts a decision on this request needs: those it names, or, where it names
     /// none, those that the matching rule writes without a glob. A name outside the scope is among
     /// them, so that it costs what a missing one costs.
-    pub fn names_in_question(&self, request: &Request) -> Vec<SecretName> {
+    pub(crate) fn names_in_question(&self, request: &Request) -> Vec<SecretName> {
         match &request.secrets {
             Some(names) => names.clone(),
             None => self.implied(request).map(|(names, _)| names).unwrap_or_default(),
@@ -34,7 +34,7 @@ impl Policy {
     }
 
     /// Decides. `facts` has an entry for each of [`Policy::names_in_question`] that exists.
-    pub fn decide(&self, request: &Request, facts: &[SecretFacts]) -> Decision<RunTerms> {
+    pub(crate) fn decide(&self, request: &Request, facts: &[SecretFacts]) -> Decision<RunTerms> {
         match self.terms(request, facts) {
             Ok(terms) => {
                 Decision::Allow(Allowed { scope: self.document.scope.clone(), terms: Box::new(terms) })
@@ -44,7 +44,7 @@ impl Policy {
     }
 
     /// Decides on an operator's request to see a value; only [`Policy::operator`] allows it.
-    pub fn decide_reveal(&self, request: &RevealRequest) -> Decision<RevealTerms> {
+    pub(crate) fn decide_reveal(&self, request: &RevealRequest) -> Decision<RevealTerms> {
         match self.operator {
             Operator::No => Decision::Deny(*denial(
                 DenyCode::NotAvailable,

@@ -19,7 +19,7 @@ use crate::names::{EnvName, ScopeName, SecretName};
 
 /// What an agent asks to run. Every field is hostile.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub(crate) struct Request {
     /// The program and its arguments; never empty once it is here.
     pub command: Vec<String>,
     /// The secrets asked for; `None` where the call left them out.
@@ -41,7 +41,7 @@ pub struct Request {
 
 /// An operator's wish to see a value.
 #[derive(Debug, Clone)]
-pub struct RevealRequest {
+pub(crate) struct RevealRequest {
     /// The one secret.
     pub secret: SecretName,
     /// A version other than the current one.
@@ -62,7 +62,7 @@ pub struct SecretFacts {
 /// What a policy answers: permission with its terms, or a denial with its rule.
 #[derive(Debug)]
 #[must_use]
-pub enum Decision<T> {
+pub(crate) enum Decision<T> {
     /// No.
     Deny(Denial),
     /// Yes, on these terms.
@@ -71,7 +71,7 @@ pub enum Decision<T> {
 
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
+pub(crate) struct Denial {
     /// What kind of no.
     pub code: DenyCode,
     /// The rule that decided, unless saying so would tell that a secret exists.
@@ -87,7 +87,7 @@ pub struct Denial {
 /// The kinds of no that a policy says (a subset of the codes of the MCP surface).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DenyCode {
+pub(crate) enum DenyCode {
     /// A secret outside the scope, or none of that name: the same words for both.
     NotAvailable,
     /// No rule allows this program with these arguments.
@@ -104,8 +104,6 @@ pub enum DenyCode {
     StdinNotAllowed,
     /// The program isn't there.
     ProgramNotFound,
-    /// A person must approve, which this build can't ask.
-    ApprovalRequired,
     /// The policy asks for what this build can't enforce.
     SandboxUnavailable,
     /// The request itself is malformed.
@@ -125,7 +123,7 @@ pub trait Terms {
 /// consumed by the audit. The type says what was allowed: a look at a value starts no run.
 ///
 /// ```
-/// # use authy_mcp::policy::{Allowed, RunTerms};
+/// # use authy_mcp::testing::policy::{Allowed, RunTerms};
 /// fn start(_: Allowed<RunTerms>) {}
 /// fn asked(allowed: Allowed<RunTerms>) {
 ///     start(allowed);
@@ -133,7 +131,7 @@ pub trait Terms {
 /// ```
 ///
 /// ```compile_fail,E0308
-/// # use authy_mcp::policy::{Allowed, RevealTerms, RunTerms};
+/// # use authy_mcp::testing::policy::{Allowed, RevealTerms, RunTerms};
 /// fn start(_: Allowed<RunTerms>) {}
 /// fn asked(allowed: Allowed<RevealTerms>) {
 ///     start(allowed);
@@ -287,7 +285,7 @@ pub struct Delivered {
 /// How a secret of a run gets to where it is used, with all that the way needs.
 ///
 /// ```compile_fail,E0308
-/// # use authy_mcp::policy::How;
+/// # use authy_mcp::testing::policy::How;
 /// fn way() -> How {
 ///     How::Sealed // to which hosts?
 /// }

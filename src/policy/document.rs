@@ -134,7 +134,7 @@ pub enum HomeMode {
 
 /// What a document's programs and paths were when it was applied; stored beside its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// The operator's home, for `~`.
     pub home: PathBuf,
     /// A pattern's program as written → its absolute path.
@@ -160,7 +160,7 @@ pub struct Resolved {
 
 /// What rules with `pin = true` hold beside their programs, each with its SHA-256 in hex.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     /// The interpreters that ran the programs.
     pub interpreters: BTreeMap<PathBuf, String>,
     /// Files that arguments name in full, as they are written in the policy.
@@ -709,7 +709,7 @@ impl Reader<'_> {
 }
 
 /// `90d`, `8h`, `2m`, `30s`, and sums of them, as `1h30m`; more than nothing, at most ten years.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut seconds: u64 = 0;
     let mut number = String::new();
     for c in text.chars() {

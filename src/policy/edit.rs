@@ -14,7 +14,7 @@ use crate::names::ScopeName;
 
 /// A change that a document makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// Whether it lets anybody do more.
     #[serde(rename = "widens")]
     pub effect: Effect,
@@ -24,7 +24,7 @@ pub struct Change {
 
 /// What a change does to what anybody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Somebody may do more. Whatever isn't clearly less is this.
     Widens,
     /// Nobody may do more, and somebody less.
@@ -40,7 +40,7 @@ impl Serialize for Effect {
 
 /// What the proxy sets in a request by itself, under a new rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SetByProxy {
+pub(crate) enum SetByProxy {
     /// Nothing: a placeholder is replaced where the program sends it.
     #[default]
     Nothing,
@@ -50,7 +50,7 @@ pub enum SetByProxy {
 
 /// A rule from the command line.
 #[derive(Debug, Clone, Default)]
-pub struct NewRule {
+pub(crate) struct NewRule {
     /// Its id.
     pub id: Option<String>,
     /// Patterns over secret names.
@@ -80,7 +80,7 @@ pub struct NewRule {
 }
 
 /// What applying a document changes. Whatever isn't clearly less counts as more.
-pub fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
+pub(crate) fn changes(old: Option<&Document>, new: &Document) -> Vec<Change> {
     let before = old.map(Facets::of).unwrap_or_default();
     let after = Facets::of(new);
     let mut changes = Vec::new();
@@ -230,7 +230,11 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
 ///
 /// # Errors
 /// [`DocumentError`], should the text that is there not parse.
-pub fn add_rule(text: Option<&str>, scope: &ScopeName, rule: &NewRule) -> Result<String, DocumentError> {
+pub(crate) fn add_rule(
+    text: Option<&str>,
+    scope: &ScopeName,
+    rule: &NewRule,
+) -> Result<String, DocumentError> {
     let mut document = match text {
         Some(text) => {
             Document::parse_as(text, Edition::BeforeTypes)?;

@@ -19,7 +19,7 @@ use crate::names::{EnvName, SecretName, SecretPattern};
 
 /// One rule, its globs as the names they stand for.
 #[derive(Debug, Clone)]
-pub struct RuleListing {
+pub(crate) struct RuleListing {
     /// Its id.
     pub id: String,
     /// The secrets that it covers and that exist.
@@ -44,7 +44,7 @@ pub struct RuleListing {
 
 /// One secret of a rule.
 #[derive(Debug, Clone)]
-pub struct ListedSecret {
+pub(crate) struct ListedSecret {
     /// Its name.
     pub name: SecretName,
     /// What the operator wrote of it.
@@ -55,7 +55,7 @@ pub struct ListedSecret {
 
 /// A call that is allowed.
 #[derive(Debug, Clone)]
-pub struct ListedExample {
+pub(crate) struct ListedExample {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Secrets.
@@ -64,7 +64,7 @@ pub struct ListedExample {
 
 /// Why a policy answers as it does.
 #[derive(Debug, Clone, Serialize)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// Whether it would run.
     #[serde(rename = "allowed")]
     pub ruling: Ruling,
@@ -79,7 +79,7 @@ pub struct Explanation {
 
 /// What a policy answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ruling {
+pub(crate) enum Ruling {
     /// No.
     Refused,
     /// Yes.
@@ -95,7 +95,7 @@ impl Serialize for Ruling {
 
 impl Policy {
     /// What the session has, given all secrets that exist. A rule of which nothing is left is left out.
-    pub fn listing(&self, all: &[SecretFacts]) -> Vec<RuleListing> {
+    pub(crate) fn listing(&self, all: &[SecretFacts]) -> Vec<RuleListing> {
         if !self.document.unenforceable.is_empty() {
             return Vec::new();
         }
@@ -105,7 +105,7 @@ impl Policy {
 
     /// The secrets that a listing can name, where every rule writes them without a glob: then the rest of the vault
     /// need not be looked at.
-    pub fn named_secrets(&self) -> Option<BTreeSet<SecretName>> {
+    pub(crate) fn named_secrets(&self) -> Option<BTreeSet<SecretName>> {
         let patterns = self.document.allow.iter().flat_map(|rule| &rule.secrets);
         patterns.map(SecretPattern::literal).collect()
     }
@@ -188,7 +188,7 @@ impl Policy {
     }
 
     /// Decides on a request and says why, for the operator.
-    pub fn explain(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
+    pub(crate) fn explain(&self, request: &Request, facts: &[SecretFacts]) -> Explanation {
         let explained = self.explain_as(request, facts);
         if explained.ruling == Ruling::Allowed {
             return explained;

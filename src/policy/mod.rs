@@ -27,35 +27,37 @@ mod shape;
 mod typed;
 mod variables;
 
-pub use again::Timed;
-pub use argv::{ArgvError, ArgvPattern, Element, quoted};
+pub(crate) use again::Timed;
+pub use argv::ArgvPattern;
+pub(crate) use argv::{ArgvError, quoted};
 pub use decision::{
-    Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, How, Network,
-    OnFileHit, OperatorProof, OutputMode, PinnedRun, Promise, Request, RevealRequest, RevealTerms, RunTerms,
-    SaidOff, SandboxMode, SandboxTerms, SecretFacts, Stdin, Terms,
+    Allowed, CwdTerm, How, Network, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Terms,
 };
-pub use document::{
-    Document, DocumentError, Finding, HomeMode, Limits, Pinned, ProgramRef, Resolved, Rule, Severity,
-    parse_duration,
+pub(crate) use decision::{
+    Asker, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, OnFileHit, OperatorProof, OutputMode,
+    Promise, Request, RevealRequest, SecretFacts, Stdin,
 };
-pub use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
-pub use edition::Edition;
-pub use listing::{Explanation, ListedExample, ListedSecret, RuleListing, Ruling};
-pub use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
+pub use document::{Document, HomeMode};
+pub(crate) use document::{Finding, Limits, Pinned, ProgramRef, Resolved, Rule, Severity, parse_duration};
+pub(crate) use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
+pub(crate) use edition::Edition;
+pub(crate) use listing::{Explanation, RuleListing, Ruling};
+pub(crate) use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub use raw::policy_schema;
-pub use sandbox::{CWD, SandboxPart};
-pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, ReachPart, Seal, SigV4, Tls};
-pub use typed::PathGlob;
-pub use variables::{EnvPart, Variables};
+pub(crate) use sandbox::{CWD, SandboxPart};
+pub(crate) use sealed::ReachPart;
+pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SigV4, Tls};
+pub(crate) use typed::PathGlob;
+pub(crate) use variables::EnvPart;
 
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
-use crate::names::{EnvName, ScopeName, SecretName};
+use crate::names::{ScopeName, SecretName};
 use argv::Braces;
 
 /// A document resolved against the machine on which it was applied: what decides.
 #[derive(Debug, Clone)]
-pub struct Policy {
+pub(crate) struct Policy {
     document: Document,
     resolved: Resolved,
     narrowings: Vec<Narrow>,
@@ -79,13 +81,13 @@ struct Narrow {
 
 impl Policy {
     /// Joins a document and what its programs and paths were resolved to.
-    pub fn new(document: Document, resolved: Resolved) -> Self {
+    pub(crate) fn new(document: Document, resolved: Resolved) -> Self {
         Self { document, resolved, narrowings: Vec::new(), operator: Operator::No, ground: Ground::default() }
     }
 
     /// The built-in policy of the person who can unlock the vault: it allows to reveal one named
     /// secret, and nothing else; its scope is `operator`, which no document can have.
-    pub fn operator() -> Self {
+    pub(crate) fn operator() -> Self {
         let document = Document {
             scope: ScopeName::parse(document::OPERATOR).expect("a scope's name"),
             description: None,
@@ -106,7 +108,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`ArgvError`] for a command pattern that is none.
-    pub fn narrowed(
+    pub(crate) fn narrowed(
         mut self,
         secrets: Option<&[SecretName]>,
         commands: Option<&[Vec<String>]>,
@@ -124,39 +126,35 @@ impl Policy {
         Ok(self)
     }
 
-    /// The scope that this policy is for.
-    pub fn scope(&self) -> &ScopeName {
-        &self.document.scope
-    }
-
     /// The document as it was parsed.
-    pub fn document(&self) -> &Document {
+    pub(crate) fn document(&self) -> &Document {
         &self.document
     }
 
     /// What its programs and paths were resolved to.
-    pub fn resolved(&self) -> &Resolved {
+    pub(crate) fn resolved(&self) -> &Resolved {
         &self.resolved
     }
 
     /// Variables that the document names, and that are neither passed nor set: they would be refused if it were
     /// applied now.
-    pub fn dropped_variables(&self) -> &[EnvName] {
+    #[cfg(test)]
+    pub(crate) fn dropped_variables(&self) -> &[crate::names::EnvName] {
         &self.document.env.dropped
     }
 
     /// Whether it was applied since a rule that seals what can be guessed has to say so.
-    pub fn values_judged(&self) -> bool {
+    pub(crate) fn values_judged(&self) -> bool {
         self.resolved.values_judged
     }
 
     /// Where a run starts when the call names no directory; `None` for a private empty one.
-    pub fn default_cwd(&self) -> Option<PathBuf> {
+    pub(crate) fn default_cwd(&self) -> Option<PathBuf> {
         self.cwd_roots().into_iter().next()
     }
 
     /// Whether a run may start in a directory, as far as its text tells.
-    pub fn may_start_in(&self, dir: &Path) -> bool {
+    pub(crate) fn may_start_in(&self, dir: &Path) -> bool {
         decide::lies_in(dir, &self.cwd_roots())
     }
 

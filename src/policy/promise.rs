@@ -28,7 +28,7 @@ use crate::{names::EnvName, system};
 
 /// A promise, and in a line why it is no more, or on whose word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Promised {
+pub(crate) struct Promised {
     /// What may be promised.
     pub promise: Promise,
     /// Why.
@@ -38,7 +38,7 @@ pub struct Promised {
 
 /// The operator's own word on a rule, as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Review {
+pub(crate) struct Review {
     /// Who gave it.
     pub by: String,
     /// When (RFC 3339).
@@ -49,7 +49,7 @@ pub struct Review {
 
 /// By what a program is known again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramMark {
+pub(crate) struct ProgramMark {
     /// SHA-256, in hex.
     pub sha256: String,
     /// Inode, size and times: where these are the same, the file need not be read again.
@@ -58,7 +58,7 @@ pub struct ProgramMark {
 
 /// What was found on the machine, for the paths of [`Policy::ground_in_question`].
 #[derive(Debug, Clone, Default)]
-pub struct Ground {
+pub(crate) struct Ground {
     /// Path → where it really is, and whether only the system's administrator can change it or put another there.
     pub paths: BTreeMap<PathBuf, Found>,
     /// Programs that are no longer what the operator reviewed.
@@ -67,7 +67,7 @@ pub struct Ground {
 
 /// What was found at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Links resolved.
     pub real: PathBuf,
     /// Who can change it.
@@ -76,7 +76,7 @@ pub struct Found {
 
 /// Who can change a file, or what lies in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub(crate) enum Hold {
     /// The administrator alone, and that is nobody who calls or who runs this.
     Administrators,
     /// Somebody else, or nobody knows.
@@ -241,7 +241,7 @@ impl Policy {
 
     /// The paths that have to be looked at before anything better than best effort can be said. Most policies have
     /// none.
-    pub fn ground_in_question(&self) -> BTreeSet<PathBuf> {
+    pub(crate) fn ground_in_question(&self) -> BTreeSet<PathBuf> {
         let mut paths = BTreeSet::new();
         for rule in
             self.document.allow.iter().filter(|rule| !rule.reviewed && rule.deliver != Deliver::Sealed)
@@ -259,18 +259,18 @@ impl Policy {
     }
 
     /// The programs that the operator reviewed, as they were.
-    pub fn programs_under_review(&self) -> impl Iterator<Item = (&PathBuf, &ProgramMark)> {
+    pub(crate) fn programs_under_review(&self) -> impl Iterator<Item = (&PathBuf, &ProgramMark)> {
         self.resolved.reviews.values().flat_map(|review| &review.programs)
     }
 
     /// The same policy on what was found.
     #[must_use]
-    pub fn on(self, ground: Ground) -> Self {
+    pub(crate) fn on(self, ground: Ground) -> Self {
         Self { ground, ..self }
     }
 
     /// What a policy that an earlier version applied does less, or promises less, than it says.
-    pub fn notes_of_an_earlier_edition(&self) -> Vec<String> {
+    pub(crate) fn notes_of_an_earlier_edition(&self) -> Vec<String> {
         let dropped = self.document.env.dropped.iter();
         let dropped =
             dropped.map(|name| format!("{name} is no longer passed, nor set by a call: it has no type"));
@@ -283,7 +283,7 @@ impl Policy {
     }
 
     /// What may be promised of each rule, by its id.
-    pub fn promises(&self) -> Vec<(String, Promised)> {
+    pub(crate) fn promises(&self) -> Vec<(String, Promised)> {
         self.document
             .allow
             .iter()

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// What stands for the directory in which a run starts.
-pub const CWD: &str = "{cwd}";
+pub(crate) const CWD: &str = "{cwd}";
 
 /// `[sandbox]`, defaults filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

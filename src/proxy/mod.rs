@@ -25,7 +25,7 @@ mod decode;
 mod dial;
 mod door;
 #[doc(hidden)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod inject;
 mod ledger;
 mod outgoing;
@@ -53,7 +53,7 @@ use crate::{
 };
 
 pub use ledger::Record;
-pub use tls::is_bundle;
+pub(crate) use tls::is_bundle;
 
 /// A sealed secret: what the policy says of it, and its value.
 pub struct Sealed {

@@ -40,7 +40,7 @@ pub(super) fn client(system: &str, extra: Option<&str>) -> Result<ClientConfig, 
 }
 
 /// Whether a text is a bundle of certificates.
-pub fn is_bundle(pem: &str) -> bool {
+pub(crate) fn is_bundle(pem: &str) -> bool {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     found.is_ok_and(|found| !found.is_empty() && client("", Some(pem)).is_ok())
 }

@@ -10,7 +10,7 @@ use super::{Counts, NeedleSet, Redacted, stream::Redactor};
 
 /// Collects one stream of a run.
 #[derive(Debug)]
-pub struct Capture {
+pub(crate) struct Capture {
     redactor: Redactor,
     head: Vec<u8>,
     tail: VecDeque<u8>,
@@ -25,7 +25,7 @@ pub struct Capture {
 
 /// A stream that has ended.
 #[derive(Debug)]
-pub struct Captured {
+pub(crate) struct Captured {
     /// What is kept of it.
     pub text: Redacted<String>,
     /// Whether something was left out in the middle.
@@ -38,7 +38,7 @@ pub struct Captured {
 
 impl Capture {
     /// Keeps at most `limit` bytes: half from the beginning, half from the end.
-    pub fn new(needles: &NeedleSet, limit: usize) -> Self {
+    pub(crate) fn new(needles: &NeedleSet, limit: usize) -> Self {
         Self {
             redactor: needles.redactor(),
             head: Vec::new(),
@@ -51,7 +51,7 @@ impl Capture {
     }
 
     /// Takes a chunk in, and returns what of the stream has become safe to show, in whole characters.
-    pub fn push(&mut self, chunk: &[u8]) -> Option<Redacted<String>> {
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Option<Redacted<String>> {
         let mut safe = Vec::new();
         self.redactor.push(chunk, &mut safe);
         self.keep(&safe);
@@ -59,7 +59,7 @@ impl Capture {
     }
 
     /// The stream has ended: returns what had to wait for that.
-    pub fn end(&mut self) -> Option<Redacted<String>> {
+    pub(crate) fn end(&mut self) -> Option<Redacted<String>> {
         let mut rest = Vec::new();
         self.redactor.finish(&mut rest);
         self.keep(&rest);
@@ -67,7 +67,7 @@ impl Capture {
     }
 
     /// Ends the stream, if it hasn't, and gives what is kept of it.
-    pub fn finish(mut self) -> Captured {
+    pub(crate) fn finish(mut self) -> Captured {
         self.end();
         let kept = self.head.len() + self.tail.len();
         let left_out = self.total - kept as u64;
@@ -86,7 +86,7 @@ impl Capture {
     }
 
     /// Gives what is kept of a stream that goes on.
-    pub fn cut_short(mut self) -> Captured {
+    pub(crate) fn cut_short(mut self) -> Captured {
         self.cut_short = true;
         self.finish()
     }

@@ -21,12 +21,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-pub use capture::{Capture, Captured};
-pub use find::Finder;
+pub(crate) use capture::{Capture, Captured};
 pub use needles::{NeedleSet, Needles};
-pub use stream::Redactor;
-pub use strength::{GUESSABLE_BELOW, PREFIXES, bits, is_guessable};
-pub use weak::{Weakness, weakness};
+pub(crate) use stream::Redactor;
+pub use strength::bits;
+pub(crate) use strength::{GUESSABLE_BELOW, PREFIXES, is_guessable};
+pub(crate) use weak::weakness;
 
 /// Something in which every known needle has been masked. Only this room makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]

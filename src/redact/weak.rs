@@ -16,7 +16,7 @@ const LONGEST_PLAIN: usize = 128;
 
 /// Why a value can't be kept out of output; completes "the value …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weakness {
+pub(crate) enum Weakness {
     /// No bytes at all.
     Empty,
     /// Fewer than eight bytes.
@@ -104,7 +104,7 @@ const COMMON: &[&str] = &[
 ];
 
 /// Judges a value; `None` is good.
-pub fn weakness(value: &[u8]) -> Option<Weakness> {
+pub(crate) fn weakness(value: &[u8]) -> Option<Weakness> {
     let trimmed = value.trim_ascii();
     early(value).or_else(|| {
         let short = trimmed.len() <= LONGEST_PLAIN;

@@ -39,7 +39,7 @@ const CHUNK: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`RunError`]: then nothing was started.
-pub async fn pass_through(
+pub(crate) async fn pass_through(
     launch: Launch,
     needles: NeedleSet,
     listening: Option<OnListening>,
@@ -146,7 +146,7 @@ enum Source {
 }
 
 /// Signals to this process: for the program, once there is one, and the end of the run before.
-pub struct Signals {
+pub(crate) struct Signals {
     source: Source,
     received: mpsc::Receiver<u8>,
     ended_by: Option<u8>,
@@ -163,7 +163,7 @@ impl Signals {
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         let source = if io::stdin().is_terminal() { Source::Terminal } else { Source::Processes };
         let (send, received) = mpsc::channel(16);
         for number in FROM_PROCESSES.into_iter().chain(FROM_TERMINALS) {
@@ -180,7 +180,7 @@ impl Signals {
     }
 
     /// The signal that came before there was a program, and ends the run.
-    pub fn ended_by(&mut self) -> Option<u8> {
+    pub(crate) fn ended_by(&mut self) -> Option<u8> {
         while let Ok(number) = self.received.try_recv() {
             self.came(number);
         }
@@ -188,7 +188,7 @@ impl Signals {
     }
 
     /// Waits for what comes before the program; a signal that comes meanwhile cancels it.
-    pub async fn beside<T>(&mut self, cancel: &CancellationToken, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn beside<T>(&mut self, cancel: &CancellationToken, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {

@@ -23,30 +23,30 @@ use crate::{
     value::SecretValue,
 };
 
-pub use attached::{Signals, pass_through};
+pub(crate) use attached::{Signals, pass_through};
 pub use execute::execute;
-pub use scan::{Fate, FileHit};
+pub(crate) use scan::{Fate, FileHit};
 pub use supervisors::{Spares, Supervisors};
 
 /// Everything that one run needs. It can't be made without what contains it, nor without the digests that are on
 /// record:
 ///
 /// ```
-/// # use authy_mcp::run::{Launch, Materials, Sandbox, Start};
+/// # use authy_mcp::testing::run::{Launch, Materials, Sandbox, Start};
 /// fn launch(sandbox: Sandbox, start: Start, materials: Materials) -> Launch {
 ///     Launch::new(sandbox, Vec::new(), start, materials)
 /// }
 /// ```
 ///
 /// ```compile_fail,E0061
-/// # use authy_mcp::run::{Launch, Materials, Start};
+/// # use authy_mcp::testing::run::{Launch, Materials, Start};
 /// fn launch(start: Start, materials: Materials) -> Launch {
 ///     Launch::new(Vec::new(), start, materials) // nothing contains it
 /// }
 /// ```
 ///
 /// ```compile_fail,E0599
-/// # use authy_mcp::run::{Launch, Materials, Sandbox, Start};
+/// # use authy_mcp::testing::run::{Launch, Materials, Sandbox, Start};
 /// fn launch(start: Start, materials: Materials) -> Launch {
 ///     Launch::new(Sandbox::none(), Vec::new(), start, materials) // nobody said that it is off
 /// }
@@ -161,7 +161,7 @@ impl Sandbox {
 }
 
 /// Takes the sockets on which whoever started a run listens, in the order of [`Materials::listen`].
-pub type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>;
+pub(crate) type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const LARGEST: u64 = 4 << 30;
 ///
 /// # Errors
 /// Of the operating system.
-pub fn digest_program(path: &Path) -> io::Result<[u8; 32]> {
+pub(crate) fn digest_program(path: &Path) -> io::Result<[u8; 32]> {
     copy(&mut open_regular(path)?, &mut io::sink())
 }
 
@@ -69,7 +69,7 @@ impl<W: Write> Write for Both<'_, W> {
 
 /// A program and the interpreters that run it, each by its real path: what has to be what it was for the run
 /// to be what was decided. `search` is the PATH of the run, for `#!/usr/bin/env NAME`.
-pub fn program_chain(program: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn program_chain(program: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
     let mut chain = Vec::new();
     let mut waiting = vec![program.to_owned()];
     while let Some(path) = waiting.pop() {

@@ -23,12 +23,13 @@ mod remedy;
 pub(crate) mod seatbelt;
 mod view;
 
-pub use digest::{digest_program, program_chain};
+pub(crate) use digest::{digest_program, program_chain};
 pub(crate) use place::{INSIDE, Place, Seen};
 pub(crate) use plan::Containment;
-pub use plan::{Lack, Machine, Plan, Shape};
-pub use remedy::remedy;
-pub use view::ViewError;
+pub use plan::Plan;
+pub(crate) use plan::{Machine, Shape};
+pub(crate) use remedy::remedy;
+pub(crate) use view::ViewError;
 pub(crate) use view::{Wanted, places};
 
 impl Machine {

@@ -66,14 +66,14 @@ impl Plan {
     /// Nothing, where a policy says so.
     ///
     /// ```compile_fail,E0061
-    /// # use authy_mcp::sandbox::Plan;
+    /// # use authy_mcp::testing::sandbox::Plan;
     /// fn plan() -> Plan {
     ///     Plan::off() // who says so?
     /// }
     /// ```
     ///
     /// ```compile_fail,E0423
-    /// # use authy_mcp::{policy::SaidOff, sandbox::Plan};
+    /// # use authy_mcp::testing::{policy::SaidOff, sandbox::Plan};
     /// fn plan() -> Plan {
     ///     Plan::off(SaidOff(())) // no policy did
     /// }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::Machine;
 
 /// What has to be done for namespaces, exactly; `None` where they can be made.
-pub fn remedy(machine: &Machine) -> Option<&'static str> {
+pub(crate) fn remedy(machine: &Machine) -> Option<&'static str> {
     machine.namespaces.as_ref().err()?;
     let holds = |file: &str, text: &str| fs::read_to_string(file).is_ok_and(|found| found.trim() == text);
     let there = |file: &str| Path::new(file).exists();

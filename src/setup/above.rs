@@ -18,7 +18,7 @@ const UNMAPPED: u32 = 65534;
 
 /// A directory in which others can exchange what leads to the home.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exposed {
+pub(crate) enum Exposed {
     /// By its mode.
     Writable(PathBuf),
     /// As it is theirs, or as what lies in it is.
@@ -27,7 +27,7 @@ pub enum Exposed {
 
 impl Exposed {
     /// What is wrong, in words.
-    pub fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         match self {
             Self::Writable(dir) => {
                 format!("others may write to {}, and can put another home in its place", dir.display())
@@ -39,7 +39,7 @@ impl Exposed {
     }
 
     /// The command that changes it.
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         match self {
             Self::Writable(dir) => format!("chmod go-w {}", quoted(dir)),
             Self::Anothers(path) => {
@@ -59,7 +59,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Every directory above a home, as it is named and as its links lead, in which others could exchange what follows.
-pub fn exposed_above(home: &Path) -> Vec<Exposed> {
+pub(crate) fn exposed_above(home: &Path) -> Vec<Exposed> {
     let mut steps: BTreeSet<PathBuf> = home.ancestors().map(Path::to_owned).collect();
     let there = home.ancestors().find_map(|path| fs::canonicalize(path).ok());
     steps.extend(there.iter().flat_map(|path| path.ancestors()).map(Path::to_owned));

@@ -7,7 +7,7 @@ use super::clients::CLIENTS;
 use crate::system;
 
 /// Credentials, clients' configurations, sockets: hidden unless a policy names them.
-pub fn hidden_places(user_home: &Path) -> Vec<PathBuf> {
+pub(crate) fn hidden_places(user_home: &Path) -> Vec<PathBuf> {
     let credentials = system::CREDENTIALS.iter().map(|path| user_home.join(path));
     let clients = CLIENTS.iter().filter_map(|(client, _, _)| client.file(user_home, user_home));
     let runtime = super::runtime_dir();
@@ -15,7 +15,7 @@ pub fn hidden_places(user_home: &Path) -> Vec<PathBuf> {
 }
 
 /// Clients' configurations in a project, relative to it.
-pub fn hidden_in_projects() -> Vec<PathBuf> {
+pub(crate) fn hidden_in_projects() -> Vec<PathBuf> {
     let nowhere = Path::new("/");
     let files = CLIENTS.iter().filter_map(|(client, _, _)| {
         let (here, there) = (client.file(nowhere, Path::new("/a"))?, client.file(nowhere, Path::new("/b"))?);

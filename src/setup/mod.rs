@@ -2,7 +2,7 @@
 //!
 //! With the command line the only reader of home and environment; nothing here opens the vault.
 
-pub mod above;
+pub(crate) mod above;
 pub mod clients;
 pub mod env_file;
 mod hidden;
@@ -18,22 +18,22 @@ use secrecy::SecretString;
 
 use crate::broker::ResolveContext;
 
-pub use hidden::{hidden_in_projects, hidden_places};
+pub(crate) use hidden::{hidden_in_projects, hidden_places};
 
 /// The variable that names the home.
-pub const HOME: &str = "AUTHY_MCP_HOME";
+pub(crate) const HOME: &str = "AUTHY_MCP_HOME";
 /// The variable that may carry a session's bearer token.
-pub const TOKEN: &str = "AUTHY_MCP_TOKEN";
+pub(crate) const TOKEN: &str = "AUTHY_MCP_TOKEN";
 
 /// The variable that names the daemon's socket.
-pub const SOCKET: &str = "AUTHY_MCP_SOCKET";
+pub(crate) const SOCKET: &str = "AUTHY_MCP_SOCKET";
 
 /// The variable in which a run names the socket of its session; worth nothing outside its process tree.
-pub const RUN: &str = "AUTHY_MCP_RUN";
+pub(crate) const RUN: &str = "AUTHY_MCP_RUN";
 
 /// Why this machine's facts can't be told.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// No home directory.
     #[error("there is no home directory: neither HOME nor the system's user list names one")]
     NoHome,
@@ -53,7 +53,7 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`].
 #[expect(clippy::disallowed_methods, reason = "the home is named by the environment")]
-pub fn home() -> Result<PathBuf, ConfigError> {
+pub(crate) fn home() -> Result<PathBuf, ConfigError> {
     if let Some(named) = env::var_os(HOME).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         return if named.is_absolute() { Ok(named) } else { Err(ConfigError::RelativeHome) };
@@ -65,7 +65,7 @@ pub fn home() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::NoHome`].
-pub fn default_home() -> Result<PathBuf, ConfigError> {
+pub(crate) fn default_home() -> Result<PathBuf, ConfigError> {
     let dirs = etcetera::base_strategy::choose_native_strategy().map_err(|_| ConfigError::NoHome)?;
     Ok(dirs.data_dir().join("authy-mcp"))
 }
@@ -74,7 +74,7 @@ pub fn default_home() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::NoHome`].
-pub fn user_home() -> Result<PathBuf, ConfigError> {
+pub(crate) fn user_home() -> Result<PathBuf, ConfigError> {
     etcetera::home_dir().map_err(|_| ConfigError::NoHome)
 }
 
@@ -82,18 +82,18 @@ pub fn user_home() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::NoWorkingDirectory`].
-pub fn cwd() -> Result<PathBuf, ConfigError> {
+pub(crate) fn cwd() -> Result<PathBuf, ConfigError> {
     env::current_dir().map_err(|_| ConfigError::NoWorkingDirectory)
 }
 
 /// Where Linux shows a process its own program (proc(5)).
-pub const OWN_BINARY: &str = "/proc/self/exe";
+pub(crate) const OWN_BINARY: &str = "/proc/self/exe";
 
 /// This binary.
 ///
 /// # Errors
 /// [`ConfigError::NoBinary`].
-pub fn binary() -> Result<PathBuf, ConfigError> {
+pub(crate) fn binary() -> Result<PathBuf, ConfigError> {
     env::current_exe().map_err(|_| ConfigError::NoBinary)
 }
 
@@ -101,19 +101,19 @@ pub fn binary() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`].
-pub fn machine() -> Result<ResolveContext, ConfigError> {
+pub(crate) fn machine() -> Result<ResolveContext, ConfigError> {
     Ok(ResolveContext { user_home: user_home()?, path: path_dirs(), cwd: cwd()? })
 }
 
 /// The operator's PATH.
 #[expect(clippy::disallowed_methods, reason = "programs are looked for along the operator's PATH")]
-pub fn path_dirs() -> Vec<PathBuf> {
+pub(crate) fn path_dirs() -> Vec<PathBuf> {
     env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 /// The environment, less what is ours: a policy may pass variables of it to a child.
 #[expect(clippy::disallowed_methods, reason = "a policy may pass variables of the server's environment")]
-pub fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let all = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| !name.starts_with("AUTHY_MCP_")).collect()
@@ -121,14 +121,14 @@ pub fn environment() -> BTreeMap<String, String> {
 
 /// The user's runtime directory (XDG Base Directory Specification), where there is one.
 #[expect(clippy::disallowed_methods, reason = "the runtime directory is named by the environment")]
-pub fn runtime_dir() -> Option<PathBuf> {
+pub(crate) fn runtime_dir() -> Option<PathBuf> {
     let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     named.filter(|dir| dir.is_absolute() && dir.is_dir())
 }
 
 /// All that a daemon gets of this process's environment: where things are.
 #[expect(clippy::disallowed_methods, reason = "the daemon must find what this process finds")]
-pub fn daemon_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+pub(crate) fn daemon_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     let mut kept = vec![(HOME, home.as_os_str().to_owned())];
     for name in ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"] {
         kept.extend(env::var_os(name).map(|value| (name, value)));
@@ -138,25 +138,25 @@ pub fn daemon_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)
 
 /// The daemon's socket, where the person names one.
 #[expect(clippy::disallowed_methods, reason = "the daemon's socket may be named in the environment")]
-pub fn socket() -> Option<PathBuf> {
+pub(crate) fn socket() -> Option<PathBuf> {
     env::var_os(SOCKET).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
 }
 
 /// What a service manager says of the sockets that it hands over: to whom, and how many (`sd_listen_fds(3)`).
 #[expect(clippy::disallowed_methods, reason = "a service manager speaks by the environment")]
-pub fn listen_words() -> (Option<String>, Option<String>) {
+pub(crate) fn listen_words() -> (Option<String>, Option<String>) {
     (env::var("LISTEN_PID").ok(), env::var("LISTEN_FDS").ok())
 }
 
 /// The socket of the run whose process tree this process is in.
 #[expect(clippy::disallowed_methods, reason = "a run says in the environment that it has a session to give")]
-pub fn run_socket() -> Option<PathBuf> {
+pub(crate) fn run_socket() -> Option<PathBuf> {
     env::var_os(RUN).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// The bearer token that whoever started the process put into its environment.
 #[expect(clippy::disallowed_methods, reason = "a client may hand its token over in the environment")]
-pub fn token() -> Option<SecretString> {
+pub(crate) fn token() -> Option<SecretString> {
     env::var(TOKEN)
         .ok()
         .filter(|token| !token.trim().is_empty())
@@ -165,11 +165,11 @@ pub fn token() -> Option<SecretString> {
 
 /// Whether colours are unwelcome (no-color.org).
 #[expect(clippy::disallowed_methods, reason = "a terminal's wishes are in the environment")]
-pub fn no_color() -> bool {
+pub(crate) fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// The home as it is given to a client: nothing where it is the default.
-pub fn home_for_clients(home: &Path) -> Option<PathBuf> {
+pub(crate) fn home_for_clients(home: &Path) -> Option<PathBuf> {
     (default_home().ok().as_deref() != Some(home)).then(|| home.to_owned())
 }

@@ -9,7 +9,7 @@ use super::{Batch, Store, StoreError};
 
 /// Keys and values in memory.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+pub(crate) struct MemoryStore(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
 
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -6,14 +6,16 @@
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;
+#[cfg(test)]
 mod memory;
 mod sled_store;
 
-pub use memory::MemoryStore;
-pub use sled_store::SledStore;
+#[cfg(test)]
+pub(crate) use memory::MemoryStore;
+pub(crate) use sled_store::SledStore;
 
 /// What the vault asks of an engine.
-pub trait Store: Send + Sync {
+pub(crate) trait Store: Send + Sync {
     /// One value.
     ///
     /// # Errors

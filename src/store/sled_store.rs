@@ -33,7 +33,7 @@ const ROOM: u64 = 768 << 10;
 const CACHE: u64 = 16 << 20;
 
 /// A sled database in a directory of its own, and its journal.
-pub struct SledStore {
+pub(crate) struct SledStore {
     db: Option<sled::Db>,
     kept: Mutex<Kept>,
     dir: PathBuf,
@@ -50,7 +50,7 @@ impl SledStore {
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another process has it, [`StoreError::Damaged`].
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let engine = dir.join("db");
         let (mut journal, left) = match Journal::open(dir)? {
             Some(found) => found,

@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit};
 
 /// Which of two processes goes on here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The one that was started, and has nothing more to do; with the exit code of its child, where it
     /// waited for it.
     Parent(u8),
@@ -26,7 +26,7 @@ pub enum Side {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn keep_private() -> io::Result<()> {
+pub(crate) fn keep_private() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
@@ -38,13 +38,13 @@ pub fn keep_private() -> io::Result<()> {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn survive_file_limits() -> io::Result<()> {
+pub(crate) fn survive_file_limits() -> io::Result<()> {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default()).map(drop)
 }
 
 /// How a process goes on in a child of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Nobody waits: the child leaves the session, and its parent ends.
     Background,
     /// For a service manager: the parent stands in front, and when it is gone, the child ends in order.
@@ -58,7 +58,7 @@ pub enum Manner {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn go_on_in_a_child(manner: Manner) -> io::Result<Side> {
+pub(crate) fn go_on_in_a_child(manner: Manner) -> io::Result<Side> {
     match (fork::fork()?, manner) {
         (fork::Fork::Parent(_), Manner::Background) => Ok(Side::Parent(0)),
         (fork::Fork::Parent(child), _) => stand_in_front_of(Pid::from_raw(child)),
@@ -116,7 +116,7 @@ fn next(awaited: &SigSet) -> io::Result<Option<Signal>> {
 
 /// Whether `/proc` is that of another pid namespace than this process's: then it shows other processes under
 /// their numbers, and nothing that it says of one may be relied on.
-pub fn proc_is_anothers() -> bool {
+pub(crate) fn proc_is_anothers() -> bool {
     let this = std::process::id().to_string();
     fs::read_link("/proc/self").is_ok_and(|found| found.as_os_str() != this.as_str())
         || (cfg!(target_os = "linux") && fs::read_link("/proc/self").is_err())
@@ -124,7 +124,7 @@ pub fn proc_is_anothers() -> bool {
 
 /// Whether this process is in a user namespace that is not the machine's own: its maker reads what is
 /// in here, dumpable or not. Its own maps every user to itself (`user_namespaces(7)`).
-pub fn in_a_user_namespace() -> bool {
+pub(crate) fn in_a_user_namespace() -> bool {
     let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return false };
     let fields: Vec<&str> = map.split_ascii_whitespace().collect();
     fields != ["0", "0", "4294967295"]
@@ -132,7 +132,7 @@ pub fn in_a_user_namespace() -> bool {
 
 /// Keeps what is in memory now out of swap, and what comes later where there is no limit (past one, growing
 /// would fail); whether the system let it.
-pub fn lock_memory() -> bool {
+pub(crate) fn lock_memory() -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::mm::{MlockAllFlags, mlockall};
@@ -149,7 +149,7 @@ pub fn lock_memory() -> bool {
 ///
 /// # Errors
 /// Of the operating system.
-pub fn leave_streams() -> io::Result<()> {
+pub(crate) fn leave_streams() -> io::Result<()> {
     let null = fs::File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;

@@ -7,7 +7,7 @@
 
 pub(crate) mod discard;
 #[doc(hidden)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod gate;
 mod harden;
 #[cfg(target_os = "linux")]
@@ -21,16 +21,16 @@ mod user;
 mod watch;
 pub(crate) mod wire;
 
-pub use harden::{
+pub(crate) use harden::{
     Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
     proc_is_anothers, survive_file_limits,
 };
-pub use process::Process;
+pub(crate) use process::Process;
 pub(crate) use role::Role;
 pub(crate) use supervisor::DESCRIPTORS;
 pub use supervisor::{machine, supervise};
-pub use tree::{become_subreaper, private_umask, signal_name, signal_number};
-pub use user::{RunAs, RunAsError};
+pub(crate) use tree::{become_subreaper, private_umask, signal_name, signal_number};
+pub(crate) use user::RunAs;
 
 /// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
 pub const SUPERVISE: &str = "__supervise";

@@ -7,7 +7,7 @@ const GENERATIONS: usize = 512;
 
 /// A process, by its number and the moment at which it started: together never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its number.
     pub pid: i32,
     /// When it started, in the kernel's ticks since boot (`proc_pid_stat(5)`, field 22).
@@ -16,22 +16,22 @@ pub struct Process {
 
 impl Process {
     /// A process that runs now; `None` where there is none, or no `/proc`.
-    pub fn now(pid: i32) -> Option<Self> {
+    pub(crate) fn now(pid: i32) -> Option<Self> {
         stat(pid).map(|(_, started)| Self { pid, started })
     }
 
     /// This process.
-    pub fn this() -> Option<Self> {
+    pub(crate) fn this() -> Option<Self> {
         Self::now(rustix::process::getpid().as_raw_nonzero().get())
     }
 
     /// Whether it still runs.
-    pub fn is_alive(self) -> bool {
+    pub(crate) fn is_alive(self) -> bool {
         Self::now(self.pid) == Some(self)
     }
 
     /// Whether it is this process or one that it, or one of its children, started; both still running.
-    pub fn has_in_its_tree(self, other: Process) -> bool {
+    pub(crate) fn has_in_its_tree(self, other: Process) -> bool {
         let mut pid = other.pid;
         let mut first = Some(other);
         for _ in 0..GENERATIONS {

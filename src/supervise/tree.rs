@@ -82,7 +82,7 @@ static SUBREAPER: AtomicBool = AtomicBool::new(false);
 
 /// Makes this process the one to which orphans fall whose supervisor was killed. To be called by a
 /// process that starts nothing but supervisors: whatever else falls to it is ended.
-pub fn become_subreaper() {
+pub(crate) fn become_subreaper() {
     #[cfg(target_os = "linux")]
     if rustix::process::set_child_subreaper(Some(getpid())).is_ok() {
         SUBREAPER.store(true, Ordering::Release);
@@ -140,7 +140,7 @@ static STARTED_WITH: OnceLock<u32> = OnceLock::new();
 
 /// From now on nothing that this process makes can be read by others, whoever makes it (the database
 /// engine does not ask). What it runs gets the umask that it was started with.
-pub fn private_umask() {
+pub(crate) fn private_umask() {
     let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     // A second call finds what the first one left.
     let _ = STARTED_WITH.set(before.bits());
@@ -152,12 +152,12 @@ pub(crate) fn started_umask() -> Option<u32> {
 }
 
 /// The number of a signal's name.
-pub fn signal_number(name: &str) -> i32 {
+pub(crate) fn signal_number(name: &str) -> i32 {
     name.parse::<nix::sys::signal::Signal>().map_or(0, |signal| signal as i32)
 }
 
 /// A signal's name, as `SIGKILL`; its number where it has none.
-pub fn signal_name(number: i32) -> String {
+pub(crate) fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number)
         .map_or_else(|_| format!("SIG{number}"), |signal| signal.as_str().to_owned())
 }

@@ -17,8 +17,9 @@ use secrecy::SecretString;
 use crate::names::{ScopeName, SecretName, TokenId};
 
 use claims::{AUDIENCE, LONGEST};
-pub use claims::{Claims, Class, LEEWAY, Revocations, TokenError};
-pub use public::PublicKeys;
+pub(crate) use claims::{Claims, TokenError};
+pub use claims::{Class, LEEWAY, Revocations};
+pub(crate) use public::PublicKeys;
 
 /// The keys of all classes.
 pub struct TokenKeys {

@@ -79,7 +79,7 @@ fn place(home: &Path) -> PathBuf {
 }
 
 /// The automatic backups of a home, as far as can be told without its key.
-pub fn backups(home: &Path) -> Backups {
+pub(crate) fn backups(home: &Path) -> Backups {
     let Ok(info) = home::home_info(home) else { return Backups::default() };
     let (dir, now) = (place(home), Timestamp::now());
     let seems = |stamp: &Timestamp| *stamp <= now && seems_whole(&dir.join(name_of(*stamp)), &info);
@@ -94,7 +94,7 @@ fn seems_whole(dir: &Path, info: &HomeInfo) -> bool {
 }
 
 /// When the newest automatic backup was made that is one of this vault; its files are not read.
-pub fn newest_backup(home: &Path, key: &VaultKey, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn newest_backup(home: &Path, key: &VaultKey, now: Timestamp) -> Option<Timestamp> {
     let info = home::home_info(home).ok()?;
     let dir = place(home);
     stamps(&dir).into_iter().rev().find(|stamp| counts(&dir, *stamp, &info, key, now))
@@ -129,7 +129,7 @@ impl Said {
 }
 
 /// The automatic backups of a home, read and compared.
-pub fn verify_backups(home: &Path, key: &VaultKey) -> Backups {
+pub(crate) fn verify_backups(home: &Path, key: &VaultKey) -> Backups {
     let mut read = HashMap::new();
     let Ok(info) = home::home_info(home) else { return Backups::default() };
     let (dir, now) = (place(home), Timestamp::now());

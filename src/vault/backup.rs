@@ -83,7 +83,7 @@ impl Vault {
 }
 
 /// A backup that was opened, read whole, and held against its manifest.
-pub struct Backup {
+pub(crate) struct Backup {
     pub(super) info: HomeInfo,
     pub(super) key: VaultKey,
     pub(super) epoch: u64,
@@ -96,7 +96,7 @@ impl Backup {
     ///
     /// # Errors
     /// [`VaultError`], naming what of it is missing, cut or changed.
-    pub fn read(dir: &Path, opener: &Opener) -> Result<Self, VaultError> {
+    pub(crate) fn read(dir: &Path, opener: &Opener) -> Result<Self, VaultError> {
         let key = open(dir, opener)?;
         let info = home::checked(dir, &key)?;
         let manifest = manifest(dir, &info, &key)?;
@@ -106,17 +106,17 @@ impl Backup {
     }
 
     /// The identity of its vault.
-    pub fn identity(&self) -> VaultKey {
+    pub(crate) fn identity(&self) -> VaultKey {
         self.key.duplicate()
     }
 
     /// How many records it has.
-    pub fn records(&self) -> u64 {
+    pub(crate) fn records(&self) -> u64 {
         self.records.len() as u64
     }
 
     /// What it says of its home.
-    pub fn info(&self) -> &HomeInfo {
+    pub(crate) fn info(&self) -> &HomeInfo {
         &self.info
     }
 }

@@ -10,7 +10,7 @@ use crate::files;
 ///
 /// # Errors
 /// [`VaultError::Busy`] where another person stands there for so long.
-pub fn stand_first(home: &Path, wait: Duration) -> Result<Option<File>, VaultError> {
+pub(crate) fn stand_first(home: &Path, wait: Duration) -> Result<Option<File>, VaultError> {
     if !home.is_dir() {
         return Ok(None);
     }
@@ -21,7 +21,7 @@ pub fn stand_first(home: &Path, wait: Duration) -> Result<Option<File>, VaultErr
 ///
 /// # Errors
 /// [`VaultError::Busy`] when the wait is over.
-pub fn give_way(home: &Path, wait: Duration) -> Result<(), VaultError> {
+pub(crate) fn give_way(home: &Path, wait: Duration) -> Result<(), VaultError> {
     let first = first(home);
     // Nobody has ever stood there, as in a home that was just restored.
     if !first.exists() {

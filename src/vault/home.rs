@@ -45,7 +45,7 @@ struct Signed {
 ///
 /// # Errors
 /// [`VaultError::NoVault`] where there is none, [`VaultError::Damaged`].
-pub fn home_info(home: &Path) -> Result<HomeInfo, VaultError> {
+pub(crate) fn home_info(home: &Path) -> Result<HomeInfo, VaultError> {
     Ok(read(home)?.info)
 }
 

@@ -20,22 +20,25 @@ mod restore;
 mod stamp;
 mod unlock;
 
-pub use automatic::{Backups, Reuse, Snapshot, backups, newest_backup, verify_backups};
-pub use backup::Backup;
+pub(crate) use automatic::{Backups, Reuse, backups, newest_backup, verify_backups};
+pub(crate) use backup::Backup;
 #[doc(hidden)]
 pub use envelope::fuzz as fuzz_envelope;
-pub use error::VaultError;
-pub use first::{give_way, stand_first};
-pub use freshness::{Accepted, Freshness, Memory, Standing, memory};
+pub(crate) use error::VaultError;
+pub(crate) use first::{give_way, stand_first};
+pub(crate) use freshness::{Accepted, Freshness, Memory, Standing, memory};
 #[doc(hidden)]
 pub use home::PARTS;
-pub use home::home_info;
-pub use info::{DocumentKind, HomeInfo, Opener, Pinned, SecretInfo, SecretMeta, UnlockKind, VersionInfo};
-pub use key::VaultKey;
-pub use open::{Vault, VerifyReport};
-pub use restore::{Audit, Before, Restored, Restoring};
-pub use stamp::{FileStamp, Stamp, description_stamp, epoch_stamp};
-pub use unlock::{Pin, init, unlock};
+pub(crate) use home::home_info;
+pub use info::Opener;
+pub(crate) use info::{DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, UnlockKind, VersionInfo};
+pub(crate) use key::VaultKey;
+pub use open::Vault;
+pub(crate) use open::VerifyReport;
+pub(crate) use restore::{Audit, Before, Restoring};
+pub(crate) use stamp::{FileStamp, Stamp, description_stamp, epoch_stamp};
+pub use unlock::unlock;
+pub(crate) use unlock::{Pin, init};
 
 #[cfg(test)]
 mod tests;

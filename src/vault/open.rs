@@ -9,7 +9,7 @@ mod records;
 mod secrets;
 mod verify;
 
-pub use verify::VerifyReport;
+pub(crate) use verify::VerifyReport;
 
 use std::{
     collections::BTreeMap,

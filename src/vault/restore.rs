@@ -27,7 +27,7 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(5);
 
 /// What stands in the home before a restore.
-pub struct Before {
+pub(crate) struct Before {
     info: Option<HomeInfo>,
     vault: Option<Vault>,
     _lock: Option<File>,
@@ -49,7 +49,7 @@ impl Before {
     ///
     /// # Errors
     /// [`VaultError::Busy`].
-    pub fn look(home: &Path, backup: &Backup) -> Result<Self, VaultError> {
+    pub(crate) fn look(home: &Path, backup: &Backup) -> Result<Self, VaultError> {
         let info = home::home_info(home).ok();
         let same = info.clone().filter(|info| info.fingerprint == backup.info.fingerprint);
         let pinned = freshness::remembered(same.as_ref().unwrap_or(&backup.info), &backup.key);
@@ -75,33 +75,33 @@ impl Before {
     }
 
     /// The vault that is there, if it can be opened.
-    pub fn vault(&self) -> Option<&Vault> {
+    pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()
     }
 
     /// What the home says of itself.
-    pub fn info(&self) -> Option<&HomeInfo> {
+    pub(crate) fn info(&self) -> Option<&HomeInfo> {
         self.info.as_ref()
     }
 
     /// Whether it is a home of this vault.
-    pub fn is_of(&self, fingerprint: &str) -> bool {
+    pub(crate) fn is_of(&self, fingerprint: &str) -> bool {
         self.info.as_ref().is_none_or(|info| info.fingerprint == fingerprint)
     }
 
     /// The furthest head of the audit that is remembered.
-    pub fn head(&self) -> Option<Head> {
+    pub(crate) fn head(&self) -> Option<Head> {
         self.floor.head
     }
 
     /// The time, no earlier than what is remembered.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now().max(self.floor.time.unwrap_or(Timestamp::UNIX_EPOCH))
     }
 }
 
 /// A home that is being rebuilt, and not in place yet.
-pub struct Restoring {
+pub(crate) struct Restoring {
     home: PathBuf,
     fresh: PathBuf,
     within: bool,
@@ -112,7 +112,7 @@ pub struct Restoring {
 
 /// A home that was restored.
 #[derive(Debug)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// Where what was there is kept; nothing where nothing was.
     pub kept: Option<PathBuf>,
 }
@@ -123,7 +123,7 @@ impl Restoring {
     ///
     /// # Errors
     /// [`VaultError`]: nothing is left of it.
-    pub fn build(
+    pub(crate) fn build(
         home: &Path,
         backup: Backup,
         before: Before,
@@ -197,12 +197,12 @@ impl Restoring {
     ///
     /// # Panics
     /// Never: it is there until [`Restoring::put_in_place`].
-    pub fn vaults(&mut self) -> (Option<&Vault>, &mut Vault) {
+    pub(crate) fn vaults(&mut self) -> (Option<&Vault>, &mut Vault) {
         (self.before.vault.as_ref(), self.vault.as_mut().expect("taken by put_in_place only"))
     }
 
     /// The directory in which the new home is built.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.fresh
     }
 
@@ -210,7 +210,7 @@ impl Restoring {
     ///
     /// # Errors
     /// [`VaultError`]: the home is as it was.
-    pub fn put_in_place(mut self) -> Result<Restored, VaultError> {
+    pub(crate) fn put_in_place(mut self) -> Result<Restored, VaultError> {
         // Closed where they are: what an engine writes as it ends would go into the other's place.
         drop(self.vault.take());
         let _held = self.before.vault.take().and_then(Vault::into_lock);
@@ -265,7 +265,7 @@ impl Drop for Restoring {
 
 /// What becomes of the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audit {
+pub(crate) enum Audit {
     /// It goes on.
     Continued,
     /// It can't be gone on with: a new chain begins.

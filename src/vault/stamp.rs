@@ -7,7 +7,7 @@ use super::home;
 /// How the files of a vault that every change writes look at a moment. Two that are the same are of one state; two
 /// that differ may be, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp([FileStamp; 2]);
+pub(crate) struct Stamp([FileStamp; 2]);
 
 /// A file: which one, how long, and when it was last changed, which no process of the same user sets (`ctime`): one
 /// that was put back looks another way, too.
@@ -20,7 +20,7 @@ pub struct FileStamp {
 
 impl Stamp {
     /// How the vault of a home looks now; nothing where that can't be seen.
-    pub fn of(dir: &Path) -> Option<Self> {
+    pub(crate) fn of(dir: &Path) -> Option<Self> {
         Some(Self([
             FileStamp::of(&dir.join("vault.epoch"))?,
             FileStamp::of(&home::database(dir).join("journal"))?,
@@ -36,11 +36,11 @@ impl FileStamp {
 }
 
 /// How the file looks that every change of a vault writes at its end; opening and closing leave it as it is.
-pub fn epoch_stamp(dir: &Path) -> Option<FileStamp> {
+pub(crate) fn epoch_stamp(dir: &Path) -> Option<FileStamp> {
     FileStamp::of(&dir.join("vault.epoch"))
 }
 
 /// How a home's description looks: another way where it has got another vault.
-pub fn description_stamp(dir: &Path) -> Option<FileStamp> {
+pub(crate) fn description_stamp(dir: &Path) -> Option<FileStamp> {
     FileStamp::of(&dir.join(home::FILE))
 }

@@ -28,7 +28,7 @@ const IDENTITY_FILE: &str = "identity.txt";
 
 /// Whether a new vault's last change is to be remembered outside of its home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pin {
+pub(crate) enum Pin {
     /// Where this user has a place for it.
     Wanted,
     /// Not at all.
@@ -39,7 +39,7 @@ pub enum Pin {
 ///
 /// # Errors
 /// [`VaultError`]: nothing is left behind that a second try would stumble over.
-pub fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<VaultKey, VaultError> {
+pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<VaultKey, VaultError> {
     match home::home_info(home) {
         Err(VaultError::NoVault(_)) => {}
         Err(error) => return Err(error),

@@ -22,8 +22,8 @@ fn held(path: &Path, text: &str) {
 #[test]
 fn schemas() {
     let dir = root().join("schemas");
-    let mut all = authy_mcp::mcp::schemas();
-    all.push(("policy.schema.json", authy_mcp::policy::policy_schema()));
+    let mut all = authy_mcp::testing::mcp::schemas();
+    all.push(("policy.schema.json", authy_mcp::testing::policy::policy_schema()));
     for (name, schema) in &all {
         held(&dir.join(name), &format!("{}\n", serde_json::to_string_pretty(schema).unwrap()));
     }
@@ -33,7 +33,7 @@ fn schemas() {
 #[test]
 fn client_examples() {
     let dir = root().join("mcp-config-examples");
-    let all = authy_mcp::setup::clients::examples();
+    let all = authy_mcp::testing::setup::clients::examples();
     for (name, text) in &all {
         held(&dir.join(name), text);
     }

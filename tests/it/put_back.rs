@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use authy_mcp::vault::PARTS;
+use authy_mcp::testing::vault::PARTS;
 use serde_json::{Value, json};
 
 use crate::stage::{Server, Stage};

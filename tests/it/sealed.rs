@@ -7,7 +7,7 @@ mod malformed;
 mod program;
 mod revoked;
 
-use authy_mcp::{
+use authy_mcp::testing::{
     names::{EnvName, HostPattern},
     policy::{BaseUrl, Inject, PathPattern, Place, Tls},
 };
@@ -412,7 +412,7 @@ async fn plain_http_is_for_a_named_loopback_host_only() {
 async fn a_value_that_could_not_be_found_again_is_not_sealed() {
     let host = Host::start().await;
     let short = terms(vec![sealed("a/key", "short", seal(&host.name(), Some(Inject::Bearer)))], &host);
-    assert!(authy_mcp::proxy::Egress::new(short).unwrap_err().to_string().contains("too short"));
+    assert!(authy_mcp::testing::proxy::Egress::new(short).unwrap_err().to_string().contains("too short"));
 }
 
 #[tokio::test]
@@ -435,8 +435,8 @@ async fn when_the_run_has_ended_nobody_answers() {
 async fn aws_requests_are_signed_anew() {
     let host = Host::start().await;
     let at = host.name();
-    let name = |name: &str| authy_mcp::names::SecretName::parse(name).unwrap();
-    let keys = authy_mcp::policy::SigV4 {
+    let name = |name: &str| authy_mcp::testing::names::SecretName::parse(name).unwrap();
+    let keys = authy_mcp::testing::policy::SigV4 {
         access_key: name("aws/id"),
         secret_key: name("aws/key"),
         session_token: None,

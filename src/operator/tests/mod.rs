@@ -8,8 +8,9 @@ mod tokens;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use super::{Admin, AuditFilter, AuditFound, Failure, FailureKind, ResolveContext, WeakValues};
+use super::{Admin, AuditFilter, AuditFound, Failure, FailureKind, WeakValues};
 use crate::{
+    broker::ResolveContext,
     names::{ScopeName, SecretName},
     value::SecretValue,
     vault::{Opener, Pin, SecretMeta, UnlockKind},

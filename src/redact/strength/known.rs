@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 /// What keys begin with, as their vendors publish it; of several that fit, the longest counts.
-pub const PREFIXES: &[&str] = &[
+pub(crate) const PREFIXES: &[&str] = &[
     "AIza",
     "AKIA",
     "ASIA",

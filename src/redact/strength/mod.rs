@@ -13,11 +13,11 @@ mod patterns;
 mod words;
 
 use costs::{CHUNK, costs};
-pub use known::PREFIXES;
+pub(crate) use known::PREFIXES;
 
 /// Below so many bits a value can be guessed: a mask that answers a million guesses a second would take longer
 /// than the universe has to find one that is not.
-pub const GUESSABLE_BELOW: u32 = 80;
+pub(crate) const GUESSABLE_BELOW: u32 = 80;
 
 /// So much of a text is looked at: what goes on behind it only makes it harder to guess.
 const LOOKED_AT: usize = 2048;
@@ -34,7 +34,7 @@ pub fn bits(value: &[u8]) -> u32 {
 }
 
 /// Whether a value can be guessed.
-pub fn is_guessable(value: &[u8]) -> bool {
+pub(crate) fn is_guessable(value: &[u8]) -> bool {
     bits(value) < GUESSABLE_BELOW
 }
 

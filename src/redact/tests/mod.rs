@@ -9,7 +9,7 @@ mod transforms;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Capture, NeedleSet, Needles, Redacted, Weakness, forms::forms, weakness};
+use super::{Capture, NeedleSet, Needles, Redacted, forms::forms, weak::Weakness, weakness};
 use crate::{names::SecretName, value::SecretValue};
 
 const CORPUS: &str = include_str!("../../../tests/corpora/redaction.json");

@@ -23,14 +23,14 @@ use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, home, index, open::Fi
 use crate::audit::{Announced, Change, Head};
 use pin::{Found, Pin};
 use standing::Known;
-pub use standing::Standing;
+pub(crate) use standing::Standing;
 
 /// How far the clock may be behind what was recorded before that is worth a word: other processes write, too.
 const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a process that holds the keys of a vault remembers of it.
 #[derive(Debug, Default)]
-pub struct Freshness {
+pub(crate) struct Freshness {
     inner: Mutex<Inner>,
 }
 
@@ -55,7 +55,7 @@ struct Mark {
 
 /// What of a vault is remembered here, as far as it can be told before anything is unlocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Memory {
+pub(crate) enum Memory {
     /// There is a pin, and it is as far as the vault says that it is.
     Kept(PathBuf),
     /// None was ever made.
@@ -66,7 +66,7 @@ pub enum Memory {
 
 /// Whether a vault that a person accepts is remembered from here on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepted {
+pub(crate) enum Accepted {
     /// By a pin.
     Pinned,
     /// By nothing outside of the home.
@@ -79,7 +79,7 @@ impl Freshness {
     /// # Errors
     /// [`VaultError::Damaged`] where it was put back, [`VaultError::Unconfirmed`] where nothing says that it
     /// was not, or as [`Vault::open`] has them.
-    pub fn open(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
+    pub(crate) fn open(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
         let vault = Vault::open(home, key, wait)?;
         self.check(&vault)?;
         Ok(vault)
@@ -89,7 +89,12 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError::Damaged`] where it is older than what remembers it: that is for a restore to move on from.
-    pub fn open_accepted(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
+    pub(crate) fn open_accepted(
+        &self,
+        home: &Path,
+        key: &VaultKey,
+        wait: Duration,
+    ) -> Result<Vault, VaultError> {
         let vault = Vault::open_with(home, key, wait, Files::Accepted)?;
         match self.check(&vault) {
             Err(VaultError::Unconfirmed { .. }) | Ok(()) => Ok(vault),
@@ -131,7 +136,7 @@ impl Freshness {
     }
 
     /// The furthest head of the audit that anything remembers: a log that ends before it was cut.
-    pub fn head(&self, vault: &Vault) -> Option<Head> {
+    pub(crate) fn head(&self, vault: &Vault) -> Option<Head> {
         let seen = self.inner().seen;
         furthest(seen, &found(vault), vault)
     }
@@ -140,7 +145,11 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError::Damaged`] where one of them was put back, [`VaultError::Unconfirmed`].
-    pub fn standing(&self, vault: &Vault, announced: Option<Announced>) -> Result<Standing, VaultError> {
+    pub(crate) fn standing(
+        &self,
+        vault: &Vault,
+        announced: Option<Announced>,
+    ) -> Result<Standing, VaultError> {
         let standing = standing::of(&vault.root, announced)?;
         let known = if standing == Standing::Well { Known::Completed } else { Known::PerhapsCompleted };
         judge(vault, &found(vault), known)?;
@@ -151,7 +160,7 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn begin_pin(&self, vault: &mut Vault) -> Result<(), VaultError> {
+    pub(crate) fn begin_pin(&self, vault: &mut Vault) -> Result<(), VaultError> {
         if vault.info.pin.is_some() || vault.gathered().is_none() || pin::usable().is_err() {
             return Ok(());
         }
@@ -163,7 +172,7 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError`]; of the place of pins, where there is none that can be written.
-    pub fn accept(&self, vault: &mut Vault, accepted: Accepted) -> Result<(), VaultError> {
+    pub(crate) fn accept(&self, vault: &mut Vault, accepted: Accepted) -> Result<(), VaultError> {
         vault.accept_files()?;
         // What was recorded with a clock that was ahead holds no longer.
         vault.root.time = None;
@@ -184,7 +193,7 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError`] where the vault can't note it.
-    pub fn remember(&self, vault: &mut Vault, head: Head) -> Result<(), VaultError> {
+    pub(crate) fn remember(&self, vault: &mut Vault, head: Head) -> Result<(), VaultError> {
         let now = self.now();
         let mut inner = self.inner();
         let change = vault.present();
@@ -228,18 +237,18 @@ impl Freshness {
     }
 
     /// Whether a pin of this vault can take what is to be remembered.
-    pub fn is_pinned(&self, vault: &Vault) -> bool {
+    pub(crate) fn is_pinned(&self, vault: &Vault) -> bool {
         matches!(vault.info.pin, Some(Pinned::Made { .. })) && self.inner().trouble.is_none()
     }
 
     /// What can't be remembered, in words.
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         self.inner().trouble.clone()
     }
 
     /// The time for everything that ends: the clock's, or what was recorded last where the clock is behind that.
     /// A clock that was put back makes nothing good again.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         let clock = Timestamp::now();
         match self.inner().latest() {
             Some(latest) if latest > clock => latest,
@@ -248,7 +257,7 @@ impl Freshness {
     }
 
     /// How far the clock is behind what was recorded, where that is worth a word.
-    pub fn clock_is_behind(&self) -> Option<SignedDuration> {
+    pub(crate) fn clock_is_behind(&self) -> Option<SignedDuration> {
         let behind = self.inner().latest()?.duration_since(Timestamp::now());
         Some(behind).filter(|behind| *behind > BEHIND)
     }
@@ -274,7 +283,7 @@ impl Inner {
 }
 
 /// What of a home's vault is remembered here, as it says itself: for a person, before the passphrase.
-pub fn memory(home: &Path, info: &HomeInfo) -> Memory {
+pub(crate) fn memory(home: &Path, info: &HomeInfo) -> Memory {
     let Some(Pinned::Made { file, .. }) = &info.pin else { return Memory::Never };
     match pin::said(file, &info.vault_id) {
         Found::Missing => Memory::Lacking("nothing remembers this vault here".to_owned()),

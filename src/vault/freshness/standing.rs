@@ -5,7 +5,7 @@ use crate::audit::{Announced, Change};
 
 /// How a vault stands to the changes that its audit has announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It is what was announced last, and the audit says that this was made.
     Well,
     /// It is what was announced last; whoever made it was cut off before it could say so.

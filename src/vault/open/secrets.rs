@@ -122,7 +122,7 @@ impl Vault {
     /// The value of a secret, for an intent that is on record and covers it: the only way to one.
     ///
     /// ```compile_fail,E0061
-    /// # use authy_mcp::{names::SecretName, vault::Vault};
+    /// # use authy_mcp::testing::{names::SecretName, vault::Vault};
     /// fn peek(vault: &Vault, name: &SecretName) {
     ///     let _ = vault.reveal(name); // no intent, no value
     /// }

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 
-use authy_mcp::proxy::Record;
+use authy_mcp::testing::proxy::Record;
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use authy_mcp::{
+use authy_mcp::testing::{
     names::{HostPattern, SecretName},
     policy::{Inject, Place, Reach, Seal},
     proxy::{Egress, Running, Sealed, Terms},
