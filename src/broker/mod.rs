@@ -313,3 +313,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
+
+#[cfg(test)]
+mod tests;

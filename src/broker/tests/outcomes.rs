@@ -1,0 +1,146 @@
+//! What is returned of a run: a row is what the policy says of the output, what was masked, how it ended.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    broker::{
+        outcome::{outcome_facts, result},
+        resolve::{self, ResolveContext},
+    },
+    names::{RunId, SecretName},
+    policy::{
+        Decision, Document, ExitCodes,
+        ExitCodes::{Exact, Reduced},
+        OutputMode,
+        OutputMode::{Redacted, Status, Withhold},
+        Policy, Request, RunTerms, SecretFacts,
+    },
+    redact::{Counts, NeedleSet},
+    run::{Ended, Ending, NotLookedInto, RunOutput, Stream},
+};
+
+/// The terms of a run that is allowed.
+pub(super) fn terms() -> RunTerms {
+    let text =
+        "scope = \"dev\"\n[[allow]]\nsecrets = [\"app/key\"]\ndeliver = \"env\"\ncommands = [[\"true\"]]\n";
+    let document = Document::parse(text).unwrap();
+    let here = std::path::PathBuf::from("/nowhere");
+    let machine = ResolveContext { user_home: here.clone(), path: Vec::new(), cwd: here };
+    let policy = Policy::new(document.clone(), resolve::resolve(&document, &machine).unwrap());
+    let name = SecretName::parse("app/key").unwrap();
+    let request =
+        Request { command: vec!["true".to_owned()], secrets: Some(vec![name.clone()]), ..Request::default() };
+    match policy.decide(&request, &[SecretFacts { name, env: None, description: None }]) {
+        Decision::Allow(allowed) => allowed.terms().clone(),
+        Decision::Deny(denial) => panic!("{denial:?}"),
+    }
+}
+
+fn output(ending: Ending, masked: u64) -> RunOutput {
+    let stream = |text: &str| Stream { text: NeedleSet::empty().text(text), truncated: true };
+    let counts = BTreeMap::from([("raw", masked)]);
+    RunOutput {
+        ended: Ended {
+            ending,
+            counts: Counts(counts),
+            file_hits: Vec::new(),
+            duration: Duration::from_millis(1234),
+            setup: Duration::ZERO,
+        },
+        stdout: stream("out"),
+        stderr: stream("err"),
+        not_looked_into: Vec::new(),
+    }
+}
+
+/// What of a result depends on the row.
+fn told(output: RunOutput, mode: OutputMode, exit_code: ExitCodes) -> Value {
+    let terms = RunTerms { output: mode, exit_code, ..terms() };
+    let result = result(output, &terms, &RunId::random(), "off".to_owned());
+    let mut json = serde_json::to_value(result).unwrap();
+    for same in ["promise", "promise_why", "run_id", "timeout_seconds", "sandbox", "not_looked_into"] {
+        json.as_object_mut().unwrap().remove(same);
+    }
+    json
+}
+
+#[test]
+fn what_is_returned_of_the_output() {
+    let all = json!({
+        "outcome": "exited", "exit_code": 3, "stdout": "out", "stderr": "err", "stdout_truncated": true,
+        "stderr_truncated": true, "duration_ms": 1234,
+    });
+    let with = |changes: Value| {
+        let mut all = all.clone();
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        all
+    };
+    let nothing =
+        |code: i32, duration: u64| json!({"outcome": "exited", "exit_code": code, "duration_ms": duration});
+    let withheld =
+        |code: i32| json!({"outcome": "exited", "exit_code": code, "duration_ms": 1234, "withheld": true});
+    let rows = [
+        (Redacted, Exact, 0, all.clone()),
+        (Redacted, Exact, 2, with(json!({"redactions": 2}))),
+        (Redacted, Reduced, 0, with(json!({"exit_code": 1}))),
+        (Redacted, Reduced, 2, with(json!({"exit_code": 1, "redactions": 2}))),
+        (Withhold, Exact, 0, all.clone()),
+        // How often something was masked would tell of what is held back.
+        (Withhold, Exact, 2, withheld(3)),
+        (Withhold, Reduced, 0, with(json!({"exit_code": 1}))),
+        (Withhold, Reduced, 2, withheld(1)),
+        (Status, Exact, 0, nothing(1, 2000)),
+        (Status, Exact, 2, nothing(1, 2000)),
+        (Status, Reduced, 0, nothing(1, 2000)),
+        (Status, Reduced, 2, nothing(1, 2000)),
+    ];
+    for (mode, exit, masked, wanted) in rows {
+        let told = told(output(Ending::Exited(3), masked), mode, exit);
+        assert_eq!(told, wanted, "{mode:?} {exit:?} {masked}");
+    }
+}
+
+#[test]
+fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
+    let rows = [
+        (Ending::Exited(0), Exact, json!(["exited", 0, null])),
+        (Ending::Exited(0), Reduced, json!(["exited", 0, null])),
+        (Ending::Exited(255), Exact, json!(["exited", 255, null])),
+        (Ending::Exited(255), Reduced, json!(["exited", 1, null])),
+        (Ending::Signaled(15), Exact, json!(["signaled", null, "SIGTERM"])),
+        // A program that ends itself by a signal of its choice would tell with it.
+        (Ending::Signaled(15), Reduced, json!(["signaled", null, "SIGKILL"])),
+        (Ending::Signaled(9), Reduced, json!(["signaled", null, "SIGKILL"])),
+        (Ending::TimedOut, Exact, json!(["timed_out", null, null])),
+        (Ending::Cancelled, Exact, json!(["cancelled", null, null])),
+        (Ending::Revoked, Exact, json!(["revoked", null, null])),
+        (Ending::FailedToStart, Exact, json!(["failed_to_start", null, null])),
+    ];
+    for (ending, exit, wanted) in rows {
+        let told = told(output(ending, 0), Redacted, exit);
+        assert_eq!(
+            json!([told["outcome"], told["exit_code"], told["signal"]]),
+            wanted,
+            "{ending:?} {exit:?}"
+        );
+        // The audit, which no agent reads, has it as it was.
+        let facts = outcome_facts(ending, Duration::ZERO, &Counts::default());
+        assert_eq!(facts.outcome, wanted[0], "{ending:?}");
+        assert_eq!(facts.exit_code, if let Ending::Exited(code) = ending { Some(code) } else { None });
+    }
+}
+
+#[test]
+fn what_nobody_looked_into_is_withheld_as_if_it_held_a_secret() {
+    let unseen = || RunOutput {
+        not_looked_into: vec![NotLookedInto { stream: "stdout", kind: "gzip", bytes: 9 }],
+        ..output(Ending::Exited(0), 0)
+    };
+    let told_of = |mode| told(unseen(), mode, Exact);
+    assert_eq!(told_of(Withhold)["withheld"], true);
+    assert!(told_of(Withhold).get("stdout").is_none());
+    assert_eq!(told_of(Redacted)["stdout"], "out");
+    assert!(told_of(Redacted).get("withheld").is_none());
+}
