@@ -9,7 +9,7 @@ use std::{
 /// Lines of code that a file has at most; comments, blank lines and tests aside.
 const LONGEST_FILE: usize = 450;
 /// Files that are longer still, and how long they may be: they grow no more.
-const STILL_LONGER: [(&str, usize); 2] = [("broker/pipeline.rs", 600), ("policy/document.rs", 650)];
+const STILL_LONGER: [(&str, usize); 1] = [("policy/document.rs", 650)];
 /// Lines that half of all functions have at most, signature and closing brace included.
 const MEDIAN_FUNCTION: usize = 9;
 /// Lines that 99 of a hundred functions have at most.

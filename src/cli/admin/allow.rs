@@ -8,7 +8,7 @@ use super::{
         output::{self, Output},
         prompt, usage_failure,
     },
-    policy,
+    plan,
 };
 use crate::{
     names::ScopeName,
@@ -140,7 +140,7 @@ pub(super) fn apply(admin: &Admin, plan: PolicyPlan, yes: bool, out: &Output) ->
         };
         out.line(&format!("{mark}  {}", shown_line(&change.text)));
     }
-    for line in policy::promise_lines(&plan) {
+    for line in plan::promise_lines(&plan) {
         out.line(&line);
     }
     for warning in &plan.warnings {

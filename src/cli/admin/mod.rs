@@ -4,6 +4,7 @@ pub(super) mod allow;
 mod audit;
 mod backup;
 pub(super) mod import;
+mod plan;
 mod policy;
 mod secrets;
 pub(super) mod token;

@@ -14,11 +14,11 @@ use super::{
         output::{self, Output},
         prompt, usage_failure,
     },
-    allow,
+    allow, plan,
 };
 use crate::{
     names::{ScopeName, SecretName},
-    operator::{Failure, FailureKind, PolicyPlan, RulePromise},
+    operator::{Failure, FailureKind},
     policy::{Request, Ruling},
     setup,
 };
@@ -155,19 +155,6 @@ fn read(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// What may be promised of each rule and why no more, and what is pinned, a line each.
-pub(super) fn promise_lines(plan: &PolicyPlan) -> Vec<String> {
-    let promise = |rule: &RulePromise| {
-        let word = output::word(&rule.promised.promise);
-        match &rule.promised.why {
-            Some(why) => format!("promise  rule {}: {word}: {why}", rule.rule),
-            None => format!("promise  rule {}: {word}", rule.rule),
-        }
-    };
-    let pins = plan.pins.iter().map(|pin| format!("pins     {pin}"));
-    plan.promises.iter().map(promise).chain(pins).collect()
-}
-
 fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let admin = open::admin(globals)?;
     if let Some(file) = &args.file {
@@ -179,7 +166,7 @@ fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
         out.answer(&answer, |_| {
             let warnings = &plan.warnings;
             let mut lines: Vec<String> = warnings.iter().map(output::finding_line).collect();
-            lines.extend(promise_lines(&plan));
+            lines.extend(plan::promise_lines(&plan));
             lines.push(format!(
                 "the policy of {} is good: {} warning(s)",
                 plan.document.scope,

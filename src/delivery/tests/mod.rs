@@ -5,8 +5,11 @@ mod toy;
 
 use std::io::Read;
 
-use super::*;
+use super::{way::FIRST_PORT, *};
+use std::{net::TcpListener, pin::Pin, sync::Arc};
+
 use crate::policy::{Decision, Document, Policy, Request, Resolved, SandboxMode, SandboxTerms, SecretFacts};
+use crate::{audit::Note, names::RunId, policy::How, policy::Timed, sandbox::Plan};
 
 /// The terms of a run that has one secret in a variable and one in a file.
 fn terms() -> RunTerms {

@@ -7,6 +7,7 @@ mod head;
 mod inflating;
 mod reading;
 mod squeezed;
+mod stream;
 mod userinfo;
 
 #[cfg(test)]
@@ -16,19 +17,5 @@ pub(super) use dump::Dump;
 use reading::Reading;
 pub(super) use reading::{SqueezedIndex, Wanted};
 pub(super) use squeezed::Squeezed;
+pub(super) use stream::{Hit, Stream};
 pub(super) use userinfo::Userinfo;
-
-/// What was found in a view: bytes of the stream, and what they are called.
-pub(super) struct Hit {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) label: u32,
-    pub(super) kind: Option<&'static str>,
-}
-
-/// Whether the stream goes on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
-    GoesOn,
-    Ended,
-}
