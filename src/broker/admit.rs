@@ -1,4 +1,5 @@
-//! Admission of a run: from the credential to the intent on the disk. Read [`Broker::admit_in`] as the threat model.
+//! Admission of a run: from the credential to the intent on the disk. Read [`Broker::admit_in`] and [`Broker::commit`]
+//! as the threat model.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,9 @@ use super::{
     Broker, Caller, Credential, Opened, Refused, Way,
     api::RunParams,
     blocking,
-    entry::Entered,
+    consent::Pending,
+    entry::{Entered, Slot},
+    gate::Pass,
     ground, limits,
     needles::RunNeedles,
     outcome::outcome_facts,
@@ -28,7 +31,7 @@ use crate::{
     audit::{AuditLog, Intent, IntentFacts},
     delivery::Services,
     names::{RunId, SecretName},
-    policy::{Asker, OperatorProof, Promise, Request, RunTerms, Timed},
+    policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms, Timed},
     redact::Counts,
     run::{Ending, Launch},
     sandbox::Plan,
@@ -38,6 +41,9 @@ use crate::{
 
 /// The most secrets that a call may name.
 const MOST_NAMES: usize = 256;
+
+/// How often somebody is asked for one call, where each time the policy was another when they had answered.
+const MOST_TIMES_ASKED: u32 = 3;
 
 /// The program and its interpreters, each with its digest.
 pub(super) type Chain = Vec<(PathBuf, [u8; 32])>;
@@ -90,6 +96,44 @@ pub(super) struct Admitted {
     pub(super) _place: limits::Place,
 }
 
+/// A call on its way to being admitted.
+struct Call {
+    asked: Asked,
+    pass: Pass,
+    cancel: CancellationToken,
+    trace: Trace,
+    run: RunId,
+    agreed: Agreed,
+    times_asked: u32,
+}
+
+/// What was answered by whoever has to agree.
+enum Agreed {
+    No(Refusal),
+    NotAsked,
+    To(Pending),
+}
+
+/// What one opening of the vault came to.
+enum Phase {
+    /// Somebody has to agree first.
+    Pending(Box<Call>, Pending),
+    Admitted(Box<Admitted>),
+}
+
+enum Decided {
+    Pending(Pending),
+    Committed(Box<Committed>),
+}
+
+/// On record, and its values revealed.
+struct Committed {
+    intent: Intent<RunTerms>,
+    live: Live,
+    prepared: Prepared,
+    place: limits::Place,
+}
+
 /// What is known of a caller when a refusal is recorded.
 #[derive(Default)]
 pub(super) struct Who {
@@ -98,43 +142,56 @@ pub(super) struct Who {
 }
 
 impl Broker {
+    /// Admits a run. It is decided what the call may do; where somebody has to agree to that, they are waited for while
+    /// nobody holds the vault; then it is opened again, all of it is decided again as things are by then, and what was
+    /// agreed to, and nothing else, is put on record and revealed. Where nobody has to agree, nothing lies between
+    /// decision and commit, and one opening is for both.
     pub(super) async fn admitting(
         self: &Arc<Self>,
         entered: Entered,
         asked: Asked,
         cancel: CancellationToken,
     ) -> Result<Admitted, Refused> {
-        let broker = Arc::clone(self);
-        blocking(move || broker.admit(entered, &asked, &cancel)).await
+        let Entered { pass, mut turn, caller } = entered;
+        let (trace, run) = (Trace::begin(), RunId::random());
+        let mut call = Call { asked, pass, cancel, trace, run, agreed: Agreed::NotAsked, times_asked: 0 };
+        loop {
+            let broker = Arc::clone(self);
+            let (back, pending) = match blocking(move || broker.admit(turn, call)).await? {
+                Phase::Admitted(admitted) => return Ok(*admitted),
+                Phase::Pending(call, pending) => (*call, pending),
+            };
+            call = back;
+            call.times_asked += 1;
+            call.agreed = match self.consent.answer(&pending, &call.cancel).await {
+                Ok(()) => Agreed::To(pending),
+                Err(refusal) => Agreed::No(refusal),
+            };
+            turn = self.turn_again(&caller).await.map_err(|refusal| self.refused(refusal))?;
+        }
     }
 
-    fn admit(
-        self: &Arc<Self>,
-        entered: Entered,
-        asked: &Asked,
-        cancel: &CancellationToken,
-    ) -> Result<Admitted, Refused> {
-        let mut trace = Trace::begin();
-        let Entered { pass, turn } = entered;
+    fn admit(self: &Arc<Self>, turn: Slot, mut call: Call) -> Result<Phase, Refused> {
         let mut open = self.open_in(turn).map_err(|refusal| {
-            trace.refused(&refusal);
+            call.trace.refused(&refusal);
             self.refused(refusal)
         })?;
-        trace.step(Step::Open);
+        call.trace.step(Step::Open);
         // The vault may have taken a while: from here on there is nothing to wait for.
-        if cancel.is_cancelled() {
+        if call.cancel.is_cancelled() {
             let refusal = Refusal::cancelled();
-            trace.refused(&refusal);
+            call.trace.refused(&refusal);
             return Err(self.refused(refusal));
         }
         let before = Stamp::of(&self.settings.home);
         let mut who = Who::default();
-        let admitted = self.admit_in(&mut open, &mut who, &mut trace, asked);
-        match admitted {
-            Ok((intent, live, Prepared { launch, needles, promise, services }, place)) => {
-                let watched = self.watch_over(live, before);
-                let audit = open.audit;
-                Ok(Admitted {
+        match self.admit_in(&mut open, &mut who, &mut call) {
+            Ok(Decided::Pending(pending)) => Ok(Phase::Pending(Box::new(call), pending)),
+            Ok(Decided::Committed(committed)) => {
+                let Committed { intent, live, prepared, place } = *committed;
+                let Prepared { launch, needles, promise, services } = prepared;
+                let (watched, audit, trace) = (self.watch_over(live, before), open.audit, call.trace);
+                Ok(Phase::Admitted(Box::new(Admitted {
                     intent,
                     launch,
                     needles,
@@ -144,53 +201,75 @@ impl Broker {
                     trace,
                     watched,
                     _place: place,
-                })
+                })))
             }
             Err(refusal) => {
-                pass.was_refused();
-                trace.refused(&refusal);
-                Err(self.refused(self.record_denial(&mut open, who, &asked.params, refusal)))
+                call.pass.was_refused();
+                call.trace.refused(&refusal);
+                Err(self.refused(self.record_denial(&mut open, who, &call.asked.params, refusal)))
             }
         }
     }
 
-    fn admit_in(
-        &self,
-        open: &mut Opened,
-        who: &mut Who,
-        trace: &mut Trace,
-        asked: &Asked,
-    ) -> Result<(Intent<RunTerms>, Live, Prepared, limits::Place), Refusal> {
+    /// The whole way, in order: who calls, what the policy says, whether all agree, then the commit.
+    fn admit_in(&self, open: &mut Opened, who: &mut Who, call: &mut Call) -> Result<Decided, Refusal> {
         let now = open.now();
-        let credential = &asked.caller.credential;
-        let mut session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
+        let credential = &call.asked.caller.credential;
+        let session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         who.principal = Some(session.principal.clone());
         who.scope = Some(session.scope.to_string());
-        trace.scope(&session.scope);
+        call.trace.scope(&session.scope);
 
-        let request = self.request(asked, &session)?;
+        let request = self.request(&call.asked, &session)?;
         let allowed = watch::decide(&open.vault, &session.policy, &request)?;
-        trace.step(Step::Policy);
+        call.trace.step(Step::Policy);
 
+        let terms = allowed.terms();
+        if let Agreed::No(refusal) = &call.agreed {
+            return Err(refusal.clone());
+        }
+        if self.consent.is_needed(terms) {
+            let pending = Pending::of(&call.run, &session.scope, &session.principal, &request, terms);
+            match &call.agreed {
+                Agreed::To(before) if before.is_as(&pending) => {}
+                _ if call.times_asked < MOST_TIMES_ASKED => return Ok(Decided::Pending(pending)),
+                _ => return Err(keeps_changing()),
+            }
+        }
+        self.commit(open, call, session, &request, allowed)
+    }
+
+    /// Takes a decision that was made in this same opening to the disk, and then to the values.
+    fn commit(
+        &self,
+        open: &mut Opened,
+        call: &mut Call,
+        mut session: Session,
+        request: &Request,
+        allowed: Allowed<RunTerms>,
+    ) -> Result<Decided, Refusal> {
+        let Call { asked, trace, .. } = call;
         let terms = allowed.terms();
         ground::confine(terms)?;
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
         let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
         let place = self.limits.enter(&session.scope, terms, Instant::now())?;
+        let now = open.now();
         session.spend(&mut open.vault, now)?;
-        let live = Live::new(&open.keys, credential, &session, &request, terms, asked.streams.timed());
+        let (credential, timed) = (&asked.caller.credential, asked.streams.timed());
+        let live = Live::new(&open.keys, credential, &session, request, terms, timed);
 
         // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
         // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
-        let facts = intent_facts(&session, terms, &request, &setup);
-        let intent = open.record_intent(allowed, RunId::random(), facts)?;
+        let facts = intent_facts(&session, terms, request, &setup);
+        let intent = open.record_intent(allowed, call.run.clone(), facts)?;
         trace.allowed(intent.run_id(), intent.terms());
         trace.step(Step::Audit);
         let prepared = self.prepare(open, &intent, asked, setup);
         trace.step(Step::Reveal);
         match prepared {
-            Ok(prepared) => Ok((intent, live, prepared, place)),
+            Ok(prepared) => Ok(Decided::Committed(Box::new(Committed { intent, live, prepared, place }))),
             Err(refusal) => {
                 let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
                 open.audit.record_outcome(intent, facts)?;
@@ -228,6 +307,14 @@ impl Broker {
             Err(error) => Refusal::from(error),
         }
     }
+}
+
+fn keeps_changing() -> Refusal {
+    Refusal::new(
+        Code::Busy,
+        "the policy changed each time that somebody had agreed to this run",
+        "call again in a moment",
+    )
 }
 
 /// Who asks, as far as it was proven. A run on this process's own streams, of a scope that was named without a token, is
@@ -293,5 +380,20 @@ fn cwd_text(terms: &RunTerms) -> Option<String> {
     match &terms.cwd {
         crate::policy::CwdTerm::Private => None,
         crate::policy::CwdTerm::Within { dir, .. } => Some(dir.display().to_string()),
+    }
+}
+
+#[cfg(test)]
+impl Broker {
+    /// Admits a run and leaves it at that: its terms, for the tests of rooms that can change a vault.
+    pub(crate) async fn admitted_terms(
+        self: &Arc<Self>,
+        caller: Caller,
+        params: RunParams,
+    ) -> Result<RunTerms, Refusal> {
+        let entered = self.enter(&caller.credential).await?;
+        let asked = Asked { caller, params, streams: Streams::Captured, near: None };
+        let admitted = self.admitting(entered, asked, CancellationToken::new()).await;
+        admitted.map(|admitted| admitted.intent.terms().clone()).map_err(|refused| refused.body)
     }
 }

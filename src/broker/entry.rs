@@ -44,6 +44,8 @@ pub(crate) struct Known {
 pub(crate) struct Entered {
     pub pass: Pass,
     pub turn: Slot,
+    /// Whose gate and turn it is.
+    pub caller: String,
 }
 
 /// A turn, and until when its holder may wait for the vault.
@@ -103,7 +105,13 @@ impl Broker {
             }
         };
         let turn = self.turns.take(&known.caller, until).await?;
-        Ok(Entered { pass, turn: Slot { turn, until } })
+        Ok(Entered { pass, turn: Slot { turn, until }, caller: known.caller })
+    }
+
+    /// Another turn for a call that was let in, once it has waited for somebody.
+    pub(crate) async fn turn_again(&self, caller: &str) -> Result<Slot, Refusal> {
+        let until = Instant::now() + WAIT;
+        Ok(Slot { turn: self.turns.take(caller, until).await?, until })
     }
 
     /// A name for whoever calls, by the signature alone.
@@ -161,7 +169,7 @@ impl Broker {
             Some(Verdict::Bad(refusal)) => return Err(refusal),
             None => {}
         }
-        let Entered { pass, turn } = self.enter(credential).await?;
+        let Entered { pass, turn, .. } = self.enter(credential).await?;
         let (broker, credential) = (Arc::clone(self), credential.clone());
         let said = blocking(move || {
             let open = broker.open_in(turn)?;

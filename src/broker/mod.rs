@@ -8,6 +8,7 @@ mod admit;
 pub(crate) mod api;
 pub(crate) mod chain;
 pub(crate) mod changes;
+pub(crate) mod consent;
 mod contain;
 mod credential;
 mod denied;
@@ -60,6 +61,7 @@ use crate::{
     supervise::{Process, RunAs},
     vault::{Opener, Stamp},
 };
+use consent::{Consent, PolicyAlone};
 pub(crate) use credential::{Bearer, Bound, Credential, LocalSession};
 pub(crate) use entry::caller_by_signature;
 use keys::{KeyRing, Keys};
@@ -123,6 +125,7 @@ pub(crate) struct Hidden {
 pub(crate) struct Broker {
     settings: Place,
     keyring: KeyRing,
+    consent: Arc<dyn Consent>,
     needles: needles::ScopeNeedles,
     gates: gate::Gates,
     turns: turns::Turns,
@@ -158,7 +161,13 @@ pub(crate) struct Opened {
 impl Broker {
     /// Makes a broker; nothing is opened yet.
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        Self::with_consent(settings, Arc::new(PolicyAlone))
+    }
+
+    /// One whose runs somebody has to agree to.
+    pub(crate) fn with_consent(settings: Settings, consent: Arc<dyn Consent>) -> Arc<Self> {
         Arc::new(Self {
+            consent,
             keyring: KeyRing::new(&settings.home, settings.opener),
             settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
             supervisors: Supervisors::new(

@@ -214,6 +214,8 @@ impl Admin {
 }
 
 #[cfg(test)]
+mod agreed;
+#[cfg(test)]
 mod editions;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,22 @@ use crate::{
 /// How long a token lives, in seconds, unless a test says otherwise.
 const HOUR: i64 = 3600;
 
+impl Settings {
+    /// Of a vault that an identity file opens, where nothing is started.
+    pub(crate) fn of_a_test(home: PathBuf) -> Self {
+        Self {
+            home,
+            opener: Some(Opener::IdentityFile(None)),
+            supervisor: PathBuf::from("/nothing/is/started"),
+            spares: Spares::None,
+            user_home: PathBuf::from("/"),
+            hidden: Hidden::default(),
+            run_as: None,
+            descriptors: None,
+        }
+    }
+}
+
 /// A home, its broker, and its keys.
 struct Bench {
     dir: tempfile::TempDir,
@@ -45,16 +61,7 @@ impl Bench {
         let home = dir.path().join("home");
         let opener = Opener::IdentityFile(None);
         let key = vault::init(&home, UnlockKind::IdentityFile, &opener, Pin::Unwanted).unwrap();
-        let broker = Broker::new(Settings {
-            home,
-            opener: Some(opener),
-            supervisor: PathBuf::from("/nothing/is/started"),
-            spares: Spares::None,
-            user_home: dir.path().to_owned(),
-            hidden: Hidden::default(),
-            run_as: None,
-            descriptors: None,
-        });
+        let broker = Broker::new(Settings { user_home: dir.path().to_owned(), ..Settings::of_a_test(home) });
         let bench = Self { dir, keys: Arc::new(Keys::new(key)), broker };
         policies.iter().for_each(|text| bench.policy(text));
         bench
