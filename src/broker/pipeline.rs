@@ -33,8 +33,8 @@ use crate::{
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A run that has ended, its outcome on record.
-struct Driven<D> {
-    done: D,
+pub(super) struct Driven<D> {
+    pub(super) done: D,
     run_id: RunId,
     terms: RunTerms,
     promise: Promise,
@@ -132,7 +132,7 @@ impl Broker {
 
     /// What every run is once it may start, wherever its streams go: its proxy beside it, what is looked for once
     /// more behind it, and its outcome on record.
-    async fn drive<D: Done, R: Future<Output = Result<D, RunError>> + Send>(
+    pub(super) async fn drive<D: Done, R: Future<Output = Result<D, RunError>> + Send>(
         self: &Arc<Self>,
         admitted: Admitted,
         start: impl FnOnce(Launch, NeedleSet, Option<OnListening>, CancellationToken) -> R,

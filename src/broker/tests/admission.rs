@@ -20,7 +20,7 @@ use crate::{
     token::{self, Class},
 };
 
-const VALUE: &str = "q7Vn2-Xw9Kt-4mZr8-Lb3Py";
+pub(super) const VALUE: &str = "q7Vn2-Xw9Kt-4mZr8-Lb3Py";
 
 /// A scope with a rule a way of delivery, one that takes any of a team's secrets, and a bar.
 const DEV: &str = r#"
@@ -69,7 +69,7 @@ deliver = "env"
 commands = [["true"]]
 "#;
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let bench = Bench::new(&[DEV, SLOW]);
     let names = ["app/key", "app/file", "team/one", "team/root", "outside"];
     bench.secrets(&names.map(|name| (name, VALUE)));
@@ -78,7 +78,7 @@ fn bench() -> Bench {
 
 impl Bench {
     /// A token of a subject of its own: refusals of one principal are summed up.
-    fn of(&self, subject: &str, scope: &str, amend: impl FnOnce(&mut StoredToken)) -> Credential {
+    pub(super) fn of(&self, subject: &str, scope: &str, amend: impl FnOnce(&mut StoredToken)) -> Credential {
         let order = token::Order {
             class: Class::Session,
             sub: subject.to_owned(),
@@ -90,7 +90,7 @@ impl Bench {
         self.token_of(order, Timestamp::now(), amend).shown()
     }
 
-    async fn ask(&self, credential: &Credential, params: RunParams) -> Result<Admitted, Refused> {
+    pub(super) async fn ask(&self, credential: &Credential, params: RunParams) -> Result<Admitted, Refused> {
         self.ask_by(credential, params, Way::Tool).await
     }
 
@@ -112,7 +112,7 @@ fn run(command: &[&str], secrets: Option<&[&str]>) -> RunParams {
     RunParams { command: words(command), secrets: secrets.map(words), ..RunParams::default() }
 }
 
-fn check() -> RunParams {
+pub(super) fn check() -> RunParams {
     run(&["true", "--check", "x"], Some(&["app/key"]))
 }
 

@@ -2,6 +2,7 @@
 //! returned. No program is started: a run is admitted, and let go of.
 
 mod admission;
+mod driving;
 mod limits;
 mod outcomes;
 mod sessions;

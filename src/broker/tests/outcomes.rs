@@ -38,7 +38,7 @@ pub(super) fn terms() -> RunTerms {
     }
 }
 
-fn output(ending: Ending, masked: u64) -> RunOutput {
+pub(super) fn output(ending: Ending, masked: u64) -> RunOutput {
     let stream = |text: &str| Stream { text: NeedleSet::empty().text(text), truncated: true };
     let counts = BTreeMap::from([("raw", masked)]);
     RunOutput {

@@ -1,0 +1,106 @@
+//! From a run that may start to its outcome on record, with a runner that starts nothing.
+
+use std::{io, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Bench,
+    admission::{VALUE, bench, check},
+    outcomes::output,
+};
+use crate::{
+    broker::refusal::Code,
+    redact::NeedleSet,
+    run::{Ended, Ending, Launch, RunError, RunOutput, Stream},
+};
+
+/// The value that a secret is rotated to.
+const ROTATED: &str = "Jd8w-Zk3mQ-7Rt2x-Vn5Lc";
+
+/// Drives a run by this runner: what is returned of it, and the outcome that is on record.
+async fn driven<R: Future<Output = Result<RunOutput, RunError>> + Send>(
+    bench: &Bench,
+    runner: impl FnOnce(Launch, CancellationToken) -> R,
+) -> (Result<RunOutput, Code>, String) {
+    let credential = bench.of("ann", "dev", |_| ());
+    let admitted = bench.ask(&credential, check()).await.ok().expect("it may start");
+    let driven = bench.broker.drive(admitted, |launch, _, _, over| runner(launch, over)).await;
+    let done = driven.map(|driven| driven.done).map_err(|refused| refused.body.code);
+    (done, bench.on_record().pop().expect("it is on record"))
+}
+
+fn wrote(text: &str, took: Duration) -> RunOutput {
+    let ran = output(Ending::Exited(0), 0);
+    let stdout = Stream { text: NeedleSet::empty().text(text), truncated: false };
+    RunOutput { stdout, ended: Ended { duration: took, ..ran.ended }, ..ran }
+}
+
+/// A row is what becomes of a run, what whoever asked is told, and what is on record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn whatever_becomes_of_a_run_is_on_record() {
+    let bench = bench();
+    let too_many_files = || io::Error::from_raw_os_error(24);
+    let rows = [
+        (Ok(Ending::Exited(3)), Ok(Ending::Exited(3)), "exited"),
+        (Ok(Ending::Signaled(9)), Ok(Ending::Signaled(9)), "signaled"),
+        (Ok(Ending::TimedOut), Ok(Ending::TimedOut), "timed_out"),
+        (Ok(Ending::Cancelled), Ok(Ending::Cancelled), "cancelled"),
+        (Err(RunError::ProgramNotFound), Err(Code::ProgramNotFound), "failed_to_start"),
+        (Err(RunError::ProgramChanged), Err(Code::ProgramChanged), "failed_to_start"),
+        (Err(RunError::Cwd), Err(Code::CwdNotAllowed), "failed_to_start"),
+        (Err(RunError::io("start", too_many_files())), Err(Code::Busy), "failed_to_start"),
+    ];
+    for (becomes, told, on_record) in rows {
+        let (done, record) = driven(&bench, |launch, _| async move {
+            assert!(launch.gives_values());
+            assert_eq!(launch.contained_by().to_string(), "off");
+            becomes.map(|ending| output(ending, 0))
+        })
+        .await;
+        assert_eq!(done.map(|done| done.ended.ending), told);
+        assert_eq!(record, format!("outcome dev {on_record}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
+    let bench = bench();
+    let (done, record) = driven(&bench, |_, over| async {
+        bench.broker.revoke_runs();
+        over.cancelled_owned().await;
+        Ok(output(Ending::Cancelled, 0))
+    })
+    .await;
+    assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Revoked, "outcome dev revoked"));
+    // One that ended by itself meanwhile did so.
+    let (done, record) = driven(&bench, |_, _| async {
+        bench.broker.revoke_runs();
+        Ok(output(Ending::Exited(0), 0))
+    })
+    .await;
+    assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Exited(0), "outcome dev exited"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_returned_is_masked_once_more_and_counted() {
+    let bench = bench();
+    let (done, _) = driven(&bench, |_, _| async { Ok(wrote(&format!("<{VALUE}>"), Duration::ZERO)) }).await;
+    let done = done.unwrap();
+    assert_eq!(done.stdout.text.get(), "<[redacted:app/key]>");
+    assert_eq!(done.ended.counts.total(), 1);
+}
+
+/// A program may have the new value from elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_secret_that_is_rotated_while_a_run_goes_on_is_masked_in_what_it_wrote() {
+    let bench = bench();
+    let (done, _) = driven(&bench, |_, _| async {
+        bench.secrets(&[("app/key", ROTATED)]);
+        Ok(wrote(&format!("{VALUE} {ROTATED}"), Duration::from_secs(2)))
+    })
+    .await;
+    let done = done.unwrap();
+    assert_eq!(done.stdout.text.get(), "[redacted:app/key] [redacted:app/key]");
+    assert_eq!(done.ended.counts.total(), 2);
+}
