@@ -463,7 +463,7 @@ fn a_sample_of_what_is_put_back_is_named_or_without_effect() {
 type Table = BTreeMap<Case, BTreeMap<Outcome, Vec<u32>>>;
 
 #[test]
-#[ignore = "takes an hour: the table of docs/freshness.md, of FRESHNESS_CASES (0..64) and of FRESHNESS_SUBSETS of each (all)"]
+#[ignore = "takes half an hour: the table of docs/freshness.md, of FRESHNESS_CASES (0..64) and of FRESHNESS_SUBSETS of each (all)"]
 fn write_the_table() {
     let most =
         std::env::var("FRESHNESS_SUBSETS").ok().and_then(|most| most.parse().ok()).unwrap_or(usize::MAX);
