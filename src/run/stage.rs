@@ -29,8 +29,6 @@ use crate::{
     system,
 };
 
-/// What stands ready in a run's private directory: its own places, and an empty one for the root of its view.
-
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
 pub(super) struct Stage {
     pub spec: Spec,

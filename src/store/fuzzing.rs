@@ -5,6 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use super::journal::{self, Journal, Left};
 pub use super::{Batch, StoreError};
 
+/// What a store holds.
+pub type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Makes a journal with these batches in a directory. Returns its length before the first, and behind each.
 ///
 /// # Errors
@@ -24,7 +27,7 @@ pub fn write_journal(dir: &Path, batches: Vec<Batch>) -> Result<Vec<u64>, StoreE
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn read_journal(dir: &Path) -> Result<Option<(BTreeMap<Vec<u8>, Vec<u8>>, bool)>, StoreError> {
+pub fn read_journal(dir: &Path) -> Result<Option<(Pairs, bool)>, StoreError> {
     let Some((mut journal, left)) = Journal::open(dir)? else { return Ok(None) };
     let pairs = journal.load(left)?;
     journal.engine_closed().map_err(|source| StoreError::Io { what: "close it".to_owned(), source })?;
