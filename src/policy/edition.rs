@@ -1,8 +1,9 @@
 //! By which rules a document is read, and how much of one: what is too much is refused before it is worked on.
 
 use super::{
-    document::{DocumentError, Reader, finding},
-    raw::{At, RawCommands, RawDocument, RawRule},
+    document::DocumentError,
+    read::raw::{At, RawCommands, RawDocument, RawRule},
+    read::{Reader, finding},
 };
 
 /// The largest document that is applied, in bytes: every call reads it again.

@@ -20,10 +20,9 @@ mod known;
 mod listing;
 mod operators_word;
 mod promise;
-mod raw;
+mod read;
 mod sandbox;
 mod sealed;
-mod shape;
 mod typed;
 mod variables;
 
@@ -38,12 +37,13 @@ pub(crate) use decision::{
     Promise, Request, RevealRequest, SecretFacts, Stdin,
 };
 pub use document::{Document, HomeMode};
-pub(crate) use document::{Finding, Limits, Pinned, ProgramRef, Resolved, Rule, Severity, parse_duration};
+pub(crate) use document::{Finding, Limits, Pinned, ProgramRef, Resolved, Rule, Severity};
 pub(crate) use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
 pub(crate) use edition::Edition;
 pub(crate) use listing::{Explanation, RuleListing, Ruling};
 pub(crate) use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
-pub use raw::policy_schema;
+pub(crate) use read::parse_duration;
+pub use read::raw::policy_schema;
 pub(crate) use sandbox::{CWD, SandboxPart};
 pub(crate) use sealed::ReachPart;
 pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SigV4, Tls};

@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     decision::{Deliver, Network, Stdin},
-    document::{Reader, Rule},
+    document::Rule,
     edit,
+    read::Reader,
     sandbox::SandboxPart,
 };
 use crate::names::EnvName;

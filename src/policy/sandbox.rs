@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     decision::{Deliver, Network, OnFileHit, SandboxMode, SandboxTerms},
-    document::{Document, Reader, Rule, expand},
-    raw::{At, RawDocument, RawRule},
+    document::{Document, Rule, expand},
+    read::Reader,
+    read::raw::{At, RawDocument, RawRule},
 };
 
 /// What stands for the directory in which a run starts.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     decision::Delivered,
     document::{Document, Rule, expand},
-    raw::{At, RawInject, RawPlace, RawRule, RawSigV4},
+    read::raw::{At, RawInject, RawPlace, RawRule, RawSigV4},
 };
 use crate::names::{EnvName, HostPattern, SecretName};
 

@@ -10,9 +10,10 @@ use serde::{
 
 use super::{
     argv::{Braces, Element},
-    document::{HomeMode, Reader},
+    document::HomeMode,
     env_names,
-    raw::{At, RawEnv},
+    read::Reader,
+    read::raw::{At, RawEnv},
     typed::PathGlob,
 };
 use crate::names::EnvName;

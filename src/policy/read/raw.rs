@@ -6,21 +6,21 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin};
-use super::document::HomeMode;
-use super::variables::RawVariables;
+use crate::policy::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin};
+use crate::policy::document::HomeMode;
+use crate::policy::variables::RawVariables;
 
 /// Something and where it stands.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub(super) struct At<T>(pub Spanned<T>);
+pub(in crate::policy) struct At<T>(pub Spanned<T>);
 
 impl<T> At<T> {
-    pub(super) fn get(&self) -> &T {
+    pub(in crate::policy) fn get(&self) -> &T {
         self.0.get_ref()
     }
 
-    pub(super) fn span(&self) -> Range<usize> {
+    pub(in crate::policy) fn span(&self) -> Range<usize> {
         self.0.span()
     }
 }
@@ -43,7 +43,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Policy")]
-pub(super) struct RawDocument {
+pub(in crate::policy) struct RawDocument {
     /// The scope's name: what a session is bound to.
     pub scope: At<String>,
     /// What the scope is for, for people.
@@ -68,7 +68,7 @@ pub(super) struct RawDocument {
 /// Limits of the scope's runs and tokens.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawLimits {
+pub(in crate::policy) struct RawLimits {
     /// Of one run, as `2m`: SIGTERM then, SIGKILL ten seconds later.
     pub timeout: Option<At<String>>,
     /// Of each stream, as `64KiB`: head and tail are kept.
@@ -84,7 +84,7 @@ pub(super) struct RawLimits {
 /// The child's environment, which starts empty.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawEnv {
+pub(in crate::policy) struct RawEnv {
     /// Directories before the system's in PATH.
     #[serde(default)]
     pub path: Vec<At<String>>,
@@ -102,7 +102,7 @@ pub(super) struct RawEnv {
 /// What the child can reach.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawSandbox {
+pub(in crate::policy) struct RawSandbox {
     /// Default `required`.
     pub mode: Option<At<SandboxMode>>,
     /// Default `none`; `proxy` if a rule is sealed.
@@ -130,7 +130,7 @@ pub(super) struct RawSandbox {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Rule")]
-pub(super) struct RawRule {
+pub(in crate::policy) struct RawRule {
     /// A name for messages.
     pub id: Option<At<String>>,
     /// Globs over secret names: `*` within a segment, `**` across.
@@ -207,7 +207,7 @@ impl<T: Ord> Ord for At<T> {
 /// Patterns, or the word `any`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(super) enum RawCommands {
+pub(in crate::policy) enum RawCommands {
     /// The word `any`.
     Word(String),
     /// Argv patterns.
@@ -218,7 +218,7 @@ pub(super) enum RawCommands {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Inject")]
-pub(super) enum RawInject {
+pub(in crate::policy) enum RawInject {
     /// `Authorization: Bearer`.
     Bearer,
     /// `Authorization: Basic`, with this user.
@@ -233,7 +233,7 @@ pub(super) enum RawInject {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AwsSigV4")]
-pub(super) struct RawSigV4 {
+pub(in crate::policy) struct RawSigV4 {
     /// The secret that is the access key's id.
     pub access_key: String,
     /// The secret that is the key itself.
@@ -250,7 +250,7 @@ pub(super) struct RawSigV4 {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Place")]
-pub(super) enum RawPlace {
+pub(in crate::policy) enum RawPlace {
     /// In header values: the default.
     Header,
     /// In the query.
@@ -266,7 +266,7 @@ pub(super) enum RawPlace {
 /// Whether a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Approval {
+pub(in crate::policy) enum Approval {
     Never,
     Once,
     Always,
@@ -276,7 +276,7 @@ pub(super) enum Approval {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Deny")]
-pub(super) struct RawDeny {
+pub(in crate::policy) struct RawDeny {
     /// Globs over secret names.
     pub secrets: Vec<At<String>>,
 }
