@@ -38,7 +38,7 @@ const MASK: &str = "[redacted:app/key]";
 /// What a service does with a run.
 enum Run {
     /// It ends at once, with this.
-    Ends(RunResult),
+    Ends(Box<RunResult>),
     /// It ends when it is cancelled.
     Goes,
 }
@@ -60,7 +60,7 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             refuses: None,
-            run: Run::Ends(ran()),
+            run: Run::Ends(Box::new(ran())),
             writes: Vec::new(),
             for_anyone: NeedleSet::empty(),
             asked: Mutex::default(),
@@ -129,7 +129,7 @@ impl Service for Fake {
                 progress.as_ref().expect("the client listens").send(piece).await.unwrap();
             }
             let result = match &self.run {
-                Run::Ends(result) => result.clone(),
+                Run::Ends(result) => (**result).clone(),
                 Run::Goes => {
                     self.begun.notify_one();
                     cancel.cancelled().await;
