@@ -8,14 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{
     task::JoinHandle,
     time::{Instant, Sleep, sleep},
 };
 
-use super::{ledger::Entry, scrub};
+use super::{ledger::Entry, masks::Masks, scrub};
 use crate::redact::Redactor;
 
 /// What goes wrong with a body on its way.
@@ -85,6 +85,10 @@ pub(super) fn scrub_away(mut redactor: Redactor, data: Bytes) -> JoinHandle<(Red
     })
 }
 
+pub(super) fn nothing() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
 /// An answer's body with every value taken out, its trailers too. Holds back no more than the beginning of a
 /// value. The request's record is written when it ends.
 pub(super) struct Scrubbed {
@@ -93,6 +97,7 @@ pub(super) struct Scrubbed {
     idle: Pin<Box<Sleep>>,
     pause: Pause,
     trailers: Option<HeaderMap>,
+    masks: Masks,
     entry: Entry,
     sent: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
@@ -113,14 +118,15 @@ impl Scrubbed {
         inner: Body,
         entry: Entry,
         sent: std::sync::Arc<std::sync::atomic::AtomicU64>,
-        redactor: Redactor,
+        masks: Masks,
     ) -> Self {
         Self {
             inner,
-            work: Work::Rests(Box::new(redactor)),
+            work: Work::Rests(Box::new(masks.needles.redactor())),
             idle: Box::pin(sleep(SILENCE)),
             pause: Pause::Wait,
             trailers: None,
+            masks,
             entry,
             sent,
         }
@@ -138,15 +144,11 @@ impl Scrubbed {
         if let Work::Rests(redactor) = &mut self.work {
             redactor.finish(&mut out);
         }
-        self.trailers = trailers.map(|trailers| scrub::headers(&self.entry_run(), trailers, &mut self.entry));
+        self.trailers = trailers.map(|trailers| scrub::headers(&self.masks, trailers, &mut self.entry));
         if out.is_empty() {
             return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
         }
         self.data(out)
-    }
-
-    fn entry_run(&self) -> super::rules::Shared {
-        self.entry.run()
     }
 
     fn silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {

@@ -17,7 +17,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::{
     body::{Body, BoxError},
-    rules::Shared,
+    run::Shared,
 };
 
 /// A coding of content (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).

@@ -12,7 +12,6 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, Request, Response, header};
-use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, server::conn::http1, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use subtle::ConstantTimeEq;
@@ -25,13 +24,13 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::{
     authority::Authority,
-    body::Body,
+    body::{Body, nothing},
     dial,
     ledger::Entry,
     refusal::{self, Refusal},
     request::{self, Target, Via},
-    rules::{Shared, Way},
-    run,
+    rules::Way,
+    run::{self, Shared},
 };
 use crate::policy::Tls;
 
@@ -173,10 +172,6 @@ fn connect(run: &Shared, mut request: Request<Incoming>) -> Response<Body> {
     Response::new(nothing())
 }
 
-pub(super) fn nothing() -> Body {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
-}
-
 fn refused(run: &Shared, request: &Request<Incoming>, refusal: Refusal) -> Response<Body> {
     let authority = request.uri().authority().and_then(|a| Authority::parse(a.as_str(), Some(80)));
     let host = authority.map_or_else(|| "?".to_owned(), |authority| authority.to_string());
@@ -185,14 +180,14 @@ fn refused(run: &Shared, request: &Request<Incoming>, refusal: Refusal) -> Respo
 }
 
 fn note(run: &Shared, host: String, method: &str, refusal: Refusal) {
-    let mut entry = Entry::new(run, host, method);
+    let mut entry = Entry::new(&run.ledger, host, method);
     entry.record().status = refusal.status.as_u16();
     entry.record().refused = Some(refusal.code);
 }
 
 /// Bytes to a host that no secret goes to.
 async fn tunnel(run: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin, to: &Authority) {
-    let mut entry = Entry::new(run, to.to_string(), "CONNECT");
+    let mut entry = Entry::new(&run.ledger, to.to_string(), "CONNECT");
     match dial::tcp(&run.rules, to).await {
         Err(error) => {
             let refusal = request::dial_refusal(&error);

@@ -11,7 +11,12 @@ use tokio_util::io::StreamReader;
 use zeroize::Zeroizing;
 
 use super::{
-    EgressError, Terms, authority::Authority, body::BoxError, decode, rules::Shared, run::Run, websocket,
+    EgressError, Terms,
+    authority::Authority,
+    body::BoxError,
+    decode,
+    run::{Run, Shared},
+    websocket,
 };
 use crate::{policy::Reach, redact::Needles};
 

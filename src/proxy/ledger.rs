@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -66,12 +66,12 @@ impl Ledger {
 
 /// A request under way: writes its record when it is dropped, whatever ended it.
 pub(super) struct Entry {
-    run: super::rules::Shared,
+    ledger: Arc<Ledger>,
     record: Record,
 }
 
 impl Entry {
-    pub(super) fn new(run: &super::rules::Shared, host: String, method: &str) -> Self {
+    pub(super) fn new(ledger: &Arc<Ledger>, host: String, method: &str) -> Self {
         let record = Record {
             host,
             method: method.chars().take(16).collect(),
@@ -83,11 +83,7 @@ impl Entry {
             received: 0,
             scrubs: 0,
         };
-        Self { run: run.clone(), record }
-    }
-
-    pub(super) fn run(&self) -> super::rules::Shared {
-        self.run.clone()
+        Self { ledger: Arc::clone(ledger), record }
     }
 
     pub(super) fn record(&mut self) -> &mut Record {
@@ -97,6 +93,6 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.run.ledger.write(self.record.clone());
+        self.ledger.write(self.record.clone());
     }
 }

@@ -24,10 +24,12 @@ mod ca;
 mod decode;
 mod dial;
 mod door;
+mod filled;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
 mod inject;
 mod ledger;
+mod masks;
 mod outgoing;
 mod placeholder;
 mod refusal;
@@ -38,76 +40,20 @@ mod run;
 mod scrub;
 mod sigv4;
 mod substitute;
+mod terms;
 mod tls;
 mod websocket;
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use tokio_util::sync::DropGuard;
 
-use crate::{
-    names::SecretName,
-    policy::{Reach, Seal},
-    redact::Needles,
-    value::SecretValue,
-};
+use crate::{names::SecretName, redact::Needles, value::SecretValue};
 
 pub use ledger::Record;
+pub(crate) use terms::{EgressError, Right};
+pub use terms::{Sealed, Terms};
 pub(crate) use tls::is_bundle;
-
-/// A sealed secret: what the policy says of it, and its value.
-pub struct Sealed {
-    /// Which.
-    pub name: SecretName,
-    /// Hosts, injection, places.
-    pub seal: Seal,
-    /// The value.
-    pub value: SecretValue,
-}
-
-/// What one run may reach, and with what.
-pub struct Terms {
-    /// Its sealed secrets.
-    pub sealed: Vec<Sealed>,
-    /// What it may reach beside their hosts.
-    pub reach: Reach,
-    /// The needles of everything else that the scope was given.
-    pub known: Vec<Needles>,
-    /// How long the run's certificate authority lives.
-    pub lifetime: Duration,
-}
-
-/// Why a run's proxy can't be made.
-#[derive(Debug, thiserror::Error)]
-pub enum EgressError {
-    /// A value that could not be taken out of what comes back.
-    #[error("the value of {0} is too short to be sealed: it could not be taken out of an answer")]
-    TooShort(SecretName),
-    /// The operator's roots aren't certificates.
-    #[error("the policy's extra_ca is not a bundle of certificates")]
-    ExtraCa,
-    /// A certificate can't be made.
-    #[error("the run's certificates can't be made")]
-    Certificate(#[source] rcgen::Error),
-    /// TLS can't be set up.
-    #[error("TLS can't be set up")]
-    Tls(#[source] rustls::Error),
-    /// A listener can't be used.
-    #[error("the run's proxy can't listen")]
-    Listen(#[source] std::io::Error),
-}
-
-impl EgressError {
-    fn certificate(error: rcgen::Error) -> Self {
-        Self::Certificate(error)
-    }
-}
-
-/// Whether a run still may do what it was allowed to. Asked before anything with a value in it leaves.
-pub trait Right: Send + Sync {
-    /// Looks as things are at this moment; what can't be looked at is a no.
-    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
-}
 
 /// A run's proxy, before it serves: what the program must be told.
 pub struct Egress {

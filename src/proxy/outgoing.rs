@@ -1,22 +1,11 @@
 //! The request that a host gets: made anew, with the values that the rules put into it.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::AtomicU64},
-};
-
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use http_body_util::BodyExt;
 
 use super::{
-    body::{Body, Counted},
-    inject,
-    refusal::Refusal,
-    rules::{Held, Shared},
+    body::Body,
     scrub::{ends_here, named_by_connection},
-    sigv4,
 };
-use crate::{names::SecretName, policy::Inject};
 
 /// Headers of the program that no host gets: they shape the message, or ask for what could not be read.
 const NOT_SENT: &[&str] = &[
@@ -66,30 +55,6 @@ pub(super) fn headers(from: &HeaderMap) -> HeaderMap {
 }
 
 impl Outgoing {
-    /// Puts in what the rules put in by themselves, and begins to count the body.
-    pub(super) async fn with_secrets(
-        mut self,
-        run: &Shared,
-        fitting: &[&Held],
-        used: &mut BTreeSet<SecretName>,
-    ) -> Result<(Self, Arc<AtomicU64>), Refusal> {
-        for held in fitting {
-            match &held.seal.inject {
-                None => continue,
-                Some(Inject::AwsSigV4(keys)) if keys.secret_key != held.name => continue,
-                Some(Inject::AwsSigV4(keys)) => {
-                    self = sigv4::signed(self, run, keys).await?;
-                    used.extend(keys.secrets().cloned());
-                }
-                Some(inject) => inject::header(&mut self.headers, inject, held)?,
-            }
-            used.insert(held.name.clone());
-        }
-        let sent = Arc::new(AtomicU64::new(0));
-        self.body = Counted::new(self.body, Arc::clone(&sent)).boxed_unsync();
-        Ok((self, sent))
-    }
-
     /// The request as it is sent.
     pub(super) fn into_request(self) -> Request<Body> {
         let mut request = Request::new(self.body);

@@ -1,12 +1,7 @@
 //! One request of the program: its form held against the connection, the rule that covers it found,
 //! placeholders replaced, and a new request made of it. Nothing of the old one's bytes is passed on.
 
-use std::{
-    collections::BTreeSet,
-    error::Error as _,
-    pin::Pin,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{collections::BTreeSet, error::Error as _, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
@@ -19,8 +14,9 @@ use super::{
     ledger::Entry,
     outgoing::{self, Outgoing},
     refusal::{self, Refusal},
-    response,
-    rules::{Asked, Shared},
+    response::{self, Made},
+    rules::Asked,
+    run::Shared,
     substitute::Places,
     websocket,
 };
@@ -76,7 +72,7 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>
 /// Answers a request, whatever it is, and puts it on record.
 pub(super) fn answer(run: Shared, target: Arc<Target>, request: Request<Incoming>) -> Answering {
     Box::pin(async move {
-        let mut entry = Entry::new(&run, target.to.to_string(), request.method().as_str());
+        let mut entry = Entry::new(&run.ledger, target.to.to_string(), request.method().as_str());
         let made = make(&run, &target, request, &mut entry).await;
         match made {
             Err(refusal) => refused(entry, refusal),
@@ -108,16 +104,6 @@ fn refused(mut entry: Entry, refusal: Refusal) -> Response<Body> {
     entry.record().status = refusal.status.as_u16();
     entry.record().refused = Some(refusal.code);
     refusal.response()
-}
-
-/// A request that was made, and what came of it.
-pub(super) struct Made {
-    pub method: Method,
-    pub response: Response<Incoming>,
-    /// Bytes of its body, as they go.
-    pub sent: Arc<AtomicU64>,
-    /// Where it asks for a WebSocket: the program's side of it, and what is replaced on the way.
-    pub upgrade: Option<websocket::Asked>,
 }
 
 async fn make(

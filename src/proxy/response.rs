@@ -1,20 +1,30 @@
 //! The answer that the program gets: status and headers of its own making, the body read, scrubbed and framed
 //! anew.
 
+use std::sync::{Arc, atomic::AtomicU64};
+
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use super::{
-    body::{Body, Scrubbed},
+    body::{Body, Scrubbed, nothing},
     decode::{self, Encoding},
-    door::nothing,
     ledger::Entry,
     refusal::{self, Refusal},
-    request::Made,
-    rules::Shared,
+    run::Shared,
     scrub, websocket,
 };
+
+/// A request that was made, and what came of it.
+pub(super) struct Made {
+    pub method: Method,
+    pub response: Response<Incoming>,
+    /// Bytes of its body, as they go.
+    pub sent: Arc<AtomicU64>,
+    /// Where it asks for a WebSocket: the program's side of it, and what is replaced on the way.
+    pub upgrade: Option<websocket::Asked>,
+}
 
 /// Whether an answer is one that can be read to its end, and how its body is encoded.
 pub(super) fn check(
@@ -61,13 +71,13 @@ pub(super) fn passed_on(
     }
     let (parts, body) = response.into_parts();
     let length = parts.headers.get(header::CONTENT_LENGTH).cloned();
-    let mut headers = scrub::headers(run, parts.headers, &mut entry);
+    let mut headers = scrub::headers(&run.masks, parts.headers, &mut entry);
     headers.remove(header::CONTENT_ENCODING);
     if let Some(length) = length.filter(|_| method == Method::HEAD) {
         headers.insert(header::CONTENT_LENGTH, length);
     }
     let body = decode::identity(run, body.map_err(Into::into).boxed_unsync(), &encodings);
-    let body = Scrubbed::new(body, entry, sent, run.needles.redactor());
+    let body = Scrubbed::new(body, entry, sent, run.masks.clone());
     let mut answer = Response::new(body.boxed_unsync());
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers;
@@ -87,7 +97,7 @@ fn switched(
         return refusal::ENCODING.response();
     }
     let upstream = hyper::upgrade::on(&mut response);
-    let mut headers = scrub::headers(run, response.headers().clone(), &mut entry);
+    let mut headers = scrub::headers(&run.masks, response.headers().clone(), &mut entry);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     run.spawn(websocket::relay(run.clone(), upgrade, upstream, entry));

@@ -1,7 +1,5 @@
 //! What one run may reach, and which value goes where: asked for every request by host, method and path.
 
-use std::sync::Arc;
-
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -108,6 +106,3 @@ impl Rules {
         }
     }
 }
-
-/// Shared by everything that serves a run.
-pub(super) type Shared = Arc<super::run::Run>;

@@ -18,6 +18,7 @@ use super::{
     ca,
     dial::Dial,
     ledger::Ledger,
+    masks::Masks,
     placeholder,
     rules::{Held, Rules},
     tls,
@@ -39,12 +40,13 @@ pub(super) const CONNECTION_WINDOW: u32 = 4 << 20;
 /// A value shorter than this can't be found again in what comes back.
 const SHORTEST: usize = 8;
 
+/// Shared by everything that serves a run.
+pub(super) type Shared = Arc<Run>;
+
 /// One run, as its proxy sees it.
 pub(super) struct Run {
     pub rules: Arc<Rules>,
-    pub needles: NeedleSet,
-    /// The same in lower case, as header names come.
-    names: NeedleSet,
+    pub masks: Masks,
     pub ca: ca::Authority,
     /// What the program trusts: the system's roots, the operator's, and the run's own.
     pub bundle: String,
@@ -55,7 +57,7 @@ pub(super) struct Run {
     pub bases: Vec<BaseUrl>,
     /// The ports on which the base URLs are, in order.
     pub base_ports: OnceLock<Vec<u16>>,
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// What is asked before a value leaves.
     pub right: OnceLock<Arc<dyn Right>>,
     pub tasks: TaskTracker,
@@ -78,7 +80,7 @@ impl Run {
         let config = tls::client(&system, extra.as_deref())?;
         let bundle = format!("{system}\n{}\n{}", extra.unwrap_or_default(), ca.pem());
         let held = terms.sealed.into_iter().map(hold).collect::<Result<Vec<Held>, EgressError>>()?;
-        let (needles, names) = needles(&held, &terms.known);
+        let masks = masks(&held, &terms.known);
         let rules = Arc::new(Rules { held, reach: terms.reach });
         let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
         let spawner = Spawner { tasks: tasks.clone(), ended: ended.clone() };
@@ -88,14 +90,13 @@ impl Run {
             client: client(spawner.clone(), both),
             sockets: client(spawner, one),
             rules,
-            needles,
-            names,
+            masks,
             ca,
             bundle,
             credential: placeholder::word(),
             bases,
             base_ports: OnceLock::new(),
-            ledger: Ledger::default(),
+            ledger: Arc::default(),
             right: OnceLock::new(),
             tasks,
             ended,
@@ -128,18 +129,9 @@ impl Run {
         self.base_ports.get()?.iter().position(|port| here && *port == to.port)
     }
 
-    /// Whether a header's name has a value in it: names come in lower case.
-    pub(super) fn in_name(&self, name: &str) -> bool {
-        let mut redactor = self.names.redactor();
-        let mut out = Vec::new();
-        redactor.push(name.as_bytes(), &mut out);
-        redactor.finish(&mut out);
-        redactor.counts().total() > 0
-    }
-
     /// A path as the audit has it: without values, bounded, a placeholder as what it stands for.
     pub(super) fn shown(&self, path: &str) -> String {
-        let mut text = self.needles.text(path).into_inner();
+        let mut text = self.masks.needles.text(path).into_inner();
         for held in &self.rules.held {
             text = text.replace(&held.placeholder, &format!("{{{{{}}}}}", held.name));
         }
@@ -199,10 +191,10 @@ fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
 
 /// What is taken out of answers: the values of this run become their placeholders, all others of the scope
 /// what they become in output.
-fn needles(held: &[Held], known: &[Needles]) -> (NeedleSet, NeedleSet) {
+fn masks(held: &[Held], known: &[Needles]) -> Masks {
     let own: Vec<Needles> = held.iter().flat_map(own_needles).collect();
     let lower: Vec<Needles> = held.iter().map(|held| lower_case(&held.name, held.bytes())).collect();
-    (NeedleSet::new(own.iter().chain(known)), NeedleSet::new(&lower))
+    Masks { needles: NeedleSet::new(own.iter().chain(known)), names: NeedleSet::new(&lower) }
 }
 
 /// The value, and the form that it takes as the password of a user.

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{ledger::Entry, rules::Shared};
+use super::{ledger::Entry, masks::Masks};
 
 /// Headers that end at a proxy (RFC 9110, section 7.6.1), or that lead past it (RFC 7838, RFC 9110 sections
 /// 11.7 and 14.3: ranges are not asked for, as a value cut in two is none that is found).
@@ -37,14 +37,14 @@ pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Headers or trailers as the program gets them.
-pub(super) fn headers(run: &Shared, from: HeaderMap, entry: &mut Entry) -> HeaderMap {
+pub(super) fn headers(masks: &Masks, from: HeaderMap, entry: &mut Entry) -> HeaderMap {
     let connection = named_by_connection(&from);
     let mut clean = HeaderMap::with_capacity(from.len());
     for (name, value) in &from {
-        if ends_here(name) || connection.contains(name) || run.in_name(name.as_str()) {
+        if ends_here(name) || connection.contains(name) || masks.in_name(name.as_str()) {
             continue;
         }
-        if let Some(value) = self::value(run, value, entry) {
+        if let Some(value) = self::value(masks, value, entry) {
             clean.append(name.clone(), value);
         }
     }
@@ -52,8 +52,8 @@ pub(super) fn headers(run: &Shared, from: HeaderMap, entry: &mut Entry) -> Heade
 }
 
 /// One value; nothing where what is left of it is no header value.
-fn value(run: &Shared, value: &HeaderValue, entry: &mut Entry) -> Option<HeaderValue> {
-    let mut redactor = run.needles.redactor();
+fn value(masks: &Masks, value: &HeaderValue, entry: &mut Entry) -> Option<HeaderValue> {
+    let mut redactor = masks.needles.redactor();
     let mut out = Vec::with_capacity(value.len());
     redactor.push(value.as_bytes(), &mut out);
     redactor.finish(&mut out);

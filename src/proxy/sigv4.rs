@@ -17,7 +17,7 @@ use super::{
     inject::sensitive,
     outgoing::Outgoing,
     refusal::{self, Refusal},
-    rules::Shared,
+    run::Shared,
     substitute::collect,
 };
 use crate::policy::SigV4;
