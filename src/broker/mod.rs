@@ -6,6 +6,7 @@
 
 mod admit;
 pub(crate) mod api;
+mod call;
 pub(crate) mod chain;
 pub(crate) mod changes;
 pub(crate) mod consent;
@@ -61,6 +62,7 @@ use crate::{
     supervise::{Process, RunAs},
     vault::{Opener, Stamp},
 };
+pub(crate) use call::{Call, CallKind, Manner, Reply};
 use consent::{Consent, PolicyAlone};
 pub(crate) use credential::{Bearer, Bound, Credential, LocalSession};
 pub(crate) use entry::caller_by_signature;
@@ -68,7 +70,7 @@ use keys::{KeyRing, Keys};
 pub(crate) use records::TokenInfo;
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;
-pub(crate) use service::{Caller, Pending, Service, Way};
+pub(crate) use service::{Caller, Meanwhile, Pending, Service, Way};
 pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
 /// How long an operation waits for another process that has the vault.
@@ -85,6 +87,13 @@ pub(crate) struct Answer<T> {
     /// What is looked for in it: of everything that this scope was given since the broker was started, what
     /// its mask tells nothing of.
     pub needles: NeedleSet,
+}
+
+impl<T> Answer<T> {
+    /// The same answer, as something else.
+    pub(crate) fn map<U>(self, into: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { body: into(self.body), needles: self.needles }
+    }
 }
 
 /// A refusal, and what must be masked in it.

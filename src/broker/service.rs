@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Answer, Broker, Credential, Refused,
-    api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
+    call::{Call, Reply},
 };
 use crate::{redact::NeedleSet, run::Piece};
 
@@ -37,6 +37,15 @@ pub(crate) enum Way {
     Run,
 }
 
+/// What goes on between the caller and a call that takes a while.
+#[derive(Default)]
+pub(crate) struct Meanwhile {
+    /// Gets redacted output as it comes.
+    pub progress: Option<mpsc::Sender<Piece>>,
+    /// Ends the call.
+    pub cancel: CancellationToken,
+}
+
 /// The calls of agents.
 pub(crate) trait Service: Send + Sync {
     /// Whose a credential is, by its signature alone: nothing is opened, locked or waited for. What it returns is
@@ -46,24 +55,13 @@ pub(crate) trait Service: Send + Sync {
     /// Whether a credential is good at this moment.
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>>;
 
-    /// What the session may use and run.
-    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>>;
-
-    /// Runs a command with secrets.
-    fn run_with_secrets<'a>(
+    /// Does what a call asks for.
+    fn call<'a>(
         &'a self,
         caller: &'a Caller,
-        params: RunParams,
-        progress: Option<mpsc::Sender<Piece>>,
-        cancel: CancellationToken,
-    ) -> Pending<'a, Result<Answer<RunResult>, Refused>>;
-
-    /// Narrows the session, or issues a narrower credential under it.
-    fn request_token<'a>(
-        &'a self,
-        caller: &'a Caller,
-        params: TokenParams,
-    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>>;
+        call: Call,
+        meanwhile: Meanwhile,
+    ) -> Pending<'a, Result<Answer<Reply>, Refused>>;
 
     /// What must be masked in anything that goes out beside an answer, as far as this process knows.
     fn needles_for_anyone(&self) -> NeedleSet;
@@ -81,26 +79,25 @@ impl Service for Arc<Broker> {
         Box::pin(self.check_credential(&caller.credential))
     }
 
-    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
-        Box::pin(Broker::list_allowed(self, &caller.credential))
-    }
-
-    fn run_with_secrets<'a>(
+    fn call<'a>(
         &'a self,
         caller: &'a Caller,
-        params: RunParams,
-        progress: Option<mpsc::Sender<Piece>>,
-        cancel: CancellationToken,
-    ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
-        Box::pin(Broker::run_with_secrets(self, caller, params, progress, cancel))
-    }
-
-    fn request_token<'a>(
-        &'a self,
-        caller: &'a Caller,
-        params: TokenParams,
-    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
-        Box::pin(Broker::request_token(self, &caller.credential, params))
+        call: Call,
+        meanwhile: Meanwhile,
+    ) -> Pending<'a, Result<Answer<Reply>, Refused>> {
+        let credential = &caller.credential;
+        match call {
+            Call::ListAllowed => {
+                Box::pin(async move { Ok(self.list_allowed(credential).await?.map(Reply::Allowed)) })
+            }
+            Call::RunWithSecrets(params) => Box::pin(async move {
+                let Meanwhile { progress, cancel } = meanwhile;
+                Ok(self.run_with_secrets(caller, params, progress, cancel).await?.map(Reply::Ran))
+            }),
+            Call::RequestToken(params) => {
+                Box::pin(async move { Ok(self.request_token(credential, params).await?.map(Reply::Token)) })
+            }
+        }
     }
 
     fn needles_for_anyone(&self) -> NeedleSet {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Globals, open, output::Output, runtime, serve, sockets, token_file, usage_failure};
 use crate::{
     broker::{
-        Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way,
+        Bound, Broker, Call, Caller, Credential, LocalSession, Meanwhile, Reply, Service, Settings, Way,
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
@@ -144,11 +144,15 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
     let done = runtime()?.block_on(async {
         let cancel = serve::stop_signal()?;
         let client = Client::new(socket, Broker::new(settings), None);
-        Ok::<_, Failure>(client.run_with_secrets(&caller, params, None, cancel).await)
+        Ok::<_, Failure>(
+            client.call(&caller, Call::RunWithSecrets(params), Meanwhile { progress: None, cancel }).await,
+        )
     })?;
     Ok(match done {
         Ok(answer) => {
-            let ran = answer.body;
+            let Reply::Ran(ran) = answer.body else {
+                return Ok(refusal(out, &Reply::to_something_else()));
+            };
             out.raw(ran.stdout.as_bytes());
             out.raw_note(ran.stderr.as_bytes());
             if ran.outcome == Outcome::Revoked {

@@ -6,9 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio::sync::{Mutex, OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -16,13 +15,12 @@ use super::{
     connection::{self, Connection},
     proof::{self, LocalKey},
     server,
-    wire::{Call, Cancel, Looked, Reply, Shown, Status},
+    wire::{Answered, Cancel, Looked, Posted, Shown, Status},
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Credential, Pending, PublicKeys, Refused, Service,
-        api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
-        caller_by_signature,
+        Answer, Broker, Call, Caller, Credential, Manner, Meanwhile, Pending, PublicKeys, Refused, Reply,
+        Service, caller_by_signature,
         gate::{Bounds, Gates, Pass},
         refusal::{Code, Refusal},
     },
@@ -223,7 +221,7 @@ impl Client {
         &self,
         connection: &mut Connection,
         path: &str,
-        call: &Call,
+        call: &Posted,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Refusal> {
         if !matches!(call.credential, Shown::Scope { .. }) {
             return connection.post(path, call, None).await.map_err(|error| refusal(&gone(error)));
@@ -237,44 +235,26 @@ impl Client {
         connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&gone(error)))
     }
 
-    /// One call that runs nothing; `None` where this process serves it.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        caller: &Caller,
-        params: &impl Serialize,
-    ) -> Option<Result<T, Refused>> {
-        let mut connection = match self.connect().await {
-            Ok(Some(connection)) => connection,
-            Ok(None) => return None,
-            Err(error) => return Some(Err(refused(refusal(&error)))),
-        };
-        let call = call(caller, params, BTreeMap::new());
-        let asked = async {
-            let response = self.send(&mut connection, path, &call).await?;
-            match connection::read(response).await.map_err(|error| refusal(&error))? {
-                Reply::Answer(body) => serde_json::from_value(body).map_err(|_| server::unreadable()),
-                Reply::Refused(refusal) => Err(refusal),
-                Reply::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
-            }
-        };
-        Some(asked.await.map_err(refused))
+    /// Asks for what is answered as a whole.
+    async fn ask(&self, mut connection: Connection, path: &str, posted: Posted) -> Result<Value, Refusal> {
+        let response = self.send(&mut connection, path, &posted).await?;
+        match connection::read(response).await.map_err(|error| refusal(&error))? {
+            Answered::Answer(body) => Ok(body),
+            Answered::Refused(refusal) => Err(refusal),
+            Answered::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
+        }
     }
 
-    async fn run(
+    /// Asks for what is answered after pieces on the way.
+    async fn follow(
         &self,
         mut connection: Connection,
-        caller: &Caller,
-        params: RunParams,
-        progress: Option<mpsc::Sender<Piece>>,
-        cancel: CancellationToken,
-    ) -> Result<RunResult, Refusal> {
-        let call = Call {
-            call: proof::nonce(),
-            progress: progress.is_some(),
-            ..call(caller, &params, (*caller.environment).clone())
-        };
-        let response = self.send(&mut connection, "/v1/run", &call).await?;
+        path: &str,
+        posted: Posted,
+        Meanwhile { progress, cancel }: Meanwhile,
+    ) -> Result<Value, Refusal> {
+        let posted = Posted { call: proof::nonce(), progress: progress.is_some(), ..posted };
+        let response = self.send(&mut connection, path, &posted).await?;
         let (mut body, mut held) = (response.into_body(), Vec::new());
         let mut told = false;
         loop {
@@ -283,27 +263,45 @@ impl Client {
                 () = either(&cancel, &self.closing), if !told => {
                     told = true;
                     // Where that can't be said, the connection's end says it.
-                    self.cancel(&call.call).await.map_err(|error| refusal(&error))?;
+                    self.cancel(&posted.call).await.map_err(|error| refusal(&error))?;
                     continue;
                 }
             };
             match next.map_err(|error| refusal(&error))? {
-                Some(Reply::Piece { fd, text }) => {
+                Some(Answered::Piece { fd, text }) => {
                     // Masked by the daemon, which knows what to mask.
                     let text = NeedleSet::empty().text(&text);
                     if let Some(progress) = &progress {
                         let _ = progress.try_send(Piece { fd, text });
                     }
                 }
-                Some(Reply::Answer(body)) => {
-                    return serde_json::from_value(body).map_err(|_| server::unreadable());
-                }
-                Some(Reply::Refused(refusal)) => return Err(refusal),
+                Some(Answered::Answer(body)) => return Ok(body),
+                Some(Answered::Refused(refusal)) => return Err(refusal),
                 None => {
                     return Err(refusal(&LocalError::Broken("it ended before the run did".to_owned())));
                 }
             }
         }
+    }
+
+    /// A call that the daemon answers.
+    async fn there(
+        &self,
+        connection: Connection,
+        caller: &Caller,
+        call: Call,
+        meanwhile: Meanwhile,
+    ) -> Result<Answer<Reply>, Refusal> {
+        let (kind, params) = (call.kind(), call.params());
+        let body = match kind.manner() {
+            Manner::Whole => self.ask(connection, kind.path(), posted(caller, params)).await?,
+            Manner::Streamed => {
+                let environment = (*caller.environment).clone();
+                let posted = Posted { environment, ..posted(caller, params) };
+                self.follow(connection, kind.path(), posted, meanwhile).await?
+            }
+        };
+        kind.reply(body).map(masked).ok_or_else(server::unreadable)
     }
 
     async fn cancel(&self, call: &str) -> Result<(), LocalError> {
@@ -327,61 +325,43 @@ impl Service for Client {
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
         Box::pin(async move {
             let pass = self.enter(caller).await?;
-            let done = match self.ask::<()>("/v1/check", caller, &Value::Null).await {
-                Some(done) => done,
-                None => self.here.check(caller).await,
-            };
-            done.inspect_err(|_| pass.was_refused())
-        })
-    }
-
-    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
-        Box::pin(async move {
-            let pass = self.enter(caller).await?;
-            let done = match self.ask("/v1/list_allowed", caller, &Value::Null).await {
-                Some(done) => done.map(masked),
-                None => Service::list_allowed(&self.here, caller).await,
-            };
-            done.inspect_err(|_| pass.was_refused())
-        })
-    }
-
-    fn run_with_secrets<'a>(
-        &'a self,
-        caller: &'a Caller,
-        params: RunParams,
-        progress: Option<mpsc::Sender<Piece>>,
-        cancel: CancellationToken,
-    ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
-        Box::pin(self.running.track_future(async move {
-            let pass = self.enter(caller).await?;
             let done = match self.connect().await {
-                // Starting a daemon takes a while.
-                Ok(_) if cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
                 Ok(Some(connection)) => {
-                    let done = self.run(connection, caller, params, progress, cancel).await;
-                    done.map(masked).map_err(refused)
+                    let asked = self.ask(connection, "/v1/check", posted(caller, Value::Null)).await;
+                    asked.map(drop).map_err(refused)
                 }
-                Ok(None) => Service::run_with_secrets(&self.here, caller, params, progress, cancel).await,
+                Ok(None) => self.here.check(caller).await,
                 Err(error) => Err(refused(refusal(&error))),
             };
             done.inspect_err(|_| pass.was_refused())
-        }))
+        })
     }
 
-    fn request_token<'a>(
+    fn call<'a>(
         &'a self,
         caller: &'a Caller,
-        params: TokenParams,
-    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
-        Box::pin(async move {
+        call: Call,
+        meanwhile: Meanwhile,
+    ) -> Pending<'a, Result<Answer<Reply>, Refused>> {
+        let manner = call.kind().manner();
+        let answered = async move {
             let pass = self.enter(caller).await?;
-            let done = match self.ask("/v1/request_token", caller, &params).await {
-                Some(done) => done.map(masked),
-                None => Service::request_token(&self.here, caller, params).await,
+            let done = match self.connect().await {
+                // Starting a daemon takes a while.
+                Ok(_) if meanwhile.cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
+                Ok(Some(connection)) => {
+                    self.there(connection, caller, call, meanwhile).await.map_err(refused)
+                }
+                Ok(None) => self.here.call(caller, call, meanwhile).await,
+                Err(error) => Err(refused(refusal(&error))),
             };
             done.inspect_err(|_| pass.was_refused())
-        })
+        };
+        match manner {
+            Manner::Whole => Box::pin(answered),
+            // What runs is ended, and waited for, when this server ends.
+            Manner::Streamed => Box::pin(self.running.track_future(answered)),
+        }
     }
 
     fn needles_for_anyone(&self) -> NeedleSet {
@@ -398,16 +378,16 @@ impl Service for Client {
     }
 }
 
-fn call(caller: &Caller, params: &impl Serialize, environment: BTreeMap<String, String>) -> Call {
+fn posted(caller: &Caller, params: Value) -> Posted {
     let session = match &caller.credential {
         Credential::Token(bearer) => bearer.session.clone(),
         _ => None,
     };
-    Call {
+    Posted {
         credential: Shown::of(&caller.credential),
         session,
-        params: serde_json::to_value(params).unwrap_or_default(),
-        environment,
+        params,
+        environment: BTreeMap::new(),
         way: caller.way,
         call: String::new(),
         progress: false,

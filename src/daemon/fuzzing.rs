@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::wire::{Call, Cancel, Challenge, Challenged, Reply, Status};
+use super::wire::{Answered, Cancel, Challenge, Challenged, Posted, Status};
 use crate::broker::Credential;
 
 /// What crosses the socket.
@@ -25,11 +25,11 @@ pub enum Body {
 /// Reads a body as the other side does, and writes it again; nothing where it is none.
 pub fn again(body: Body, bytes: &[u8]) -> Option<Vec<u8>> {
     match body {
-        Body::Call => written_again::<Call>(bytes),
+        Body::Call => written_again::<Posted>(bytes),
         Body::Cancel => written_again::<Cancel>(bytes),
         Body::Challenge => written_again::<Challenge>(bytes),
         Body::Challenged => written_again::<Challenged>(bytes),
-        Body::Reply => written_again::<Reply>(bytes),
+        Body::Reply => written_again::<Answered>(bytes),
         Body::Status => written_again::<Status>(bytes),
     }
 }
@@ -54,7 +54,7 @@ pub enum Given {
 
 /// What a broker is given of a call; nothing where the body is none.
 pub fn given(body: &[u8]) -> Option<Given> {
-    let call: Call = serde_json::from_slice(body).ok()?;
+    let call: Posted = serde_json::from_slice(body).ok()?;
     Some(match call.credential.into_credential(call.session, None) {
         Credential::Token(_) => Given::Token,
         Credential::LocalScope(_) => Given::Scope,

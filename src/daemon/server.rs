@@ -29,13 +29,14 @@ use super::{
     proof::{self, LocalKey, Nonces},
     stats::Stats,
     wire::{
-        Call, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER,
-        Reply, Shown, Status,
+        Answered, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL,
+        PROTOCOL_HEADER, Posted, Shown, Status,
     },
 };
 use crate::{
     broker::{
-        Answer, Broker, Caller, Credential, LocalSession, Refused, Service,
+        Answer, Broker, CallKind, Caller, Credential, LocalSession, Manner, Meanwhile, Refused, Reply,
+        Service,
         gate::{Bounds as Calls, Gates},
         refusal::{Code, Refusal},
     },
@@ -149,13 +150,20 @@ impl Listener for Doorway {
 }
 
 pub(super) fn router(room: Arc<Room>) -> Router {
-    Router::new()
+    let calls = CallKind::ALL.into_iter().fold(Router::new(), |router, kind| match kind.manner() {
+        Manner::Whole => router.route(
+            kind.path(),
+            post(async move |room, peer, headers, body| whole(kind, room, peer, headers, body).await),
+        ),
+        Manner::Streamed => router.route(
+            kind.path(),
+            post(async move |room, peer, headers, body| streamed(kind, room, peer, headers, body).await),
+        ),
+    });
+    calls
         .route("/v1/status", get(status))
         .route("/v1/challenge", post(challenge))
         .route("/v1/check", post(check))
-        .route("/v1/list_allowed", post(list_allowed))
-        .route("/v1/request_token", post(request_token))
-        .route("/v1/run", post(run))
         .route("/v1/cancel", post(cancel))
         .route("/v1/retire", post(retire))
         .route("/v1/lock", post(lock))
@@ -166,8 +174,10 @@ pub(super) fn router(room: Arc<Room>) -> Router {
 }
 
 /// What members of the group may ask for: agents' calls, nothing of the operator's.
-const FOR_OTHERS: [&str; 6] =
-    ["/v1/status", "/v1/check", "/v1/list_allowed", "/v1/request_token", "/v1/run", "/v1/cancel"];
+fn is_for_others(path: &str) -> bool {
+    ["/v1/status", "/v1/check", "/v1/cancel"].contains(&path)
+        || CallKind::ALL.iter().any(|kind| kind.path() == path)
+}
 
 /// Our own user, and members of the group that the daemon is open to (the kernel let them connect); and only
 /// who speaks this version, `status` and `lock` aside.
@@ -180,7 +190,7 @@ async fn door(
 ) -> Response {
     match (peer.side(), room.open_to) {
         (Side::Own, _) => {}
-        (Side::Other, OpenTo::Group(_)) if FOR_OTHERS.contains(&request.uri().path()) => {}
+        (Side::Other, OpenTo::Group(_)) if is_for_others(request.uri().path()) => {}
         (Side::Other, _) => return plain(StatusCode::FORBIDDEN),
     }
     let theirs = request.headers().get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
@@ -247,51 +257,41 @@ async fn check(
     .await
 }
 
-async fn list_allowed(
+/// A call that is answered as a whole.
+async fn whole(
+    kind: CallKind,
     State(room): State<Arc<Room>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    room.answer(peer, &headers, "/v1/list_allowed", &body, async |room, caller, _| {
-        Service::list_allowed(&room.broker, &caller).await
+    room.answer(peer, &headers, kind.path(), &body, async |room, caller, params| {
+        let call = kind.call(params).ok_or_else(|| refused(bad_params()))?;
+        room.broker.call(&caller, call, Meanwhile::default()).await
     })
     .await
 }
 
-async fn request_token(
+/// A call that is answered after pieces on the way.
+async fn streamed(
+    kind: CallKind,
     State(room): State<Arc<Room>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    room.answer(peer, &headers, "/v1/request_token", &body, async |room, caller, params| {
-        match serde_json::from_value(params) {
-            Ok(params) => Service::request_token(&room.broker, &caller, params).await,
-            Err(_) => Err(refused(bad_params())),
-        }
-    })
-    .await
-}
-
-async fn run(
-    State(room): State<Arc<Room>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(call) = parse::<Call>(&body) else { return plain(StatusCode::BAD_REQUEST) };
+    let Some(call) = parse::<Posted>(&body) else { return plain(StatusCode::BAD_REQUEST) };
     room.stats.called();
-    let admitted = room.admit(peer, &headers, "/v1/run", &body, (call.credential, call.session)).await;
-    let params = serde_json::from_value(call.params).map_err(|_| bad_params());
-    let (caller, params) = match (admitted, params) {
-        (Ok(credential), Ok(params)) => {
-            (Caller { credential, environment: Arc::new(call.environment), way: call.way }, params)
+    let admitted = room.admit(peer, &headers, kind.path(), &body, (call.credential, call.session)).await;
+    let asked = kind.call(call.params).ok_or_else(bad_params);
+    let (caller, asked) = match (admitted, asked) {
+        (Ok(credential), Ok(asked)) => {
+            (Caller { credential, environment: Arc::new(call.environment), way: call.way }, asked)
         }
         (Err(refusal), _) | (_, Err(refusal)) => {
             room.stats.denied(refusal.code);
             // A line, as every answer to a run is: who waits for one takes anything else for a broken connection.
-            return in_lines(Body::from(line(&Reply::Refused(refusal))));
+            return in_lines(Body::from(line(&Answered::Refused(refusal))));
         }
     };
     let (lines, reader) = mpsc::channel::<Result<Bytes, std::convert::Infallible>>(WAITING);
@@ -301,13 +301,12 @@ async fn run(
     tokio::spawn(async move {
         let (running, begun) = (room.stats.run(), Instant::now());
         let signs = tokio::spawn(signs_of_life(lines.clone(), cancel.clone()));
-        let done = Service::run_with_secrets(&room.broker, &caller, params, progress, cancel).await;
+        let done = room.broker.call(&caller, asked, Meanwhile { progress, cancel }).await;
         signs.abort();
         room.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&call.call);
         drop(running);
-        if let Ok(answer) = &done {
-            room.stats
-                .took_beside(begun.elapsed().saturating_sub(Duration::from_millis(answer.body.duration_ms)));
+        if let Ok(Answer { body: Reply::Ran(ran), .. }) = &done {
+            room.stats.took_beside(begun.elapsed().saturating_sub(Duration::from_millis(ran.duration_ms)));
         }
         let reply = room.reply(done);
         // A client that is gone has no use for it; the outcome is on record.
@@ -327,7 +326,7 @@ fn pieces(lines: mpsc::Sender<Result<Bytes, std::convert::Infallible>>) -> mpsc:
     let (send, mut receive) = mpsc::channel::<Piece>(WAITING);
     tokio::spawn(async move {
         while let Some(piece) = receive.recv().await {
-            let reply = Reply::Piece { fd: piece.fd, text: piece.text.into_inner() };
+            let reply = Answered::Piece { fd: piece.fd, text: piece.text.into_inner() };
             if lines.send(Ok(line(&reply))).await.is_err() {
                 return;
             }
@@ -387,7 +386,7 @@ impl Room {
         body: &Bytes,
         ask: impl AsyncFnOnce(&Arc<Self>, Caller, serde_json::Value) -> Result<Answer<T>, Refused>,
     ) -> Response {
-        let Some(call) = parse::<Call>(body) else { return plain(StatusCode::BAD_REQUEST) };
+        let Some(call) = parse::<Posted>(body) else { return plain(StatusCode::BAD_REQUEST) };
         let begun = Instant::now();
         self.stats.called();
         let done = match self.admit(peer, headers, path, body, (call.credential, call.session)).await {
@@ -402,17 +401,17 @@ impl Room {
     }
 
     /// Masks an answer: from here on nobody knows what to mask.
-    fn reply<T: Serialize>(&self, done: Result<Answer<T>, Refused>) -> Reply {
+    fn reply<T: Serialize>(&self, done: Result<Answer<T>, Refused>) -> Answered {
         match done {
             Ok(answer) => {
                 let body = serde_json::to_value(&answer.body).expect("answers have string keys only");
-                Reply::Answer(answer.needles.json(body).into_inner())
+                Answered::Answer(answer.needles.json(body).into_inner())
             }
             Err(refused) => {
                 self.stats.denied(refused.body.code);
                 let body = serde_json::to_value(&refused.body).expect("refusals have string keys only");
                 let masked = refused.needles.json(body).into_inner();
-                Reply::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))
+                Answered::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))
             }
         }
     }
@@ -505,7 +504,7 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-fn line(reply: &Reply) -> Bytes {
+fn line(reply: &Answered) -> Bytes {
     let mut text = serde_json::to_vec(reply).expect("replies have string keys only");
     text.push(b'\n');
     Bytes::from(text)

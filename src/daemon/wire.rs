@@ -68,9 +68,9 @@ impl Shown {
     }
 }
 
-/// A call.
+/// A call as it is posted.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Call {
+pub(super) struct Posted {
     pub credential: Shown,
     /// The session of the process that shows a token: two that show the same one are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub(super) struct Call {
 /// The answer to a call, masked.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Reply {
+pub(super) enum Answered {
     /// What was asked for.
     Answer(Value),
     /// A refusal.

@@ -318,18 +318,13 @@ mod tests {
     use std::{sync::Mutex, time::Instant};
 
     use axum::{Router, middleware, routing::any};
-    use tokio::{io::AsyncWriteExt, sync::mpsc};
-    use tokio_util::sync::CancellationToken;
+    use tokio::io::AsyncWriteExt;
     use tower_service::Service as _;
 
     use super::*;
     use crate::{
-        broker::{
-            Pending,
-            api::{ListAllowed, RunParams, RunResult, TokenAnswer, TokenParams},
-        },
+        broker::{Call, Meanwhile, Pending, Reply},
         redact::NeedleSet,
-        run::Piece,
     };
 
     /// A broker that says at one of its two doors what it is told to, and counts the calls that come through.
@@ -357,25 +352,12 @@ mod tests {
             Box::pin(async { saying(*self.check.lock().unwrap()) })
         }
 
-        fn list_allowed<'a>(&'a self, _: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
-            unreachable!("the door is before it")
-        }
-
-        fn run_with_secrets<'a>(
+        fn call<'a>(
             &'a self,
             _: &'a Caller,
-            _: RunParams,
-            _: Option<mpsc::Sender<Piece>>,
-            _: CancellationToken,
-        ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
-            unreachable!("the door is before it")
-        }
-
-        fn request_token<'a>(
-            &'a self,
-            _: &'a Caller,
-            _: TokenParams,
-        ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
+            _: Call,
+            _: Meanwhile,
+        ) -> Pending<'a, Result<Answer<Reply>, Refused>> {
             unreachable!("the door is before it")
         }
 

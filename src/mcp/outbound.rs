@@ -18,8 +18,8 @@ use crate::{
 const PROGRESS_BYTES: usize = 4096;
 
 /// A tool's answer: text and structure, each complete, each masked.
-pub(super) fn answer<T: Serialize>(answer: &Answer<T>, render: fn(&T) -> String) -> CallToolResult {
-    let text = answer.needles.text(&render(&answer.body));
+pub(super) fn answer<T: Serialize>(answer: &Answer<T>, text: &str) -> CallToolResult {
+    let text = answer.needles.text(text);
     let structure = answer.needles.json(to_json(&answer.body));
     result(text, structure, Kind::Answer)
 }

@@ -6,15 +6,26 @@ use rmcp::{
     RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation,
-        ListToolsResult, PaginatedRequestParams, ProgressToken, ServerCapabilities, ServerConfig, Tool,
+        JsonObject, ListToolsResult, PaginatedRequestParams, ProgressToken, ServerCapabilities, ServerConfig,
+        Tool,
     },
     service::{Peer, RequestContext},
 };
+use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{outbound, tools};
-use crate::broker::{Answer, Caller, Credential, Service, Way, refusal::Refusal};
+use super::{
+    outbound,
+    tools::{self, Row, Table},
+};
+use crate::{
+    broker::{Answer, Caller, Credential, Meanwhile, Reply, Service, Way, refusal::Refusal},
+    run::Piece,
+};
+
+/// Pieces of output that wait for a client; more are left out of the progress, never out of the result.
+const WAITING_PIECES: usize = 64;
 
 /// How long a client may keep the list of tools, in milliseconds: it is the same for as long as the
 /// server runs.
@@ -23,42 +34,50 @@ const TOOLS_TTL: u64 = 3_600_000;
 /// One server over one broker; over HTTP there is one a session, and none of them holds anything.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(super) broker: Arc<dyn Service>,
+    broker: Arc<dyn Service>,
     /// This process's own, from which a policy may pass variables.
     environment: Arc<BTreeMap<String, String>>,
+    tools: &'static Table,
     /// Over stdio, who started the process; over HTTP, nobody: each request brings its own.
     credential: Option<Credential>,
 }
 
-/// One call: who makes it, and how it is spoken to meanwhile.
-pub(super) struct Call {
-    pub caller: Caller,
-    pub peer: Peer<RoleServer>,
-    pub progress: Option<ProgressToken>,
-    pub cancel: CancellationToken,
+/// Who makes a call, and how they are spoken to meanwhile.
+struct Asking {
+    caller: Caller,
+    peer: Peer<RoleServer>,
+    progress: Option<ProgressToken>,
+    cancel: CancellationToken,
 }
 
 impl Server {
     /// A server for the process's own credential.
     pub(crate) fn for_process(broker: Arc<dyn Service>, caller: Caller) -> Self {
-        Self { broker, environment: caller.environment, credential: Some(caller.credential) }
+        let (environment, credential) = (caller.environment, Some(caller.credential));
+        Self { broker, environment, tools: Table::all(), credential }
     }
 
     /// A server whose requests bring their credentials.
     pub(super) fn for_requests(broker: Arc<dyn Service>, environment: Arc<BTreeMap<String, String>>) -> Self {
-        Self { broker, environment, credential: None }
+        Self { broker, environment, tools: Table::all(), credential: None }
     }
 
-    pub(super) fn refuse(&self, refusal: Refusal) -> CallToolResult {
+    /// The same with other tools.
+    #[cfg(test)]
+    pub(super) fn with_tools(self, tools: &'static Table) -> Self {
+        Self { tools, ..self }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> CallToolResult {
         outbound::refusal(&Answer { body: refusal, needles: self.broker.needles_for_anyone() })
     }
 
-    fn call(&self, context: &RequestContext<RoleServer>) -> Call {
+    fn asking(&self, context: &RequestContext<RoleServer>) -> Asking {
         let own = || self.credential.clone();
         let credential = of_request(context)
             .or_else(own)
             .unwrap_or_else(|| Credential::missing("the request carries no credential"));
-        Call {
+        Asking {
             caller: Caller { credential, environment: Arc::clone(&self.environment), way: Way::Tool },
             peer: context.peer.clone(),
             progress: context.meta.get_progress_token(),
@@ -66,17 +85,46 @@ impl Server {
         }
     }
 
-    async fn dispatch(
-        &self,
-        request: CallToolRequestParams,
-        call: &Call,
-    ) -> Result<CallToolResult, ErrorData> {
-        let arguments = request.arguments.unwrap_or_default();
-        match request.name.as_ref() {
-            "list_allowed" => Ok(tools::list_allowed(self, call, arguments).await),
-            "run_with_secrets" => Ok(tools::run_with_secrets(self, call, arguments).await),
-            "request_token" => Ok(tools::request_token(self, call, arguments).await),
-            _ => Err(outbound::unknown_tool()),
+    async fn answer(&self, row: &'static Row, arguments: JsonObject, asking: Asking) -> CallToolResult {
+        let call = match row.call(&arguments) {
+            Ok(call) => call,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        let (progress, reporting) = match asking.progress {
+            None => (None, None),
+            Some(token) => {
+                let (send, receive) = mpsc::channel(WAITING_PIECES);
+                (Some(send), Some(tokio::spawn(report(asking.peer, token, receive))))
+            }
+        };
+        let meanwhile = Meanwhile { progress, cancel: asking.cancel };
+        let done = self.broker.call(&asking.caller, call, meanwhile).await;
+        if let Some(reporting) = reporting {
+            // Everything that was said on the way is said before the result.
+            let _ = reporting.await;
+        }
+        let answer = match done {
+            Ok(answer) => answer,
+            Err(refused) => return outbound::refusal(&refused),
+        };
+        // Masking takes as long as the output wants it to: not on the threads that serve.
+        let masked =
+            spawn_blocking(move || (row.render)(&answer.body).map(|text| outbound::answer(&answer, &text)));
+        match masked.await {
+            Ok(Some(result)) => result,
+            Ok(None) => self.refuse(Reply::to_something_else()),
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}
+
+/// Sends each piece as it comes. A client that is gone, or doesn't listen, changes nothing.
+async fn report(peer: Peer<RoleServer>, token: ProgressToken, mut pieces: mpsc::Receiver<Piece>) {
+    let mut count = 0;
+    while let Some(piece) = pieces.recv().await {
+        count += 1;
+        if peer.notify_progress(outbound::progress(token.clone(), count, &piece.text)).await.is_err() {
+            return;
         }
     }
 }
@@ -101,13 +149,13 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec())
+        Ok(ListToolsResult::with_all_items(self.tools.rows().iter().map(|row| row.tool.clone()).collect())
             .with_ttl_ms(TOOLS_TTL)
             .with_cache_scope(CacheScope::Private))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::all().iter().find(|tool| tool.name == name).cloned()
+        self.tools.named(name).map(|row| row.tool.clone())
     }
 
     async fn call_tool(
@@ -115,9 +163,11 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = self.call(&context);
-        let tool = tools::all().iter().find(|tool| tool.name == request.name);
-        let span = tracing::info_span!("call", tool = tool.map_or("unknown", |tool| tool.name.as_ref()));
-        self.dispatch(request, &call).instrument(span).await.map(CallToolResponse::from)
+        let asking = self.asking(&context);
+        let row = self.tools.named(&request.name);
+        let span = tracing::info_span!("call", tool = row.map_or("unknown", |row| row.tool.name.as_ref()));
+        let Some(row) = row else { return Err(outbound::unknown_tool()) };
+        let arguments = request.arguments.unwrap_or_default();
+        Ok(self.answer(row, arguments, asking).instrument(span).await.into())
     }
 }

@@ -23,11 +23,11 @@ fn held(path: &Path, text: &str) {
 fn schemas() {
     let dir = root().join("schemas");
     let mut all = authy_mcp::testing::mcp::schemas();
-    all.push(("policy.schema.json", authy_mcp::testing::policy::policy_schema()));
+    all.push(("policy.schema.json".to_owned(), authy_mcp::testing::policy::policy_schema()));
     for (name, schema) in &all {
         held(&dir.join(name), &format!("{}\n", serde_json::to_string_pretty(schema).unwrap()));
     }
-    only(&dir, &all.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    only(&dir, &all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -144,7 +144,7 @@ async fn a_tool_that_is_none_is_an_error_of_the_protocol_in_fixed_words() {
 /// The codes, as the published schema has them: one that is added is a row by itself.
 fn codes() -> Vec<Code> {
     let schemas = schemas();
-    let refusal = &schemas.iter().find(|(name, _)| *name == "refusal.schema.json").unwrap().1;
+    let refusal = &schemas.iter().find(|(name, _)| name == "refusal.schema.json").unwrap().1;
     let codes = refusal["properties"]["code"]["oneOf"].as_array().expect("one of the codes");
     codes.iter().map(|code| serde_json::from_value(code["const"].clone()).unwrap()).collect()
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod toy;
 
 use std::{
     future::pending,
@@ -14,16 +15,13 @@ use rmcp::{
     service::{NotificationContext, RunningService},
 };
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 use super::Server;
 use crate::{
     broker::{
-        Answer, Caller, Credential, Pending, Refused, Service, Way,
-        api::{
-            LimitsEntry, ListAllowed, Outcome, RunParams, RunResult, TokenAnswer, TokenParams, TokenStatus,
-        },
+        Answer, Call, Caller, Credential, Meanwhile, Pending, Refused, Reply, Service, Way,
+        api::{LimitsEntry, ListAllowed, Outcome, RunResult, TokenAnswer, TokenStatus},
         refusal::Refusal,
     },
     policy::Promise,
@@ -112,18 +110,20 @@ impl Service for Fake {
         unreachable!("that is the door's")
     }
 
-    fn list_allowed<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<Answer<ListAllowed>, Refused>> {
-        Box::pin(async { self.says(caller, json!({}), listed()) })
-    }
-
-    fn run_with_secrets<'a>(
+    fn call<'a>(
         &'a self,
         caller: &'a Caller,
-        params: RunParams,
-        progress: Option<mpsc::Sender<Piece>>,
-        cancel: CancellationToken,
-    ) -> Pending<'a, Result<Answer<RunResult>, Refused>> {
+        call: Call,
+        Meanwhile { progress, cancel }: Meanwhile,
+    ) -> Pending<'a, Result<Answer<Reply>, Refused>> {
         Box::pin(async move {
+            let params = match &call {
+                Call::ListAllowed => return self.says(caller, json!({}), Reply::Allowed(listed())),
+                Call::RequestToken(params) => {
+                    return self.says(caller, to_json(params), Reply::Token(granted()));
+                }
+                Call::RunWithSecrets(params) => params,
+            };
             for text in &self.writes {
                 let piece = Piece { fd: 1, text: secret().text(text) };
                 progress.as_ref().expect("the client listens").send(piece).await.unwrap();
@@ -137,16 +137,8 @@ impl Service for Fake {
                     pending().await
                 }
             };
-            self.says(caller, to_json(&params), result)
+            self.says(caller, to_json(params), Reply::Ran(result))
         })
-    }
-
-    fn request_token<'a>(
-        &'a self,
-        caller: &'a Caller,
-        params: TokenParams,
-    ) -> Pending<'a, Result<Answer<TokenAnswer>, Refused>> {
-        Box::pin(async move { self.says(caller, to_json(&params), granted()) })
     }
 
     fn needles_for_anyone(&self) -> NeedleSet {
@@ -177,6 +169,11 @@ struct Scene {
 
 impl Scene {
     async fn over(service: Fake) -> Self {
+        Self::with(service, Server::for_process).await
+    }
+
+    /// A server of this process's own caller.
+    async fn with(service: Fake, server: impl FnOnce(Arc<dyn Service>, Caller) -> Server) -> Self {
         let caller = Caller {
             credential: Credential::LocalScope(crate::broker::LocalSession::new(
                 crate::names::ScopeName::parse("dev").unwrap(),
@@ -185,7 +182,7 @@ impl Scene {
             environment: Arc::default(),
             way: Way::Tool,
         };
-        Self::of(service, |service| Server::for_process(service, caller)).await
+        Self::of(service, |service| server(service, caller)).await
     }
 
     async fn of(service: Fake, server: impl FnOnce(Arc<dyn Service>) -> Server) -> Self {

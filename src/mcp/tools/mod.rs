@@ -1,4 +1,4 @@
-//! The three tools: what each is called, says, takes and gives. They are the same for every session.
+//! The tools: what each is called, says, takes and gives. They are the same for every session.
 
 mod list_allowed;
 mod request_token;
@@ -12,13 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::broker::{
-    api::{ListAllowed, ListAllowedParams, RunParams, RunResult, TokenAnswer, TokenParams},
+    Call, Reply,
     refusal::{Code, Refusal},
 };
-
-pub(super) use list_allowed::list_allowed;
-pub(super) use request_token::request_token;
-pub(super) use run_with_secrets::run_with_secrets;
 
 /// What a server says of itself at the beginning.
 pub(super) const INSTRUCTIONS: &str = "\
@@ -30,76 +26,124 @@ placeholder, in whose place a proxy puts the value on the way to the hosts that 
 nowhere else; {{NAME}} stands for it in arguments and standard input. A non-zero exit code is the program's own \
 result. A refusal says what to do in its hint. Never ask the user to paste a secret into the conversation.";
 
-/// The tools, in the order in which a model needs them. Made once: schemas take longer than most calls.
-pub(super) fn all() -> &'static [Tool] {
-    static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(make);
-    &TOOLS
+/// The tools, in the order in which a model needs them. A new one is a file and a row.
+const ROWS: [fn() -> Row; 3] = [list_allowed::row, run_with_secrets::row, request_token::row];
+
+/// A tool: what it is called and says, what it takes and gives, and how its answer reads.
+pub(super) struct Row {
+    pub tool: Tool,
+    /// The schemas of what it takes, and of its answer or a refusal.
+    schemas: [JsonObject; 2],
+    /// What it takes, by name.
+    fields: Vec<String>,
+    /// What a call of it looks like.
+    form: &'static str,
+    /// Reads arguments; or what is wrong with them.
+    call: Box<dyn Fn(&JsonObject) -> Result<Call, String> + Send + Sync>,
+    pub render: fn(&Reply) -> Option<String>,
 }
 
-fn make() -> Vec<Tool> {
-    vec![
-        tool(
-            "list_allowed",
-            "What may be used",
-            "Lists the secrets of this session by name, the commands that may use them, the variables that carry them, \
-             and for each rule an example that works as it stands. Call it first. Never shows a value.",
-            input::<ListAllowedParams>(),
-            output::<ListAllowed>(),
-            ToolAnnotations::new().read_only(true).open_world(false),
-        ),
-        tool(
-            "run_with_secrets",
-            "Run a command with secrets",
-            "Runs an allowed command with secrets in its environment and returns its redacted output. Give the program \
-             and its arguments as a list, as [\"npm\", \"test\"], and the names of the secrets that it needs; copy an \
-             example from list_allowed. Masks like [redacted:NAME] stand for hidden values. A non-zero exit code is the \
-             program's own result, not a failure of this tool.",
-            input::<RunParams>(),
-            output::<RunResult>(),
-            ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
-        ),
-        tool(
-            "request_token",
-            "Narrow this session, or ask for a credential",
-            "purpose narrow_me gives up everything but the named secrets and commands: over stdio for this server \
-             process, over HTTP for everybody who shows the token, until an operator lifts it. subagent issues a \
-             credential for a helper, never worth more than this session is at that moment. more puts on record what \
-             is needed, is always denied, and answers with the command that the operator can type. Nothing here ever \
-             widens what is allowed.",
-            input::<TokenParams>(),
-            output::<TokenAnswer>(),
-            ToolAnnotations::new().read_only(false).destructive(false).idempotent(false).open_world(false),
-        ),
-    ]
+/// What is said of a tool.
+pub(super) struct About {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub description: &'static str,
+    pub form: &'static str,
+    pub annotations: ToolAnnotations,
+}
+
+/// The tools of a server.
+pub(super) struct Table(Vec<Row>);
+
+impl Table {
+    /// All there are. Made once a process: schemas take longer than most calls.
+    pub(super) fn all() -> &'static Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| Table(ROWS.iter().map(|row| row()).collect()));
+        &TABLE
+    }
+
+    /// For a server whose tools are these.
+    #[cfg(test)]
+    pub(super) fn of(rows: Vec<Row>) -> &'static Self {
+        Box::leak(Box::new(Self(rows)))
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.0
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&Row> {
+        self.0.iter().find(|row| row.tool.name == name)
+    }
+}
+
+/// The rows of the product.
+#[cfg(test)]
+pub(super) fn rows() -> Vec<Row> {
+    ROWS.iter().map(|row| row()).collect()
+}
+
+impl Row {
+    /// A tool that takes `P` and answers with `R`.
+    pub(super) fn new<P: DeserializeOwned + JsonSchema + 'static, R: JsonSchema>(
+        about: About,
+        call: fn(P) -> Call,
+        render: fn(&Reply) -> Option<String>,
+    ) -> Self {
+        let schemas = [input::<P>(), output::<R>()];
+        let mut tool = Tool::new(about.name, about.description, Arc::new(schemas[0].clone()));
+        tool.title = Some(about.title.to_owned());
+        tool.output_schema = Some(Arc::new(schemas[1].clone()));
+        tool.annotations = Some(about.annotations);
+        let fields = schemas[0].get("properties").and_then(Value::as_object);
+        let fields = fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+        let call = Box::new(move |arguments: &JsonObject| parse::<P>(arguments).map(call));
+        Self { tool, schemas, fields, form: about.form, call, render }
+    }
+
+    /// Reads arguments. What is wrong with them is said in fixed words and the names of the tool's own fields: a value
+    /// that a model put where it doesn't belong, or a name that it made up, is not repeated.
+    pub(super) fn call(&self, arguments: &JsonObject) -> Result<Call, Refusal> {
+        let known = || arguments.keys().all(|key| self.fields.contains(key));
+        let call = if known() { (self.call)(arguments) } else { Err(self.unknown()) };
+        call.map_err(|message| Refusal::new(Code::BadArgument, message, self.form))
+    }
+
+    fn unknown(&self) -> String {
+        let known = if self.fields.is_empty() { "none".to_owned() } else { self.fields.join(", ") };
+        format!("there is an argument that this tool does not have; it has: {known}")
+    }
+}
+
+fn parse<P: DeserializeOwned>(arguments: &JsonObject) -> Result<P, String> {
+    P::deserialize(arguments).map_err(|error| match misshapen::<P>(arguments) {
+        Some(name) => format!("the argument `{name}` is not of the right type"),
+        None => error.to_string(),
+    })
+}
+
+/// The first argument that is wrong by itself. Where there is none, all that can be wrong is that one is missing.
+fn misshapen<P: DeserializeOwned>(arguments: &JsonObject) -> Option<&str> {
+    let wrong = arguments.iter().find(|(name, value)| {
+        let alone = JsonObject::from_iter([((*name).clone(), (*value).clone())]);
+        P::deserialize(alone).is_err_and(|error| !error.to_string().starts_with("missing field"))
+    });
+    wrong.map(|(name, _)| name.as_str())
 }
 
 /// The JSON Schemas of all that goes in and out, by file name.
-pub fn schemas() -> Vec<(&'static str, Value)> {
-    let named = |name, schema: JsonObject| (name, Value::Object(schema));
-    vec![
-        named("list_allowed.input.schema.json", input::<ListAllowedParams>()),
-        named("list_allowed.output.schema.json", output::<ListAllowed>()),
-        named("run_with_secrets.input.schema.json", input::<RunParams>()),
-        named("run_with_secrets.output.schema.json", output::<RunResult>()),
-        named("request_token.input.schema.json", input::<TokenParams>()),
-        named("request_token.output.schema.json", output::<TokenAnswer>()),
-        named("refusal.schema.json", plain::<Refusal>()),
-    ]
-}
-
-fn tool(
-    name: &'static str,
-    title: &str,
-    description: &'static str,
-    input: JsonObject,
-    output: JsonObject,
-    annotations: ToolAnnotations,
-) -> Tool {
-    let mut tool = Tool::new(name, description, Arc::new(input));
-    tool.title = Some(title.to_owned());
-    tool.output_schema = Some(Arc::new(output));
-    tool.annotations = Some(annotations);
-    tool
+pub fn schemas() -> Vec<(String, Value)> {
+    let of_row = |row: &Row| {
+        let name = &row.tool.name;
+        let [input, output] = row.schemas.clone();
+        [
+            (format!("{name}.input.schema.json"), Value::Object(input)),
+            (format!("{name}.output.schema.json"), Value::Object(output)),
+        ]
+    };
+    let mut all: Vec<_> = Table::all().rows().iter().flat_map(of_row).collect();
+    all.push(("refusal.schema.json".to_owned(), Value::Object(plain::<Refusal>())));
+    all
 }
 
 /// Schemas stand alone: some clients don't follow references.
@@ -149,34 +193,4 @@ fn output<T: JsonSchema>() -> JsonObject {
     output.insert("type".to_owned(), json!("object"));
     output.insert("anyOf".to_owned(), json!([result, refusal]));
     output
-}
-
-/// Reads a tool's arguments. What is wrong with them is said in fixed words and the names of the tool's own fields:
-/// a value that a model put where it doesn't belong, or a name that it made up, is not repeated.
-fn parse<T: DeserializeOwned + JsonSchema>(arguments: JsonObject, form: &str) -> Result<T, Refusal> {
-    let wrong = |message: String| Refusal::new(Code::BadArgument, message, form);
-    let known = known_fields::<T>();
-    if arguments.keys().any(|key| !known.contains(key)) {
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(wrong(format!("there is an argument that this tool does not have; it has: {known}")));
-    }
-    T::deserialize(&arguments).map_err(|error| match misshapen::<T>(&arguments) {
-        Some(name) => wrong(format!("the argument `{name}` is not of the right type")),
-        None => wrong(error.to_string()),
-    })
-}
-
-/// The first argument that is wrong by itself. Where there is none, all that can be wrong is that one is missing.
-fn misshapen<T: DeserializeOwned>(arguments: &JsonObject) -> Option<&str> {
-    let wrong = arguments.iter().find(|(name, value)| {
-        let alone = JsonObject::from_iter([((*name).clone(), (*value).clone())]);
-        T::deserialize(alone).is_err_and(|error| !error.to_string().starts_with("missing field"))
-    });
-    wrong.map(|(name, _)| name.as_str())
-}
-
-fn known_fields<T: JsonSchema>() -> Vec<String> {
-    let schema = input::<T>();
-    let fields = schema.get("properties").and_then(Value::as_object);
-    fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
 }
