@@ -138,8 +138,10 @@ fn refusals_by_the_thousand_are_summed_up() {
         .filter_map(|e| e["number"].as_u64())
         .sum();
     assert_eq!(denied + summed, 400, "{denied} and {summed}");
-    let last = events.iter().rfind(|event| event["event"] == "denied").unwrap();
-    assert_eq!(last["argv"], json!(["c", "399"]), "the last of all is kept");
+    // Not as the last event: where the calls took longer than one window, the sums of other kinds follow it.
+    let kept = |argv: Value| events.iter().any(|event| event["event"] == "denied" && event["argv"] == argv);
+    assert!(kept(json!(["c", "399"])), "the last of all is kept");
+    assert!(!kept(json!(["c", "391"])) || !kept(json!(["c", "393"])), "and not each of them");
     assert!(stage.ok(&["admin", "audit", "verify"]).contains("the chain holds"));
 }
 
