@@ -7,7 +7,7 @@
 //! - [`daemon`]: a broker for other processes, on a Unix socket, and its client.
 //! - [`broker`]: agents; the one place where a request becomes an action. [`operator`]: people who can unlock the vault.
 //! - [`policy`]: documents and decisions, pure. [`token`]: credentials.
-//! - [`run`]: child processes. [`sandbox`]: what contains one. [`supervise`]: the other process.
+//! - [`run`]: child processes. [`sandbox`]: what contains one. [`mod@supervise`]: the other process.
 //! - [`delivery`]: how a value gets to where it is used. [`proxy`]: by which sealed values go out. [`redact`]: needles, the streaming redactor, what may leave.
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it. [`listen`]: connections within bounds.

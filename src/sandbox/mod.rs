@@ -1,7 +1,7 @@
 //! The sandbox of a run: what it can reach, enforced by whatever layers this machine gives.
 //!
-//! What enters is what a policy asks for ([`SandboxTerms`]) and what the machine can do ([`Machine`]);
-//! what leaves is a [`Plan`], or the name of what can't be enforced ([`Lack`]). A run whose plan can't be
+//! What enters is what a policy asks for ([`crate::policy::SandboxTerms`]) and what the machine can do ([`Machine`]);
+//! what leaves is a [`Plan`], or the name of what can't be enforced ([`plan::Lack`]). A run whose plan can't be
 //! carried out to the letter never starts: set-up fails closed, step by step, before any program runs.
 //!
 //! On Linux, without root: namespaces (user, mount, pid, ipc, uts, and network unless that is open) with a

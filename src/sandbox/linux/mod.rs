@@ -1,7 +1,7 @@
 //! Containment on Linux, by an unprivileged process, without unsafe code.
 //!
 //! A supervisor enters a user namespace while it holds nothing yet ([`enter_user_namespace`]: a process that
-//! can't be read can't write its maps). For each run it forks an [`Init`], process 1 of a new pid namespace,
+//! can't be read can't write its maps). For each run it forks process 1 of a new pid namespace (`supervise/init.rs`),
 //! which puts the view together, and forks the program, which takes the filters on before it becomes what was
 //! decided. When the program ends, so does process 1, and the kernel ends everything else with it.
 //!
