@@ -244,7 +244,7 @@ of what came back, decodes the rest, and looks for the value; it fails where thi
 The value has 31 bytes: letters, digits and punctuation, as keys have. Under `withhold` a row that the net does not
 know is open as it is elsewhere: nothing was masked, so nothing is withheld. A reviewed command is one that the
 operator wrote out, and vouches for (`reviewed = true`): none of these is it. With `sealed` delivery the program has a placeholder, and does all of this to
-that: whatever of it comes out is worth nothing.
+that: whatever of it comes out reveals nothing.
 ";
 
 impl Cell {
