@@ -9,6 +9,8 @@ mod journal;
 #[cfg(test)]
 mod memory;
 mod sled_store;
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(crate) use memory::MemoryStore;
