@@ -48,16 +48,7 @@ pub use supervise::{SUPERVISE, supervise};
 /// What fuzz targets, benches and tests of this repository reach in for: no interface, and not kept stable.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::{
-        daemon::fuzzing as daemon,
-        names::{HostPattern, ScopeName, SecretName, SecretPattern},
-        policy::{ArgvPattern, Document, PathPattern},
-        redact::{NeedleSet, Needles},
-        setup::env_file,
-        store::fuzzing as store,
-        value::SecretValue,
-        vault::fuzz_envelope as envelope,
-    };
+    pub use crate::{daemon::fuzzing as daemon, store::fuzzing as store};
 
     /// The audit log, as it is written and read.
     pub mod audit {
@@ -110,7 +101,7 @@ pub mod testing {
 
     /// Clients.
     pub mod setup {
-        pub use crate::setup::clients;
+        pub use crate::setup::{clients, env_file};
     }
 
     /// The other process.
@@ -130,6 +121,6 @@ pub mod testing {
 
     /// The vault.
     pub mod vault {
-        pub use crate::vault::{Opener, PARTS, Vault, unlock};
+        pub use crate::vault::{Opener, PARTS, Vault, fuzz_envelope, unlock};
     }
 }

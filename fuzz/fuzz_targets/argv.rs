@@ -6,7 +6,7 @@
 use authy_mcp::testing::policy::ArgvPattern;
 use libfuzzer_sys::fuzz_target;
 
-/// Two lists of words, by line: the pattern's and the command's.
+// Two lists of words, by line: the pattern's and the command's.
 fuzz_target!(|text: &str| {
     let mut lists = text.split("\n\n").map(|list| list.split('\n').map(str::to_owned).collect::<Vec<_>>());
     let (Some(elements), Some(command)) = (lists.next(), lists.next()) else { return };

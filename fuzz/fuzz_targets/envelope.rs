@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|json: &[u8]| authy_mcp::testing::envelope(json));
+fuzz_target!(|json: &[u8]| authy_mcp::testing::vault::fuzz_envelope(json));

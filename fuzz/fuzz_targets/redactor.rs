@@ -22,7 +22,7 @@ static NEEDLES: LazyLock<Vec<Needles>> = LazyLock::new(|| {
 });
 static SET: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::new(NEEDLES.iter()));
 
-/// The first byte says how long the chunks are; bytes from 128 on stand for whole forms.
+// The first byte says how long the chunks are; bytes from 128 on stand for whole forms.
 fuzz_target!(|data: &[u8]| {
     let Some((chunk, rest)) = data.split_first() else { return };
     let forms: Vec<&[u8]> = NEEDLES.iter().flat_map(Needles::written).collect();
