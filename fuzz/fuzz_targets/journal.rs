@@ -24,6 +24,15 @@ fn changes(record: usize) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     }
 }
 
+fn replay(pairs: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(pairs.insert(key, value)),
+            None => drop(pairs.remove(&key)),
+        }
+    }
+}
+
 static REAL: LazyLock<Real> = LazyLock::new(|| {
     let dir = std::env::temp_dir().join(format!("authy-mcp-fuzz-journal-{}", std::process::id()));
     fs::create_dir_all(&dir).expect("a directory");
@@ -53,12 +62,17 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Some((pairs, was_open))) = read_journal(&REAL.dir) else { return };
     assert!(was_open && rest.first() == Some(&251), "it begins with its base");
     let mut expected = BTreeMap::new();
-    let records = rest[1..].iter().map_while(|byte| byte.checked_sub(252));
-    for (key, value) in records.flat_map(|record| changes(usize::from(record))) {
-        match value {
-            Some(value) => drop(expected.insert(key, value)),
-            None => drop(expected.remove(&key)),
-        }
+    let mut rest = &rest[1..];
+    loop {
+        rest = match rest {
+            // No length, and the digest of nothing, which is that of this journal's base: a batch of no changes.
+            [0, 0, 0, 0, 251, behind @ ..] => behind,
+            [record @ 252..=u8::MAX, behind @ ..] => {
+                replay(&mut expected, changes(usize::from(record - 252)));
+                behind
+            }
+            _ => break,
+        };
     }
     assert_eq!(pairs, expected);
     // Whatever was torn is gone: now it was closed, and is whole.
