@@ -337,3 +337,29 @@ pub(crate) struct TokenAnswer {
     /// What to do now.
     pub next: String,
 }
+
+#[cfg(test)]
+impl RunResult {
+    /// A run of which there is nothing to say, for tests: it ended well and wrote nothing.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            outcome: Outcome::Exited,
+            exit_code: Some(0),
+            signal: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            stdout_truncated: false,
+            stderr_truncated: false,
+            withheld: false,
+            redactions: None,
+            not_looked_into: Vec::new(),
+            file_hits: Vec::new(),
+            promise: Promise::BestEffort,
+            promise_why: None,
+            run_id: "r_1".to_owned(),
+            duration_ms: 1250,
+            timeout_seconds: 60,
+            sandbox: "off".to_owned(),
+        }
+    }
+}

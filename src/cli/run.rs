@@ -247,7 +247,6 @@ fn as_failure(refusal: &Refusal) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Promise;
 
     #[test]
     fn a_run_exits_as_its_program_does_or_by_the_help() {
@@ -300,20 +299,7 @@ mod tests {
             outcome,
             exit_code,
             signal: signal.map(str::to_owned),
-            stdout: String::new(),
-            stderr: String::new(),
-            stdout_truncated: false,
-            stderr_truncated: false,
-            withheld: false,
-            redactions: None,
-            not_looked_into: Vec::new(),
-            file_hits: Vec::new(),
-            promise: Promise::BestEffort,
-            promise_why: None,
-            run_id: "r_1".to_owned(),
-            duration_ms: 0,
-            timeout_seconds: 1,
-            sandbox: "off".to_owned(),
+            ..RunResult::of_nothing()
         };
         let rows = [
             (ran(Outcome::Exited, Some(3), None), 3),

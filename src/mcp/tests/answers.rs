@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{MASK, SECRET, granted, listed, parts, ran, secret, to_json};
+use super::{MASK, SECRET, granted, listed, parts, secret, to_json};
 use crate::{
     broker::{
         Answer,
@@ -40,7 +40,7 @@ fn run_json(more: Value) -> Value {
 /// The structure is compared whole: a field that is empty, or false, or that nobody knows, is left out of it.
 fn hold(rows: &[(&str, Change, &str, Value)]) {
     for (what, change, head, more) in rows {
-        let mut result = ran();
+        let mut result = RunResult::of_nothing();
         change(&mut result);
         let (text, structure) = told(result, secret(), render::run);
         assert_eq!(text, *head, "{what}");
@@ -211,7 +211,7 @@ fn full_run() -> RunResult {
         promise: Promise::Reviewed,
         promise_why: Some("for a reason".to_owned()),
         sandbox: "mounts, network".to_owned(),
-        ..ran()
+        ..RunResult::of_nothing()
     }
 }
 

@@ -21,10 +21,9 @@ use super::Server;
 use crate::{
     broker::{
         Answer, Call, Caller, Credential, Meanwhile, Pending, Refused, Reply, Service, Way,
-        api::{LimitsEntry, ListAllowed, Outcome, RunResult, TokenAnswer, TokenStatus},
+        api::{LimitsEntry, ListAllowed, RunResult, TokenAnswer, TokenStatus},
         refusal::Refusal,
     },
-    policy::Promise,
     redact::{NeedleSet, testing::needles},
     run::Piece,
 };
@@ -58,7 +57,7 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             refuses: None,
-            run: Run::Ends(Box::new(ran())),
+            run: Run::Ends(Box::new(RunResult::of_nothing())),
             writes: Vec::new(),
             for_anyone: NeedleSet::empty(),
             asked: Mutex::default(),
@@ -204,29 +203,6 @@ fn parts(result: &CallToolResult) -> (String, Value, bool) {
     let [content] = result.content.as_slice() else { panic!("one text: {result:?}") };
     let text = content.as_text().expect("a text").text.clone();
     (text, result.structured_content.clone().expect("a structure"), result.is_error.unwrap_or(false))
-}
-
-/// A run of which there is nothing to say.
-fn ran() -> RunResult {
-    RunResult {
-        outcome: Outcome::Exited,
-        exit_code: Some(0),
-        signal: None,
-        stdout: String::new(),
-        stderr: String::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        withheld: false,
-        redactions: None,
-        not_looked_into: Vec::new(),
-        file_hits: Vec::new(),
-        promise: Promise::BestEffort,
-        promise_why: None,
-        run_id: "r_1".to_owned(),
-        duration_ms: 1250,
-        timeout_seconds: 60,
-        sandbox: "off".to_owned(),
-    }
 }
 
 /// A scope in which nothing is allowed.
