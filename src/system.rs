@@ -203,20 +203,6 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".config/microsoft-edge",
     ".config/Slack",
     ".config/discord",
-    // Agents, their clients and editors: tokens of other servers, and what they are told to start.
-    ".claude",
-    ".claude.json",
-    ".codex",
-    ".cursor",
-    ".gemini",
-    ".codeium",
-    ".config/Claude",
-    ".config/goose",
-    ".config/opencode",
-    ".local/share/opencode",
-    ".config/zed",
-    ".config/Code/User",
-    "Library/Application Support/Claude",
     // What the desktop starts, and the way to its screen.
     ".config/autostart",
     ".config/systemd",
@@ -235,15 +221,9 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".bitwarden-ssh-agent.sock",
 ];
 
-/// Control files in a project, below its directory: they tell clients which programs to start.
-pub(crate) const CONTROL_FILES: &[&str] = &[
-    ".cursor/mcp.json",
-    ".gemini/settings.json",
-    ".codex/config.toml",
-    ".claude/settings.local.json",
-    ".roo/mcp.json",
-    ".amazonq/mcp.json",
-];
+/// Control files in a project, below its directory: they tell clients which programs to start. Those of a client that
+/// `config` knows are in its row (`setup::clients`), with what it keeps below the home.
+pub(crate) const CONTROL_FILES: &[&str] = &[".roo/mcp.json", ".amazonq/mcp.json"];
 
 /// Sockets and state outside of a home that are as good as being the user.
 pub(crate) const SOCKETS: &[&str] =

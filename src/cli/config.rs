@@ -8,24 +8,14 @@ use crate::{
     operator::{Admin, Failure, FailureKind, TokenOrder},
     setup::{
         self,
-        clients::{self, CLIENTS, Client, Entry, WriteError},
+        clients::{self, ClientSpec, Clients, Entry, WriteError},
     },
     vault::UnlockKind,
 };
 
 /// Print or write the MCP entry of a client.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The entry has absolute paths and no secret. If an identity file unlocks the vault, the server opens it by \
-itself (--scope); otherwise a token is issued into the home's tokens/ and named in the entry.
-
-Clients: claude-code, claude-desktop, cursor, vscode, codex, gemini, windsurf, zed, opencode, goose, json; \
-and agents-md, which prints a paragraph for a project's AGENTS.md.
-
-Examples:
-  authy-mcp config claude-code --scope dev --write
-  authy-mcp config json --scope dev
-  authy-mcp config agents-md --scope dev >> AGENTS.md")]
+#[command(after_help = after_help())]
 pub(super) struct Args {
     /// The client.
     client: String,
@@ -41,6 +31,22 @@ pub(super) struct Args {
     /// How long the token is valid, e.g. 90d (default: as long as the scope allows).
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
+}
+
+fn after_help() -> String {
+    format!(
+        "\
+The entry has absolute paths and no secret. If an identity file unlocks the vault, the server opens it by \
+itself (--scope); otherwise a token is issued into the home's tokens/ and named in the entry.
+
+Clients: {}; and agents-md, which prints a paragraph for a project's AGENTS.md.
+
+Examples:
+  authy-mcp config claude-code --scope dev --write
+  authy-mcp config json --scope dev
+  authy-mcp config agents-md --scope dev >> AGENTS.md",
+        Clients::all().words()
+    )
 }
 
 pub(super) fn config(args: &Args, globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
@@ -67,16 +73,16 @@ pub(super) fn write_for(admin: &Admin, word: &str, scope: &str, out: &Output) ->
     write(client, &entry(admin, client, &scope, false, None, &Globals::default())?, out)
 }
 
-fn client(word: &str) -> Result<Client, Failure> {
-    Client::parse(word).ok_or_else(|| {
-        let known: Vec<&str> = CLIENTS.iter().map(|(_, word, _)| *word).collect();
-        usage_failure(format!("unknown client {word}"), format!("one of {}, agents-md", known.join(", ")))
+fn client(word: &str) -> Result<&'static ClientSpec, Failure> {
+    let known = Clients::all();
+    known.find(word).ok_or_else(|| {
+        usage_failure(format!("unknown client {word}"), format!("one of {}, agents-md", known.words()))
     })
 }
 
 fn entry(
     admin: &Admin,
-    client: Client,
+    client: &ClientSpec,
     scope: &ScopeName,
     token: bool,
     ttl: Option<Duration>,
@@ -97,7 +103,7 @@ fn entry(
             ttl,
             max_uses: None,
             subject: None,
-            file: Some(format!("{scope}-{client}.jwt")),
+            file: Some(format!("{scope}-{}.jwt", client.word)),
         };
         let file = admin.issue_token_file(&order)?;
         args.extend(["--token-file".to_owned(), file.display().to_string()]);
@@ -105,7 +111,7 @@ fn entry(
     Ok(Entry { command: open::binary()?, args, home: setup::home_for_clients(home) })
 }
 
-fn write(client: Client, entry: &Entry, out: &Output) -> Result<(), Failure> {
+fn write(client: &ClientSpec, entry: &Entry, out: &Output) -> Result<(), Failure> {
     let home = setup::user_home().map_err(open::environment)?;
     let project = setup::cwd().map_err(open::environment)?;
     let Some(file) = client.file(&home, &project) else {

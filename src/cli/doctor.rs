@@ -21,7 +21,7 @@ use crate::{
     operator::{Admin, Failure, TokenEntry, TokenState},
     policy::{Network, SandboxTerms},
     sandbox::{Plan, Shape, remedy},
-    setup::{self, above::exposed_above, clients::CLIENTS},
+    setup::{self, above::exposed_above, clients::Clients},
     supervise,
     vault::{self, HomeInfo, Memory, UnlockKind},
 };
@@ -320,10 +320,10 @@ fn out_of_date(report: &mut Report, admin: &Admin) {
 
 fn clients(report: &mut Report) {
     let (Ok(home), Ok(project)) = (setup::user_home(), setup::cwd()) else { return };
-    let files = CLIENTS.iter().filter_map(|(client, word, _)| Some((word, client.file(&home, &project)?)));
+    let files = Clients::all().rows().filter_map(|client| Some((client.word, client.file(&home, &project)?)));
     let with: Vec<&str> = files
         .filter(|(_, file)| fs::read_to_string(file).is_ok_and(|text| text.contains("authy-mcp")))
-        .map(|(word, _)| *word)
+        .map(|(word, _)| word)
         .collect();
     if with.is_empty() {
         report.add(

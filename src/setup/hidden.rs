@@ -3,25 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clients::CLIENTS;
+use super::clients::Clients;
 use crate::system;
 
 /// Credentials, clients' configurations, sockets: hidden unless a policy names them.
 pub(crate) fn hidden_places(user_home: &Path) -> Vec<PathBuf> {
     let credentials = system::CREDENTIALS.iter().map(|path| user_home.join(path));
-    let clients = CLIENTS.iter().filter_map(|(client, _, _)| client.file(user_home, user_home));
+    let clients = Clients::all().hidden_in_home(user_home);
     let runtime = super::runtime_dir();
     credentials.chain(clients).chain(system::SOCKETS.iter().map(PathBuf::from)).chain(runtime).collect()
 }
 
 /// Clients' configurations in a project, relative to it.
 pub(crate) fn hidden_in_projects() -> Vec<PathBuf> {
-    let nowhere = Path::new("/");
-    let files = CLIENTS.iter().filter_map(|(client, _, _)| {
-        let (here, there) = (client.file(nowhere, Path::new("/a"))?, client.file(nowhere, Path::new("/b"))?);
-        (here != there).then(|| here.strip_prefix("/a").map(Path::to_path_buf).ok()).flatten()
-    });
-    files.chain(system::CONTROL_FILES.iter().map(PathBuf::from)).collect()
+    let clients = Clients::all().hidden_in_projects().into_iter();
+    clients.chain(system::CONTROL_FILES.iter().map(PathBuf::from)).collect()
 }
 
 #[cfg(test)]
@@ -36,11 +32,11 @@ mod tests {
         assert!(
             in_projects.contains(&".mcp.json".into()) && in_projects.contains(&".vscode/mcp.json".into())
         );
-        for (client, word, _) in CLIENTS {
+        for client in Clients::all().rows() {
             let Some(file) = client.file(home, Path::new("/src/p")) else { continue };
             let covered = hidden.iter().any(|place| file.starts_with(place))
                 || in_projects.iter().any(|name| Path::new("/src/p").join(name) == file);
-            assert!(covered, "{word}: {}", file.display());
+            assert!(covered, "{}: {}", client.word, file.display());
         }
     }
 }

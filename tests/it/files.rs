@@ -33,11 +33,11 @@ fn schemas() {
 #[test]
 fn client_examples() {
     let dir = root().join("mcp-config-examples");
-    let all = authy_mcp::testing::setup::clients::examples();
+    let all = authy_mcp::testing::setup::clients::Clients::all().examples();
     for (name, text) in &all {
         held(&dir.join(name), text);
     }
-    only(&dir, &all.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    only(&dir, &all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
 }
 
 #[track_caller]
@@ -105,6 +105,10 @@ fn the_readme_names_what_is_there() {
     for path in ["SECURITY.md", "CHANGELOG.md", "schemas/policy.schema.json", "mcp-config-examples"] {
         assert!(text.contains(path) && root().join(path).exists(), "{path}");
     }
+    let words = authy_mcp::testing::setup::clients::Clients::all().words();
+    let known = words.strip_suffix(", json").expect("what fits any other client is the last");
+    let flowing = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flowing.contains(&format!("`config` knows {known}, and `json` for any other client")), "{known}");
     assert!(text.contains("cargo run --release -- demo") && text.contains("cargo test"));
     let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
     assert!(ci.contains("\ncargo test --locked"), "CI calls the README's test command");
