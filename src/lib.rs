@@ -99,9 +99,9 @@ pub mod testing {
         pub use crate::sandbox::Plan;
     }
 
-    /// Clients.
+    /// Clients and importers.
     pub mod setup {
-        pub use crate::setup::{clients, env_file};
+        pub use crate::setup::{clients, importers};
     }
 
     /// The other process.

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use authy_mcp::testing::setup::env_file::{self, Entry};
+use authy_mcp::testing::setup::importers::{Candidate, env_file};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let entries = match env_file::parse(text) {
-        Ok(entries) => entries,
+    let entries: Vec<Candidate> = match env_file::read(text) {
+        Ok(candidates) => candidates.into_iter().collect(),
         Err(error) => return assert!((1..=text.split('\n').count()).contains(&error.line)),
     };
     let lines: Vec<&str> = text.split('\n').collect();
@@ -29,15 +29,16 @@ fuzz_target!(|text: &str| {
             );
         }
     }
-    let again = env_file::parse(&written(&entries)).expect("what was written can be read");
-    let pairs = |entries: &[Entry]| -> Vec<_> {
+    let again = env_file::read(&written(&entries)).expect("what was written can be read");
+    let again: Vec<Candidate> = again.into_iter().collect();
+    let pairs = |entries: &[Candidate]| -> Vec<_> {
         entries.iter().map(|entry| (entry.name.clone(), entry.value.to_string())).collect()
     };
     assert_eq!(pairs(&again), pairs(&entries));
 });
 
 /// In double quotes, in which every character has a way to be written.
-fn written(entries: &[Entry]) -> String {
+fn written(entries: &[Candidate]) -> String {
     let mut text = String::new();
     for entry in entries {
         text.push_str(&format!("export {}=\"", entry.name));

@@ -4,8 +4,8 @@
 
 pub(crate) mod above;
 pub mod clients;
-pub mod env_file;
 mod hidden;
+pub mod importers;
 
 use std::{
     collections::BTreeMap,

@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::super::{Globals, open, output::Output, usage_failure};
 use crate::{
-    names::SecretName,
     operator::{Admin, Failure, WeakValues},
-    setup::env_file,
+    setup::importers::{self, Candidates, Importers},
     value::SecretValue,
     vault::SecretMeta,
 };
@@ -58,24 +57,21 @@ pub(in crate::cli) fn import_file(
     out: &Output,
 ) -> Result<(), Failure> {
     let text = open::read_text(file, LARGEST)?;
-    let entries = env_file::parse(&text).map_err(|error| {
-        usage_failure(
-            format!("{}, {error}; nothing was taken over", file.display()),
-            "fix the line and import again",
-        )
-    })?;
+    let candidates = candidates(file, &text)?;
     let mut taken = Vec::new();
     let mut left = Vec::new();
-    for entry in entries {
-        let reason = env_file::no_secret(&entry.name, &entry.value).or_else(|| weak(&entry.value));
+    for candidate in candidates {
+        let reason =
+            importers::no_secret(&candidate.name, &candidate.value).or_else(|| weak(&candidate.value));
         match reason.filter(|_| which == Which::Secrets) {
-            Some(reason) => left.push((entry.name.to_string(), reason)),
-            None if entry.value.is_empty() => left.push((entry.name.to_string(), "it is empty")),
+            Some(reason) => left.push((candidate.name.to_string(), reason)),
+            None if candidate.value.is_empty() => left.push((candidate.name.to_string(), "it is empty")),
             None => {
-                let name = SecretName::parse(&format!("{prefix}{}", entry.name))
+                let name = candidate
+                    .secret(prefix)
                     .map_err(|error| usage_failure(error.to_string(), "give a prefix as myapp/"))?;
-                let meta = SecretMeta { description: None, env: Some(entry.name.clone()) };
-                taken.push((name, SecretValue::new(entry.value.as_bytes().to_vec()), meta));
+                let meta = SecretMeta { description: None, env: Some(candidate.name.clone()) };
+                taken.push((name, SecretValue::new(candidate.value.as_bytes().to_vec()), meta));
             }
         }
     }
@@ -98,6 +94,19 @@ pub(in crate::cli) fn import_file(
         lines
     });
     Ok(())
+}
+
+/// What stands in a file, all of it.
+fn candidates(file: &Path, text: &str) -> Result<Candidates, Failure> {
+    let importer = Importers::all().of(file).ok_or_else(|| {
+        usage_failure(format!("no importer reads {}", file.display()), "give a .env file: NAME=value lines")
+    })?;
+    importer.read(text).map_err(|error| {
+        usage_failure(
+            format!("{}, {error}; nothing was taken over", file.display()),
+            "fix the line and import again",
+        )
+    })
 }
 
 /// A value that could not be kept out of output is left out rather than failing the whole file.

@@ -1,0 +1,3 @@
+//! Importers, as a table.
+
+mod toy;
