@@ -6,7 +6,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Counts, NeedleSet, Redacted, stream::Redactor};
+use super::{
+    needle_set::NeedleSet,
+    redacted::{Counts, Redacted},
+    stream::Redactor,
+};
 
 /// Collects one stream of a run.
 #[derive(Debug)]

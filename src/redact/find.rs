@@ -1,6 +1,6 @@
 //! Looks for needles in a stream without keeping any of it.
 
-use super::{Counts, needles::SHAPE_KIND, stream::Redactor};
+use super::{redacted::Counts, stream::Redactor, tables::SHAPE_KIND};
 
 /// Counts what a stream holds of the needles, in any form. Memory doesn't grow with the stream.
 #[derive(Debug)]

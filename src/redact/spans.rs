@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::needles::BY_SHAPE;
+use super::tables::BY_SHAPE;
 
 /// Bytes of the stream that one mask stands for, and which match says what the mask is.
 pub(super) struct Span {

@@ -10,10 +10,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    Counts,
-    needles::Tables,
+    redacted::Counts,
     scan::{Scanner, Track},
     spans::{Span, Spans},
+    tables::Tables,
     views::{Compressed, Dump, Hit, Squeezed, Stream, Userinfo},
     window::Window,
 };

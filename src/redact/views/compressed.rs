@@ -10,118 +10,21 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
 use miniz_oxide::{DataFormat, inflate::stream::InflateState};
 
 use super::{
     Hit, Stream,
+    beginnings::{LONGEST_BEGINNING, may_follow, places},
+    budget::Budget,
     head::{Head, Verdict},
     inflating::{Data, Try},
+    writing::Writing,
 };
-use crate::redact::{needles::Tables, window::Window};
+use crate::redact::{tables::Tables, window::Window};
 
 /// How many beginnings are looked at, and how many pieces are inflated, at a time.
 const MOST_HEADS: usize = 8;
 const MOST_TRIES: usize = 8;
-/// The longest of the beginnings.
-const LONGEST_BEGINNING: u64 = 6;
-
-/// How compressed data begins: gzip's magic number and method, and zlib's header at each level.
-const BEGINNINGS: [(&[u8], Writing); 26] = [
-    (b"\x1f\x8b\x08", Writing::Plain),
-    (b"x\x01", Writing::Plain),
-    (b"x\x9c", Writing::Plain),
-    (b"x\xda", Writing::Plain),
-    (b"H4sI", Writing::Base64),
-    (b"eAE", Writing::Base64),
-    (b"eAF", Writing::Base64),
-    (b"eAG", Writing::Base64),
-    (b"eAH", Writing::Base64),
-    (b"eF4", Writing::Base64),
-    (b"eF5", Writing::Base64),
-    (b"eF6", Writing::Base64),
-    (b"eF7", Writing::Base64),
-    (b"eJw", Writing::Base64),
-    (b"eJx", Writing::Base64),
-    (b"eJy", Writing::Base64),
-    (b"eJz", Writing::Base64),
-    (b"eNo", Writing::Base64),
-    (b"eNp", Writing::Base64),
-    (b"eNq", Writing::Base64),
-    (b"eNr", Writing::Base64),
-    (b"1f8b08", Writing::Hex),
-    (b"1F8B08", Writing::Hex),
-    (b"789c", Writing::Hex),
-    (b"78da", Writing::Hex),
-    (b"7801", Writing::Hex),
-];
-
-/// How the data is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writing {
-    Plain,
-    Base64,
-    Hex,
-}
-
-/// The finder of beginnings.
-pub(in crate::redact) struct Beginnings(Option<Searcher>);
-
-impl Beginnings {
-    pub(in crate::redact) fn new() -> Self {
-        let mut config = Config::new();
-        config.match_kind(MatchKind::LeftmostFirst);
-        Self(config.builder().extend(BEGINNINGS.iter().map(|(bytes, _)| *bytes)).build())
-    }
-
-    /// Where data may begin in a text, and how it is written: all places, also those within each other.
-    fn all<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize, Writing)> + 'a {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            let found = self.0.as_ref()?.find_in(text, (from..text.len()).into())?;
-            from = found.start() + 1;
-            Some((found.start(), found.end(), BEGINNINGS[found.pattern().as_usize()].1))
-        })
-    }
-}
-
-/// What a stream may cost beyond being read, in bytes: inflated ones, and those that are looked through.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::redact) struct Budget {
-    pub(in crate::redact) read: u64,
-    pub(in crate::redact) spent: u64,
-    /// Bytes that heads were made of, each as often as there were heads to look at it.
-    pub(in crate::redact) judged: u64,
-}
-
-impl Budget {
-    /// What any stream may cost, however short: a few documents that shrink well.
-    pub(in crate::redact) const ONCE: u64 = 4 << 20;
-    /// What each byte that is read adds.
-    pub(in crate::redact) const A_BYTE: u64 = 8;
-    /// What setting up a try costs.
-    const A_TRY: usize = 1 << 10;
-    /// A byte that a head looks at costs so many times less than one that is inflated.
-    const CHEAPER: u64 = 8;
-
-    pub(super) fn spend(&mut self, bytes: usize) {
-        self.spent += bytes as u64;
-    }
-
-    pub(super) fn judge(&mut self, bytes: u64) {
-        self.judged += bytes;
-    }
-
-    /// All of it together.
-    pub(in crate::redact) fn cost(&self) -> u64 {
-        self.spent + self.judged / Self::CHEAPER
-    }
-
-    pub(super) fn is_used_up(&self) -> bool {
-        self.cost() >= Self::ONCE + Self::A_BYTE * self.read
-    }
-}
-
 /// Follows compressed data.
 #[derive(Default)]
 pub(in crate::redact) struct Compressed {
@@ -147,7 +50,7 @@ impl Compressed {
         let from = offset.saturating_sub(LONGEST_BEGINNING).max(window.base());
         let text = window.between(from, window.end());
         let mut ready = Vec::new();
-        for (start, end, writing) in tables.beginnings().all(text) {
+        for (start, end, writing) in places(text) {
             let (start, end) = (from + start as u64, from + end as u64);
             let before = window.between(start.saturating_sub(1), start);
             let inside =
@@ -180,8 +83,7 @@ impl Compressed {
         let end = window.end();
         let begun = (1..LONGEST_BEGINNING).rev().filter_map(|length| end.checked_sub(length)).find(|at| {
             let last = window.between(*at, end);
-            !last.is_empty()
-                && BEGINNINGS.iter().any(|(bytes, _)| bytes.len() > last.len() && bytes.starts_with(last))
+            !last.is_empty() && may_follow(last)
         });
         self.earliest_at_a_pause().into_iter().chain(begun).min()
     }
@@ -267,31 +169,5 @@ impl Compressed {
 
     fn give_up(&mut self, format: &'static str, bytes: u64) {
         *self.given_up.entry(format).or_default() += bytes;
-    }
-}
-
-impl Writing {
-    /// What a character stands for, if it is one of the writing's.
-    pub(super) fn digit(self, byte: u8) -> Option<u32> {
-        let value = match (self, byte) {
-            (Self::Plain, _) => byte,
-            (Self::Hex, b'0'..=b'9') => byte - b'0',
-            (Self::Hex, b'a'..=b'f' | b'A'..=b'F') => (byte | 0x20) - b'a' + 10,
-            (Self::Base64, b'A'..=b'Z') => byte - b'A',
-            (Self::Base64, b'a'..=b'z') => byte - b'a' + 26,
-            (Self::Base64, b'0'..=b'9') => byte - b'0' + 52,
-            (Self::Base64, b'+' | b'-') => 62,
-            (Self::Base64, b'/' | b'_') => 63,
-            _ => return None,
-        };
-        Some(u32::from(value))
-    }
-
-    pub(super) fn bits(self) -> u32 {
-        match self {
-            Self::Plain => 8,
-            Self::Hex => 4,
-            Self::Base64 => 6,
-        }
     }
 }

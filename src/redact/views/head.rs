@@ -6,8 +6,9 @@
 use memchr::memchr;
 
 use super::{
-    compressed::{Budget, Writing},
-    inflating::{Decoder, Extent, Read},
+    budget::Budget,
+    stream::Extent,
+    writing::{Decoder, Read, Writing},
 };
 
 /// A longer name, or comment, is none.

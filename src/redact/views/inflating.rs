@@ -9,12 +9,14 @@ use miniz_oxide::{
 
 use super::{
     Hit,
-    compressed::{Budget, Writing},
+    budget::Budget,
     head::{Block, Head},
+    stream::Extent,
+    writing::{Decoder, Read, Writing},
 };
 use crate::redact::{
-    needles::Tables,
     stream::{Reach, Redactor},
+    tables::Tables,
 };
 
 /// Bytes of the stream that one piece of compressed data may take.
@@ -25,62 +27,6 @@ const MOST_INFLATED: usize = 1024 * 1024;
 const BATCH: usize = 4096;
 /// Of a batch, so many at a time: one full of needles costs a match each, and the first decides.
 const PART: usize = 512;
-
-/// Where in the stream a piece stands, as far as it was read.
-#[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) start: u64,
-    pub(super) upto: u64,
-}
-
-impl Extent {
-    /// Nothing of it was read yet.
-    pub(super) fn at(start: u64) -> Self {
-        Self { start, upto: start }
-    }
-
-    pub(super) fn length(self) -> u64 {
-        self.upto - self.start
-    }
-}
-
-/// Characters as the bytes that they stand for.
-pub(super) struct Decoder {
-    pub(super) writing: Writing,
-    /// Bits that don't make a byte yet, and their number.
-    bits: u32,
-    count: u32,
-}
-
-/// What a character is.
-pub(super) enum Read {
-    Byte(u8),
-    /// A part of one, or the end of a line.
-    Nothing,
-    /// None of the writing's.
-    Foreign,
-}
-
-impl Decoder {
-    pub(super) fn new(writing: Writing) -> Self {
-        Self { writing, bits: 0, count: 0 }
-    }
-
-    pub(super) fn read(&mut self, character: u8) -> Read {
-        let Some(digit) = self.writing.digit(character) else {
-            return if matches!(character, b'\r' | b'\n') { Read::Nothing } else { Read::Foreign };
-        };
-        self.bits = self.bits << self.writing.bits() | digit;
-        self.count += self.writing.bits();
-        if self.count < 8 {
-            return Read::Nothing;
-        }
-        self.count -= 8;
-        let [.., byte] = (self.bits >> self.count).to_be_bytes();
-        self.bits &= (1 << self.count) - 1;
-        Read::Byte(byte)
-    }
-}
 
 /// A piece that is inflated.
 pub(super) struct Try {

@@ -1,6 +1,8 @@
 //! Views of a stream: other ways to read the same bytes, each of which keeps where in the stream its symbols
 //! stand, so that what is found in it masks the bytes that it was read from.
 
+mod beginnings;
+mod budget;
 mod compressed;
 mod dump;
 mod head;
@@ -9,10 +11,11 @@ mod reading;
 mod squeezed;
 mod stream;
 mod userinfo;
+mod writing;
 
 #[cfg(test)]
-pub(super) use compressed::Budget;
-pub(super) use compressed::{Beginnings, Compressed};
+pub(super) use budget::Budget;
+pub(super) use compressed::Compressed;
 pub(super) use dump::Dump;
 use reading::Reading;
 pub(super) use reading::{SqueezedIndex, Wanted};

@@ -1,4 +1,4 @@
-//! What a view gives back as the bytes of a stream go by.
+//! A stream as its views speak of it: whether it goes on, what was found in it, and where a piece of it stands.
 
 /// What was found in a view: bytes of the stream, and what they are called.
 pub(in crate::redact) struct Hit {
@@ -13,4 +13,22 @@ pub(in crate::redact) struct Hit {
 pub(in crate::redact) enum Stream {
     GoesOn,
     Ended,
+}
+
+/// Where in the stream a piece stands, as far as it was read.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) start: u64,
+    pub(super) upto: u64,
+}
+
+impl Extent {
+    /// Nothing of it was read yet.
+    pub(super) fn at(start: u64) -> Self {
+        Self { start, upto: start }
+    }
+
+    pub(super) fn length(self) -> u64 {
+        self.upto - self.start
+    }
 }

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::{Hit, Stream};
-use crate::redact::needles::BY_SHAPE;
+use crate::redact::tables::BY_SHAPE;
 
 /// More is no user and password.
 const LONGEST: u64 = 1024;

@@ -1,0 +1,144 @@
+//! The needles of any number of secrets together: what masks a text, a document, or a stream.
+
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    find::Finder,
+    forms::Sight,
+    needles::Needles,
+    redacted::{Counts, Redacted},
+    stream::{Reach, Redactor},
+    tables::{Label, Tables},
+};
+
+/// The needles of any number of secrets, ready to be looked for. Cheap to clone; wiped when the last is
+/// dropped, but for the hashes of the tables.
+#[derive(Clone)]
+pub struct NeedleSet(Arc<Tables>);
+
+static NOTHING: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::from_labelled(std::iter::empty()));
+
+impl NeedleSet {
+    /// Builds the tables. Of two secrets with the same form, the one whose name comes first has it.
+    pub fn new<'a>(needles: impl IntoIterator<Item = &'a Needles>) -> Self {
+        let mut sorted: Vec<&Needles> = needles.into_iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        Self::from_labelled(sorted.into_iter().flat_map(|needles| {
+            needles.forms().iter().map(move |form| {
+                (
+                    form.bytes.as_slice(),
+                    form.sight,
+                    Label { kind: form.kind, mask: Arc::clone(&needles.mask) },
+                )
+            })
+        }))
+    }
+
+    /// A set without a secret: only what is masked by its shape.
+    pub fn empty() -> Self {
+        NOTHING.clone()
+    }
+
+    /// A redactor for one stream.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(Arc::clone(&self.0), Reach::All)
+    }
+
+    /// Which needles a whole text holds, in any form: how often, by kind.
+    pub fn finds(&self, bytes: &[u8]) -> Counts {
+        let mut finder = self.finder();
+        finder.push(bytes);
+        finder.finish()
+    }
+
+    /// The same for a stream: a file that needn't fit into memory.
+    pub fn finder(&self) -> Finder {
+        Finder::new(Redactor::new(Arc::clone(&self.0), Reach::Needles))
+    }
+
+    /// Needles as they are, without any forms, all masked as `mask`.
+    #[cfg(test)]
+    pub(super) fn exact(needles: &[&[u8]], mask: &str) -> Self {
+        let mask: Arc<[u8]> = mask.as_bytes().into();
+        Self::from_labelled(
+            needles
+                .iter()
+                .map(|bytes| (*bytes, Sight::Exact, Label { kind: "raw", mask: Arc::clone(&mask) })),
+        )
+    }
+
+    fn from_labelled<'a>(needles: impl Iterator<Item = (&'a [u8], Sight, Label)>) -> Self {
+        Self(Arc::new(Tables::new(needles)))
+    }
+
+    /// Masks a whole text.
+    pub fn text(&self, text: &str) -> Redacted<String> {
+        Redacted(self.mask(text))
+    }
+
+    /// Masks a whole text, and says what was masked.
+    pub fn counted(&self, text: &str) -> (Redacted<String>, Counts) {
+        let (masked, counts) = self.masked(text);
+        (Redacted(masked), counts)
+    }
+
+    /// Masks every key and every string of a JSON document, and every number that is a secret.
+    pub fn json(&self, json: Value) -> Redacted<Value> {
+        Redacted(self.mask_json(json))
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.masked(text).0
+    }
+
+    fn masked(&self, text: &str) -> (String, Counts) {
+        let mut out = Vec::with_capacity(text.len());
+        let mut redactor = self.redactor();
+        redactor.push(text.as_bytes(), &mut out);
+        redactor.finish(&mut out);
+        let masked = String::from_utf8(out)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
+        (masked, redactor.counts().clone())
+    }
+
+    fn mask_json(&self, json: Value) -> Value {
+        match json {
+            Value::String(text) => Value::String(self.mask(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),
+            Value::Object(fields) => Value::Object(self.mask_fields(fields)),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let masked = self.mask(&text);
+                if masked == text { Value::Number(number) } else { Value::String(masked) }
+            }
+            plain @ (Value::Null | Value::Bool(_)) => plain,
+        }
+    }
+
+    /// Two keys may become one by masking: the later gets a number, so that nothing is lost.
+    fn mask_fields(&self, fields: Map<String, Value>) -> Map<String, Value> {
+        let mut masked = Map::new();
+        for (key, value) in fields {
+            let key = self.mask(&key);
+            let mut free = key.clone();
+            let mut number = 2;
+            while masked.contains_key(&free) {
+                free = format!("{key}#{number}");
+                number += 1;
+            }
+            masked.insert(free, self.mask_json(value));
+        }
+        masked
+    }
+}
+
+impl fmt::Debug for NeedleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NeedleSet({} needles)", self.0.len())
+    }
+}

@@ -1,0 +1,89 @@
+//! The tables in which the needles of many secrets are looked for together.
+
+use std::sync::Arc;
+
+use super::{
+    forms::{Sight, squeeze},
+    index::Index,
+    views::{SqueezedIndex, Wanted},
+};
+
+/// Forms of at least so many bytes are in a table of their own: it is faster the longer its shortest is.
+const LONG: usize = 8;
+/// The label of what is masked by its shape, whatever the secret.
+pub(super) const BY_SHAPE: u32 = u32::MAX;
+
+/// The kind of what is masked whatever the secrets are.
+pub(super) const SHAPE_KIND: &str = "url-userinfo";
+
+/// What a needle is called when it is found.
+#[derive(Debug)]
+pub(super) struct Label {
+    pub kind: &'static str,
+    pub mask: Arc<[u8]>,
+}
+
+/// What is looked for, and what it is called.
+pub(super) struct Tables {
+    /// Forms that are looked for as they stand: the short ones and the long ones.
+    written: Vec<Written>,
+    squeezed: Option<SqueezedIndex>,
+    labels: Vec<Label>,
+    by_shape: Label,
+}
+
+/// A table of forms that are looked for as they stand.
+pub(super) struct Written {
+    pub(super) index: Index,
+    /// The label of each needle.
+    pub(super) labels: Vec<u32>,
+}
+
+impl Tables {
+    /// Builds the tables of needles, each with how it is looked for and what it is called.
+    pub(super) fn new<'a>(needles: impl Iterator<Item = (&'a [u8], Sight, Label)>) -> Self {
+        let mut labels = Vec::new();
+        let (mut short, mut long, mut squeezed) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (bytes, sight, label)) in (0u32..).zip(needles.filter(|(bytes, ..)| !bytes.is_empty())) {
+            labels.push(label);
+            match sight {
+                Sight::Exact if bytes.len() < LONG => short.push((bytes, number)),
+                Sight::Exact => long.push((bytes, number)),
+                Sight::Spelled => squeezed.push(Wanted::new(number, squeeze(bytes), Some(bytes))),
+                Sight::Squeezed => squeezed.push(Wanted::new(number, squeeze(bytes), None)),
+            }
+        }
+        let written = [short, long].into_iter().filter(|forms| !forms.is_empty()).map(|forms| Written {
+            index: Index::new(forms.iter().map(|(bytes, _)| *bytes)),
+            labels: forms.iter().map(|(_, number)| *number).collect(),
+        });
+        Self {
+            written: written.collect(),
+            squeezed: SqueezedIndex::new(squeezed),
+            labels,
+            by_shape: Label { kind: SHAPE_KIND, mask: (*b"[redacted:url-userinfo]").into() },
+        }
+    }
+
+    pub(super) fn written(&self) -> &[Written] {
+        &self.written
+    }
+
+    pub(super) fn squeezed(&self) -> Option<&SqueezedIndex> {
+        self.squeezed.as_ref()
+    }
+
+    pub(super) fn label(&self, number: u32) -> &Label {
+        if number == BY_SHAPE { &self.by_shape } else { &self.labels[number as usize] }
+    }
+
+    /// How many needles there are.
+    pub(super) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is anything but shapes to look for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
