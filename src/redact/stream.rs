@@ -11,10 +11,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     redacted::Counts,
-    scan::{Scanner, Track},
     spans::{Span, Spans},
     tables::Tables,
-    views::{Compressed, Dump, Hit, Squeezed, Stream, Userinfo},
+    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Userinfo, Verbatim},
     window::Window,
 };
 
@@ -23,8 +22,6 @@ use super::{
 const SHOWN_AT_A_PAUSE: usize = 3;
 /// Bytes after which what is decided is given out, within a chunk.
 const STRIDE: usize = 16 * 1024;
-/// Bytes before what is undecided that views may look back at.
-const LOOK_BACK: u64 = 64;
 
 /// What a redactor looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,8 +30,6 @@ pub(super) enum Reach {
     All,
     /// The needles, in any form.
     Needles,
-    /// The needles, in data that was unpacked: nothing is unpacked once more.
-    Inner,
 }
 
 /// Masks one stream as it comes.
@@ -47,7 +42,7 @@ pub struct Redactor {
     window: Window,
     /// Everything before this offset was given out, or is masked.
     shown: u64,
-    written: Vec<Scanner>,
+    verbatim: Verbatim,
     squeezed: Squeezed,
     dump: Dump,
     userinfo: Userinfo,
@@ -55,13 +50,12 @@ pub struct Redactor {
     spans: Spans,
     counts: Counts,
     not_looked_into: BTreeMap<&'static str, u64>,
-    first_label: Option<u32>,
 }
 
 impl Redactor {
     pub(super) fn new(tables: Arc<Tables>, reach: Reach) -> Self {
         Self {
-            written: tables.written().iter().map(|_| Scanner::default()).collect(),
+            verbatim: Verbatim::new(&tables),
             tables,
             reach,
             window: Window::default(),
@@ -73,7 +67,6 @@ impl Redactor {
             spans: Spans::default(),
             counts: Counts::default(),
             not_looked_into: BTreeMap::new(),
-            first_label: None,
         }
     }
 
@@ -99,9 +92,8 @@ impl Redactor {
         self.emit(self.window.end(), out);
         let not_looked_into = self.not_looked_into();
         let counts = std::mem::take(&mut self.counts);
-        let first_label = self.first_label;
         let fresh = Self::new(Arc::clone(&self.tables), self.reach);
-        *self = Self { counts, not_looked_into, first_label, ..fresh };
+        *self = Self { counts, not_looked_into, ..fresh };
     }
 
     /// What was masked so far.
@@ -132,11 +124,6 @@ impl Redactor {
         std::iter::from_fn(|| self.spans.next_before(u64::MAX)).map(|span| (span.start, span.end)).collect()
     }
 
-    /// The label of the first mask.
-    pub(super) fn first_label(&self) -> Option<u32> {
-        self.first_label
-    }
-
     fn take(&mut self, part: &[u8]) {
         let at = self.window.end();
         self.window.add(part);
@@ -148,11 +135,9 @@ impl Redactor {
             return;
         }
         self.squeezed.take(part, at);
-        if self.reach != Reach::Inner {
-            self.dump.take(part, at);
-            let spans = &mut self.spans;
-            self.compressed.take(&self.tables, &self.window, at, &mut |hit| add(spans, self.shown, hit));
-        }
+        self.dump.take(part, at);
+        let spans = &mut self.spans;
+        self.compressed.take(&self.tables, &self.window, at, &mut |hit| add(spans, self.shown, hit));
         self.search(Stream::GoesOn);
     }
 
@@ -160,13 +145,7 @@ impl Redactor {
         let Self { tables, window, spans, shown, .. } = self;
         let mut hit = |hit: Hit| add(spans, *shown, hit);
         self.userinfo.end(stream, &mut hit);
-        for (scanner, written) in self.written.iter_mut().zip(tables.written()) {
-            scanner.scan(&written.index, track(window), |found| {
-                let end = found.at + written.index.needle(found.needle).len() as u64;
-                let label = written.labels[found.needle as usize];
-                hit(Hit { start: found.at, end, label, kind: None });
-            });
-        }
+        self.verbatim.search(tables, window, &mut hit);
         if let Some(wanted) = tables.squeezed() {
             self.squeezed.search(wanted, window, stream, &mut hit);
             self.dump.search(wanted, window, stream, &mut hit);
@@ -177,22 +156,19 @@ impl Redactor {
     /// The first byte that may still be masked by a match of which more than `longer_than` symbols are there.
     fn undecided(&self, longer_than: usize) -> u64 {
         let end = self.window.end();
-        let scanners = self.written.iter().zip(self.tables.written());
-        let written = scanners.filter_map(|(scanner, written)| {
-            scanner.earliest(&written.index, track(&self.window), longer_than)
-        });
+        let verbatim = self.verbatim.earliest(&self.tables, &self.window, longer_than);
         let squeezed = self.tables.squeezed().into_iter().flat_map(|wanted| {
             let dump = self.dump.earliest(wanted, &self.window, longer_than);
             [self.squeezed.earliest(wanted, &self.window, longer_than), dump]
         });
         let others = if longer_than > 0 {
             [self.userinfo.earliest_at_a_pause(), self.compressed.earliest_at_a_pause()]
-        } else if self.tables.is_empty() || self.reach == Reach::Inner {
+        } else if self.tables.is_empty() {
             [self.userinfo.earliest(), None]
         } else {
             [self.userinfo.earliest(), self.compressed.earliest(&self.window)]
         };
-        written.chain(squeezed.flatten()).chain(others.into_iter().flatten()).fold(end, u64::min)
+        verbatim.into_iter().chain(squeezed.flatten()).chain(others.into_iter().flatten()).fold(end, u64::min)
     }
 
     /// Gives out everything before `upto`, where nothing can change any more.
@@ -202,7 +178,6 @@ impl Redactor {
             let label = self.tables.label(span.name.label);
             out.extend_from_slice(&label.mask);
             *self.counts.0.entry(span.name.kind.unwrap_or(label.kind)).or_default() += 1;
-            self.first_label.get_or_insert(span.name.label);
             self.shown = span.end;
         }
         // The bytes of a mask that may still grow aren't given out, and aren't needed.
@@ -217,10 +192,8 @@ impl Redactor {
             self.squeezed.forget(wanted);
             self.dump.forget(wanted);
         }
-        let end = self.window.end();
-        let scanners = self.written.iter().zip(self.tables.written());
-        let kept = scanners.map(|(scanner, written)| scanner.keeps(&written.index, end));
-        let first = kept.fold(self.shown.min(undecided.saturating_sub(LOOK_BACK)), u64::min);
+        let from = self.shown.min(undecided.saturating_sub(LOOK_BACK));
+        let first = self.verbatim.keeps(&self.tables, &self.window, from);
         self.window.forget_before(first);
     }
 }
@@ -228,10 +201,6 @@ impl Redactor {
 /// Bytes that a pause has let through stay shown; the rest of their match is masked.
 fn add(spans: &mut Spans, shown: u64, hit: Hit) {
     spans.unite(Span::of_label(hit.start, hit.end, hit.label, hit.kind).clipped(shown));
-}
-
-fn track(window: &Window) -> Track<'_> {
-    Track { symbols: window.bytes(), base: window.base(), places: None }
 }
 
 impl fmt::Debug for Redactor {

@@ -12,12 +12,10 @@ use super::{
     budget::Budget,
     head::{Block, Head},
     stream::Extent,
+    unpacked::Unpacked,
     writing::{Decoder, Read, Writing},
 };
-use crate::redact::{
-    stream::{Reach, Redactor},
-    tables::Tables,
-};
+use crate::redact::tables::Tables;
 
 /// Bytes of the stream that one piece of compressed data may take.
 const LONGEST: u64 = 64 * 1024;
@@ -40,7 +38,7 @@ pub(super) struct Try {
     state: Box<InflateState>,
     inflated: usize,
     batch: Vec<u8>,
-    inner: Redactor,
+    inner: Unpacked,
 }
 
 /// How far into its format the data is.
@@ -72,7 +70,7 @@ impl Try {
             state,
             inflated: 0,
             batch: Vec::new(),
-            inner: Redactor::new(Arc::clone(tables), Reach::Inner),
+            inner: Unpacked::new(Arc::clone(tables)),
         }
     }
 
@@ -184,12 +182,11 @@ impl Try {
 
     /// Looks for needles in what was inflated: the first one decides.
     fn look(&mut self, budget: &mut Budget) {
-        let mut masked = Vec::new();
         for part in self.batch.chunks(PART) {
             if self.inner.first_label().is_some() {
                 break;
             }
-            self.inner.push(part, &mut masked);
+            self.inner.push(part);
             budget.spend(part.len());
         }
         self.batch.clear();
@@ -198,7 +195,7 @@ impl Try {
     /// Masks everything that was read, if there is a needle in it; leaves the state to the next.
     pub(super) fn close(mut self, budget: &mut Budget, hit: &mut impl FnMut(Hit)) -> Box<InflateState> {
         self.look(budget);
-        self.inner.finish(&mut Vec::new());
+        self.inner.finish();
         if let Some(label) = self.inner.first_label() {
             hit(Hit { start: self.extent.start, end: self.extent.upto, label, kind: Some("compressed") });
         }

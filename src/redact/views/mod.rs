@@ -10,7 +10,9 @@ mod inflating;
 mod reading;
 mod squeezed;
 mod stream;
+mod unpacked;
 mod userinfo;
+mod verbatim;
 mod writing;
 
 #[cfg(test)]
@@ -20,5 +22,6 @@ pub(super) use dump::Dump;
 use reading::Reading;
 pub(super) use reading::{SqueezedIndex, Wanted};
 pub(super) use squeezed::Squeezed;
-pub(super) use stream::{Hit, Stream};
+pub(super) use stream::{Hit, LOOK_BACK, Stream};
 pub(super) use userinfo::Userinfo;
+pub(super) use verbatim::Verbatim;

@@ -1,5 +1,8 @@
 //! A stream as its views speak of it: whether it goes on, what was found in it, and where a piece of it stands.
 
+/// Bytes before what is undecided that views may look back at.
+pub(in crate::redact) const LOOK_BACK: u64 = 64;
+
 /// What was found in a view: bytes of the stream, and what they are called.
 pub(in crate::redact) struct Hit {
     pub(in crate::redact) start: u64,

@@ -1,0 +1,89 @@
+//! Data that was unpacked: looked through as it stands and squeezed. Nothing is unpacked once more, and nothing is
+//! given out.
+
+use std::sync::Arc;
+
+use super::{Hit, LOOK_BACK, Squeezed, Stream, Verbatim};
+use crate::redact::{
+    spans::{Span, Spans},
+    tables::Tables,
+    window::Window,
+};
+
+/// Looks for the first needle in data as it comes.
+pub(super) struct Unpacked {
+    tables: Arc<Tables>,
+    window: Window,
+    verbatim: Verbatim,
+    squeezed: Squeezed,
+    spans: Spans,
+    first_label: Option<u32>,
+}
+
+impl Unpacked {
+    pub(super) fn new(tables: Arc<Tables>) -> Self {
+        Self {
+            verbatim: Verbatim::new(&tables),
+            tables,
+            window: Window::default(),
+            squeezed: Squeezed::new(),
+            spans: Spans::default(),
+            first_label: None,
+        }
+    }
+
+    /// Takes a part in.
+    pub(super) fn push(&mut self, part: &[u8]) {
+        let at = self.window.end();
+        self.window.add(part);
+        self.squeezed.take(part, at);
+        self.search(Stream::GoesOn);
+        let undecided = self.undecided();
+        self.settle(undecided);
+        self.forget(undecided);
+    }
+
+    /// Ends the data.
+    pub(super) fn finish(&mut self) {
+        self.search(Stream::Ended);
+        self.settle(self.window.end());
+    }
+
+    /// The label of the first needle: it can't grow any more, and none comes before it.
+    pub(super) fn first_label(&self) -> Option<u32> {
+        self.first_label
+    }
+
+    fn search(&mut self, stream: Stream) {
+        let Self { tables, window, spans, .. } = self;
+        let mut hit = |hit: Hit| spans.unite(Span::of_label(hit.start, hit.end, hit.label, hit.kind));
+        self.verbatim.search(tables, window, &mut hit);
+        if let Some(wanted) = tables.squeezed() {
+            self.squeezed.search(wanted, window, stream, &mut hit);
+        }
+    }
+
+    /// The first byte that may still belong to a needle of which more is to come.
+    fn undecided(&self) -> u64 {
+        let verbatim = self.verbatim.earliest(&self.tables, &self.window, 0);
+        let squeezed =
+            self.tables.squeezed().and_then(|wanted| self.squeezed.earliest(wanted, &self.window, 0));
+        verbatim.into_iter().chain(squeezed).fold(self.window.end(), u64::min)
+    }
+
+    fn settle(&mut self, upto: u64) {
+        if self.first_label.is_none() {
+            self.first_label = self.spans.next_before(upto).map(|span| span.name.label);
+        }
+    }
+
+    /// Forgets what no view needs any more.
+    fn forget(&mut self, undecided: u64) {
+        if let Some(wanted) = self.tables.squeezed() {
+            self.squeezed.forget(wanted);
+        }
+        let from = undecided.saturating_sub(LOOK_BACK);
+        let first = self.verbatim.keeps(&self.tables, &self.window, from);
+        self.window.forget_before(first);
+    }
+}
