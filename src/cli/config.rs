@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{Globals, open, output::Output, usage_failure};
+use super::{Globals, failures, open, output::Output, usage_failure};
 use crate::{
     names::ScopeName,
     operator::{Admin, Failure, FailureKind, TokenOrder},
@@ -94,7 +94,7 @@ fn entry(
         admin.policy_text(scope)?;
         args.extend(["--scope".to_owned(), scope.to_string()]);
         if let Some(file) = &globals.identity_file {
-            let file = std::path::absolute(file).map_err(|error| open::unreadable(file, &error))?;
+            let file = std::path::absolute(file).map_err(|error| failures::unreadable(file, &error))?;
             args.extend(["--identity-file".to_owned(), file.display().to_string()]);
         }
     } else {
@@ -112,8 +112,8 @@ fn entry(
 }
 
 fn write(client: &ClientSpec, entry: &Entry, out: &Output) -> Result<(), Failure> {
-    let home = setup::user_home().map_err(open::environment)?;
-    let project = setup::cwd().map_err(open::environment)?;
+    let home = setup::user_home()?;
+    let project = setup::cwd()?;
     let Some(file) = client.file(&home, &project) else {
         return Err(usage_failure(
             "this client has no file of its own",

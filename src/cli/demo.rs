@@ -75,8 +75,8 @@ impl Stage<'_> {
 
     async fn agent_calls(&self) -> Result<Hidden, Failure> {
         self.heading("3", "Your agent starts the server, over stdio, and looks at what it has");
-        let client = Client::start(&self.binary, &self.home, SCOPE).await.map_err(talk)?;
-        let tools = client.tools().await.map_err(talk)?;
+        let client = Client::start(&self.binary, &self.home, SCOPE).await?;
+        let tools = client.tools().await?;
         self.out.line(&format!("  tools: {}", tools.join(", ")));
         let listed = self.call(&client, "list_allowed", json!({})).await?;
         let example = listed.structured.pointer("/rules/0/example").cloned().unwrap_or_default();
@@ -101,7 +101,7 @@ impl Stage<'_> {
             json!({"purpose": "narrow_me", "secrets": [SECRET], "max_uses": 1, "reason": "one look is enough"}),
         )
         .await?;
-        client.stop().await.map_err(talk)?;
+        client.stop().await?;
         Ok(hidden)
     }
 
@@ -156,7 +156,7 @@ impl Stage<'_> {
     ) -> Result<ToolAnswer, Failure> {
         let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
         self.out.line(&format!("  → {tool} {}", Value::Object(arguments.clone())));
-        let answer = client.call(tool, arguments).await.map_err(talk)?;
+        let answer = client.call(tool, arguments).await?;
         self.show(&answer.text);
         Ok(answer)
     }
@@ -208,8 +208,4 @@ fn io(error: std::io::Error) -> Failure {
         format!("the demo can't be set up: {error}"),
         "it needs a temporary directory that it may write to",
     )
-}
-
-fn talk(error: crate::mcp::client::ClientError) -> Failure {
-    Failure::new(FailureKind::Failed, error.to_string(), "please report this, with what was printed above")
 }

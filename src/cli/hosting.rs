@@ -13,11 +13,12 @@ use zeroize::Zeroizing;
 
 use super::{
     Globals,
+    failures::hardening,
     life::{IDLE, LifeArgs},
     open::{self, Ask},
     output::Output,
     runtime, serve,
-    sockets::{local, named_socket, own_socket},
+    sockets::{named_socket, own_socket},
     starting::{READY, WITHIN},
     usage_failure,
 };
@@ -109,18 +110,11 @@ impl DaemonEndpoint {
                     "add --socket FILE, in a directory that the group may enter",
                 ));
             }
-            Some(name) => OpenTo::Group(daemon::group(name).map_err(|error| local(&error))?),
+            Some(name) => OpenTo::Group(daemon::group(name)?),
         };
-        let run_as = args.run_as.as_deref().map(RunAs::named).transpose().map_err(|error| {
-            Failure::new(
-                FailureKind::Denied,
-                error.to_string(),
-                "docs/tier-3.md has the unit that sets it up",
-            )
-        })?;
+        let run_as = args.run_as.as_deref().map(RunAs::named).transpose()?;
         let (pid, count) = setup::listen_words();
-        let listener =
-            daemon::handed_over(pid.as_deref(), count.as_deref()).map_err(|error| local(&error))?;
+        let listener = daemon::handed_over(pid.as_deref(), count.as_deref())?;
         let socket = match &listener {
             Listener::Fresh => named.unwrap_or_else(|| own_socket(home)),
             Listener::Handed(listener) => {
@@ -156,14 +150,6 @@ pub(super) fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Fail
     ))
 }
 
-pub(super) fn hardening(error: &io::Error) -> Failure {
-    Failure::new(
-        FailureKind::Failed,
-        format!("could not make this process non-dumpable: {error}"),
-        "authy-mcp doctor",
-    )
-}
-
 /// The broker of this home, with what opens its vault.
 fn broker(
     args: &DaemonArgs,
@@ -185,7 +171,7 @@ fn broker(
     supervise::lock_memory();
     let user_home = match &run_as {
         Some(run_as) => run_as.home.clone(),
-        None => setup::user_home().map_err(open::environment)?,
+        None => setup::user_home()?,
     };
     Ok(Broker::new(Settings {
         home: home.to_owned(),
@@ -235,14 +221,14 @@ fn host(
         let host = match bound {
             // Somebody else was faster, which is as good.
             Err(LocalError::Taken) if args.background && !args.handed_over => return Ok(ExitCode::SUCCESS),
-            bound => bound.map_err(|error| local(&error))?,
+            bound => bound?,
         };
         broker.report_interrupted().await;
         out.line(READY);
         if args.background {
             supervise::leave_streams().map_err(|error| hardening(&error))?;
         }
-        let ended = host.serve(stop).await.map_err(|error| local(&error))?;
+        let ended = host.serve(stop).await?;
         tracing::info!(?ended, "the daemon has ended");
         Ok(ExitCode::SUCCESS)
     })

@@ -7,13 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    Globals, open,
-    output::Output,
-    runtime,
-    sockets::{local, socket},
-    starting::WITHIN,
-};
+use super::{Globals, open, output::Output, runtime, sockets::socket, starting::WITHIN};
 use crate::{
     daemon::{Client, LocalError, Status},
     operator::{Failure, FailureKind},
@@ -28,7 +22,7 @@ pub(super) fn lock(globals: &Globals, out: &Output) -> Result<ExitCode, Failure>
         let process = Client::status(&socket).await.ok().and_then(|status| process_of(&status));
         match Client::lock(&socket).await {
             Err(LocalError::Nobody) => Ok(false),
-            Err(error) => Err(local(&error)),
+            Err(error) => Err(error.into()),
             Ok(()) => wait_until_gone(process).await.map(|()| true),
         }
     })?;

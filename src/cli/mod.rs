@@ -8,6 +8,7 @@ mod admin;
 mod config;
 mod demo;
 mod doctor;
+mod failures;
 mod globals;
 mod hosting;
 mod init;
@@ -98,7 +99,7 @@ pub fn main() -> ExitCode {
     };
     crate::supervise::private_umask();
     let out = Output::new(arguments.globals.json);
-    let limits = supervise::survive_file_limits().map_err(|error| hosting::hardening(&error));
+    let limits = supervise::survive_file_limits().map_err(|error| failures::hardening(&error));
     match limits.and_then(|()| apart(&arguments)) {
         Ok(Side::Child) => {}
         Ok(Side::Parent(code)) => return ExitCode::from(code),
@@ -137,7 +138,7 @@ fn apart(arguments: &Arguments) -> Result<Side, Failure> {
     }
     supervise::keep_private()
         .and_then(|()| supervise::go_on_in_a_child(Manner::Command))
-        .map_err(|error| hosting::hardening(&error))
+        .map_err(|error| failures::hardening(&error))
 }
 
 fn dispatch(arguments: &Arguments, out: &Output) -> Result<ExitCode, Failure> {

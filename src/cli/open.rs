@@ -8,13 +8,13 @@ use std::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::{Globals, prompt::Terminal, usage_failure};
+use super::{Globals, failures::unreadable, prompt::Terminal, usage_failure};
 use crate::{
     broker::{Hidden, said_last_change},
     daemon::{Client, LocalError},
     files,
     operator::{Admin, Failure, FailureKind},
-    setup::{self, ConfigError},
+    setup,
     vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
 };
 
@@ -36,15 +36,11 @@ enum Purpose {
 }
 
 pub(super) fn home() -> Result<PathBuf, Failure> {
-    setup::home().map_err(environment)
+    Ok(setup::home()?)
 }
 
 pub(super) fn binary() -> Result<PathBuf, Failure> {
-    setup::binary().map_err(environment)
-}
-
-pub(super) fn environment(error: ConfigError) -> Failure {
-    Failure::new(FailureKind::Failed, error.to_string(), "set AUTHY_MCP_HOME to an absolute path, and HOME")
+    Ok(setup::binary()?)
 }
 
 /// The operator's side of the home's vault.
@@ -240,15 +236,9 @@ pub(super) fn read_text(path: &Path, most_kib: usize) -> Result<Zeroizing<String
     Ok(text)
 }
 
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    let kind =
-        if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Failed };
-    Failure::new(kind, format!("{} can't be read: {error}", path.display()), "name a file that you may read")
-}
-
 /// What no run sees: other credentials, clients' configurations, the daemon's sockets and the vault's identity.
 pub(super) fn hidden(globals: &Globals, home: &Path, info: Option<&HomeInfo>) -> Result<Hidden, Failure> {
-    let user_home = setup::user_home().map_err(environment)?;
+    let user_home = setup::user_home()?;
     let sockets = [Some(super::sockets::own_socket(home)), super::sockets::named_socket(globals)];
     let sockets = sockets.into_iter().flatten().filter_map(|socket| Some(socket.parent()?.to_path_buf()));
     let sockets = sockets.filter(|dir| !home.starts_with(dir));

@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Globals, open, output::Output, runtime, serve, sockets, token_file, usage_failure};
+use super::{Globals, output::Output, runtime, serve, sockets, token_file, usage_failure};
 use crate::{
     broker::{
         Bound, Broker, Call, Caller, Credential, LocalSession, Meanwhile, Reply, Service, Settings, Way,
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let Some(scope) = &args.scope else { return over_there(args, globals, settings, &out) };
     crate::supervise::become_subreaper();
     let params = params(args);
-    let near = setup::cwd().map_err(open::environment)?;
+    let near = setup::cwd()?;
     let local = LocalSession::new(scope.clone(), Bound::Tree);
     let caller = serve::caller(Credential::LocalScope(local.clone()));
     let info = vault::home_info(&settings.home).ok();
@@ -125,7 +125,7 @@ fn params(args: &Args) -> RunParams {
 }
 
 fn refusal(out: &Output, refusal: &Refusal) -> ExitCode {
-    out.failure(&as_failure(refusal));
+    out.failure(&Failure::of_a_run(refusal));
     ExitCode::from(code_of_refusal(refusal.code))
 }
 
@@ -234,16 +234,6 @@ fn code_of_refusal(code: Code) -> u8 {
     }
 }
 
-fn as_failure(refusal: &Refusal) -> Failure {
-    let failure = Failure::new(FailureKind::Denied, refusal.message.clone(), refusal.hint.clone());
-    let allowed = refusal.allowed.iter().map(|pattern| {
-        let command = shlex::try_join(pattern.iter().map(String::as_str)).unwrap_or_default();
-        format!("allowed: {command}")
-    });
-    let to_allow = refusal.operator_command.iter().map(|command| format!("to allow it: {command}"));
-    allowed.chain(to_allow).fold(failure, Failure::or)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,21 +303,6 @@ mod tests {
         for (ran, code) in rows {
             assert_eq!(code_of(ending_of(&ran)), code, "{:?}", ran.outcome);
         }
-    }
-
-    #[test]
-    fn a_refusal_is_told_with_all_that_helps() {
-        let no = Refusal {
-            allowed: vec![vec!["npm".to_owned(), "run *".to_owned()]],
-            operator_command: Some("authy-mcp admin allow --last".to_owned()),
-            ..Refusal::new(Code::CommandNotAllowed, "no rule allows this command", "copy an example")
-        };
-        let failure = as_failure(&no);
-        assert_eq!((failure.kind, &*failure.message), (FailureKind::Denied, "no rule allows this command"));
-        assert_eq!(
-            failure.hints,
-            ["copy an example", "allowed: npm 'run *'", "to allow it: authy-mcp admin allow --last"]
-        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
     daemon::{self, Client, Socket},
     listen,
-    mcp::{Exposure, HttpSettings, ServeError, serve_http, serve_stdio},
+    mcp::{Exposure, HttpSettings, serve_http, serve_stdio},
     names::{GrantId, ScopeName},
     operator::{Failure, FailureKind},
     run::Spares,
@@ -104,7 +104,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         // Where it can't be found, tools are listed all the same, and each run is refused.
         supervisor: open::binary().unwrap_or_else(|_| PathBuf::from(setup::OWN_BINARY)),
         spares: Spares::Kept,
-        user_home: setup::user_home().map_err(open::environment)?,
+        user_home: setup::user_home()?,
         hidden: open::hidden(globals, &home, info.as_ref())?,
         home,
         run_as: None,
@@ -148,7 +148,7 @@ async fn stdio(broker: Arc<dyn Service>, caller: Caller) -> Result<(), Failure> 
             "authy-mcp config CLIENT --scope SCOPE writes the entry with which a client starts this",
         ));
     }
-    serve_stdio(broker, caller, stop_signal()?).await.map_err(failure)
+    Ok(serve_stdio(broker, caller, stop_signal()?).await?)
 }
 
 async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result<(), Failure> {
@@ -163,7 +163,7 @@ async fn http(broker: Arc<dyn Service>, args: &Args, addr: SocketAddr) -> Result
         let line = format!("listening on http://{addr}/mcp\n");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
     };
-    serve_http(broker, Arc::new(setup::environment()), settings, ready, stop_signal()?).await.map_err(failure)
+    Ok(serve_http(broker, Arc::new(setup::environment()), settings, ready, stop_signal()?).await?)
 }
 
 /// Cancelled by SIGTERM, SIGINT or SIGHUP.
@@ -179,17 +179,4 @@ pub(super) fn stop_signal() -> Result<CancellationToken, Failure> {
         });
     }
     Ok(stop)
-}
-
-fn failure(error: ServeError) -> Failure {
-    let message = match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
-    let hint = match error {
-        ServeError::Connection(_) => "start it from an MCP client: authy-mcp config CLIENT --scope SCOPE",
-        ServeError::Listen { .. } => "choose another port",
-        ServeError::Exposed(_) => "listen on 127.0.0.1, or insist with --expose and put TLS in front",
-    };
-    Failure::new(FailureKind::Failed, message, hint)
 }

@@ -4,12 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{
-    Globals, exit_code, open,
-    output::Output,
-    runtime,
-    sockets::{local, socket},
-};
+use super::{Globals, exit_code, open, output::Output, runtime, sockets::socket};
 use crate::{
     broker::remembered,
     daemon::{Client, LocalError, Status, Trust},
@@ -22,9 +17,9 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     let socket = socket(globals, &home);
     let found = runtime()?.block_on(Client::status(&socket));
     // Whoever names another user's daemon has no home to look into.
-    let info = match (&found, socket.trust) {
+    let info = match (found, socket.trust) {
         (Err(LocalError::Nobody), Trust::OwnUser) => open::info(&home)?,
-        (Err(error), _) => return Err(local(error)),
+        (Err(error), _) => return Err(error.into()),
         (Ok(status), trust) => {
             let own = trust == Trust::OwnUser;
             let refused = own.then(|| open::refused_by_daemon(globals, &home)).flatten();
@@ -34,7 +29,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             }
             out.answer(&answer, |_| {
                 let refused = refused.iter().map(|no| format!("degraded: {}", no.in_a_line()));
-                lines(status).into_iter().chain(refused).collect()
+                lines(&status).into_iter().chain(refused).collect()
             });
             return Ok(ExitCode::SUCCESS);
         }

@@ -18,7 +18,7 @@ use super::{
     open,
     output::{self, Output},
     runtime,
-    sockets::{local, socket},
+    sockets::socket,
     starting::{start, wait_until_ready},
     status::hours,
 };
@@ -60,8 +60,8 @@ pub(super) fn unlock(args: &UnlockArgs, globals: &Globals, out: &Output) -> Resu
 
     hand_over(&admin, globals, &home, &args.life)?;
     // Before anybody is told that it is unlocked: who took the socket meanwhile can't prove that they know the identity.
-    runtime.block_on(Client::prove(&socket, &key)).map_err(|error| local(&error))?;
-    let status = runtime.block_on(Client::status(&socket)).map_err(|error| local(&error))?;
+    runtime.block_on(Client::prove(&socket, &key))?;
+    let status = runtime.block_on(Client::status(&socket))?;
     let answer = json!({
         "daemon": status, "epoch": epoch, "last_used": last_used, "renewed": renewed,
         "out_of_date": out_of_date, "home": home, "vault": info.fingerprint,
@@ -105,8 +105,7 @@ fn hand_over(admin: &Admin, globals: &Globals, home: &Path, life: &LifeArgs) -> 
     words.extend(life.words());
     let mut child = start(globals, home, &words, Stdio::piped(), Stdio::piped())?;
     if let Some(mut pipe) = child.stdin.take() {
-        pipe.write_all(admin.identity().expose_secret().as_bytes())
-            .map_err(|error| local(&LocalError::Io(error)))?;
+        pipe.write_all(admin.identity().expose_secret().as_bytes()).map_err(LocalError::Io)?;
     }
     wait_until_ready(&mut child)
 }
@@ -117,13 +116,13 @@ async fn make_room(socket: &Socket, key: &LocalKey, out: &Output) -> Result<(), 
         Ok(()) | Err(LocalError::Nobody) => Ok(()),
         Err(LocalError::Version { .. }) => {
             let process = Client::status(socket).await.ok().and_then(|status| process_of(&status));
-            Client::lock(socket).await.map_err(|error| local(&error))?;
+            Client::lock(socket).await?;
             wait_until_gone(process).await
         }
         Err(error) => {
             out.note(&format!("{error}; it is put aside"));
             match fs::remove_file(&socket.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local(&LocalError::Io(error))),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LocalError::Io(error).into()),
                 _ => Ok(()),
             }
         }

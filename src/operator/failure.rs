@@ -57,6 +57,17 @@ impl Failure {
         Self { kind, message: message.into(), hints, findings: Vec::new() }
     }
 
+    /// A refusal of a run, for who started it at a terminal: with what is allowed, and how more would be.
+    pub(crate) fn of_a_run(refusal: &Refusal) -> Self {
+        let failure = Self::new(FailureKind::Denied, refusal.message.clone(), refusal.hint.clone());
+        let allowed = refusal.allowed.iter().map(|pattern| {
+            let command = shlex::try_join(pattern.iter().map(String::as_str)).unwrap_or_default();
+            format!("allowed: {command}")
+        });
+        let to_allow = refusal.operator_command.iter().map(|command| format!("to allow it: {command}"));
+        allowed.chain(to_allow).fold(failure, Self::or)
+    }
+
     /// What happened and what to do, where there is one line for both.
     pub(crate) fn in_a_line(&self) -> String {
         std::iter::once(&self.message).chain(&self.hints).map(String::as_str).collect::<Vec<_>>().join("; ")

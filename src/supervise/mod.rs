@@ -30,7 +30,7 @@ pub(crate) use role::Role;
 pub(crate) use supervisor::DESCRIPTORS;
 pub use supervisor::{machine, supervise};
 pub(crate) use tree::{become_subreaper, private_umask, signal_name, signal_number};
-pub(crate) use user::RunAs;
+pub(crate) use user::{RunAs, RunAsError};
 
 /// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
 pub const SUPERVISE: &str = "__supervise";

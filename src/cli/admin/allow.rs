@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     super::{
-        Globals, open,
+        Globals, failures, open,
         output::{self, Output},
         prompt, usage_failure,
     },
@@ -104,7 +104,7 @@ pub(in crate::cli) fn allow_command(
     out: &Output,
 ) -> Result<(), Failure> {
     let scope = ScopeName::parse(scope).map_err(|error| usage_failure(error.to_string(), "as dev"))?;
-    let here = setup::cwd().map_err(open::environment)?;
+    let here = setup::cwd()?;
     let rule = NewRule {
         secrets,
         deliver: Deliver::Env,
@@ -122,7 +122,7 @@ fn apply_rule(
     yes: bool,
     out: &Output,
 ) -> Result<(), Failure> {
-    let machine = setup::machine().map_err(open::environment)?;
+    let machine = setup::machine()?;
     let plan = admin.plan_rule(scope, rule, &machine)?;
     apply(admin, plan, yes, out)
 }
@@ -187,7 +187,7 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
 /// Paths as a policy has them: whole, links followed now.
 fn whole(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
     let whole = paths.iter().map(|path| {
-        let real = std::fs::canonicalize(path).map_err(|error| open::unreadable(path, &error))?;
+        let real = std::fs::canonicalize(path).map_err(|error| failures::unreadable(path, &error))?;
         Ok(real.display().to_string())
     });
     whole.collect()

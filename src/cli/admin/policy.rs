@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::{
     super::{
-        Globals, open,
+        Globals, failures, open,
         output::{self, Output},
         prompt, usage_failure,
     },
@@ -106,7 +106,7 @@ pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(),
     match &args.command {
         Command::Apply { file, yes } => {
             let text = read(file)?;
-            let machine = setup::machine().map_err(open::environment)?;
+            let machine = setup::machine()?;
             let admin = open::admin(globals)?;
             let plan = admin.plan_policy(&text, &machine)?;
             allow::apply(&admin, plan, *yes, out)
@@ -149,16 +149,16 @@ pub(super) fn policy(args: &Args, globals: &Globals, out: &Output) -> Result<(),
 /// A document's text. No more is read than a policy may have: what is named may have no end.
 fn read(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    let open = fs::File::open(file).map_err(|error| open::unreadable(file, &error))?;
+    let open = fs::File::open(file).map_err(|error| failures::unreadable(file, &error))?;
     let read = open.take(MOST_READ).read_to_string(&mut text);
-    read.map_err(|error| open::unreadable(file, &error))?;
+    read.map_err(|error| failures::unreadable(file, &error))?;
     Ok(text)
 }
 
 fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let admin = open::admin(globals)?;
     if let Some(file) = &args.file {
-        let machine = setup::machine().map_err(open::environment)?;
+        let machine = setup::machine()?;
         let plan = admin.plan_policy(&read(file)?, &machine)?;
         let answer = serde_json::json!({
             "scope": plan.document.scope, "warnings": plan.warnings, "promises": plan.promises, "pins": plan.pins,

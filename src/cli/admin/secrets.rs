@@ -12,7 +12,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::super::{
-    Globals, open,
+    Globals, failures, open,
     output::{self, Output},
     prompt::{self, Terminal},
     usage_failure,
@@ -96,7 +96,7 @@ fn new_value(args: &Set) -> Result<SecretValue, Failure> {
         return Ok(generated(length));
     }
     if let Some(path) = &args.from_file {
-        return read_limited(fs::File::open(path).map_err(|error| open::unreadable(path, &error))?, path);
+        return read_limited(fs::File::open(path).map_err(|error| failures::unreadable(path, &error))?, path);
     }
     if io::stdin().is_terminal() {
         let mut terminal = Terminal::open()
@@ -111,7 +111,7 @@ fn new_value(args: &Set) -> Result<SecretValue, Failure> {
 fn read_limited(source: impl Read, path: &Path) -> Result<SecretValue, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     let most = MAX_VALUE_BYTES as u64 + 1;
-    source.take(most).read_to_end(&mut bytes).map_err(|error| open::unreadable(path, &error))?;
+    source.take(most).read_to_end(&mut bytes).map_err(|error| failures::unreadable(path, &error))?;
     if bytes.len() > MAX_VALUE_BYTES {
         return Err(usage_failure(
             "the value is larger than 1 MiB",

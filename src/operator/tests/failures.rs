@@ -99,3 +99,18 @@ fn what_the_broker_refuses() {
         hold(&Failure::from(refusal), kind, hint);
     }
 }
+
+#[test]
+fn a_refusal_of_a_run_is_told_with_all_that_helps() {
+    let no = Refusal {
+        allowed: vec![vec!["npm".to_owned(), "run *".to_owned()]],
+        operator_command: Some("authy-mcp admin allow --last".to_owned()),
+        ..Refusal::new(Code::CommandNotAllowed, "no rule allows this command", "copy an example")
+    };
+    let failure = Failure::of_a_run(&no);
+    assert_eq!((failure.kind, &*failure.message), (FailureKind::Denied, "no rule allows this command"));
+    assert_eq!(
+        failure.hints,
+        ["copy an example", "allowed: npm 'run *'", "to allow it: authy-mcp admin allow --last"]
+    );
+}
