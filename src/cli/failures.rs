@@ -21,8 +21,11 @@ impl From<ConfigError> for Failure {
 impl From<LocalError> for Failure {
     fn from(error: LocalError) -> Self {
         let (kind, hint) = match &error {
+            LocalError::Taken => {
+                let failure = Failure::new(FailureKind::Busy, error.to_string(), "authy-mcp status shows it");
+                return failure.or("authy-mcp lock ends it");
+            }
             LocalError::Nobody => (FailureKind::Locked, "authy-mcp unlock"),
-            LocalError::Taken => (FailureKind::Busy, "authy-mcp status shows it; authy-mcp lock ends it"),
             LocalError::Impostor(_) => (FailureKind::Denied, "authy-mcp unlock puts a daemon of yours there"),
             LocalError::NotOurs(_) => {
                 (FailureKind::Denied, "remove it, or set XDG_RUNTIME_DIR to a directory of yours")
@@ -80,4 +83,44 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let kind =
         if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Failed };
     Failure::new(kind, format!("{} can't be read: {error}", path.display()), "name a file that you may read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_daemon_says() {
+        use FailureKind::{Busy, Denied, Failed, Locked, NotFound};
+        let path = || "/s".into();
+        let rows = [
+            (LocalError::Nobody, Locked, &["authy-mcp unlock"][..]),
+            (LocalError::Taken, Busy, &["authy-mcp status shows it", "authy-mcp lock ends it"]),
+            (LocalError::Impostor(path()), Denied, &["authy-mcp unlock puts a daemon of yours there"]),
+            (
+                LocalError::NotOurs(path()),
+                Denied,
+                &["remove it, or set XDG_RUNTIME_DIR to a directory of yours"],
+            ),
+            (LocalError::NoGroup("g".to_owned()), NotFound, &["getent group shows those that there are"]),
+            (LocalError::Version { theirs: 1 }, Failed, &["authy-mcp lock, then authy-mcp unlock"]),
+            (LocalError::Crowded, Busy, &["try again in a moment"]),
+            (LocalError::Broken("x".to_owned()), Failed, &["authy-mcp status"]),
+            (LocalError::Io(io::ErrorKind::TimedOut.into()), Failed, &["authy-mcp status"]),
+        ];
+        for (error, kind, hints) in rows {
+            let message = error.to_string();
+            let failure = Failure::from(error);
+            assert_eq!((failure.kind, failure.message), (kind, message));
+            assert_eq!(failure.hints, hints);
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_told_with_its_cause() {
+        let source = io::Error::from_raw_os_error(98);
+        let failure = Failure::from(ServeError::Listen { addr: ([127, 0, 0, 1], 9).into(), source });
+        assert!(failure.message.contains("127.0.0.1:9") && failure.message.contains("in use"), "{failure:?}");
+        assert_eq!(failure.hints, ["choose another port"]);
+    }
 }

@@ -44,9 +44,6 @@ pub(super) async fn wait_until_gone(process: Option<Process>) -> Result<(), Fail
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Err(Failure::new(
-        FailureKind::Busy,
-        "the daemon is still stopping its runs",
-        "authy-mcp status shows it; kill it if it never does",
-    ))
+    let stopping = "the daemon is still stopping its runs";
+    Err(Failure::new(FailureKind::Busy, stopping, "authy-mcp status shows it").or("kill it if it never does"))
 }

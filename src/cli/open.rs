@@ -105,12 +105,16 @@ pub(super) fn tell_daemon(globals: &Globals, home: &Path) {
 /// Asks the daemon, where there is one, whether the vault was put back: it remembers how far it was.
 pub(super) fn refused_by_daemon(globals: &Globals, home: &Path) -> Option<Failure> {
     let problem = looked_at(globals, home)?;
-    Some(Failure::new(
+    let failure = Failure::new(
         FailureKind::Damaged,
         format!("the daemon that remembers this vault refuses it: {problem}"),
-        "authy-mcp admin audit show says what happened; authy-mcp admin restore DIR brings a backup back; \
-         authy-mcp lock ends the daemon, and what it remembers is gone",
-    ))
+        "authy-mcp admin audit show says what happened",
+    );
+    Some(
+        failure
+            .or("authy-mcp admin restore DIR brings a backup back")
+            .or("authy-mcp lock ends the daemon, and what it remembers is gone"),
+    )
 }
 
 fn looked_at(globals: &Globals, home: &Path) -> Option<String> {
@@ -145,11 +149,7 @@ fn ask_if_forgotten(home: &Path, info: &HomeInfo) -> Result<Word, Failure> {
     if terminal.line("> ")? == "accept" {
         return Ok(Word::Accepted);
     }
-    let hint = format!(
-        "authy-mcp admin verify --accept {} if it is right, authy-mcp admin restore DIR if not",
-        info.fingerprint
-    );
-    Err(Failure::new(FailureKind::Damaged, what, hint))
+    Err(Failure::unremembered(what, &info.fingerprint))
 }
 
 pub(super) fn info(home: &Path) -> Result<HomeInfo, Failure> {

@@ -82,8 +82,9 @@ pub(super) fn wait_until_ready(child: &mut Child) -> Result<(), Failure> {
         Failure::new(
             FailureKind::Failed,
             format!("the daemon did not start: {what}"),
-            "run it in sight: authy-mcp daemon -v; authy-mcp doctor checks the rest",
+            "run it in sight: authy-mcp daemon -v",
         )
+        .or("authy-mcp doctor checks the rest")
     };
     let Some(stdout) = child.stdout.take() else { return Err(failed("it has no output")) };
     let (send, receive) = mpsc::channel();

@@ -49,12 +49,30 @@ pub(crate) struct Failure {
     pub findings: Vec<Finding>,
 }
 
+/// Says what is damaged.
+const VERIFY: &str = "authy-mcp admin verify names all of it";
+/// What else there is where a vault is not right.
+const OR_RESTORE: &str = "if not: authy-mcp admin restore DIR";
+/// Undoes damage.
+const RESTORE: &str = "authy-mcp admin restore DIR brings a backup back";
+
 impl Failure {
     /// A failure of a kind, with what to do next.
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         let hints = if hint.is_empty() { Vec::new() } else { vec![hint] };
         Self { kind, message: message.into(), hints, findings: Vec::new() }
+    }
+
+    /// Something does not hold, and all of it can be looked at before a backup is brought back.
+    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Damaged, message, VERIFY).or(RESTORE)
+    }
+
+    /// Nothing outside of its home remembers a vault: only a person knows whether it is right.
+    pub(crate) fn unremembered(message: impl Into<String>, fingerprint: &str) -> Self {
+        let accept = format!("authy-mcp admin verify --accept {fingerprint}");
+        Self::new(FailureKind::Damaged, message, as_it_was_left(&accept)).or(OR_RESTORE)
     }
 
     /// A refusal of a run, for who started it at a terminal: with what is allowed, and how more would be.
@@ -87,8 +105,8 @@ pub(super) fn with_findings(findings: Vec<Finding>) -> Failure {
         findings,
         ..Failure::new(
             FailureKind::Usage,
-            format!("the policy has {count} error{}", if count == 1 { "" } else { "s" }),
-            "fix the errors above and apply again; nothing was changed",
+            format!("the policy has {count} error{}; nothing was changed", if count == 1 { "" } else { "s" }),
+            "fix the errors above and apply again",
         )
     }
 }
@@ -107,15 +125,15 @@ pub(super) fn no_policy(scope: &ScopeName) -> Failure {
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
-        if let VaultError::Unconfirmed { fingerprint, .. } = &error {
-            let hint = accept_hint(fingerprint);
-            return Failure::new(FailureKind::Damaged, error.to_string(), hint);
-        }
         let message = error.to_string();
-        if let VaultError::Io { source, .. } = &error {
-            return Failure::new(FailureKind::Failed, message, refuse::remedy(source, "the home"));
-        }
         let (kind, hint) = match error {
+            VaultError::Damaged { .. } => return Failure::damaged(message),
+            VaultError::Unconfirmed { fingerprint, .. } => {
+                return Failure::unremembered(message, &fingerprint);
+            }
+            VaultError::Io { source, .. } => {
+                return Failure::new(FailureKind::Failed, message, refuse::remedy(&source, "the home"));
+            }
             VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
             VaultError::AlreadyThere(_) => {
                 (FailureKind::Denied, "use it, or set AUTHY_MCP_HOME to another directory")
@@ -128,10 +146,6 @@ impl From<VaultError> for Failure {
                 "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",
             ),
             VaultError::Busy => (FailureKind::Busy, "wait for the other command to end, and type it again"),
-            VaultError::Damaged { .. } => (
-                FailureKind::Damaged,
-                "authy-mcp admin verify names all of it; authy-mcp admin restore DIR brings a backup back",
-            ),
             VaultError::NotFound { .. } => (FailureKind::NotFound, "authy-mcp admin list"),
             VaultError::TooLarge => {
                 (FailureKind::Usage, "keep large files encrypted elsewhere, and their key here")
@@ -140,13 +154,6 @@ impl From<VaultError> for Failure {
         };
         Failure::new(kind, message, hint)
     }
-}
-
-/// How a person says that a vault is right as it is.
-fn accept_hint(fingerprint: &str) -> String {
-    format!(
-        "if this is the vault as you left it: authy-mcp admin verify --accept {fingerprint}; if not: authy-mcp admin restore DIR"
-    )
 }
 
 impl From<RecordError> for Failure {
@@ -169,16 +176,21 @@ impl From<AuditError> for Failure {
             AuditError::Busy => Failure::new(FailureKind::Busy, message, "type it again in a moment"),
             AuditError::Io { .. } => Failure::new(
                 FailureKind::Failed,
-                message,
-                "free space, or fix the permissions of the home's audit directory; nothing was changed",
+                format!("{message}; nothing was changed"),
+                "free space, or fix the permissions of the home's audit directory",
             ),
-            AuditError::Damaged { .. } => Failure::new(
-                FailureKind::Damaged,
-                message,
-                "authy-mcp admin audit verify names all of it; authy-mcp admin audit restart keeps it aside and begins anew",
-            ),
+            AuditError::Damaged { .. } => damaged_audit(message),
         }
     }
+}
+
+fn as_it_was_left(command: &str) -> String {
+    format!("if the vault is as you left it: {command}")
+}
+
+fn damaged_audit(message: String) -> Failure {
+    Failure::new(FailureKind::Damaged, message, "authy-mcp admin audit verify names all of it")
+        .or("authy-mcp admin audit restart keeps it aside and begins anew")
 }
 
 /// What a refusal means to an operator.
@@ -188,14 +200,16 @@ impl From<Refusal> for Failure {
             Code::VaultLocked => FailureKind::Locked,
             Code::Busy => FailureKind::Busy,
             Code::Damaged => FailureKind::Damaged,
-            Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => FailureKind::Damaged,
+            Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => {
+                return damaged_audit(refusal.message);
+            }
             _ => FailureKind::Failed,
         };
+        if let Some(command) = refusal.operator_command {
+            return Failure::new(kind, refusal.message, as_it_was_left(&command)).or(OR_RESTORE);
+        }
         // The operator is who reads this.
         let hint = refusal.hint.replace("ask the operator to run: ", "").replace("ask the operator to ", "");
-        let hint = refusal.operator_command.map_or(hint, |command| {
-            format!("if the vault is as you left it: {command}; if not: authy-mcp admin restore DIR")
-        });
         Failure::new(kind, refusal.message, hint)
     }
 }

@@ -22,8 +22,9 @@ fn errno(number: i32) -> io::Error {
 #[track_caller]
 fn hold(failure: &Failure, kind: FailureKind, hint: &str) {
     assert_eq!(failure.kind, kind, "{failure:?}");
-    let line = failure.hints.join("; ");
+    let line = failure.hints.join("\n");
     assert!(line.contains(hint), "{hint:?}: {failure:?}");
+    assert!(!line.contains("; "), "a hint is one thing to do: {failure:?}");
     assert!(!line.contains("ask the operator"), "whoever reads this is the operator: {failure:?}");
     assert!(!failure.message.is_empty() && !failure.message.ends_with('.'), "{failure:?}");
 }
@@ -92,7 +93,7 @@ fn what_the_broker_refuses() {
                 ..no(Code::Damaged, "h")
             },
             Damaged,
-            "if the vault is as you left it: authy-mcp admin verify --accept ab; if not: authy-mcp admin restore DIR",
+            "if the vault is as you left it: authy-mcp admin verify --accept ab\nif not: authy-mcp admin restore DIR",
         ),
     ];
     for (refusal, kind, hint) in rows {

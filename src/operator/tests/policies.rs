@@ -111,12 +111,13 @@ fn a_wrong_document_changes_nothing_and_every_mistake_has_its_place() {
     let home = Home::with_policy(POLICY);
     let wrong = "scope = \"s\"\nlimits.timeout = \"soon\"\n[[allow]]\ndeliver = \"env\"\nsecrets = [\"app/key\"]\ncommands = [[]]\n";
     let done = home.admin.plan_policy(wrong, &home.machine());
-    let failure = fails(done, FailureKind::Usage, "nothing was changed");
-    assert_eq!(failure.message, "the policy has 2 errors");
+    let failure = fails(done, FailureKind::Usage, "apply again");
+    assert_eq!(failure.message, "the policy has 2 errors; nothing was changed");
     let lines: Vec<_> = failure.findings.iter().map(|finding| finding.line).collect();
     assert_eq!(lines, [2, 6], "{failure:?}");
     let done = home.admin.plan_policy("scope = \"s\"\nscopes = 1\n", &home.machine());
-    assert_eq!(fails(done, FailureKind::Usage, "nothing was changed").message, "the policy has 1 error");
+    let failure = fails(done, FailureKind::Usage, "apply again");
+    assert_eq!(failure.message, "the policy has 1 error; nothing was changed");
     let absent = POLICY.replace("\"true\"", "\"no-such-program\"");
     let done = home.admin.plan_policy(&absent, &home.machine());
     assert_eq!(fails(done, FailureKind::Usage, "").findings[0].line, 6);
