@@ -73,7 +73,8 @@ class Stage:
         return sum(path.stat().st_size for path in (self.home / "vault/audit").rglob("*") if path.is_file())
 
     def set_up(self):
-        self.admin("init", "--unlock", "identity-file")
+        # What remembers the vault would be in the home of whoever runs this, and stay there.
+        self.admin("init", "--no-pin", "--unlock", "identity-file")
         self.admin("admin", "set", "s/key", stdin="sk-doors-7Qm2vXz9LrT4")
         for scope in ("honest", "hostile"):
             file = self.home / f"{scope}.toml"

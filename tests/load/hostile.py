@@ -88,7 +88,8 @@ with tempfile.TemporaryDirectory() as home:
     def admin(*words, stdin=""):
         subprocess.run([BINARY, *WAY, *words], env=env, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
 
-    admin("init", "--unlock", "identity-file")
+    # What remembers the vault would be in the home of whoever runs this, and stay there.
+    admin("init", "--no-pin", "--unlock", "identity-file")
     admin("admin", "set", "one/key", stdin="sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5eUo2W")
     for scope in ["hostile", "honest"]:
         with open(f"{home}/{scope}.toml", "w") as file:
