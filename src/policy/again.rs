@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CwdTerm, HomeMode, Network, PathPattern, RunTerms, Seal,
-    decision::{How, SandboxMode, SandboxTerms},
+    decision::{CwdTerm, How, RunTerms, SandboxTerms},
+    sealed::{PathPattern, Seal},
+    words::{ExitCodes, HomeMode, Network, SandboxMode},
 };
 
 /// What holds a run to its time.
@@ -34,7 +35,7 @@ impl RunTerms {
             && (timed == Timed::No || self.timeout >= before.timeout)
             && self.output_limit >= before.output_limit
             && self.output <= before.output
-            && (self.exit_code == before.exit_code || self.exit_code == super::ExitCodes::Exact)
+            && (self.exit_code == before.exit_code || self.exit_code == ExitCodes::Exact)
             && (self.pin.is_none() || self.pin == before.pin)
             && (self.pin.is_none() || self.pinned == before.pinned)
             && self.sandbox.reach_all_of(&before.sandbox)

@@ -2,9 +2,9 @@
 //! input. It is decided here, whatever way a call came, so that no way around the command line is a way around it.
 
 use super::{
-    decide::{Step, denial},
-    decision::{Asker, Denial, DenyCode, Request, SandboxMode, Stdin},
+    decision::{Asker, Denial, DenyCode, Request, Step, denial},
     document::Rule,
+    words::{SandboxMode, Stdin},
 };
 use crate::names::SecretName;
 

@@ -2,25 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use super::{
-    Operator, Policy,
+    applied::{Operator, Policy},
     asker::{check_asker, check_stdin},
     decision::{
-        Allowed, Asker, CwdTerm, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, How, Request,
-        RevealRequest, RevealTerms, RunTerms, SecretFacts,
+        Allowed, Asker, CwdTerm, Decision, Delivered, Denial, DenyCode, How, Promise, Promised, Request,
+        RevealRequest, RevealTerms, RunTerms, SecretFacts, Step, denial,
     },
+    dirs::lies_in,
     document::Rule,
     env_names,
-    promise::Promised,
-    sealed::{self, BaseUrl, Reach, Unfit},
+    sealed::{BaseUrl, Reach},
+    together::{Unfit, check_together, sealed_among},
+    words::{Deliver, ExitCodes},
 };
 use crate::names::{EnvName, SecretName};
-
-/// Either what was found, or why not.
-pub(super) type Step<T> = Result<T, Box<Denial>>;
 
 impl Policy {
     /// The secrets whose facts a decision on this request needs: those it names, or, where it names
@@ -265,7 +264,7 @@ impl Policy {
         let program = self.program(&rules, request)?;
         let secrets = delivered(&chosen, facts)?;
         let set_env = merged_env(&rules, &secrets, &agent_env)?;
-        sealed::check_together(&secrets).map_err(unfit)?;
+        check_together(&secrets).map_err(unfit)?;
         check_base_urls(&secrets, &set_env)?;
         let document = &self.document;
         let longest = rules.iter().filter_map(|rule| rule.timeout).chain([document.limits.timeout]).min();
@@ -310,7 +309,7 @@ impl Policy {
     fn promise_of(&self, rules: &[&Rule], carried: &[EnvName]) -> Promised {
         let all = rules.iter().map(|rule| self.promised(rule, carried));
         all.min_by_key(|promised| promised.promise)
-            .unwrap_or(Promised { promise: super::Promise::BestEffort, why: None })
+            .unwrap_or(Promised { promise: Promise::BestEffort, why: None })
     }
 
     /// The program as it was resolved when the policy was applied; for "any", as it lies now.
@@ -371,15 +370,6 @@ fn check_command(command: &[String]) -> Step<()> {
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Whether a directory is one of the roots or lies below one, by its text: absolute, without `.` or `..`.
-pub(super) fn lies_in(dir: &Path, roots: &[PathBuf]) -> bool {
-    let plain = dir.is_absolute()
-        && dir.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)))
-        && !dir.as_os_str().as_encoded_bytes().contains(&0)
-        && !dir.as_os_str().as_encoded_bytes().windows(3).any(|w| w == b"/./");
-    plain && roots.iter().any(|root| dir.starts_with(root))
 }
 
 fn delivered(chosen: &[(&Rule, Option<SecretName>)], facts: &[SecretFacts]) -> Step<Vec<Delivered>> {
@@ -470,7 +460,7 @@ fn unfit(unfit: Unfit) -> Box<Denial> {
 /// A base URL has its variable to itself.
 fn check_base_urls(secrets: &[Delivered], set_env: &BTreeMap<EnvName, String>) -> Step<()> {
     let mut known: Vec<&BaseUrl> = Vec::new();
-    for base in sealed::of(secrets).flat_map(|(_, seal)| &seal.base_urls) {
+    for base in sealed_among(secrets).flat_map(|(_, seal)| &seal.base_urls) {
         let twice = known.iter().any(|other| other.env == base.env && *other != base);
         if twice || set_env.contains_key(&base.env) || secrets.iter().any(|secret| secret.env == base.env) {
             return Err(denial(
@@ -490,8 +480,4 @@ fn not_available(name: &SecretName) -> Box<Denial> {
         format!("{name} is not available to this session"),
         "call list_allowed to see what is; the operator can allow more",
     )
-}
-
-pub(super) fn denial(code: DenyCode, message: impl Into<String>, hint: impl Into<String>) -> Box<Denial> {
-    Box::new(Denial { code, rule: None, message: message.into(), hint: hint.into(), allowed: Vec::new() })
 }

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    document::HomeMode,
     sealed::{Reach, Seal},
     typed::PathGlob,
     variables::Variables,
+    words::{Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode},
 };
 use crate::names::{EnvName, ScopeName, SecretName};
 
@@ -82,6 +82,14 @@ pub(crate) struct Denial {
     pub hint: String,
     /// Command patterns that would be allowed, as written.
     pub allowed: Vec<Vec<String>>,
+}
+
+/// Either what was found, or why not.
+pub(super) type Step<T> = Result<T, Box<Denial>>;
+
+/// No, for that reason, whatever rule it is by.
+pub(super) fn denial(code: DenyCode, message: impl Into<String>, hint: impl Into<String>) -> Box<Denial> {
+    Box::new(Denial { code, rule: None, message: message.into(), hint: hint.into(), allowed: Vec::new() })
 }
 
 /// The kinds of no that a policy says (a subset of the codes of the MCP surface).
@@ -319,40 +327,6 @@ impl How {
     }
 }
 
-/// How a value reaches a child.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Deliver {
-    /// In an environment variable.
-    #[default]
-    Env,
-    /// In a private file, whose path is in an environment variable.
-    File,
-    /// As a placeholder that the egress proxy replaces.
-    Sealed,
-}
-
-impl Deliver {
-    /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Env => "env",
-            Self::File => "file",
-            Self::Sealed => "sealed",
-        }
-    }
-}
-
-/// Whether a call brings standard input of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Stdin {
-    /// It is closed.
-    None,
-    /// Any text.
-    Text,
-}
-
 /// Who asks, as far as it was proven. What is not for tools is decided here, not by whoever passes the call on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Asker {
@@ -392,97 +366,20 @@ pub enum Promise {
     Sealed,
 }
 
-/// What of a run's output is returned. Ordered: later is stricter.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OutputMode {
-    /// The output, with masks.
-    #[default]
-    Redacted,
-    /// Nothing if anything was redacted.
-    Withhold,
-    /// Success or failure only.
-    Status,
+/// A promise, and in a line why it is no more, or on whose word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Promised {
+    /// What may be promised.
+    pub promise: Promise,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
-impl OutputMode {
-    /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Redacted => "redacted",
-            Self::Withhold => "withhold",
-            Self::Status => "status",
-        }
+impl Promised {
+    pub(super) fn best_effort(why: impl Into<String>) -> Self {
+        Self { promise: Promise::BestEffort, why: Some(why.into()) }
     }
-}
-
-/// How much of the sandbox must stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SandboxMode {
-    /// A run without it is refused.
-    #[default]
-    Required,
-    /// As much as the machine gives.
-    BestEffort,
-    /// None.
-    Off,
-}
-
-impl SandboxMode {
-    /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::BestEffort => "best-effort",
-            Self::Off => "off",
-        }
-    }
-}
-
-/// Which network a child has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// A loopback of its own, and nothing else.
-    #[default]
-    None,
-    /// The egress proxy, and nothing else.
-    Proxy,
-    /// The host's.
-    Open,
-}
-
-impl Network {
-    /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Proxy => "proxy",
-            Self::Open => "open",
-        }
-    }
-}
-
-/// What becomes of a file that a run made, and that holds a secret.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFileHit {
-    /// It is removed. One that was there before is never removed.
-    #[default]
-    Remove,
-    /// It is reported, and left.
-    Report,
-}
-
-/// What is told of a program's exit code: a program that the agent chose could say a value by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExitCodes {
-    /// The code itself.
-    Exact,
-    /// 0, or 1 for every other.
-    Reduced,
 }
 
 /// Shows that a policy says of a run that nothing contains it.

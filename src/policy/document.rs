@@ -6,16 +6,16 @@ use std::{
     time::Duration,
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     argv::ArgvPattern,
-    decision::{Deliver, ExitCodes, Network, OutputMode, SandboxMode, Stdin},
-    promise::Review,
+    decision::SandboxTerms,
+    dirs::expand,
     sandbox::SandboxPart,
     sealed::{ReachPart, Seal},
     variables::EnvPart,
+    words::{Deliver, ExitCodes, HomeMode, Network, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::{EnvName, ScopeName, SecretName, SecretPattern};
 
@@ -115,52 +115,6 @@ impl Default for Limits {
     }
 }
 
-/// Which HOME a child has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HomeMode {
-    /// An empty private directory, gone after the run.
-    #[default]
-    Private,
-    /// The user's.
-    User,
-}
-
-/// What a document's programs and paths were when it was applied; stored beside its text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Resolved {
-    /// The operator's home, for `~`.
-    pub home: PathBuf,
-    /// A pattern's program as written → its absolute path.
-    pub programs: BTreeMap<String, PathBuf>,
-    /// SHA-256, in hex, of the programs of rules with `pin = true`, by absolute path.
-    pub digests: BTreeMap<PathBuf, String>,
-    /// The certificates of `[sandbox] extra_ca`, as PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extra_ca: Option<String>,
-    /// Whether a rule that seals a value that can be guessed has to say so: not in what was applied before any
-    /// did.
-    #[serde(default)]
-    pub values_judged: bool,
-    /// Where programs were looked for, in order (also those of `commands = "any"`).
-    pub search: Vec<PathBuf>,
-    /// What else the rules with `pin = true` hold; `None` where they were applied before that was recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pinned: Option<Pinned>,
-    /// The operator's word on rules with `reviewed = true`, by what the rules say.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reviews: BTreeMap<String, Review>,
-}
-
-/// What rules with `pin = true` hold beside their programs, each with its SHA-256 in hex.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pinned {
-    /// The interpreters that ran the programs.
-    pub interpreters: BTreeMap<PathBuf, String>,
-    /// Files that arguments name in full, as they are written in the policy.
-    pub files: BTreeMap<String, String>,
-}
-
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,6 +192,35 @@ impl Document {
         self.cwd.iter().map(|dir| expand(dir, home)).collect()
     }
 
+    /// The file of `[sandbox] extra_ca`, and the line that names it.
+    pub fn extra_ca(&self, home: &Path) -> Option<(PathBuf, usize)> {
+        self.reach.extra_ca.as_ref().map(|path| (expand(path, home), self.reach.line))
+    }
+
+    /// Which of these secrets a rule seals without a word of guessing: rule, secret, line of the rule.
+    pub fn sealed_unsaid<'a>(&'a self, secrets: &'a [SecretName]) -> Vec<(&'a Rule, &'a SecretName, usize)> {
+        let unsaid = self.allow.iter().filter(|rule| rule.seal.is_some() && !rule.guessable);
+        let covered = unsaid.flat_map(|rule| {
+            let fits = |name: &&SecretName| rule.secrets.iter().any(|pattern| pattern.matches(name));
+            let secret = |name: &&SecretName| !rule.seal.iter().any(|seal| seal.only_names(name));
+            secrets.iter().filter(fits).filter(secret).map(move |name| (rule, name, rule.line))
+        });
+        let denied = |name: &SecretName| self.deny.iter().any(|pattern| pattern.matches(name));
+        covered.filter(|(_, name, _)| !denied(name)).collect()
+    }
+
+    /// What a run under a rule of this document may reach; under several, what the document says.
+    pub(super) fn sandbox_of(&self, rules: &[&Rule], home: &Path) -> SandboxTerms {
+        let terms = self.sandbox.terms(home);
+        match rules {
+            [Rule { sandbox: Some(SandboxMode::Off), .. }] => {
+                SandboxTerms { mode: SandboxMode::Off, network: Network::Open, ..SandboxTerms::default() }
+            }
+            [Rule { sandbox: Some(mode), .. }] => SandboxTerms { mode: *mode, ..terms },
+            _ => terms,
+        }
+    }
+
     /// What is weak in the document, and applied all the same.
     pub fn warnings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -307,14 +290,5 @@ impl Document {
             );
         }
         found
-    }
-}
-
-/// `~` at the beginning is the operator's home.
-pub(super) fn expand(dir: &str, home: &Path) -> PathBuf {
-    match dir.strip_prefix('~') {
-        Some("") => home.to_owned(),
-        Some(rest) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
-        _ => PathBuf::from(dir),
     }
 }

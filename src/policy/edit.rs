@@ -6,9 +6,9 @@ use serde::{Serialize, Serializer};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::{
-    Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin,
-    document::{Document, DocumentError, HomeMode, Rule},
+    document::{Document, DocumentError, Rule},
     edition::Edition,
+    words::{Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::ScopeName;
 

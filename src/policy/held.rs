@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Policy,
+    applied::Policy,
     argv::ArgvPattern,
     decision::{PinnedRun, Request},
     document::Rule,

@@ -5,15 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Policy,
+    applied::Policy,
     argv::ArgvPattern,
     decide::env_of,
-    decision::{
-        Asker, Decision, Deliver, OperatorProof, OutputMode, Promise, Request, SandboxMode, SecretFacts,
-        Stdin,
-    },
+    decision::{Asker, Decision, OperatorProof, Promise, Promised, Request, SecretFacts},
     document::Rule,
-    promise::Promised,
+    words::{Deliver, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::{EnvName, SecretName, SecretPattern};
 

@@ -6,162 +6,55 @@
 //! for operators make an [`Allowed`].
 
 mod again;
+mod applied;
 mod argv;
 mod asker;
 mod confine;
 mod decide;
 mod decision;
+mod dirs;
 mod document;
 mod edit;
 mod edition;
 mod env_names;
+mod ground;
 mod held;
 mod known;
 mod listing;
 mod operators_word;
 mod promise;
 mod read;
+mod resolved;
 mod sandbox;
 mod sealed;
+mod together;
 mod typed;
 mod variables;
+mod words;
 
 pub(crate) use again::Timed;
+pub(crate) use applied::Policy;
 pub use argv::ArgvPattern;
-pub(crate) use argv::{ArgvError, quoted};
-pub use decision::{
-    Allowed, CwdTerm, How, Network, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Terms,
-};
+pub(crate) use argv::quoted;
+pub use decision::{Allowed, CwdTerm, How, RevealTerms, RunTerms, SaidOff, SandboxTerms, Terms};
 pub(crate) use decision::{
-    Asker, Decision, Deliver, Delivered, Denial, DenyCode, ExitCodes, OnFileHit, OperatorProof, OutputMode,
-    Promise, Request, RevealRequest, SecretFacts, Stdin,
+    Asker, Decision, Delivered, Denial, DenyCode, OperatorProof, Promise, Promised, Request, RevealRequest,
+    SecretFacts,
 };
-pub use document::{Document, HomeMode};
-pub(crate) use document::{Finding, Limits, Pinned, ProgramRef, Resolved, Rule, Severity};
+pub use document::Document;
+pub(crate) use document::{Finding, ProgramRef, Rule, Severity};
 pub(crate) use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
 pub(crate) use edition::Edition;
+pub(crate) use ground::{Found, Ground, Hold};
 pub(crate) use listing::{Explanation, RuleListing, Ruling};
-pub(crate) use promise::{Found, Ground, Hold, ProgramMark, Promised, Review};
 pub(crate) use read::parse_duration;
 pub use read::raw::policy_schema;
-pub(crate) use sandbox::{CWD, SandboxPart};
-pub(crate) use sealed::ReachPart;
+pub(crate) use resolved::{Pinned, ProgramMark, Resolved, Review};
+pub(crate) use sandbox::CWD;
 pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SigV4, Tls};
 pub(crate) use typed::PathGlob;
-pub(crate) use variables::EnvPart;
-
-use std::{collections::BTreeSet, path::Path, path::PathBuf};
-
-use crate::names::{ScopeName, SecretName};
-use argv::Braces;
-
-/// A document resolved against the machine on which it was applied: what decides.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    document: Document,
-    resolved: Resolved,
-    narrowings: Vec<Narrow>,
-    operator: Operator,
-    ground: Ground,
-}
-
-/// Whether this is the built-in policy of the person who can unlock the vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Yes,
-    No,
-}
-
-/// Something that was given up: only what each of these covers, too, is allowed.
-#[derive(Debug, Clone)]
-struct Narrow {
-    secrets: Option<BTreeSet<SecretName>>,
-    commands: Option<Vec<ArgvPattern>>,
-}
-
-impl Policy {
-    /// Joins a document and what its programs and paths were resolved to.
-    pub(crate) fn new(document: Document, resolved: Resolved) -> Self {
-        Self { document, resolved, narrowings: Vec::new(), operator: Operator::No, ground: Ground::default() }
-    }
-
-    /// The built-in policy of the person who can unlock the vault: it allows to reveal one named
-    /// secret, and nothing else; its scope is `operator`, which no document can have.
-    pub(crate) fn operator() -> Self {
-        let document = Document {
-            scope: ScopeName::parse(document::OPERATOR).expect("a scope's name"),
-            description: None,
-            delegate: false,
-            limits: Limits::default(),
-            env: EnvPart::default(),
-            sandbox: SandboxPart::default(),
-            cwd: Vec::new(),
-            reach: ReachPart::default(),
-            allow: Vec::new(),
-            deny: Vec::new(),
-            unenforceable: Vec::new(),
-        };
-        Self { operator: Operator::Yes, ..Self::new(document, Resolved::default()) }
-    }
-
-    /// The same policy with less: only these secrets, only these commands. It never allows more.
-    ///
-    /// # Errors
-    /// [`ArgvError`] for a command pattern that is none.
-    pub(crate) fn narrowed(
-        mut self,
-        secrets: Option<&[SecretName]>,
-        commands: Option<&[Vec<String>]>,
-    ) -> Result<Self, ArgvError> {
-        let sealed = |name: &SecretName| {
-            let rules = self.document.allow.iter().filter(|rule| rule.seal.is_some());
-            rules.flat_map(|rule| &rule.secrets).any(|pattern| pattern.matches(name))
-        };
-        let parse = |command: &Vec<String>| ArgvPattern::parse_with(command, Braces::Types(&sealed));
-        let commands = commands.map(|list| list.iter().map(parse).collect()).transpose()?;
-        if secrets.is_some() || commands.is_some() {
-            self.narrowings
-                .push(Narrow { secrets: secrets.map(|names| names.iter().cloned().collect()), commands });
-        }
-        Ok(self)
-    }
-
-    /// The document as it was parsed.
-    pub(crate) fn document(&self) -> &Document {
-        &self.document
-    }
-
-    /// What its programs and paths were resolved to.
-    pub(crate) fn resolved(&self) -> &Resolved {
-        &self.resolved
-    }
-
-    /// Variables that the document names, and that are neither passed nor set: they would be refused if it were
-    /// applied now.
-    #[cfg(test)]
-    pub(crate) fn dropped_variables(&self) -> &[crate::names::EnvName] {
-        &self.document.env.dropped
-    }
-
-    /// Whether it was applied since a rule that seals what can be guessed has to say so.
-    pub(crate) fn values_judged(&self) -> bool {
-        self.resolved.values_judged
-    }
-
-    /// Where a run starts when the call names no directory; `None` for a private empty one.
-    pub(crate) fn default_cwd(&self) -> Option<PathBuf> {
-        self.cwd_roots().into_iter().next()
-    }
-
-    /// Whether a run may start in a directory, as far as its text tells.
-    pub(crate) fn may_start_in(&self, dir: &Path) -> bool {
-        decide::lies_in(dir, &self.cwd_roots())
-    }
-
-    fn cwd_roots(&self) -> Vec<PathBuf> {
-        self.document.cwd_dirs(&self.resolved.home)
-    }
-}
+pub(crate) use words::{Deliver, ExitCodes, OnFileHit, OutputMode, Stdin};
+pub use words::{HomeMode, Network, SandboxMode};
 
 #[cfg(test)]
 mod promise_tests;

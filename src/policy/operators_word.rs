@@ -4,11 +4,11 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::{
-    decision::{Deliver, Network, Stdin},
     document::Rule,
     edit,
-    read::Reader,
+    read::reader::Reader,
     sandbox::SandboxPart,
+    words::{Deliver, Network, Stdin},
 };
 use crate::names::EnvName;
 

@@ -10,90 +10,19 @@
 //!
 //! What lies on the machine is looked at by others ([`Ground`]); what nobody looked at counts as anybody's.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
-
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
-    Policy,
-    decision::{Deliver, Network, Promise, SandboxMode, Stdin},
-    document::{HomeMode, Rule},
+    applied::Policy,
+    decision::{Promise, Promised},
+    document::Rule,
     env_names,
+    ground::{Ground, Hold},
     known::{self, Known},
+    resolved::ProgramMark,
+    words::{Deliver, HomeMode, Network, SandboxMode, Stdin},
 };
 use crate::{names::EnvName, system};
-
-/// A promise, and in a line why it is no more, or on whose word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Promised {
-    /// What may be promised.
-    pub promise: Promise,
-    /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-/// The operator's own word on a rule, as it was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Review {
-    /// Who gave it.
-    pub by: String,
-    /// When (RFC 3339).
-    pub at: String,
-    /// The programs of which it was said.
-    pub programs: BTreeMap<PathBuf, ProgramMark>,
-}
-
-/// By what a program is known again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProgramMark {
-    /// SHA-256, in hex.
-    pub sha256: String,
-    /// Inode, size and times: where these are the same, the file need not be read again.
-    pub stamp: String,
-}
-
-/// What was found on the machine, for the paths of [`Policy::ground_in_question`].
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ground {
-    /// Path → where it really is, and whether only the system's administrator can change it or put another there.
-    pub paths: BTreeMap<PathBuf, Found>,
-    /// Programs that are no longer what the operator reviewed.
-    pub changed: BTreeSet<PathBuf>,
-}
-
-/// What was found at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Links resolved.
-    pub real: PathBuf,
-    /// Who can change it.
-    pub hold: Hold,
-}
-
-/// Who can change a file, or what lies in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// The administrator alone, and that is nobody who calls or who runs this.
-    Administrators,
-    /// Somebody else, or nobody knows.
-    Anybodys,
-}
-
-impl Ground {
-    fn holds(&self, path: &Path) -> bool {
-        self.paths.get(path).is_some_and(|found| found.hold == Hold::Administrators)
-    }
-}
-
-impl Promised {
-    fn best_effort(why: impl Into<String>) -> Self {
-        Self { promise: Promise::BestEffort, why: Some(why.into()) }
-    }
-}
 
 impl Policy {
     /// What may be promised of a rule whose secrets go by these variables.

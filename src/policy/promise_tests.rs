@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::names::{ScopeName, SecretName};
 
 /// A policy on a machine where every file is the administrator's alone: the most that can ever be promised.
 fn firm(text: &str) -> Policy {

@@ -1,11 +1,11 @@
 //! Decisions as a table: a document, a request, the answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::names::SecretName;
+use crate::names::{ScopeName, SecretName};
 
 const DOCUMENT: &str = r#"
 scope = "deploy"
@@ -446,7 +446,7 @@ fn what_a_run_may_reach_is_little_unless_more_is_said() {
         let text = format!(
             "scope = \"s\"\n{sandbox}\n[[allow]]\nsecrets = [\"a\"]\ndeliver = \"{deliver}\"\n{hosts}\ncommands = [[\"true\"]]\n"
         );
-        Document::parse(&text).unwrap().sandbox_terms(Path::new("/home/u"))
+        Document::parse(&text).unwrap().sandbox.terms(Path::new("/home/u"))
     };
     let nothing = terms("", "env");
     assert_eq!(nothing, SandboxTerms::default());

@@ -1,21 +1,8 @@
 //! `[env]`: which variables a child gets beside its secrets, and who chooses them.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
-};
-
-use super::{
-    argv::{Braces, Element},
-    document::HomeMode,
-    env_names,
-    read::Reader,
-    read::raw::{At, RawEnv},
-    typed::PathGlob,
-};
+use super::{argv::Element, env_names, typed::PathGlob, words::HomeMode};
 use crate::names::EnvName;
 
 /// `[env]`.
@@ -35,11 +22,11 @@ pub struct EnvPart {
 
 /// Variables, each with the texts that it may have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variables(BTreeMap<EnvName, Texts>);
+pub struct Variables(pub(super) BTreeMap<EnvName, Texts>);
 
 /// The texts that a variable may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Texts {
+pub(super) enum Texts {
     /// Those that are harmless for its name.
     Harmless,
     /// Those of a type.
@@ -89,125 +76,5 @@ impl Variables {
             Texts::Harmless => name.to_string(),
             Texts::Typed(element) => format!("{name} ({})", element.as_str()),
         })
-    }
-}
-
-/// Names, or names with their types.
-#[derive(Debug, Default)]
-pub(super) struct RawVariables(Vec<(At<String>, Option<At<String>>)>);
-
-impl<'de> Deserialize<'de> for RawVariables {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Either)
-    }
-}
-
-/// By hand, since an untagged enum loses the places of what it reads.
-struct Either;
-
-impl<'de> Visitor<'de> for Either {
-    type Value = RawVariables;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of names, or a table of names with their types")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<RawVariables, A::Error> {
-        let mut found = Vec::new();
-        while let Some(name) = all.next_element()? {
-            found.push((name, None));
-        }
-        Ok(RawVariables(found))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<RawVariables, A::Error> {
-        let mut found = Vec::new();
-        while let Some((name, text)) = all.next_entry()? {
-            found.push((name, Some(text)));
-        }
-        Ok(RawVariables(found))
-    }
-}
-
-impl JsonSchema for RawVariables {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Variables".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Names that are known to be harmless, or names with the type of their texts, as { DEPTH = \"{int:1..9}\" }.",
-            "anyOf": [
-                { "type": "array", "items": { "type": "string" } },
-                { "type": "object", "additionalProperties": { "type": "string" } }
-            ]
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl Reader<'_> {
-    pub(super) fn env(&mut self, raw: &RawEnv) -> EnvPart {
-        let mut part = EnvPart { home: raw.home, ..EnvPart::default() };
-        part.path = raw.path.iter().filter_map(|dir| self.dir(dir)).collect();
-        part.pass =
-            self.variables(&raw.pass, "comes from the process that starts the server", &mut part.dropped);
-        part.agent = self.variables(&raw.agent, "would be the caller's", &mut part.dropped);
-        part
-    }
-
-    /// One door for both: whoever starts the server is, as far as anybody can tell, the agent.
-    fn variables(&mut self, raw: &RawVariables, whose: &str, dropped: &mut Vec<EnvName>) -> Variables {
-        let mut variables = BTreeMap::new();
-        for (at, text) in &raw.0 {
-            let Some(name) = self.name(at, EnvName::parse) else { continue };
-            let refused = match text {
-                _ if env_names::never_a_calls(name.as_str()) => Some(
-                    "leave it out; a rule can set it with set_env, and [env] path and home say PATH and HOME"
-                        .to_owned(),
-                ),
-                None if env_names::is_harmless(name.as_str()) => {
-                    variables.insert(name.clone(), Texts::Harmless);
-                    None
-                }
-                None => Some(format!(
-                    "give it a type, as {{ {name} = \"{{enum:a|b}}\" }}, or set it in a rule with set_env; without a type: {}",
-                    env_names::harmless_names()
-                )),
-                Some(text) => {
-                    if let Some(element) = self.variable_type(text) {
-                        variables.insert(name.clone(), Texts::Typed(element));
-                    }
-                    None
-                }
-            };
-            match refused {
-                Some(_) if self.is_stored() => dropped.push(name),
-                Some(hint) => {
-                    let message = format!("{name} {whose}, and can turn an approved command into another");
-                    self.error(at.span(), message, &hint);
-                }
-                None => {}
-            }
-        }
-        Variables(variables)
-    }
-
-    fn variable_type(&mut self, text: &At<String>) -> Option<Element> {
-        const FORM: &str = "write {int:1..100}, {enum:a|b}, {host:a|b} or {path:DIR/*.txt}";
-        match Element::parse(text.get(), Braces::Types(&|_| false)) {
-            Ok(element) if element.is_free() => {
-                self.error(text.span(), format!("{:?} is any text, not a type", text.get()), FORM);
-                None
-            }
-            Ok(element) => Some(element),
-            Err(error) => {
-                self.error(text.span(), format!("the type {error}"), FORM);
-                None
-            }
-        }
     }
 }

@@ -3,30 +3,38 @@
 
 mod quantities;
 pub(super) mod raw;
+pub(super) mod reader;
+mod sandbox;
+mod sealed;
 mod shape;
+mod size;
+mod variables;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::Path,
     time::Duration,
 };
 
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use self::raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox};
+use self::{
+    quantities::parse_size,
+    raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
+    reader::{Reader, finding, place},
+    size::check_length,
+};
 use super::{
     argv::{ArgvPattern, Braces},
-    decision::{Deliver, ExitCodes, Stdin},
-    document::{Document, DocumentError, Finding, Limits, OPERATOR, Rule, Severity},
-    edition::{self, Edition},
+    document::{Document, DocumentError, Finding, Limits, OPERATOR, Rule},
+    edition::Edition,
     env_names,
-    sealed::{self, ReachPart, Seal},
+    sealed::{ReachPart, Seal},
+    words::{Deliver, ExitCodes, Stdin},
 };
-use crate::names::{EnvName, NameError, ScopeName, SecretName, SecretPattern};
+use crate::names::{EnvName, ScopeName, SecretName, SecretPattern};
 pub(crate) use quantities::parse_duration;
-use quantities::parse_size;
 
 impl Document {
     /// Parses a document.
@@ -34,7 +42,7 @@ impl Document {
     /// # Errors
     /// All the findings of severity error, each with line and column.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
-        edition::check_length(text)?;
+        check_length(text)?;
         Self::parse_of(text, Edition::Typed, Shapes::Ours)
     }
 
@@ -103,41 +111,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> DocumentError {
     DocumentError(vec![finding(text, error.span().unwrap_or(0..0), message, KEYS)])
 }
 
-pub(in crate::policy) fn finding(
-    text: &str,
-    span: Range<usize>,
-    message: impl Into<String>,
-    hint: &str,
-) -> Finding {
-    let (line, column) = place(text, span.start);
-    Finding { severity: Severity::Error, line, column, message: message.into(), hint: hint.to_owned() }
-}
-
-/// Line and column of a byte, both from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
-}
-
-/// Reads a document, and goes on after an error to find the next.
-pub(in crate::policy) struct Reader<'a> {
-    text: &'a str,
-    pub(in crate::policy) edition: Edition,
-    errors: Vec<Finding>,
-    unenforceable: Vec<Finding>,
-}
-
 impl Reader<'_> {
-    pub(in crate::policy) fn error(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
-        self.errors.push(finding(self.text, span, message, hint));
-    }
-
-    pub(in crate::policy) fn refuse(&mut self, span: Range<usize>, message: impl Into<String>, hint: &str) {
-        self.unenforceable.push(finding(self.text, span, message, hint));
-    }
-
     fn document(&mut self, raw: &RawDocument) -> Option<Document> {
         let scope = self.name(&raw.scope, ScopeName::parse);
         if raw.scope.get() == OPERATOR {
@@ -367,36 +341,6 @@ impl Reader<'_> {
             }
         }
         set
-    }
-
-    pub(in crate::policy) fn dir(&mut self, dir: &At<String>) -> Option<String> {
-        let text = dir.get();
-        let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
-        let plain = !Path::new(text).components().any(|c| c == std::path::Component::ParentDir)
-            && !text.contains('\0');
-        if rooted && plain {
-            return Some(text.clone());
-        }
-        self.error(
-            dir.span(),
-            "a directory is absolute, or begins with ~/, and has no ..",
-            "write its whole path",
-        );
-        None
-    }
-
-    pub(in crate::policy) fn name<T>(
-        &mut self,
-        at: &At<String>,
-        parse: fn(&str) -> Result<T, NameError>,
-    ) -> Option<T> {
-        match parse(at.get()) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                self.error(at.span(), error.to_string(), "fix the name");
-                None
-            }
-        }
     }
 
     fn duration(&mut self, at: Option<&At<String>>) -> Option<Duration> {

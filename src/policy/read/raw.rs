@@ -1,14 +1,17 @@
 //! The document as TOML has it: shapes only, with places. The schema comes from here.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Range};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
 use toml::Spanned;
 
-use crate::policy::decision::{Deliver, ExitCodes, Network, OnFileHit, OutputMode, SandboxMode, Stdin};
-use crate::policy::document::HomeMode;
-use crate::policy::variables::RawVariables;
+use crate::policy::words::{
+    Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin,
+};
 
 /// Something and where it stands.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,6 +100,63 @@ pub(in crate::policy) struct RawEnv {
     /// Which HOME.
     #[serde(default)]
     pub home: HomeMode,
+}
+
+/// Names, or names with their types.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct RawVariables(pub(super) Vec<(At<String>, Option<At<String>>)>);
+
+impl<'de> Deserialize<'de> for RawVariables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// By hand, since an untagged enum loses the places of what it reads.
+struct Either;
+
+impl<'de> Visitor<'de> for Either {
+    type Value = RawVariables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or a table of names with their types")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<RawVariables, A::Error> {
+        let mut found = Vec::new();
+        while let Some(name) = all.next_element()? {
+            found.push((name, None));
+        }
+        Ok(RawVariables(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<RawVariables, A::Error> {
+        let mut found = Vec::new();
+        while let Some((name, text)) = all.next_entry()? {
+            found.push((name, Some(text)));
+        }
+        Ok(RawVariables(found))
+    }
+}
+
+impl JsonSchema for RawVariables {
+    fn schema_name() -> Cow<'static, str> {
+        "Variables".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Names that are known to be harmless, or names with the type of their texts, as { DEPTH = \"{int:1..9}\" }.",
+            "anyOf": [
+                { "type": "array", "items": { "type": "string" } },
+                { "type": "object", "additionalProperties": { "type": "string" } }
+            ]
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
 }
 
 /// What the child can reach.

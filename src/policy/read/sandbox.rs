@@ -1,0 +1,104 @@
+//! `[sandbox]` from the document's keys, and what of it contradicts itself.
+
+use std::path::Path;
+
+use super::{
+    raw::{At, RawDocument, RawRule},
+    reader::Reader,
+};
+use crate::policy::{
+    sandbox::{CWD, SandboxPart},
+    words::{Deliver, Network, SandboxMode},
+};
+
+impl Reader<'_> {
+    pub(super) fn sandbox(&mut self, raw: &RawDocument) -> SandboxPart {
+        let part = &raw.sandbox;
+        let mode = part.mode.as_ref().map_or(SandboxMode::Required, |mode| *mode.get());
+        let sealed =
+            raw.allow.iter().any(|rule| *rule.get().deliver.get() == Deliver::Sealed) || part.hosts.is_some();
+        let network = match (&part.network, mode) {
+            (Some(network), _) => *network.get(),
+            (None, SandboxMode::Off) => Network::Open,
+            (None, _) if sealed => Network::Proxy,
+            (None, _) => Network::None,
+        };
+        self.contradictions(raw, mode, network);
+        SandboxPart {
+            mode,
+            network,
+            read: part.read.iter().filter_map(|path| self.sandbox_path(path)).collect(),
+            write: part.write.iter().filter_map(|path| self.sandbox_path(path)).collect(),
+            on_file_hit: part.on_file_hit,
+        }
+    }
+
+    /// A program that is given no secret may be an agent, which needs what its user has. One that is given a secret
+    /// is held as the document says.
+    pub(super) fn rule_sandbox(&mut self, raw: &RawRule) -> Option<SandboxMode> {
+        let at = raw.sandbox.as_ref()?;
+        if !raw.secrets.is_empty() {
+            self.error(
+                at.span(),
+                "a rule with secrets is contained as [sandbox] says",
+                "leave sandbox out of it, or write mode under [sandbox]",
+            );
+        }
+        Some(*at.get())
+    }
+
+    /// Without a sandbox nothing keeps a child from anything: a document that asks for both is refused.
+    fn contradictions(&mut self, raw: &RawDocument, mode: SandboxMode, network: Network) {
+        let part = &raw.sandbox;
+        if network != Network::Proxy {
+            self.without_proxy(raw, mode);
+        }
+        if mode != SandboxMode::Off {
+            return;
+        }
+        if let Some(at) = part.network.as_ref().filter(|_| network != Network::Open) {
+            self.refuse(
+                at.span(),
+                "without a sandbox nothing keeps a child from the network",
+                "leave mode out, or write network = \"open\"",
+            );
+        }
+        if let Some(at) = part.read.first().or(part.write.first()) {
+            self.refuse(
+                at.span(),
+                "without a sandbox nothing keeps a child from other files",
+                "leave mode out, or leave read and write out",
+            );
+        }
+    }
+
+    /// A sealed secret reaches its hosts by the proxy alone, which is reached from inside the sandbox alone.
+    fn without_proxy(&mut self, raw: &RawDocument, mode: SandboxMode) {
+        let way_out = match mode {
+            SandboxMode::Off => "leave mode out: the proxy is reached from inside the sandbox",
+            SandboxMode::Required | SandboxMode::BestEffort => {
+                "write network = \"proxy\", or leave network out"
+            }
+        };
+        let sealed = raw.allow.iter().map(At::get).find(|rule| *rule.deliver.get() == Deliver::Sealed);
+        if let Some(rule) = sealed {
+            self.error(rule.deliver.span(), "a sealed secret needs the sandbox and its proxy", way_out);
+        }
+        if let Some(hosts) = &raw.sandbox.hosts {
+            self.error(hosts.span(), "hosts are reached by the proxy alone", way_out);
+        }
+    }
+
+    /// A path as everywhere in a document, or one that begins with `{cwd}`.
+    fn sandbox_path(&mut self, at: &At<String>) -> Option<String> {
+        let text = at.get();
+        let Some(rest) = text.strip_prefix(CWD) else { return self.dir(at) };
+        let below = rest.is_empty() || rest.starts_with('/');
+        let plain = !Path::new(rest).components().any(|part| part == std::path::Component::ParentDir);
+        if below && plain && !rest.contains('\0') {
+            return Some(text.clone());
+        }
+        self.error(at.span(), "a path below {cwd} has no ..", "write {cwd}/dist, or a whole path");
+        None
+    }
+}

@@ -1,0 +1,314 @@
+//! The sealed part of a rule, from the document's keys.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use super::raw::{At, RawInject, RawPlace, RawRule, RawSigV4};
+use crate::{
+    names::{EnvName, HostPattern, SecretName},
+    policy::{
+        env_names,
+        sealed::{BaseUrl, Inject, PathPattern, Place, Seal, SigV4, Tls},
+    },
+};
+
+/// Something wrong with a rule's sealed part: where, what, and the way out.
+pub(super) type Wrong = (Range<usize>, String, &'static str);
+
+/// Headers that belong to a connection or a message's shape: no value goes there.
+const NOT_INJECTED: &[&str] = &[
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "proxy-authorization",
+    "proxy-connection",
+    "keep-alive",
+    "accept-encoding",
+    "content-encoding",
+    "range",
+];
+
+/// Reads the sealed part of a rule.
+pub(super) fn seal(raw: &RawRule, at: Range<usize>, wrong: &mut Vec<Wrong>) -> Option<Seal> {
+    let before = wrong.len();
+    let hosts = hosts(raw.hosts.as_ref(), &at, wrong);
+    let inject = raw.inject.as_ref().and_then(|inject| parse_inject(inject, wrong));
+    let substitute = match &raw.substitute {
+        None => BTreeSet::from([Place::Header]),
+        Some(places) => places.get().iter().map(|place| place.place()).collect(),
+    };
+    let methods = raw.methods.as_ref().map(|methods| parse_methods(methods, wrong));
+    let paths = raw.paths.as_ref().map(|paths| parse_paths(paths, wrong));
+    let base_urls = raw.base_url.iter().filter_map(|(env, url)| base_url(env, url, &hosts, wrong)).collect();
+    if inject.is_none() && substitute.is_empty() {
+        wrong.push((
+            at,
+            "nothing puts the value in: inject is not given, and substitute is empty".to_owned(),
+            "write inject = \"bearer\", or leave substitute out",
+        ));
+    }
+    (wrong.len() == before).then_some(Seal { hosts, inject, substitute, methods, paths, base_urls })
+}
+
+/// What belongs to sealed delivery and stands in a rule without it.
+pub(super) fn stray(raw: &RawRule) -> Vec<Wrong> {
+    const HINT: &str = "write deliver = \"sealed\", or leave it out";
+    let spans = [
+        (raw.hosts.as_ref().map(At::span), "hosts"),
+        (raw.inject.as_ref().map(At::span), "inject"),
+        (raw.substitute.as_ref().map(At::span), "substitute"),
+        (raw.methods.as_ref().map(At::span), "methods"),
+        (raw.paths.as_ref().map(At::span), "paths"),
+        (raw.guessable.as_ref().map(At::span), "guessable"),
+        (raw.base_url.keys().next().map(At::span), "base_url"),
+    ];
+    let found = spans.into_iter().filter_map(|(span, key)| span.map(|span| (span, key)));
+    found.map(|(span, key)| (span, format!("{key} belongs to sealed delivery"), HINT)).collect()
+}
+
+fn hosts(raw: Option<&At<Vec<String>>>, at: &Range<usize>, wrong: &mut Vec<Wrong>) -> Vec<HostPattern> {
+    const HINT: &str = "name them: hosts = [\"api.example.com\"], with a port unless it is 443";
+    let Some(raw) = raw.filter(|raw| !raw.get().is_empty()) else {
+        let span = raw.map_or(at.clone(), At::span);
+        wrong.push((span, "a sealed secret needs the hosts that it may go to".to_owned(), HINT));
+        return Vec::new();
+    };
+    host_patterns(raw, wrong)
+}
+
+/// Reads a list of hosts.
+pub(super) fn host_patterns(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> Vec<HostPattern> {
+    let mut hosts = Vec::new();
+    for text in raw.get() {
+        match HostPattern::parse(text) {
+            Ok(host) if host.is_wildcard() && !host.host().contains('.') => wrong.push((
+                raw.span(),
+                format!("{text} covers a whole top-level domain"),
+                "name the domain: *.example.com",
+            )),
+            Ok(host) => hosts.push(host),
+            Err(error) => {
+                wrong.push((raw.span(), error.to_string(), "write api.example.com or localhost:8080"))
+            }
+        }
+    }
+    hosts
+}
+
+fn parse_inject(raw: &At<RawInject>, wrong: &mut Vec<Wrong>) -> Option<Inject> {
+    match raw.get() {
+        RawInject::Bearer => Some(Inject::Bearer),
+        RawInject::Basic(user) if user.contains(':') || user.chars().any(char::is_control) => {
+            wrong.push((
+                raw.span(),
+                "a user has no colon and no control characters".to_owned(),
+                "fix the user",
+            ));
+            None
+        }
+        RawInject::Basic(user) => Some(Inject::Basic { user: user.clone() }),
+        RawInject::Header(name) => header(raw, name, wrong),
+        RawInject::AwsSigv4(sigv4) => parse_sigv4(raw, sigv4, wrong),
+    }
+}
+
+fn header(raw: &At<RawInject>, name: &str, wrong: &mut Vec<Wrong>) -> Option<Inject> {
+    let name = name.to_ascii_lowercase();
+    let token = !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    if token && !NOT_INJECTED.contains(&name.as_str()) {
+        return Some(Inject::Header { name });
+    }
+    wrong.push((raw.span(), "no value goes into that header".to_owned(), "name a header as X-Api-Key"));
+    None
+}
+
+fn parse_sigv4(raw: &At<RawInject>, sigv4: &RawSigV4, wrong: &mut Vec<Wrong>) -> Option<Inject> {
+    let mut secret = |name: &str| {
+        let parsed = SecretName::parse(name);
+        parsed.map_err(|error| wrong.push((raw.span(), error.to_string(), "fix the name"))).ok()
+    };
+    let (access_key, secret_key) = (secret(&sigv4.access_key), secret(&sigv4.secret_key));
+    let session_token = sigv4.session_token.as_ref().map(|name| secret(name));
+    if session_token == Some(None) {
+        return None;
+    }
+    Some(Inject::AwsSigV4(SigV4 {
+        access_key: access_key?,
+        secret_key: secret_key?,
+        session_token: session_token.flatten(),
+        region: sigv4.region.clone(),
+        service: sigv4.service.clone(),
+    }))
+}
+
+fn parse_methods(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> BTreeSet<String> {
+    let fits = |method: &String| {
+        !method.is_empty()
+            && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+            && method != "CONNECT"
+    };
+    if raw.get().is_empty() || !raw.get().iter().all(fits) {
+        wrong.push((
+            raw.span(),
+            "methods are words of upper-case letters, and not CONNECT".to_owned(),
+            "write methods = [\"GET\", \"POST\"]",
+        ));
+    }
+    raw.get().iter().cloned().collect()
+}
+
+fn parse_paths(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> Vec<PathPattern> {
+    let parsed: Vec<PathPattern> = raw.get().iter().filter_map(|text| PathPattern::parse(text)).collect();
+    if raw.get().is_empty() || parsed.len() != raw.get().len() {
+        wrong.push((
+            raw.span(),
+            "a path begins with /, with * inside a segment and ** as a whole one, nothing percent-encoded"
+                .to_owned(),
+            "write paths = [\"/v1/chat/*\"]",
+        ));
+    }
+    parsed
+}
+
+fn base_url(
+    env: &At<String>,
+    url: &At<String>,
+    hosts: &[HostPattern],
+    wrong: &mut Vec<Wrong>,
+) -> Option<BaseUrl> {
+    let parsed = EnvName::parse(env.get()).ok().zip(parse_url(url.get()));
+    let Some((name, (tls, host, port, path))) = parsed else {
+        wrong.push((
+            url.span(),
+            "a base URL is a variable's name and an https address".to_owned(),
+            "write base_url = { OPENAI_BASE_URL = \"https://api.openai.com/v1\" }",
+        ));
+        return None;
+    };
+    if env_names::set_by_us(env.get()) {
+        wrong.push((env.span(), format!("{name} is set by authy-mcp"), "name another variable"));
+    }
+    if !hosts.is_empty() && !hosts.iter().any(|pattern| pattern.covers(&host, port)) {
+        wrong.push((url.span(), format!("{host} is not among the rule's hosts"), "add it to hosts"));
+    }
+    Some(BaseUrl { env: name, host, port, path, tls })
+}
+
+/// `https://host[:port][/path]`; `http` with a port only.
+fn parse_url(text: &str) -> Option<(Tls, String, u16, String)> {
+    let (tls, rest) = match text.split_once("://")? {
+        ("https", rest) => (Tls::Yes, rest),
+        ("http", rest) => (Tls::No, rest),
+        _ => return None,
+    };
+    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+    let pattern = HostPattern::parse(authority).ok().filter(|pattern| !pattern.is_wildcard())?;
+    let port = match (tls, pattern.port()) {
+        (_, Some(port)) => port,
+        (Tls::Yes, None) => 443,
+        (Tls::No, None) => return None,
+    };
+    let plain = path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'%' | b'\\'));
+    let path = path.trim_end_matches('/');
+    let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+    plain.then(|| (tls, pattern.host(), port, path))
+}
+
+impl RawPlace {
+    fn place(self) -> Place {
+        match self {
+            Self::Header => Place::Header,
+            Self::Query => Place::Query,
+            Self::Path => Place::Path,
+            Self::Body => Place::Body,
+            Self::Websocket => Place::Websocket,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Document;
+
+    fn document(rule: &str) -> Result<Document, Vec<(usize, String)>> {
+        let text = format!("scope = \"s\"\n[[allow]]\nsecrets = [\"a/*\"]\ncommands = \"any\"\n{rule}\n");
+        Document::parse(&text).map_err(|error| error.0.into_iter().map(|f| (f.line, f.message)).collect())
+    }
+
+    #[test]
+    fn what_a_sealed_rule_lacks_or_has_too_much_is_an_error_with_its_line() {
+        const GOOD: &str = "deliver = \"sealed\"\nhosts = [\"api.example.com\"]\n";
+        for (rule, line, says) in [
+            ("deliver = \"sealed\"".to_owned(), 2, "needs the hosts"),
+            ("deliver = \"sealed\"\nhosts = []".to_owned(), 6, "needs the hosts"),
+            ("deliver = \"sealed\"\nhosts = [\"a b\"]".to_owned(), 6, "a host is made of"),
+            ("deliver = \"sealed\"\nhosts = [\"*.com\"]".to_owned(), 6, "top-level"),
+            ("deliver = \"env\"\nhosts = [\"api.example.com\"]".to_owned(), 6, "hosts belongs to sealed"),
+            ("deliver = \"env\"\ninject = \"bearer\"".to_owned(), 6, "inject belongs to sealed"),
+            ("deliver = \"file\"\nmethods = [\"GET\"]".to_owned(), 6, "methods belongs to sealed"),
+            (format!("{GOOD}inject = {{ header = \"Host\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ header = \"a b\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ basic = \"a:b\" }}"), 7, "no colon"),
+            (format!("{GOOD}substitute = []"), 2, "nothing puts the value in"),
+            (format!("{GOOD}methods = [\"get\"]"), 7, "upper-case"),
+            (format!("{GOOD}methods = [\"CONNECT\"]"), 7, "upper-case"),
+            (format!("{GOOD}paths = [\"/a/../b\"]"), 7, "a path begins"),
+            (
+                format!("{GOOD}base_url = {{ X_URL = \"https://other.example.com\" }}"),
+                7,
+                "not among the rule's hosts",
+            ),
+            (format!("{GOOD}base_url = {{ X_URL = \"http://api.example.com\" }}"), 7, "an https address"),
+            (format!("{GOOD}base_url = {{ PATH = \"https://api.example.com\" }}"), 7, "set by authy-mcp"),
+            (
+                format!("{GOOD}inject = {{ aws_sigv4 = {{ access_key = \"a b\", secret_key = \"a/s\" }} }}"),
+                7,
+                "a secret name",
+            ),
+        ] {
+            let errors = document(&rule).expect_err(&rule);
+            assert_eq!(errors[0].0, line, "{rule}: {errors:?}");
+            assert!(errors[0].1.contains(says), "{rule}: {errors:?}");
+        }
+        let seal =
+            document(&format!("{GOOD}inject = {{ header = \"X-Api-Key\" }}\nmethods = [\"GET\"]")).unwrap();
+        let seal = seal.allow[0].seal.clone().unwrap();
+        assert_eq!(seal.header(), Some("x-api-key"));
+        assert_eq!(seal.substitute, BTreeSet::from([Place::Header]));
+    }
+
+    #[test]
+    fn what_is_weak_in_a_sealed_rule_is_said() {
+        let rule = "deliver = \"sealed\"\nhosts = [\"*.example.com\", \"localhost:80\"]\n\
+                    substitute = [\"header\", \"query\", \"path\", \"body\", \"websocket\"]";
+        let warnings: Vec<String> =
+            document(rule).unwrap().warnings().into_iter().map(|w| w.message).collect();
+        for says in ["in query", "in path", "in body", "in websocket", "subdomains", "this machine"] {
+            assert!(warnings.iter().any(|warning| warning.contains(says)), "{says}: {warnings:?}");
+        }
+        assert!(!warnings.iter().any(|warning| warning.contains("in header")), "{warnings:?}");
+    }
+
+    #[test]
+    fn base_urls() {
+        assert_eq!(
+            parse_url("https://api.openai.com/v1/"),
+            Some((Tls::Yes, "api.openai.com".to_owned(), 443, "/v1".to_owned()))
+        );
+        assert_eq!(
+            parse_url("http://localhost:8080"),
+            Some((Tls::No, "localhost".to_owned(), 8080, String::new()))
+        );
+        for bad in
+            ["http://localhost", "ftp://a", "https://", "https://u@h/", "https://*.a.com", "https://a/?x"]
+        {
+            assert_eq!(parse_url(bad), None, "{bad}");
+        }
+    }
+}
