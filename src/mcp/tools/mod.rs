@@ -2,19 +2,18 @@
 
 mod list_allowed;
 mod request_token;
+mod row;
 mod run_with_secrets;
+mod schema;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use schemars::{JsonSchema, generate::SchemaSettings};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::broker::{
-    Call, Reply,
-    refusal::{Code, Refusal},
-};
+use crate::broker::refusal::Refusal;
+#[cfg(test)]
+pub(super) use row::About;
+pub(super) use row::Row;
 
 /// What a server says of itself at the beginning.
 pub(super) const INSTRUCTIONS: &str = "\
@@ -28,29 +27,6 @@ result. A refusal says what to do in its hint. Never ask the user to paste a sec
 
 /// The tools, in the order in which a model needs them. A new one is a file and a row.
 const ROWS: [fn() -> Row; 3] = [list_allowed::row, run_with_secrets::row, request_token::row];
-
-/// A tool: what it is called and says, what it takes and gives, and how its answer reads.
-pub(super) struct Row {
-    pub tool: Tool,
-    /// The schemas of what it takes, and of its answer or a refusal.
-    schemas: [JsonObject; 2],
-    /// What it takes, by name.
-    fields: Vec<String>,
-    /// What a call of it looks like.
-    form: &'static str,
-    /// Reads arguments; or what is wrong with them.
-    call: Box<dyn Fn(&JsonObject) -> Result<Call, String> + Send + Sync>,
-    pub render: fn(&Reply) -> Option<String>,
-}
-
-/// What is said of a tool.
-pub(super) struct About {
-    pub name: &'static str,
-    pub title: &'static str,
-    pub description: &'static str,
-    pub form: &'static str,
-    pub annotations: ToolAnnotations,
-}
 
 /// The tools of a server.
 pub(super) struct Table(Vec<Row>);
@@ -83,54 +59,6 @@ pub(super) fn rows() -> Vec<Row> {
     ROWS.iter().map(|row| row()).collect()
 }
 
-impl Row {
-    /// A tool that takes `P` and answers with `R`.
-    pub(super) fn new<P: DeserializeOwned + JsonSchema + 'static, R: JsonSchema>(
-        about: About,
-        call: fn(P) -> Call,
-        render: fn(&Reply) -> Option<String>,
-    ) -> Self {
-        let schemas = [input::<P>(), output::<R>()];
-        let mut tool = Tool::new(about.name, about.description, Arc::new(schemas[0].clone()));
-        tool.title = Some(about.title.to_owned());
-        tool.output_schema = Some(Arc::new(schemas[1].clone()));
-        tool.annotations = Some(about.annotations);
-        let fields = schemas[0].get("properties").and_then(Value::as_object);
-        let fields = fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
-        let call = Box::new(move |arguments: &JsonObject| parse::<P>(arguments).map(call));
-        Self { tool, schemas, fields, form: about.form, call, render }
-    }
-
-    /// Reads arguments. What is wrong with them is said in fixed words and the names of the tool's own fields: a value
-    /// that a model put where it doesn't belong, or a name that it made up, is not repeated.
-    pub(super) fn call(&self, arguments: &JsonObject) -> Result<Call, Refusal> {
-        let known = || arguments.keys().all(|key| self.fields.contains(key));
-        let call = if known() { (self.call)(arguments) } else { Err(self.unknown()) };
-        call.map_err(|message| Refusal::new(Code::BadArgument, message, self.form))
-    }
-
-    fn unknown(&self) -> String {
-        let known = if self.fields.is_empty() { "none".to_owned() } else { self.fields.join(", ") };
-        format!("there is an argument that this tool does not have; it has: {known}")
-    }
-}
-
-fn parse<P: DeserializeOwned>(arguments: &JsonObject) -> Result<P, String> {
-    P::deserialize(arguments).map_err(|error| match misshapen::<P>(arguments) {
-        Some(name) => format!("the argument `{name}` is not of the right type"),
-        None => error.to_string(),
-    })
-}
-
-/// The first argument that is wrong by itself. Where there is none, all that can be wrong is that one is missing.
-fn misshapen<P: DeserializeOwned>(arguments: &JsonObject) -> Option<&str> {
-    let wrong = arguments.iter().find(|(name, value)| {
-        let alone = JsonObject::from_iter([((*name).clone(), (*value).clone())]);
-        P::deserialize(alone).is_err_and(|error| !error.to_string().starts_with("missing field"))
-    });
-    wrong.map(|(name, _)| name.as_str())
-}
-
 /// The JSON Schemas of all that goes in and out, by file name.
 pub fn schemas() -> Vec<(String, Value)> {
     let of_row = |row: &Row| {
@@ -142,55 +70,6 @@ pub fn schemas() -> Vec<(String, Value)> {
         ]
     };
     let mut all: Vec<_> = Table::all().rows().iter().flat_map(of_row).collect();
-    all.push(("refusal.schema.json".to_owned(), Value::Object(plain::<Refusal>())));
+    all.push(("refusal.schema.json".to_owned(), Value::Object(schema::of::<Refusal>())));
     all
-}
-
-/// Schemas stand alone: some clients don't follow references.
-fn plain<T: JsonSchema>() -> JsonObject {
-    let generator =
-        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
-    let mut schema = generator.into_root_schema_for::<T>().to_value();
-    drop_formats(&mut schema);
-    match schema {
-        Value::Object(schema) => schema,
-        _ => unreachable!("the schema of a struct is an object"),
-    }
-}
-
-/// Rust's number formats are no JSON Schema formats, and some clients say so on every call.
-fn drop_formats(schema: &mut Value) {
-    match schema {
-        Value::Array(items) => items.iter_mut().for_each(drop_formats),
-        Value::Object(fields) => {
-            if fields
-                .get("format")
-                .and_then(Value::as_str)
-                .is_some_and(|f| f.starts_with("uint") || f.starts_with("int"))
-            {
-                fields.remove("format");
-            }
-            fields.values_mut().for_each(drop_formats);
-        }
-        _ => {}
-    }
-}
-
-fn input<T: JsonSchema>() -> JsonObject {
-    let mut schema = plain::<T>();
-    schema.entry("properties").or_insert_with(|| json!({}));
-    schema
-}
-
-/// A result or a refusal: some clients hold an error's structure against the schema, too.
-fn output<T: JsonSchema>() -> JsonObject {
-    let mut result = plain::<T>();
-    let mut refusal = plain::<Refusal>();
-    let schema = result.remove("$schema");
-    refusal.remove("$schema");
-    let mut output = JsonObject::new();
-    output.extend(schema.map(|schema| ("$schema".to_owned(), schema)));
-    output.insert("type".to_owned(), json!("object"));
-    output.insert("anyOf".to_owned(), json!([result, refusal]));
-    output
 }

@@ -2,7 +2,7 @@
 
 use rmcp::model::ToolAnnotations;
 
-use super::{About, Row};
+use super::row::{About, Row};
 use crate::{
     broker::{
         Call, Reply,
