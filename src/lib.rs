@@ -12,7 +12,7 @@
 //! - [`vault`]: secrets, versions, envelopes. [`store`]: bytes only. [`audit`]: events and their chain.
 //! - [`shown`]: foreign text as a person is shown it. [`listen`]: connections within bounds.
 //! - [`names`], [`value`]: what is parsed once, at the edge, and what is never printed. [`files`]: private files.
-//! - [`system`]: the machine's lists.
+//! - [`system`]: the machine's lists. [`clock`]: how late it is.
 //!
 //! Security is a value that one holds: [`policy::Policy::decide`] makes an [`policy::Allowed`],
 //! [`audit::AuditLog::record_intent`] consumes it and returns an [`audit::Intent`], and
@@ -21,6 +21,7 @@
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod cli;
+pub(crate) mod clock;
 pub(crate) mod daemon;
 pub(crate) mod delivery;
 pub(crate) mod files;

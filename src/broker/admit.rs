@@ -1,12 +1,7 @@
 //! Admission of a run: from the credential to the intent on the disk. Read [`Broker::admit_in`] and [`Broker::commit`]
 //! as the threat model.
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -254,7 +249,7 @@ impl Broker {
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
         let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
-        let place = self.limits.enter(&session.scope, terms, Instant::now())?;
+        let place = self.limits.enter(&session.scope, terms, self.around.clock.instant())?;
         let now = open.now();
         session.spend(&mut open.vault, now)?;
         let (credential, timed) = (&asked.caller.credential, asked.streams.timed());
@@ -301,7 +296,7 @@ impl Broker {
     fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
         let note =
             super::denied::note(who.principal, who.scope, &refusal, params, &self.needles.everything());
-        let notes = self.denials.take(note, Instant::now());
+        let notes = self.denials.take(note, self.around.clock.instant());
         match open.audit.record_all(notes) {
             Ok(()) => refusal,
             Err(error) => Refusal::from(error),

@@ -1,9 +1,6 @@
 //! Refusals as the audit has them: redacted, bounded, summed up where they come in numbers.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Broker, api::RunParams, blocking, refusal::Refusal};
 use crate::{audit::Note, names::SecretName, redact::NeedleSet};
@@ -73,9 +70,9 @@ impl Broker {
     }
 
     fn write_sums(&self) {
-        let written = self
-            .open()
-            .and_then(|open| open.audit.record_all(self.denials.due(Instant::now())).map_err(Refusal::from));
+        let written = self.open().and_then(|open| {
+            open.audit.record_all(self.denials.due(self.around.clock.instant())).map_err(Refusal::from)
+        });
         if let Err(refusal) = written {
             tracing::warn!(code = ?refusal.code, "summed refusals could not be recorded");
         }

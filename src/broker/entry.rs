@@ -97,7 +97,7 @@ impl Broker {
     pub(crate) async fn enter(self: &Arc<Self>, credential: &Credential) -> Result<Entered, Refusal> {
         let until = Instant::now() + WAIT;
         let known = self.know(credential).await?;
-        let pass = match self.gates.enter(&known.caller) {
+        let pass = match self.gates.enter_at(&known.caller, self.around.clock.instant()) {
             Ok(pass) => pass,
             Err(refusal) => {
                 tokio::time::sleep(NO_TAKES).await;
@@ -131,7 +131,8 @@ impl Broker {
             Credential::Tree(_) => self.keys().await.and_then(|_| Err(session::not_vouched_for())),
             Credential::LocalScope(local) => Ok(Known { caller: root_of(&local.principal()), token: None }),
             Credential::Token(bearer) => {
-                let claims = signed(self.keys().await?.token.public(), &bearer.text)?;
+                let claims =
+                    signed(self.keys().await?.token.public(), &bearer.text, self.around.clock.now())?;
                 Ok(Known { caller: root_of(&claims.sub), token: Some(claims) })
             }
         }
@@ -161,9 +162,9 @@ impl Broker {
             Credential::Token(bearer) if from_anybody(bearer) => known.token.map(|claims| claims.jti),
             _ => None,
         };
-        let verdict = token
-            .as_ref()
-            .and_then(|id| self.standing.of(id, vault::epoch_stamp(&self.settings.home), Timestamp::now()));
+        let verdict = token.as_ref().and_then(|id| {
+            self.standing.of(id, vault::epoch_stamp(&self.settings.home), self.around.clock.now())
+        });
         match verdict {
             Some(Verdict::Good(_)) => return Ok(()),
             Some(Verdict::Bad(refusal)) => return Err(refusal),
@@ -224,13 +225,13 @@ pub(crate) fn caller_by_signature(
     keys: &PublicKeys,
     text: &secrecy::SecretString,
 ) -> Result<String, Refusal> {
-    signed(keys, text).map(|claims| root_of(&claims.sub))
+    signed(keys, text, Timestamp::now()).map(|claims| root_of(&claims.sub))
 }
 
 /// What a token says, if it is one of this vault's, and of this time.
 #[expect(clippy::disallowed_methods, reason = "a bearer token's signature is checked here")]
-fn signed(keys: &PublicKeys, text: &secrecy::SecretString) -> Result<Claims, Refusal> {
-    let (_, claims) = keys.verify(text.expose_secret(), Timestamp::now())?;
+fn signed(keys: &PublicKeys, text: &secrecy::SecretString, now: Timestamp) -> Result<Claims, Refusal> {
+    let (_, claims) = keys.verify(text.expose_secret(), now)?;
     Ok(claims)
 }
 

@@ -104,7 +104,8 @@ impl Gates {
         self.enter_at(key, Instant::now())
     }
 
-    fn enter_at(&self, key: &str, now: Instant) -> Result<Pass, Refusal> {
+    /// The same at this moment.
+    pub(crate) fn enter_at(&self, key: &str, now: Instant) -> Result<Pass, Refusal> {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         callers.sweep(self.bounds, now);
         let crowded = callers.in_flight >= self.bounds.all;

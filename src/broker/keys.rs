@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Surroundings;
 use crate::{
     audit::AuditKeys,
+    clock::Clock,
     token::TokenKeys,
     vault::{self, FileStamp, Freshness, Opener, Vault, VaultError, VaultKey},
 };
@@ -24,8 +26,9 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn new(vault: VaultKey) -> Self {
-        Self::with(vault, Arc::default())
+    /// Keys of a vault of which this process remembers nothing yet.
+    pub(crate) fn new(vault: VaultKey, around: &Surroundings) -> Self {
+        Self::with(vault, Arc::new(around.freshness()))
     }
 
     fn with(vault: VaultKey, freshness: Arc<Freshness>) -> Self {
@@ -47,6 +50,11 @@ impl Keys {
         self.freshness.open(home, &self.vault, wait)
     }
 
+    /// The clock by which what is done with them is dated.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.freshness.clock()
+    }
+
     pub(crate) fn audit(&self) -> AuditKeys {
         AuditKeys { mac: self.vault.derive("audit-mac"), sign: self.vault.derive("audit-sign") }
     }
@@ -56,6 +64,7 @@ impl Keys {
 pub(crate) struct KeyRing {
     home: PathBuf,
     opener: Option<Opener>,
+    around: Surroundings,
     held: Mutex<Option<Arc<Keys>>>,
     /// By the vault's fingerprint: a home that had another vault for a while brings nothing back.
     memories: Mutex<BTreeMap<String, Arc<Freshness>>>,
@@ -73,10 +82,11 @@ struct Looked {
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl KeyRing {
-    pub(crate) fn new(home: &Path, opener: Option<Opener>) -> Self {
+    pub(crate) fn new(home: &Path, opener: Option<Opener>, around: Surroundings) -> Self {
         Self {
             home: home.to_owned(),
             opener,
+            around,
             held: Mutex::new(None),
             memories: Mutex::default(),
             looked: Mutex::new(None),
@@ -116,7 +126,9 @@ impl KeyRing {
         let Some(opener) = &self.opener else { return Ok(None) };
         let key = vault::unlock(&self.home, opener)?;
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        let freshness = Arc::clone(memories.entry(key.fingerprint().to_owned()).or_default());
+        let freshness =
+            memories.entry(key.fingerprint().to_owned()).or_insert_with(|| Arc::new(self.around.freshness()));
+        let freshness = Arc::clone(freshness);
         let keys = Arc::new(Keys::with(key, freshness));
         *held = Some(Arc::clone(&keys));
         self.has_looked(stamp);

@@ -37,6 +37,7 @@ mod service;
 mod serving;
 mod session;
 mod standing;
+pub(crate) mod surroundings;
 mod trace;
 mod turns;
 pub(crate) mod upkeep;
@@ -71,6 +72,7 @@ pub(crate) use records::TokenInfo;
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;
 pub(crate) use service::{Caller, Meanwhile, Pending, Service, Way};
+pub(crate) use surroundings::Surroundings;
 pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
 /// How long an operation waits for another process that has the vault.
@@ -117,6 +119,8 @@ pub(crate) struct Settings {
     pub run_as: Option<RunAs>,
     /// How many descriptors programs may have, where this process has raised its own limit.
     pub descriptors: Option<u64>,
+    /// The clock, the vault's engine, and what starts programs.
+    pub around: Surroundings,
 }
 
 /// What no run sees, whatever a policy shows it of what lies around.
@@ -133,6 +137,7 @@ pub(crate) struct Hidden {
 /// The broker of one home, in this process.
 pub(crate) struct Broker {
     settings: Place,
+    around: Surroundings,
     keyring: KeyRing,
     consent: Arc<dyn Consent>,
     needles: needles::ScopeNeedles,
@@ -177,7 +182,8 @@ impl Broker {
     pub(crate) fn with_consent(settings: Settings, consent: Arc<dyn Consent>) -> Arc<Self> {
         Arc::new(Self {
             consent,
-            keyring: KeyRing::new(&settings.home, settings.opener),
+            keyring: KeyRing::new(&settings.home, settings.opener, settings.around.clone()),
+            around: settings.around,
             settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
             supervisors: Supervisors::new(
                 settings.supervisor,
@@ -332,5 +338,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::{
     prepare::values_before,
     recount::Done,
     refusal::Refusal,
+    surroundings::{Ready, Running},
     trace::{Step, Trace},
     watch::Watched,
 };
@@ -23,8 +24,8 @@ use crate::{
     audit::{AuditLog, Intent, OutcomeFacts},
     names::{EnvName, RunId, SecretName},
     policy::{OutputMode, Promise, RunTerms},
-    redact::{Counts, NeedleSet},
-    run::{self, Ending, Launch, OnListening, Piece, RunError},
+    redact::Counts,
+    run::{Ending, Piece, RunError},
     value::SecretValue,
     vault::Vault,
 };
@@ -82,7 +83,9 @@ impl Broker {
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
     ) -> Result<Ending, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
-        let mut signals = run::Signals::take()
+        let runner = Arc::clone(&self.around.runner);
+        let mut signals = runner
+            .signals()
             .map_err(|error| self.refused(Refusal::from(RunError::io("take signals", error))))?;
         let cancel = CancellationToken::new();
         let asked = Asked { caller: caller.clone(), params, streams: Streams::Attached, near: Some(near) };
@@ -98,9 +101,7 @@ impl Broker {
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
             admitted.launch.hand(name, socket.into());
         }
-        let start =
-            |launch, needles, listening, over| run::pass_through(launch, needles, listening, signals, over);
-        Ok(self.drive(admitted, start).await?.done.ending)
+        Ok(self.drive(admitted, |ready| runner.attached(ready, signals)).await?.done.ending)
     }
 
     async fn run(
@@ -117,9 +118,9 @@ impl Broker {
         let sandbox = admitted.launch.contained_by().to_string();
         let progress = progress.filter(|_| admitted.intent.terms().output == OutputMode::Redacted);
         let closing = self.closing.clone();
-        let start = |launch, needles, listening, over| {
-            let ended = either(either(cancel, closing), over);
-            run::execute(launch, needles, progress, ended, listening)
+        let start = |ready: Ready| {
+            let over = either(either(cancel, closing), ready.over);
+            self.around.runner.captured(Ready { over, ..ready }, progress)
         };
         let Driven { done, run_id, terms, promise, needles } = self.drive(admitted, start).await?;
         let mut body = result(done, &terms, &run_id, sandbox);
@@ -132,17 +133,18 @@ impl Broker {
 
     /// What every run is once it may start, wherever its streams go: its proxy beside it, what is looked for once
     /// more behind it, and its outcome on record.
-    pub(super) async fn drive<D: Done, R: Future<Output = Result<D, RunError>> + Send>(
+    pub(super) async fn drive<D: Done>(
         self: &Arc<Self>,
         admitted: Admitted,
-        start: impl FnOnce(Launch, NeedleSet, Option<OnListening>, CancellationToken) -> R,
+        start: impl FnOnce(Ready) -> Running<D>,
     ) -> Result<Driven<D>, Refused> {
         let Admitted { intent, launch, needles, promise, services, audit, mut trace, watched, _place } =
             admitted;
         self.keep_watching();
         let audit = Arc::new(audit);
         let (listening, served) = self.serve_run(services, &intent, &audit, &watched.live);
-        let running = start(launch, needles.set.clone(), listening, watched.live.over());
+        let (needles_now, over) = (needles.set.clone(), watched.live.over());
+        let running = start(Ready { launch, needles: needles_now, listening, over });
         let mut done = running.instrument(trace.span()).await;
         if let Ok(done) = &mut done {
             let ended = done.ended_mut();

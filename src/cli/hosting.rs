@@ -23,7 +23,7 @@ use super::{
     usage_failure,
 };
 use crate::{
-    broker::{Broker, Settings},
+    broker::{Broker, Settings, Surroundings},
     daemon::{self, Admits, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo},
     listen,
     operator::{Failure, FailureKind},
@@ -182,6 +182,7 @@ fn broker(
         hidden: open::hidden(globals, home, Some(info))?,
         run_as,
         descriptors: args.descriptors.or(before),
+        around: Surroundings::default(),
     }))
 }
 

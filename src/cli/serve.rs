@@ -11,7 +11,7 @@ use super::{
     runtime, sockets, starting, token_file, usage_failure,
 };
 use crate::{
-    broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
+    broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Surroundings, Way},
     daemon::{self, Client, Socket},
     listen,
     mcp::{Exposure, HttpSettings, serve_http, serve_stdio},
@@ -109,6 +109,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         home,
         run_as: None,
         descriptors: None,
+        around: Surroundings::default(),
     })
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Admin, Failure, secrets::WeakValues, tokens::TokenOrder};
 use crate::{
     broker::{
-        Bearer, Broker, Caller, Credential, ResolveContext, Settings, Way,
+        Bearer, Broker, Caller, Credential, ResolveContext, Settings, Surroundings, Way,
         api::RunParams,
         consent::{Consent, Pending},
         refusal::{Code, Refusal},
@@ -103,7 +103,7 @@ impl Stage {
             meanwhile: Mutex::new(meanwhile.into()),
             seen: Mutex::default(),
         });
-        let settings = Settings::of_a_test(home.clone());
+        let settings = Settings::of_a_test(home.clone(), Surroundings::default());
         let broker = Broker::with_consent(settings, Arc::clone(&consent) as Arc<dyn Consent>);
         let credential = Credential::Token(Bearer::of_request(self.token.clone()));
         let caller = Caller { credential, environment: Arc::default(), way: Way::Tool };

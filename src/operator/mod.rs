@@ -16,7 +16,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::broker::{Opened, entry::Held, keys::Keys};
+use crate::broker::{Opened, Surroundings, entry::Held, keys::Keys};
 use crate::{
     audit::{Note, Room},
     vault::{self, Opener, Pin, UnlockKind, Vault, VaultKey},
@@ -49,8 +49,18 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
-        let key = vault::init(home, kind, opener, pin)?;
-        let admin = Self::with_key(home, key);
+        Self::init_in(&Surroundings::default(), home, kind, opener, pin)
+    }
+
+    fn init_in(
+        around: &Surroundings,
+        home: &Path,
+        kind: UnlockKind,
+        opener: &Opener,
+        pin: Pin,
+    ) -> Result<Self, Failure> {
+        let key = vault::init(home, kind, opener, pin, &around.engine)?;
+        let admin = Self::with_keys(home, Arc::new(Keys::new(key, around)));
         let note = admin.note("init", home.display().to_string(), None);
         admin.open()?.record_present(note)?;
         Ok(admin)
@@ -66,8 +76,12 @@ impl Admin {
     }
 
     pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
+        Self::with_keys(home, Arc::new(Keys::new(key, &Surroundings::default())))
+    }
+
+    fn with_keys(home: &Path, keys: Arc<Keys>) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys: Arc::new(Keys::new(key)), principal, told: None, refused: None }
+        Self { home: home.to_owned(), keys, principal, told: None, refused: None }
     }
 
     /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.

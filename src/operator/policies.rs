@@ -1,6 +1,5 @@
 //! Policies, as the operator plans, applies and asks about them.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -115,7 +114,7 @@ impl Admin {
         let resolved = resolve::resolve(&document, machine).map_err(with_findings)?;
         let mut resolved = Resolved { values_judged: true, ..resolved };
         pinned::hold(&document, &mut resolved, machine);
-        let applied = Applied { by: &self.principal, at: Timestamp::now().to_string(), word };
+        let applied = Applied { by: &self.principal, at: self.keys.clock().now().to_string(), word };
         let stood = before.as_ref().map(|stored| &stored.resolved);
         let findings = pinned::review(&document, &mut resolved, stood, &applied);
         if !findings.is_empty() {
@@ -187,7 +186,8 @@ impl Admin {
             }
             let stored =
                 StoredPolicy { text: plan.text, resolved: plan.resolved, edition: StoredPolicy::EDITION };
-            records::put_policy(&mut open.vault, &scope, &stored, Timestamp::now()).map_err(Failure::from)
+            records::put_policy(&mut open.vault, &scope, &stored, self.keys.clock().now())
+                .map_err(Failure::from)
         })
     }
 

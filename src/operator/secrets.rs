@@ -1,6 +1,5 @@
 //! Secrets, as the operator sets, shows and removes them.
 
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
@@ -42,7 +41,7 @@ impl Admin {
         }
         let names: Vec<String> = changes.iter().map(|(name, _, _)| name.to_string()).collect();
         self.change("set", names.join(" "), None, |open| {
-            open.vault.set_secrets(changes, Timestamp::now()).map_err(Failure::from)
+            open.vault.set_secrets(changes, self.keys.clock().now()).map_err(Failure::from)
         })
     }
 
@@ -136,7 +135,7 @@ impl Admin {
             ));
         }
         self.change("rollback", name.to_string(), Some(format!("version {version}")), |open| {
-            open.vault.rollback(name, version, Timestamp::now()).map_err(Failure::from)
+            open.vault.rollback(name, version, self.keys.clock().now()).map_err(Failure::from)
         })
     }
 }

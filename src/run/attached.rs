@@ -158,6 +158,14 @@ const FROM_PROCESSES: [i32; 4] = [1, 10, 12, 15];
 /// The window's size has changed: the only one of them that ends nobody.
 const WINDOW: i32 = 28;
 
+#[cfg(test)]
+impl Signals {
+    /// Signals that a test sends.
+    pub(crate) fn sent_by(received: mpsc::Receiver<u8>) -> Self {
+        Self { source: Source::Processes, received, ended_by: None }
+    }
+}
+
 impl Signals {
     /// From here on signals do nothing else to this process.
     ///

@@ -134,6 +134,14 @@ impl Launch {
     }
 }
 
+#[cfg(test)]
+impl Launch {
+    /// What it is made of, for a runner that starts nothing.
+    pub(crate) fn parts(&self) -> (&Start, &Materials) {
+        (&self.start, &self.materials)
+    }
+}
+
 /// What contains a run, and what it may reach.
 #[derive(Debug, Clone)]
 pub struct Sandbox {

@@ -1,15 +1,23 @@
-//! A store that forgets: for tests of what stands on a store.
+//! A store in memory: for tests of what stands on a store.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Batch, Store, StoreError};
+use super::{Batch, Engine, Store, StoreError};
 
-/// Keys and values in memory.
-#[derive(Debug, Default)]
-pub(crate) struct MemoryStore(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+/// Keys and values in memory; a clone has the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryStore(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
+
+impl MemoryStore {
+    /// An engine that opens one and the same store each time, wherever it is said to be.
+    pub(crate) fn engine() -> Engine {
+        let store = Self::default();
+        Engine::new(move |_| Ok(Box::new(store.clone())))
+    }
+}
 
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

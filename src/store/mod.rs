@@ -3,6 +3,7 @@
 //! What enters is ciphertext and MACs. A batch is all or nothing, and on the disk when
 //! [`Store::apply`] returns. Nothing here decrypts, and nothing panics on a damaged file.
 
+mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;
@@ -12,9 +13,9 @@ mod sled_store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use engine::Engine;
 #[cfg(test)]
 pub(crate) use memory::MemoryStore;
-pub(crate) use sled_store::SledStore;
 
 /// What the vault asks of an engine.
 pub(crate) trait Store: Send + Sync {

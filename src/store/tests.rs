@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Batch, MemoryStore, SledStore, Store, StoreError};
+use super::{Batch, MemoryStore, Store, StoreError, sled_store::SledStore};
 use crate::files;
 
 /// A file a record, named by its key in hex. Each batch makes a new directory, and one small file says which is the

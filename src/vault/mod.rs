@@ -40,5 +40,13 @@ pub(crate) use stamp::{FileStamp, Stamp, description_stamp, epoch_stamp};
 pub use unlock::unlock;
 pub(crate) use unlock::{Pin, init};
 
+pub(crate) use crate::store::Engine;
+
+/// Stores, for tests of the rooms above.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use crate::store::{Batch, MemoryStore, Store, StoreError};
+}
+
 #[cfg(test)]
 mod tests;

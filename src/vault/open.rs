@@ -32,7 +32,7 @@ use super::{
 use crate::{
     audit::{self, Head},
     files,
-    store::{Batch, SledStore, Store, StoreError},
+    store::{Batch, Engine, Store, StoreError},
 };
 
 /// An open vault: the database is ours until this is dropped.
@@ -88,7 +88,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Busy`] when the wait is over, [`VaultError::Damaged`], [`VaultError::WrongKey`].
     pub fn open(home: &Path, key: &VaultKey, wait: Duration) -> Result<Self, VaultError> {
-        Self::open_with(home, key, wait, Files::Known)
+        Self::open_with(home, key, wait, Files::Known, &Engine::default())
     }
 
     pub(super) fn open_with(
@@ -96,6 +96,7 @@ impl Vault {
         key: &VaultKey,
         wait: Duration,
         files: Files,
+        engine: &Engine,
     ) -> Result<Self, VaultError> {
         home::checked(home, key)?;
         let until = Instant::now() + wait;
@@ -106,8 +107,8 @@ impl Vault {
         if !dir.is_dir() {
             return Err(VaultError::damaged("vault/ is gone"));
         }
-        let store = open_store(&dir, until)?;
-        let vault = Self::over(Box::new(store), home, info, key, Some(lock))?;
+        let store = open_store(engine, &dir, until)?;
+        let vault = Self::over(store, home, info, key, Some(lock))?;
         if files == Files::Known {
             beside::check(home, &vault.root.files, &vault.info)?;
         }
@@ -141,7 +142,12 @@ impl Vault {
     }
 
     /// Makes the empty database of a new home.
-    pub(super) fn create(home: &Path, info: &HomeInfo, key: &VaultKey) -> Result<(), VaultError> {
+    pub(super) fn create(
+        home: &Path,
+        info: &HomeInfo,
+        key: &VaultKey,
+        engine: &Engine,
+    ) -> Result<(), VaultError> {
         let root = Root {
             vault_id: info.vault_id.clone(),
             epoch: 1,
@@ -153,7 +159,7 @@ impl Vault {
             time: None,
             anchor: None,
         };
-        Self::create_at(home, info, key, &root).map(drop)
+        Self::create_at(home, info, key, &root, engine).map(drop)
     }
 
     pub(super) fn create_at(
@@ -161,15 +167,16 @@ impl Vault {
         info: &HomeInfo,
         key: &VaultKey,
         root: &Root,
+        engine: &Engine,
     ) -> Result<Self, VaultError> {
         let lock = lock(home, Duration::ZERO)?;
         let dir = home::database(home);
         files::create_private_dir(&dir).map_err(|error| VaultError::io("make vault/", error))?;
-        let store = SledStore::open(&dir)?;
+        let store = engine.open(&dir)?;
         store.apply(Batch(vec![(index::ROOT.to_vec(), Some(index::sign_root(key, root)))]))?;
         close_permissions(&dir)?;
         index::write_epoch(home, key, root)?;
-        Self::over(Box::new(store), home, info.clone(), key, Some(lock))
+        Self::over(store, home, info.clone(), key, Some(lock))
     }
 
     /// From here on changes are gathered, and made by [`Vault::make`].
@@ -333,9 +340,9 @@ pub(super) fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
 }
 
 /// The engine's own lock may outlast the process that had ours by a moment.
-fn open_store(dir: &Path, until: Instant) -> Result<SledStore, VaultError> {
+fn open_store(engine: &Engine, dir: &Path, until: Instant) -> Result<Box<dyn Store>, VaultError> {
     loop {
-        match SledStore::open(dir) {
+        match engine.open(dir) {
             Err(StoreError::Busy) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
             opened => return Ok(opened?),
         }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     audit::{Announced, Head},
     files,
+    store::Engine,
 };
 
 /// How long the commands that run may take.
@@ -174,7 +175,7 @@ impl Restoring {
             time: floor.time,
             anchor: floor.head.filter(|_| audit == Audit::Continued),
         };
-        let mut vault = Vault::create_at(&self.fresh, &info, &key, &root)?;
+        let mut vault = Vault::create_at(&self.fresh, &info, &key, &root, &Engine::default())?;
         vault.hold();
         vault.fill(records)?;
         self.vault = Some(vault);

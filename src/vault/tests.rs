@@ -15,13 +15,20 @@ use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
     names::{RunId, SecretName},
     policy::testing::allowed,
-    store::{Batch, MemoryStore, SledStore, Store},
+    store::{Batch, Engine, MemoryStore, Store},
     value::SecretValue,
 };
 
 fn home() -> (TempDir, VaultKey) {
     let dir = tempfile::tempdir().unwrap();
-    let key = init(dir.path(), UnlockKind::IdentityFile, &Opener::IdentityFile(None), Pin::Unwanted).unwrap();
+    let key = init(
+        dir.path(),
+        UnlockKind::IdentityFile,
+        &Opener::IdentityFile(None),
+        Pin::Unwanted,
+        &Engine::default(),
+    )
+    .unwrap();
     (dir, key)
 }
 
@@ -233,13 +240,13 @@ fn swapped_replayed_and_missing_records_are_named() {
 fn unlocking_in_each_way() {
     let dir = tempfile::tempdir().unwrap();
     let right = || Opener::Passphrase(SecretString::from("four words in a row"));
-    let key = init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted).unwrap();
+    let key = init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()).unwrap();
     assert_eq!(unlock(dir.path(), &right()).unwrap().fingerprint(), key.fingerprint());
     let wrong = Opener::Passphrase(SecretString::from("four other words"));
     assert!(matches!(unlock(dir.path(), &wrong), Err(VaultError::WrongKey(_))));
     assert!(matches!(unlock(dir.path(), &Opener::IdentityFile(None)), Err(VaultError::WrongKey(_))));
     assert!(matches!(
-        init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted),
+        init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()),
         Err(VaultError::AlreadyThere(_))
     ));
     let (other, _) = home();
@@ -334,14 +341,14 @@ fn a_value_that_is_too_large_changes_nothing() {
 fn an_engine_that_panics_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let store = SledStore::open(dir.path()).unwrap();
+        let store = Engine::default().open(dir.path()).unwrap();
         for n in 0..200u32 {
             store.apply(Batch(vec![(n.to_be_bytes().to_vec(), Some(vec![7; 300]))])).unwrap();
         }
     }
     let path = dir.path().join("db").join("db");
     let whole = std::fs::read(&path).unwrap();
-    let good = SledStore::open(dir.path()).and_then(|store| store.scan(b"")).unwrap();
+    let good = Engine::default().open(dir.path()).and_then(|store| store.scan(b"")).unwrap();
     std::fs::write(&path, &whole).unwrap();
     let mut seen = 0;
     for at in (0..whole.len()).step_by((whole.len() / 60).max(1)) {
@@ -349,7 +356,7 @@ fn an_engine_that_panics_is_an_error() {
         bad[at..(at + 7).min(whole.len())].iter_mut().for_each(|byte| *byte ^= 0x55);
         std::fs::write(&path, &bad).unwrap();
         // The engine may also open what is left; that it lacks something is for the index to say.
-        let read = SledStore::open(dir.path()).and_then(|store| store.scan(b""));
+        let read = Engine::default().open(dir.path()).and_then(|store| store.scan(b""));
         seen += usize::from(read.is_err() || read.is_ok_and(|pairs| pairs != good));
         std::fs::write(&path, &whole).unwrap();
     }

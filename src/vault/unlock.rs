@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     HomeInfo, Opener, Pinned, UnlockKind, VaultError, VaultKey, freshness, home, keyring, open::Vault,
 };
-use crate::files;
+use crate::{files, store::Engine};
 
 /// scrypt's work factor for a passphrase (log2 N, age's own scale): about a second, paid once an unlock.
 const PASSPHRASE_WORK: u8 = if cfg!(test) { 10 } else { 17 };
@@ -39,7 +39,13 @@ pub(crate) enum Pin {
 ///
 /// # Errors
 /// [`VaultError`]: nothing is left behind that a second try would stumble over.
-pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<VaultKey, VaultError> {
+pub(crate) fn init(
+    home: &Path,
+    kind: UnlockKind,
+    opener: &Opener,
+    pin: Pin,
+    engine: &Engine,
+) -> Result<VaultKey, VaultError> {
     match home::home_info(home) {
         Err(VaultError::NoVault(_)) => {}
         Err(error) => return Err(error),
@@ -62,9 +68,9 @@ pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> 
         pin: Some(pin),
     };
     keep_identity(home, &mut info, &key, opener)?;
-    Vault::create(home, &info, &key)?;
+    Vault::create(home, &info, &key, engine)?;
     home::write(home, &info, &key)?;
-    freshness::begin(home, &info, &key)?;
+    freshness::begin(home, &info, &key, engine)?;
     Ok(key)
 }
 

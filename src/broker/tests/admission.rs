@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +86,7 @@ impl Bench {
             commands: None,
             ttl: std::time::Duration::from_secs(HOUR.unsigned_abs()),
         };
-        self.token_of(order, Timestamp::now(), amend).shown()
+        self.token_of(order, self.now(), amend).shown()
     }
 
     pub(super) async fn ask(&self, credential: &Credential, params: RunParams) -> Result<Admitted, Refused> {
@@ -107,7 +106,7 @@ impl Bench {
     }
 }
 
-fn run(command: &[&str], secrets: Option<&[&str]>) -> RunParams {
+pub(super) fn run(command: &[&str], secrets: Option<&[&str]>) -> RunParams {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     RunParams { command: words(command), secrets: secrets.map(words), ..RunParams::default() }
 }
@@ -282,7 +281,7 @@ async fn what_is_too_much_is_refused_before_it_takes_a_use() {
     let revoked = records::revocations(&open.vault).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test reads whose the token is")]
     let text = secrecy::ExposeSecret::expose_secret(&*bearer.text);
-    let (_, claims) = bench.keys.token.verify(text, &revoked, Timestamp::now()).unwrap();
+    let (_, claims) = bench.keys.token.verify(text, &revoked, bench.now()).unwrap();
     let stored = records::token(&open.vault, &claims.jti).unwrap().unwrap();
     assert_eq!(stored.info.uses, 3);
 }

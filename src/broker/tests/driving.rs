@@ -1,8 +1,6 @@
 //! From a run that may start to its outcome on record, with a runner that starts nothing.
 
-use std::{io, time::Duration};
-
-use tokio_util::sync::CancellationToken;
+use std::{io, sync::Arc, time::Duration};
 
 use super::{
     Bench,
@@ -10,22 +8,25 @@ use super::{
     outcomes::output,
 };
 use crate::{
-    broker::refusal::Code,
+    broker::{
+        refusal::Code,
+        surroundings::{Ready, Running},
+    },
     redact::NeedleSet,
-    run::{Ended, Ending, Launch, RunError, RunOutput, Stream},
+    run::{Ended, Ending, RunError, RunOutput, Stream},
 };
 
 /// The value that a secret is rotated to.
 const ROTATED: &str = "Jd8w-Zk3mQ-7Rt2x-Vn5Lc";
 
 /// Drives a run by this runner: what is returned of it, and the outcome that is on record.
-async fn driven<R: Future<Output = Result<RunOutput, RunError>> + Send>(
+async fn driven(
     bench: &Bench,
-    runner: impl FnOnce(Launch, CancellationToken) -> R,
+    runner: impl FnOnce(Ready) -> Running<RunOutput>,
 ) -> (Result<RunOutput, Code>, String) {
     let credential = bench.of("ann", "dev", |_| ());
     let admitted = bench.ask(&credential, check()).await.ok().expect("it may start");
-    let driven = bench.broker.drive(admitted, |launch, _, _, over| runner(launch, over)).await;
+    let driven = bench.broker.drive(admitted, runner).await;
     let done = driven.map(|driven| driven.done).map_err(|refused| refused.body.code);
     (done, bench.on_record().pop().expect("it is on record"))
 }
@@ -52,10 +53,10 @@ async fn whatever_becomes_of_a_run_is_on_record() {
         (Err(RunError::io("start", too_many_files())), Err(Code::Busy), "failed_to_start"),
     ];
     for (becomes, told, on_record) in rows {
-        let (done, record) = driven(&bench, |launch, _| async move {
-            assert!(launch.gives_values());
-            assert_eq!(launch.contained_by().to_string(), "off");
-            becomes.map(|ending| output(ending, 0))
+        let (done, record) = driven(&bench, |ready| {
+            assert!(ready.launch.gives_values());
+            assert_eq!(ready.launch.contained_by().to_string(), "off");
+            Box::pin(async move { becomes.map(|ending| output(ending, 0)) })
         })
         .await;
         assert_eq!(done.map(|done| done.ended.ending), told);
@@ -66,17 +67,21 @@ async fn whatever_becomes_of_a_run_is_on_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
     let bench = bench();
-    let (done, record) = driven(&bench, |_, over| async {
-        bench.broker.revoke_runs();
-        over.cancelled_owned().await;
-        Ok(output(Ending::Cancelled, 0))
+    let broker = Arc::clone(&bench.broker);
+    let (done, record) = driven(&bench, |ready| {
+        Box::pin(async move {
+            broker.revoke_runs();
+            ready.over.cancelled().await;
+            Ok(output(Ending::Cancelled, 0))
+        })
     })
     .await;
     assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Revoked, "outcome dev revoked"));
     // One that ended by itself meanwhile did so.
-    let (done, record) = driven(&bench, |_, _| async {
-        bench.broker.revoke_runs();
-        Ok(output(Ending::Exited(0), 0))
+    let broker = Arc::clone(&bench.broker);
+    let (done, record) = driven(&bench, |_| {
+        broker.revoke_runs();
+        Box::pin(async { Ok(output(Ending::Exited(0), 0)) })
     })
     .await;
     assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Exited(0), "outcome dev exited"));
@@ -85,7 +90,8 @@ async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_returned_is_masked_once_more_and_counted() {
     let bench = bench();
-    let (done, _) = driven(&bench, |_, _| async { Ok(wrote(&format!("<{VALUE}>"), Duration::ZERO)) }).await;
+    let (done, _) =
+        driven(&bench, |_| Box::pin(async { Ok(wrote(&format!("<{VALUE}>"), Duration::ZERO)) })).await;
     let done = done.unwrap();
     assert_eq!(done.stdout.text.get(), "<[redacted:app/key]>");
     assert_eq!(done.ended.counts.total(), 1);
@@ -95,9 +101,9 @@ async fn what_is_returned_is_masked_once_more_and_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_secret_that_is_rotated_while_a_run_goes_on_is_masked_in_what_it_wrote() {
     let bench = bench();
-    let (done, _) = driven(&bench, |_, _| async {
+    let (done, _) = driven(&bench, |_| {
         bench.secrets(&[("app/key", ROTATED)]);
-        Ok(wrote(&format!("{VALUE} {ROTATED}"), Duration::from_secs(2)))
+        Box::pin(async { Ok(wrote(&format!("{VALUE} {ROTATED}"), Duration::from_secs(2))) })
     })
     .await;
     let done = done.unwrap();

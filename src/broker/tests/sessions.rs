@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Bench, HOUR, Issued};
+use super::{BEGIN, Bench, HOUR, Issued};
 use crate::{
     broker::{
         Bearer, Bound, Credential, LocalSession,
@@ -18,9 +18,6 @@ use crate::{
 };
 
 const POLICY: &str = "scope = \"dev\"\nlimits.token_ttl = \"2h\"\n[[allow]]\nsecrets = [\"app/key\"]\ndeliver = \"env\"\ncommands = [[\"true\"]]\n";
-
-/// When all tokens are issued, in seconds: no clock is asked.
-const BEGIN: i64 = 2_000_000_000;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(BEGIN + second).unwrap()

@@ -1,19 +1,22 @@
-//! The room over a vault in a temporary directory: what a change does, what it puts on record, what a failure says.
+//! The room over a vault in memory: what a change does, what it puts on record, what a failure says.
 
 mod failures;
 mod policies;
 mod secrets;
 mod tokens;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{Admin, AuditFilter, AuditFound, Failure, FailureKind, WeakValues};
 use crate::{
-    broker::ResolveContext,
+    broker::{ResolveContext, Surroundings, testing::BEGIN},
+    clock::{Clock, testing::SetClock},
     names::{ScopeName, SecretName},
     value::SecretValue,
-    vault::{Opener, Pin, SecretMeta, UnlockKind},
+    vault::{Opener, Pin, SecretMeta, UnlockKind, testing::MemoryStore},
 };
 
 /// A value that nobody guesses.
@@ -26,15 +29,20 @@ const POLICY: &str = "scope = \"s\"\n[[allow]]\nid = \"a\"\ndeliver = \"env\"\ns
 struct Home {
     dir: tempfile::TempDir,
     admin: Admin,
+    clock: Arc<SetClock>,
 }
 
 impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        let clock = Arc::new(SetClock::at(Timestamp::from_second(BEGIN).unwrap()));
+        let around =
+            Surroundings { clock: clock.clone(), engine: MemoryStore::engine(), ..Surroundings::default() };
         let opener = Opener::IdentityFile(None);
-        let admin =
-            Admin::init(&dir.path().join("home"), UnlockKind::IdentityFile, &opener, Pin::Unwanted).unwrap();
-        Self { dir, admin }
+        let kind = UnlockKind::IdentityFile;
+        let admin = Admin::init_in(&around, &home, kind, &opener, Pin::Unwanted).unwrap();
+        Self { dir, admin, clock }
     }
 
     /// The same with a policy of the scope `s`.
@@ -42,6 +50,16 @@ impl Home {
         let home = Self::new();
         home.apply(text);
         home
+    }
+
+    /// The time by its clock, in seconds.
+    fn now(&self) -> i64 {
+        self.clock.now().as_second()
+    }
+
+    /// Lets so many seconds go by.
+    fn advance(&self, seconds: i64) {
+        self.clock.advance(std::time::Duration::from_secs(seconds.unsigned_abs()));
     }
 
     fn machine(&self) -> ResolveContext {
@@ -107,10 +125,6 @@ fn secret(name: &str) -> SecretName {
 
 fn scope(name: &str) -> ScopeName {
     ScopeName::parse(name).unwrap()
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }
 
 /// The failure is of a kind, and its first hint has these words.

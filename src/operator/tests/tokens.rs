@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::{Home, POLICY, fails, now, scope};
+use super::{Home, POLICY, fails, scope};
 use crate::{
     broker::records::{self, Narrowing, StoredToken},
+    clock::Clock,
     names::{GrantId, TokenId},
     operator::{FailureKind, TokenInfo, TokenOrder, TokenState},
     token::Class,
@@ -41,7 +40,7 @@ impl Home {
             .change("test", id.to_string(), None, |open| {
                 let mut token = records::token(&open.vault, id)?.unwrap();
                 amend(&mut token);
-                records::put_token(&mut open.vault, &token, Timestamp::now())?;
+                records::put_token(&mut open.vault, &token, self.clock.now())?;
                 Ok(())
             })
             .unwrap();
@@ -87,13 +86,14 @@ fn how_a_token_stands() {
             TokenState::Revoked,
         ),
         ("another subject is", |home, _| home.admin.revoke_subject("bob").unwrap(), TokenState::Good),
-        ("ended", |home, id| home.amend(id, |token| token.info.expires_at = now() - 1), TokenState::Ended),
+        ("in its last second", |home, _| home.advance(HOUR - 1), TokenState::Good),
+        ("ended", |home, _| home.advance(HOUR), TokenState::Ended),
         ("used", |home, id| home.amend(id, |token| token.info.uses = 1), TokenState::Good),
         ("used up", |home, id| home.amend(id, |token| token.info.uses = 2), TokenState::Spent),
         (
             "older than today's policy lets one be",
-            |home, id| {
-                home.amend(id, |token| token.info.issued_at = now() - HOUR);
+            |home, _| {
+                home.advance(HOUR / 2);
                 home.apply(&policy_with("30m"));
             },
             TokenState::Ended,
@@ -106,7 +106,12 @@ fn how_a_token_stands() {
     ];
     for (what, done, state) in rows {
         let home = Home::with_policy(POLICY);
-        let id = home.issue(&TokenOrder { subject: Some("ann".to_owned()), max_uses: Some(2), ..order() });
+        let id = home.issue(&TokenOrder {
+            subject: Some("ann".to_owned()),
+            max_uses: Some(2),
+            ttl: Some(Duration::from_secs(HOUR.unsigned_abs())),
+            ..order()
+        });
         done(&home, &id);
         assert_eq!(home.state(&id), *state, "{what}");
         let listed = home.admin.tokens().unwrap();
@@ -151,14 +156,15 @@ fn a_token_in_a_file_is_renewed_when_half_of_its_time_is_over() {
         [(0, day, false), (day / 2 - 60, day, false), (day / 2 + 60, day, true), (day + 60, day, true)]
     {
         let home = Home::with_policy(POLICY);
-        let file =
-            TokenOrder { file: Some("s-claude.jwt".to_owned()), subject: Some("ann".to_owned()), ..order() };
+        let file = TokenOrder {
+            file: Some("s-claude.jwt".to_owned()),
+            subject: Some("ann".to_owned()),
+            ttl: Some(Duration::from_secs(of.unsigned_abs())),
+            ..order()
+        };
         let path = home.admin.issue_token_file(&file).unwrap();
         let first = std::fs::read_to_string(&path).unwrap();
-        let id = home.admin.tokens().unwrap()[0].info.id.clone();
-        home.amend(&id, |token| {
-            (token.info.issued_at, token.info.expires_at) = (now() - age, now() - age + of);
-        });
+        home.advance(age);
         let done = home.admin.renew_tokens().unwrap();
         assert_eq!(!done.is_empty(), renewed, "{age} of {of}");
         assert_eq!(std::fs::read_to_string(&path).unwrap() != first, renewed, "{age} of {of}");
@@ -178,7 +184,7 @@ fn what_is_revoked_superseded_or_in_no_file_is_not_renewed() {
     let home = Home::with_policy(POLICY);
     let old = |id: &TokenId| {
         home.amend(id, |token| {
-            (token.info.issued_at, token.info.expires_at) = (now() - 2 * HOUR, now() + HOUR)
+            (token.info.issued_at, token.info.expires_at) = (home.now() - 2 * HOUR, home.now() + HOUR)
         });
     };
     let loose = home.of("ann");
@@ -220,7 +226,7 @@ fn what_was_given_up_is_shown_and_taken_back() {
                 &mut open.vault,
                 &grants,
                 std::slice::from_ref(&narrowing),
-                Timestamp::now(),
+                home.clock.now(),
             )?;
             Ok(())
         })

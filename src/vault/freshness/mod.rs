@@ -13,14 +13,18 @@ mod standing;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, home, index, open::Files};
-use crate::audit::{Announced, Change, Head};
+use crate::{
+    audit::{Announced, Change, Head},
+    clock::{Clock, SystemClock},
+    store::Engine,
+};
 use pin::{Found, Pin};
 use standing::Known;
 pub(crate) use standing::Standing;
@@ -29,8 +33,9 @@ pub(crate) use standing::Standing;
 const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a process that holds the keys of a vault remembers of it.
-#[derive(Debug, Default)]
 pub(crate) struct Freshness {
+    engine: Engine,
+    clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
 }
 
@@ -73,14 +78,25 @@ pub(crate) enum Accepted {
     Unpinned,
 }
 
+impl Default for Freshness {
+    fn default() -> Self {
+        Self::new(Engine::default(), Arc::new(SystemClock))
+    }
+}
+
 impl Freshness {
+    /// One that remembers nothing yet: of a vault that this engine opens, by this clock.
+    pub(crate) fn new(engine: Engine, clock: Arc<dyn Clock>) -> Self {
+        Self { engine, clock, inner: Mutex::default() }
+    }
+
     /// Opens the vault of a home, and holds it against what is remembered: by this process, and by the pin.
     ///
     /// # Errors
     /// [`VaultError::Damaged`] where it was put back, [`VaultError::Unconfirmed`] where nothing says that it
     /// was not, or as [`Vault::open`] has them.
     pub(crate) fn open(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
-        let vault = Vault::open(home, key, wait)?;
+        let vault = Vault::open_with(home, key, wait, Files::Known, &self.engine)?;
         self.check(&vault)?;
         Ok(vault)
     }
@@ -95,7 +111,7 @@ impl Freshness {
         key: &VaultKey,
         wait: Duration,
     ) -> Result<Vault, VaultError> {
-        let vault = Vault::open_with(home, key, wait, Files::Accepted)?;
+        let vault = Vault::open_with(home, key, wait, Files::Accepted, &self.engine)?;
         match self.check(&vault) {
             Err(VaultError::Unconfirmed { .. }) | Ok(()) => Ok(vault),
             Err(error) => Err(error),
@@ -103,7 +119,7 @@ impl Freshness {
     }
 
     fn check(&self, vault: &Vault) -> Result<(), VaultError> {
-        let (root, change) = (&vault.root, vault.present());
+        let (root, change, moment) = (&vault.root, vault.present(), self.clock.instant());
         let mut inner = self.inner();
         if let Some(seen) = inner.seen {
             let before = "the database was put back";
@@ -126,9 +142,9 @@ impl Freshness {
         let pin = found(vault);
         if let Found::Pin(pin) = &pin {
             inner.pinned = pin.epoch;
-            inner.note_time(pin.time);
+            inner.note_time(pin.time, moment);
         }
-        inner.note_time(root.time.unwrap_or(Timestamp::UNIX_EPOCH));
+        inner.note_time(root.time.unwrap_or(Timestamp::UNIX_EPOCH), moment);
         judge(vault, &pin, Known::PerhapsCompleted)?;
         let head = furthest(inner.seen, &pin, vault).unwrap_or_default();
         inner.seen = Some(Mark { change, writes: root.writes, chain: root.chain, head });
@@ -198,7 +214,7 @@ impl Freshness {
         let mut inner = self.inner();
         let change = vault.present();
         inner.seen = Some(Mark { change, writes: vault.root.writes, chain: vault.root.chain, head });
-        inner.note_time(now);
+        inner.note_time(now, self.clock.instant());
         let Some(Pinned::Made { instance, file }) = vault.info.pin.clone() else { return Ok(()) };
         let pin = Pin {
             vault_id: vault.info.vault_id.clone(),
@@ -249,16 +265,21 @@ impl Freshness {
     /// The time for everything that ends: the clock's, or what was recorded last where the clock is behind that.
     /// A clock that was put back makes nothing good again.
     pub(crate) fn now(&self) -> Timestamp {
-        let clock = Timestamp::now();
-        match self.inner().latest() {
+        let clock = self.clock.now();
+        match self.inner().latest(self.clock.instant()) {
             Some(latest) if latest > clock => latest,
             _ => clock,
         }
     }
 
+    /// The clock as it is, whatever was recorded.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// How far the clock is behind what was recorded, where that is worth a word.
     pub(crate) fn clock_is_behind(&self) -> Option<SignedDuration> {
-        let behind = self.inner().latest()?.duration_since(Timestamp::now());
+        let behind = self.inner().latest(self.clock.instant())?.duration_since(self.clock.now());
         Some(behind).filter(|behind| *behind > BEHIND)
     }
 
@@ -269,15 +290,15 @@ impl Freshness {
 
 impl Inner {
     /// Time goes on by itself: else nothing would end while the clock is behind.
-    fn latest(&self) -> Option<Timestamp> {
+    fn latest(&self, moment: Instant) -> Option<Timestamp> {
         let (time, seen) = self.latest?;
-        let since = SignedDuration::try_from(seen.elapsed()).ok()?;
+        let since = SignedDuration::try_from(moment.saturating_duration_since(seen)).ok()?;
         time.checked_add(since).ok()
     }
 
-    fn note_time(&mut self, time: Timestamp) {
-        if self.latest().is_none_or(|latest| latest < time) {
-            self.latest = Some((time, Instant::now()));
+    fn note_time(&mut self, time: Timestamp, moment: Instant) {
+        if self.latest(moment).is_none_or(|latest| latest < time) {
+            self.latest = Some((time, moment));
         }
     }
 }
@@ -306,11 +327,11 @@ pub(super) fn pin_for(vault_id: &str) -> Result<Pinned, String> {
 }
 
 /// The first pin of a new vault.
-pub(super) fn begin(home: &Path, info: &HomeInfo, key: &VaultKey) -> Result<(), VaultError> {
+pub(super) fn begin(home: &Path, info: &HomeInfo, key: &VaultKey, engine: &Engine) -> Result<(), VaultError> {
     if !matches!(info.pin, Some(Pinned::Made { .. })) {
         return Ok(());
     }
-    let mut vault = Vault::open(home, key, Duration::from_secs(5))?;
+    let mut vault = Vault::open_with(home, key, Duration::from_secs(5), Files::Known, engine)?;
     Freshness::default().remember(&mut vault, Head::default())
 }
 
