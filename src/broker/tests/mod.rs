@@ -2,9 +2,12 @@
 //! started.
 
 mod admission;
+mod attached;
 mod driving;
 mod limits;
 mod outcomes;
 mod sessions;
+mod table;
+mod unwritten;
 
 use super::testing::{BEGIN, Bench, HOUR, Issued};
