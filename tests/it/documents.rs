@@ -1,5 +1,5 @@
 //! The documents say what the repository has: the policy reference every key of the schema, its errors in the words
-//! that the program prints, and no page a file that is not there.
+//! that the program prints, and no page a file that is not there; the map of the code no function either.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,6 +8,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use super::house::code;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -192,4 +194,136 @@ fn every_room_is_in_the_architecture() {
         })
         .collect();
     assert!(missing.is_empty(), "rooms that the table of docs/architecture.md does not have: {missing:?}");
+}
+
+/// What a text names in parentheses behind a file of the sources, as "`src/main.rs` (`main`)": file and names. A file
+/// without any has none.
+fn named_in_files(text: &str) -> Vec<(String, Vec<String>)> {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let parts: Vec<&str> = flat.split('`').collect();
+    let mut found = Vec::new();
+    for (at, file) in parts.iter().enumerate().skip(1).step_by(2) {
+        if !(file.starts_with("src/") && file.ends_with(".rs")) {
+            continue;
+        }
+        let mut names = Vec::new();
+        let mut behind = at + 1;
+        while parts.get(behind) == Some(&if names.is_empty() { " (" } else { ", " }) {
+            names.extend(parts.get(behind + 1).map(|name| (*name).to_owned()));
+            behind += 2;
+        }
+        let closed = names.is_empty() || parts.get(behind).is_some_and(|rest| rest.starts_with(')'));
+        assert!(closed, "what stands in parentheses behind {file} is not a list of names: {names:?}");
+        found.push(((*file).to_owned(), names));
+    }
+    found
+}
+
+/// The functions (`Type::function` in an `impl` or a trait, `function` outside of them) and types that a file defines,
+/// as rustfmt writes them. What is for tests alone is none.
+fn defined(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut inside = None;
+    for line in code(text) {
+        let indentation = line.len() - line.trim_start().len();
+        let (kind, rest) = item(line.trim_start());
+        match (indentation, kind, &inside) {
+            (0, "impl", _) => inside = Some(word(implemented(rest))),
+            (0, "trait", _) => {
+                inside = Some(word(rest));
+                found.insert(word(rest));
+            }
+            (0, "fn" | "struct" | "enum" | "type", _) => {
+                inside = None;
+                found.insert(word(rest));
+            }
+            (4, "fn", Some(of)) => {
+                found.insert(format!("{of}::{}", word(rest)));
+            }
+            (0, ..) if line == "}" => inside = None,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The word that says what an item is, and what follows it; visibility and the like aside.
+fn item(line: &str) -> (&str, &str) {
+    let rest = line.strip_prefix("pub").map_or(line, |rest| {
+        rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest)
+    });
+    let mut rest = rest.trim_start();
+    while let Some(behind) = ["const ", "async "].iter().find_map(|word| rest.strip_prefix(word)) {
+        rest = behind;
+    }
+    rest.split_at(word(rest).len())
+}
+
+/// The word that a text begins with.
+fn word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The type that is behind `impl`, its parameters and a trait.
+fn implemented(header: &str) -> &str {
+    if let Some((_, of)) = header.split_once(" for ") {
+        return of;
+    }
+    let mut depth = 0;
+    let behind = header.find(|c| {
+        depth += i32::from(c == '<') - i32::from(c == '>');
+        depth == 0 && c != '>'
+    });
+    header[behind.unwrap_or_default()..].trim_start()
+}
+
+#[test]
+fn what_the_architecture_names_in_a_file_is_defined_there() {
+    let mut named = 0;
+    let mut wrong = Vec::new();
+    for (file, names) in named_in_files(&read("docs/architecture.md")) {
+        let defined = defined(&read(&file));
+        named += names.len();
+        wrong.extend(
+            names.into_iter().filter(|name| !defined.contains(name)).map(|name| format!("{file}: {name}")),
+        );
+    }
+    assert!(wrong.is_empty(), "docs/architecture.md names what is not there:\n{}", wrong.join("\n"));
+    assert!(named > 200, "only {named} names were found");
+}
+
+#[test]
+fn on_a_way_no_file_stands_without_its_function() {
+    let text = read("docs/architecture.md");
+    let ways = text
+        .split("\n## ")
+        .filter(|section| ["The way of", "Locks"].iter().any(|way| section.starts_with(way)));
+    let mut files = 0;
+    for way in ways {
+        let named = named_in_files(way);
+        files += named.len();
+        let bare: Vec<_> = named.iter().filter(|(_, names)| names.is_empty()).map(|(file, _)| file).collect();
+        assert!(
+            bare.is_empty(),
+            "docs/architecture.md names these without what a reader finds in them: {bare:?}"
+        );
+    }
+    assert!(files > 100, "only {files} files were found");
+}
+
+#[test]
+fn definitions_are_found() {
+    let text = "pub(crate) struct A<T>(T);\nimpl<T: B<T>> A<T> {\n    pub(in crate::x) async fn b(&self) {\n        fn inner() {}\n    }\n}\n\
+                impl Clone for A<u8> {\n    fn clone(&self) -> Self {\n    }\n}\npub fn c() {\n}\n\
+                trait D {\n    fn d(&self);\n}\nmod inside {\n    fn not() {}\n}\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
+    let defined = defined(text);
+    let found: Vec<&str> = defined.iter().map(String::as_str).collect();
+    assert_eq!(found, ["A", "A::b", "A::clone", "D", "D::d", "c"]);
+    let text = "`src/a.rs` (`b`,\n  `C::d`) and `src/e.rs` (*f*), `src/g.rs`";
+    let names =
+        |file: &str, names: &[&str]| (file.to_owned(), names.iter().map(|n| (*n).to_owned()).collect());
+    assert_eq!(
+        named_in_files(text),
+        [names("src/a.rs", &["b", "C::d"]), names("src/e.rs", &[]), names("src/g.rs", &[])]
+    );
 }
