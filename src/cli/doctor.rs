@@ -1,4 +1,4 @@
-//! `authy-mcp doctor`: what is well, what is weak, what is wrong, and how to mend it.
+//! `authy-mcp doctor`: what is well, what is weak, what is wrong, and what to do about it.
 
 use std::{
     fs,
@@ -29,6 +29,9 @@ use crate::{
 /// Tokens that end sooner are warned of, in seconds.
 const SOON: i64 = 14 * 24 * 3600;
 
+/// Where to read on.
+const TIER_1: &str = "see SECURITY.md, tier 1";
+
 /// How a thing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,16 +46,34 @@ enum State {
 struct Check {
     state: State,
     what: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    mend: String,
+    /// What to do about it, in the order in which to try it; a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
 }
 
 #[derive(Default)]
 struct Report(Vec<Check>);
 
 impl Report {
-    fn add(&mut self, state: State, what: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Check { state, what: what.into(), mend: mend.into() });
+    fn add(&mut self, state: State, what: impl Into<String>, hint: impl Into<String>) {
+        let hints = Some(hint.into()).filter(|hint| !hint.is_empty());
+        self.add_with(state, what, hints.into_iter().collect());
+    }
+
+    fn add_with(&mut self, state: State, what: impl Into<String>, hints: Vec<String>) {
+        self.0.push(Check { state, what: what.into(), hints });
+    }
+
+    /// What could not be looked at, unless something before could not be for the same reason.
+    fn failed(&mut self, failure: Failure) {
+        if !self.says(&failure.message) {
+            self.add_with(State::Failed, failure.message, failure.hints);
+        }
+    }
+
+    /// Whether a text says nothing but what has failed already.
+    fn says(&self, text: &str) -> bool {
+        self.0.iter().any(|check| check.state == State::Failed && text.contains(&check.what))
     }
 }
 
@@ -60,7 +81,7 @@ pub(super) fn doctor(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
     let mut report = Report::default();
     let home = open::home()?;
     match open::info(&home) {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
+        Err(failure) => report.failed(failure),
         Ok(info) => {
             report.add(State::Ok, format!("the vault {} is in {}", info.fingerprint, home.display()), "");
             permissions(&mut report, &home);
@@ -85,9 +106,7 @@ fn lines(check: &Check) -> Vec<String> {
         State::Failed => "FAILED ",
     };
     let mut lines = vec![format!("{mark}  {}", check.what)];
-    if !check.mend.is_empty() {
-        lines.push(format!("         {}", check.mend));
-    }
+    lines.extend(check.hints.iter().map(|hint| format!("         {hint}")));
     lines
 }
 
@@ -114,8 +133,8 @@ fn permissions(report: &mut Report, home: &Path) {
         report.add(State::Failed, exposed.what(), exposed.remedy());
     }
     for path in open {
-        let mend = format!("chmod go= {}", path.display());
-        report.add(State::Failed, format!("{} is open to others", path.display()), mend);
+        let close = format!("chmod go= {}", path.display());
+        report.add(State::Failed, format!("{} is open to others", path.display()), close);
     }
 }
 
@@ -158,15 +177,18 @@ fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &Home
 
 fn tier(report: &mut Report, info: &HomeInfo) {
     match info.unlock {
-        UnlockKind::IdentityFile => report.add(
+        UnlockKind::IdentityFile => report.add_with(
             State::Warning,
             "the vault is unlocked by an identity file: it is protected against other users, not against your own programs",
-            "an agent that has a shell of its own beside this server can read the file; see SECURITY.md, tier 1",
+            vec![
+                "an agent that has a shell of its own beside this server can read the file".to_owned(),
+                TIER_1.to_owned(),
+            ],
         ),
         UnlockKind::Keyring => report.add(
             State::Warning,
             "the vault is unlocked by the keyring: while that is unlocked, your own programs can ask it",
-            "see SECURITY.md, tier 1",
+            TIER_1,
         ),
         UnlockKind::Passphrase => report.add(State::Ok, "the vault is unlocked by a passphrase", ""),
     }
@@ -199,7 +221,7 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         None => Ok(None),
     });
     let admin = match opened {
-        Err(failure) => return report.add(State::Failed, failure.message, failure.hints.join("; ")),
+        Err(failure) => return report.failed(failure),
         Ok(None) => {
             return report.add(
                 State::Warning,
@@ -209,51 +231,55 @@ fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo
         }
         Ok(Some(admin)) => admin,
     };
-    match admin.verify() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
-        Ok(found) if found.damage.is_empty() => {
-            report.add(
-                State::Ok,
-                format!("{} records read and compared, epoch {}", found.records, found.epoch),
-                "",
-            );
-            let newest = found.backups.newest.map(|newest| newest.to_string());
-            let state = if newest.is_some() { State::Ok } else { State::Warning };
-            let mend = if newest.is_some() { "" } else { "one is made with the next change" };
-            report.add(state, super::status::backups_line(found.backups.kept, newest.as_deref()), mend);
-        }
-        Ok(found) => {
-            for damage in found.damage {
-                report.add(State::Failed, damage, "authy-mcp admin restore DIR brings a backup back");
-            }
-        }
-    }
+    records(report, &admin);
     for warning in admin.warnings() {
         report.add(State::Warning, warning, "");
     }
-    match admin.audit_verify() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
-        Ok(found) if found.damage.is_empty() => {
-            report.add(State::Ok, format!("{} audit events in an unbroken chain", found.events), "");
-            for warning in found.warnings {
-                report.add(State::Warning, format!("audit log: {warning}"), "keep the clock set, by NTP");
-            }
-        }
-        Ok(found) => {
-            for damage in found.damage {
-                report.add(
-                    State::Failed,
-                    format!("audit log: {damage}"),
-                    "authy-mcp admin audit restart keeps it aside and begins anew",
-                );
-            }
-        }
-    }
+    audit_log(report, &admin);
     for (scope, rule, secret) in admin.guessable_seals().unwrap_or_default() {
         let (what, fix) = output::guessable_seal(&scope, &rule, &secret);
         report.add(State::Warning, what, fix);
     }
     scopes_and_tokens(report, &admin);
+}
+
+/// Every record of the vault, and its backups.
+fn records(report: &mut Report, admin: &Admin) {
+    let found = match admin.verify() {
+        Err(failure) => return report.failed(failure.of_verify()),
+        Ok(found) => found,
+    };
+    if found.damage.is_empty() {
+        let read = format!("{} records read and compared, epoch {}", found.records, found.epoch);
+        report.add(State::Ok, read, "");
+        let newest = found.backups.newest.map(|newest| newest.to_string());
+        let (state, hint) = match &newest {
+            Some(_) => (State::Ok, ""),
+            None => (State::Warning, "one is made with the next change"),
+        };
+        report.add(state, super::status::backups_line(found.backups.kept, newest.as_deref()), hint);
+    }
+    for damage in found.damage {
+        report.add(State::Failed, damage, "authy-mcp admin restore DIR brings a backup back");
+    }
+}
+
+fn audit_log(report: &mut Report, admin: &Admin) {
+    let found = match admin.audit_verify() {
+        Err(failure) => return report.failed(failure),
+        Ok(found) => found,
+    };
+    if found.damage.is_empty() {
+        report.add(State::Ok, format!("{} audit events in an unbroken chain", found.events), "");
+        for warning in found.warnings {
+            report.add(State::Warning, format!("audit log: {warning}"), "keep the clock set, by NTP");
+        }
+    }
+    // Where the vault can't be opened, that is damage of the log, too: how far it went can't be told.
+    for damage in found.damage.into_iter().filter(|damage| !report.says(damage)).collect::<Vec<_>>() {
+        let hint = "authy-mcp admin audit restart keeps it aside and begins anew";
+        report.add(State::Failed, format!("audit log: {damage}"), hint);
+    }
 }
 
 fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
@@ -269,12 +295,12 @@ fn scopes_and_tokens(report: &mut Report, admin: &Admin) {
             let names: Vec<&str> = scopes.iter().map(crate::names::ScopeName::as_str).collect();
             report.add(State::Ok, format!("scopes with a policy: {}", names.join(", ")), "");
         }
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
+        Err(failure) => report.failed(failure),
     }
     out_of_date(report, admin);
     match admin.tokens() {
         Ok(tokens) => tokens.iter().for_each(|token| token_ends(report, token)),
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
+        Err(failure) => report.failed(failure),
     }
 }
 
@@ -292,19 +318,20 @@ fn token_ends(report: &mut Report, token: &TokenEntry) {
         TokenState::Spent => "has no runs left".to_owned(),
         TokenState::Ended | TokenState::Revoked => "has ended".to_owned(),
     };
-    let mend = match &token.client {
-        Some(client) => {
-            format!("authy-mcp unlock renews it; or authy-mcp config {client} --scope {scope} --token")
-        }
-        None => format!("authy-mcp admin token issue --scope {scope} --out FILE"),
+    let renew = match &token.client {
+        Some(client) => vec![
+            "authy-mcp unlock renews it".to_owned(),
+            format!("or: authy-mcp config {client} --scope {scope} --token"),
+        ],
+        None => vec![format!("authy-mcp admin token issue --scope {scope} --out FILE")],
     };
-    report.add(State::Warning, format!("the token {id} of {scope}{whose} {when}"), mend);
+    report.add_with(State::Warning, format!("the token {id} of {scope}{whose} {when}"), renew);
 }
 
 /// Policies of before go on, and do or promise less than they say.
 fn out_of_date(report: &mut Report, admin: &Admin) {
     match admin.out_of_date() {
-        Err(failure) => report.add(State::Failed, failure.message, failure.hints.join("; ")),
+        Err(failure) => report.failed(failure),
         Ok(policies) => {
             for policy in policies {
                 let what = format!(
@@ -341,8 +368,11 @@ fn search_path(report: &mut Report) {
     for dir in setup::path_dirs().iter().filter(|dir| !dir.is_absolute() || writable(dir)) {
         report.add(
             State::Warning,
-            format!("PATH has {}, which is relative or writable by everybody", dir.display()),
-            "take it out; authy-mcp does not look for programs there",
+            format!(
+                "PATH has {}, which is relative or writable by everybody: authy-mcp does not look for programs there",
+                dir.display()
+            ),
+            "take it out",
         );
     }
 }
@@ -350,19 +380,54 @@ fn search_path(report: &mut Report) {
 /// What of a sandbox this machine gives, for each network that a policy can ask for.
 fn sandbox(report: &mut Report) -> Result<(), Failure> {
     let machine = supervise::machine(&open::binary()?);
-    let mend = || remedy(&machine).unwrap_or_default();
+    let remedy = || remedy(&machine).unwrap_or_default();
     for network in [Network::None, Network::Proxy, Network::Open] {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
         match Plan::make(&terms, &machine) {
             Ok(plan) => {
-                let mend = if plan.shape == Shape::Namespaces { "" } else { mend() };
-                report.add(State::Ok, format!("runs are contained by {plan}"), mend);
+                let hint = if plan.shape == Shape::Namespaces { "" } else { remedy() };
+                report.add(State::Ok, format!("runs are contained by {plan}"), hint);
             }
             Err(lack) => {
                 let what = format!("runs with network = \"{}\" are refused: {lack}", network.word());
-                report.add(State::Warning, what, mend());
+                report.add(State::Warning, what, remedy());
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_several_things_from_being_looked_at_is_said_once() {
+        let damaged = || Failure::damaged("the vault is damaged: vault.epoch is cut or changed");
+        let mut report = Report::default();
+        report.failed(damaged().of_verify());
+        report.failed(damaged());
+        report.failed(Failure::damaged("the audit log is damaged at event 3"));
+        let said: Vec<String> = report.0.iter().flat_map(lines).collect();
+        assert_eq!(
+            said,
+            [
+                "FAILED   the vault is damaged: vault.epoch is cut or changed",
+                "         authy-mcp admin restore DIR brings a backup back",
+                "FAILED   the audit log is damaged at event 3",
+                "         authy-mcp admin verify names all of it",
+                "         authy-mcp admin restore DIR brings a backup back",
+            ]
+        );
+        assert!(report.says(&damaged().in_a_line()) && !report.says("the vault is damaged: another file"));
+    }
+
+    /// What is well says nothing of what isn't.
+    #[test]
+    fn only_what_has_failed_stands_for_more() {
+        let mut report = Report::default();
+        report.add(State::Warning, "locked", "unlock it");
+        report.failed(Failure::damaged("locked"));
+        assert_eq!(report.0.len(), 2);
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     files,
     operator::{Admin, Failure, FailureKind},
     setup,
-    vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind, VaultError},
+    vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind},
 };
 
 /// No passphrase is as long, in KiB.
@@ -153,15 +153,8 @@ fn ask_if_forgotten(home: &Path, info: &HomeInfo) -> Result<Word, Failure> {
 }
 
 pub(super) fn info(home: &Path) -> Result<HomeInfo, Failure> {
-    vault::home_info(home).map_err(|error| match error {
-        VaultError::NoVault(_) => Failure::new(FailureKind::NotFound, error.to_string(), "authy-mcp init"),
-        VaultError::Damaged { .. } => Failure::new(
-            FailureKind::Damaged,
-            error.to_string(),
-            "authy-mcp admin restore DIR brings a backup back",
-        ),
-        _ => Failure::new(FailureKind::Failed, error.to_string(), "authy-mcp doctor"),
-    })
+    // Of a home that can't be read, nothing can be verified.
+    vault::home_info(home).map_err(|error| Failure::from(error).of_verify())
 }
 
 /// What opens a vault; `None` where a person would have to, and can't be asked.

@@ -69,6 +69,13 @@ impl Failure {
         Self::new(FailureKind::Damaged, message, VERIFY).or(RESTORE)
     }
 
+    /// The same from who reads and compares all of it: to type that again would say nothing else.
+    #[must_use]
+    pub(crate) fn of_verify(mut self) -> Self {
+        self.hints.retain(|hint| hint != VERIFY);
+        self
+    }
+
     /// Nothing outside of its home remembers a vault: only a person knows whether it is right.
     pub(crate) fn unremembered(message: impl Into<String>, fingerprint: &str) -> Self {
         let accept = format!("authy-mcp admin verify --accept {fingerprint}");

@@ -108,7 +108,7 @@ pub(super) fn verify(args: &Verify, globals: &Globals, out: &Output) -> Result<E
             open::accepted(globals, fingerprint, accepted)?
         }
     };
-    let report = admin.verify()?;
+    let report = admin.verify().map_err(Failure::of_verify)?;
     let good = report.damage.is_empty();
     for warning in admin.warnings() {
         out.note(&warning);
