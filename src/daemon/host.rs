@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::UnixListener;
+use jiff::{SignedDuration, Timestamp};
+use tokio::{net::UnixListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -93,12 +94,17 @@ pub(crate) struct Host {
     listener: UnixListener,
     lock: Mutex<Option<File>>,
     room: Arc<Room>,
+    post: Post,
+    life: Life,
+    begun: Instant,
+}
+
+/// Where a daemon listens, and the home that it is of: it outlives neither.
+struct Post {
     socket: PathBuf,
     kept: Kept,
     inode: u64,
     home: PathBuf,
-    life: Life,
-    begun: Instant,
 }
 
 /// Who removes the socket.
@@ -118,8 +124,9 @@ impl Host {
     /// # Panics
     /// Outside of a runtime.
     pub(crate) fn bind(settings: HostSettings) -> Result<Self, LocalError> {
-        let socket = settings.socket;
         let lock = lock(&settings.lock, settings.take_over)?;
+        let about = About::of(&settings);
+        let socket = settings.socket;
         let (listener, kept) = match settings.listener {
             Listener::Fresh => (socket::listen(&socket, settings.open_to)?, Kept::Ours),
             Listener::Handed(listener) => (listener, Kept::ByTheManager),
@@ -127,14 +134,12 @@ impl Host {
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let inode = fs::metadata(&socket)?.ino();
-        let about =
-            about(&settings.broker, settings.vault, settings.life, settings.open_to, settings.memory_locked);
         let room = Room {
             broker: settings.broker,
             admits: settings.admits,
             open_to: settings.open_to,
             stats: Stats::new(),
-            about,
+            about: Box::new(move |stats| about.status(stats)),
             retire: CancellationToken::new(),
             lock: CancellationToken::new(),
             nonces: super::proof::Nonces::default(),
@@ -145,10 +150,7 @@ impl Host {
             listener,
             lock: Mutex::new(Some(lock)),
             room: Arc::new(room),
-            socket,
-            kept,
-            inode,
-            home: settings.home,
+            post: Post { socket, kept, inode, home: settings.home },
             life: settings.life,
             begun: Instant::now(),
         })
@@ -159,64 +161,87 @@ impl Host {
     /// # Errors
     /// [`LocalError::Io`].
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<Ended, LocalError> {
-        let Self { listener, lock, room, socket, kept, inode, home, life, begun } = self;
+        let Self { listener, lock, room, post, life, begun } = self;
         let closing = CancellationToken::new();
-        let stopped = closing.clone();
         let app = server::router(Arc::clone(&room));
         let bounds = server::BOUNDS.within_descriptors();
-        let mut serving = tokio::spawn(listen::serve(server::Doorway(listener), bounds, app, stopped));
+        let serving = tokio::spawn(listen::serve(server::Doorway(listener), bounds, app, closing.clone()));
         let keeper = keep_backups(&room);
-        let ended = loop {
-            tokio::select! {
-                () = room.lock.cancelled() => break Ended::Locked,
-                () = stop.cancelled() => break Ended::Locked,
-                () = room.retire.cancelled() => break Ended::Retired,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            if room.stats.idle() > life.idle {
-                break Ended::Idle;
-            }
-            if begun.elapsed() > life.longest {
-                break Ended::TooOld;
-            }
-            let listed = fs::metadata(&socket).is_ok_and(|found| found.ino() == inode);
-            if !listed || !home.join("home.json").exists() {
-                break Ended::Orphaned;
-            }
-        };
+        let ended = until_over(&room, &post, life, begun, &stop).await;
         keeper.abort();
         // The socket goes while the lock is held: a fresh daemon, which takes the lock first, keeps its own. Another may
         // listen from here on.
-        if kept == Kept::Ours && fs::metadata(&socket).is_ok_and(|found| found.ino() == inode) {
-            let _ = fs::remove_file(&socket);
-        }
+        post.leave();
         drop(lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
         closing.cancel();
-        if ended != Ended::Retired {
-            room.broker.revoke_runs();
-            room.broker.close().await;
-        }
-        while room.stats.idle() == Duration::ZERO && !serving.is_finished() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        // Answers are on their way; a client that keeps its connection open doesn't keep the keys here.
-        let served = tokio::time::timeout(DRAIN, &mut serving).await;
-        serving.abort();
-        room.broker.close().await;
+        let finished = finish(&room, ended, serving).await;
         if matches!(room.admits, Admits::Tree { .. }) {
-            let _ = fs::remove_file(socket.with_extension("lock"));
+            let _ = fs::remove_file(post.socket.with_extension("lock"));
         }
-        match served {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(LocalError::Broken(error.to_string())),
-            Err(_) => {}
+        finished.map(|()| ended)
+    }
+}
+
+impl Post {
+    /// Whether the socket is the one that this daemon made.
+    fn is_listed(&self) -> bool {
+        fs::metadata(&self.socket).is_ok_and(|found| found.ino() == self.inode)
+    }
+
+    fn is_there(&self) -> bool {
+        self.is_listed() && self.home.join("home.json").exists()
+    }
+
+    /// Removes the socket, where that is for the daemon to do.
+    fn leave(&self) {
+        if self.kept == Kept::Ours && self.is_listed() {
+            let _ = fs::remove_file(&self.socket);
         }
-        Ok(ended)
+    }
+}
+
+/// Waits for what ends a daemon first.
+async fn until_over(room: &Room, post: &Post, life: Life, begun: Instant, stop: &CancellationToken) -> Ended {
+    loop {
+        tokio::select! {
+            () = room.lock.cancelled() => return Ended::Locked,
+            () = stop.cancelled() => return Ended::Locked,
+            () = room.retire.cancelled() => return Ended::Retired,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        if room.stats.idle() > life.idle {
+            return Ended::Idle;
+        }
+        if begun.elapsed() > life.longest {
+            return Ended::TooOld;
+        }
+        if !post.is_there() {
+            return Ended::Orphaned;
+        }
+    }
+}
+
+/// Ends what runs, or lets it end where a fresh daemon took over; then lets the last answers be read.
+async fn finish(room: &Room, ended: Ended, mut serving: JoinHandle<()>) -> Result<(), LocalError> {
+    if ended != Ended::Retired {
+        room.broker.revoke_runs();
+        room.broker.close().await;
+    }
+    while room.stats.idle() == Duration::ZERO && !serving.is_finished() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // Answers are on their way; a client that keeps its connection open doesn't keep the keys here.
+    let served = tokio::time::timeout(DRAIN, &mut serving).await;
+    serving.abort();
+    room.broker.close().await;
+    match served {
+        Ok(Err(error)) => Err(LocalError::Broken(error.to_string())),
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 
 /// A daemon of a home sees to its backups; the host of a run's session doesn't.
-fn keep_backups(room: &Arc<Room>) -> tokio::task::JoinHandle<()> {
+fn keep_backups(room: &Arc<Room>) -> JoinHandle<()> {
     let room = Arc::clone(room);
     tokio::spawn(async move {
         if !matches!(room.admits, Admits::Proven(_)) {
@@ -238,37 +263,43 @@ fn lock(path: &Path, wait: Duration) -> Result<File, LocalError> {
     })
 }
 
-fn about(
-    broker: &Arc<Broker>,
+/// What a daemon says of itself.
+struct About {
+    broker: Arc<Broker>,
     vault: String,
     life: Life,
     open_to: OpenTo,
     memory_locked: bool,
-) -> Box<dyn Fn(&Stats) -> Status + Send + Sync> {
-    use std::sync::atomic::Ordering::Relaxed;
-    let since = jiff::Timestamp::now();
-    let locks_at = jiff::SignedDuration::try_from(life.longest)
-        .ok()
-        .and_then(|longest| since.checked_add(longest).ok())
-        .unwrap_or(jiff::Timestamp::MAX);
-    let (broker, home, begun) = (Arc::clone(broker), broker.home().to_owned(), Instant::now());
-    let group = match open_to {
-        OpenTo::OwnUser => None,
-        OpenTo::Group(group) => Some(group),
-    };
-    Box::new(move |stats| {
-        let upkeep = broker.upkeep();
-        let health = if upkeep.problems.is_empty() { Health::Ok } else { Health::Degraded };
+    since: Timestamp,
+    begun: Instant,
+}
+
+impl About {
+    fn of(settings: &HostSettings) -> Self {
+        Self {
+            broker: Arc::clone(&settings.broker),
+            vault: settings.vault.clone(),
+            life: settings.life,
+            open_to: settings.open_to,
+            memory_locked: settings.memory_locked,
+            since: Timestamp::now(),
+            begun: Instant::now(),
+        }
+    }
+
+    fn status(&self, stats: &Stats) -> Status {
+        use std::sync::atomic::Ordering::Relaxed;
+        let upkeep = self.broker.upkeep();
         Status {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            home: home.clone(),
-            vault: vault.clone(),
-            unlocked_since: since.to_string(),
-            idle_lock_seconds: life.idle.as_secs(),
-            locks_at: locks_at.to_string(),
-            memory_locked,
+            home: self.broker.home().to_owned(),
+            vault: self.vault.clone(),
+            unlocked_since: self.since.to_string(),
+            idle_lock_seconds: self.life.idle.as_secs(),
+            locks_at: self.locks_at().to_string(),
+            memory_locked: self.memory_locked,
             calls: stats.calls.load(Relaxed),
             denials: stats.denials.load(Relaxed),
             runs: stats.runs.load(Relaxed),
@@ -276,11 +307,20 @@ fn about(
             latency_ms: stats.latencies(),
             overhead_ms: stats.overheads(),
             denials_by_code: stats.codes(),
-            uptime_seconds: begun.elapsed().as_secs(),
-            open_to_group: group,
-            health,
+            uptime_seconds: self.begun.elapsed().as_secs(),
+            open_to_group: match self.open_to {
+                OpenTo::OwnUser => None,
+                OpenTo::Group(group) => Some(group),
+            },
+            health: if upkeep.problems.is_empty() { Health::Ok } else { Health::Degraded },
             upkeep,
-            token_keys: broker.token_keys(),
+            token_keys: self.broker.token_keys(),
         }
-    })
+    }
+
+    /// At the latest.
+    fn locks_at(&self) -> Timestamp {
+        let longest = SignedDuration::try_from(self.life.longest).ok();
+        longest.and_then(|longest| self.since.checked_add(longest).ok()).unwrap_or(Timestamp::MAX)
+    }
 }

@@ -137,18 +137,7 @@ async fn connection<T, P, S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let guest = seat.guest();
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        let asks = guest.asks();
-        request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(guest.clone());
-        let answered = app.clone().call(request);
-        async move {
-            let response = answered.await;
-            drop(asks);
-            response
-        }
-    });
+    let answer = answering(app, peer, seat.guest());
     let io = TokioIo::new(Unread::new(stream, bounds.unread));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -170,4 +159,29 @@ async fn connection<T, P, S, B>(
     if let Err(error) = done {
         tracing::debug!(%error, "a connection broke off");
     }
+}
+
+/// Hands each request on with who it came from and on what, which is busy until it is answered.
+fn answering<P, S, B>(
+    app: S,
+    peer: P,
+    guest: Guest,
+) -> impl hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+where
+    P: Clone + Send + Sync + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    S::Future: Send,
+    B: Body,
+{
+    service_fn(move |mut request: Request<Incoming>| {
+        let asks = guest.asks();
+        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(guest.clone());
+        let answered = app.clone().call(request);
+        async move {
+            let response = answered.await;
+            drop(asks);
+            response
+        }
+    })
 }

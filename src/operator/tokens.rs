@@ -123,16 +123,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub(crate) fn issue_token(&self, order: &TokenOrder) -> Result<(SecretString, TokenInfo), Failure> {
-        let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
-        let longest = policy.compile()?.document().limits.token_ttl;
-        let ttl = order.ttl.unwrap_or(longest);
-        if ttl > longest || ttl.is_zero() {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("a token of {} lives between 1 s and {} s", order.scope, longest.as_secs()),
-                "ask for less, or raise [limits] token_ttl in its policy",
-            ));
-        }
+        let ttl = self.time_to_live(order)?;
         let subject =
             order.subject.clone().unwrap_or_else(|| GrantId::random().as_str().replace("g_", "agent-"));
         let now = self.keys.freshness.now();
@@ -168,6 +159,21 @@ impl Admin {
             self.sweep(open, now)
         })?;
         Ok((token, info))
+    }
+
+    /// How long a token is good for: what is asked for, if the scope's policy lets a token live as long.
+    fn time_to_live(&self, order: &TokenOrder) -> Result<Duration, Failure> {
+        let policy = self.stored_policy(&order.scope)?.ok_or_else(|| no_policy(&order.scope))?;
+        let longest = policy.compile()?.document().limits.token_ttl;
+        let ttl = order.ttl.unwrap_or(longest);
+        if ttl > longest || ttl.is_zero() {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("a token of {} lives between 1 s and {} s", order.scope, longest.as_secs()),
+                "ask for less, or raise [limits] token_ttl in its policy",
+            ));
+        }
+        Ok(ttl)
     }
 
     /// Issues a token into a file of the home's `tokens/`, where `unlock` renews it.

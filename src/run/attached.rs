@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     redact::{Counts, NeedleSet},
-    supervise::wire::{Order, Session},
+    supervise::wire::{Order, Report, Session},
 };
 
 /// After so much silence what is held back is shown: a prompt must not wait for its line's end.
@@ -64,20 +64,7 @@ pub(crate) async fn pass_through(
     let setup = started.elapsed();
     let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));
-    let mut forced = Forced::No;
-    let report = loop {
-        if let Some(report) = supervised.ended() {
-            break report;
-        }
-        tokio::select! {
-            report = report(supervised.socket()) => break report,
-            number = signals.next_to_pass() => supervised.order(Order::Signal(number)).await,
-            () = revoked.cancelled() => {
-                forced = Forced::Cancelled;
-                break supervised.end(launch.start.grace).await;
-            }
-        }
-    };
+    let (report, forced) = until_over(&mut supervised, &mut signals, &revoked, launch.start.grace).await;
     let (report, forced) = supervised.reap(report, forced).await;
     let mut counts = Counts::default();
     for stream in [out, err] {
@@ -88,6 +75,25 @@ pub(crate) async fn pass_through(
     contained(report)?;
     let file_hits = look_at_files(&stage, &launch, needles).await;
     Ok(Ended { ending: ending(report, forced), counts, file_hits, duration: started.elapsed(), setup })
+}
+
+/// Passes signals on until the program has ended, or is ended because what allowed it was taken back.
+async fn until_over(
+    supervised: &mut Supervised,
+    signals: &mut Signals,
+    revoked: &CancellationToken,
+    grace: Duration,
+) -> (Option<Report>, Forced) {
+    loop {
+        if let Some(report) = supervised.ended() {
+            return (report, Forced::No);
+        }
+        tokio::select! {
+            report = report(supervised.socket()) => return (report, Forced::No),
+            number = signals.next_to_pass() => supervised.order(Order::Signal(number)).await,
+            () = revoked.cancelled() => return (supervised.end(grace).await, Forced::Cancelled),
+        }
+    }
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.

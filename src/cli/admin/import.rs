@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::{Globals, open, output::Output, usage_failure};
 use crate::{
+    names::SecretName,
     operator::{Admin, Failure, WeakValues},
     setup::importers::{self, Candidates, Importers},
     value::SecretValue,
@@ -57,24 +58,7 @@ pub(in crate::cli) fn import_file(
     out: &Output,
 ) -> Result<(), Failure> {
     let text = open::read_text(file, LARGEST)?;
-    let candidates = candidates(file, &text)?;
-    let mut taken = Vec::new();
-    let mut left = Vec::new();
-    for candidate in candidates {
-        let reason =
-            importers::no_secret(&candidate.name, &candidate.value).or_else(|| weak(&candidate.value));
-        match reason.filter(|_| which == Which::Secrets) {
-            Some(reason) => left.push((candidate.name.to_string(), reason)),
-            None if candidate.value.is_empty() => left.push((candidate.name.to_string(), "it is empty")),
-            None => {
-                let name = candidate
-                    .secret(prefix)
-                    .map_err(|error| usage_failure(error.to_string(), "give a prefix as myapp/"))?;
-                let meta = SecretMeta { description: None, env: Some(candidate.name.clone()) };
-                taken.push((name, SecretValue::new(candidate.value.as_bytes().to_vec()), meta));
-            }
-        }
-    }
+    let Sorted { taken, left } = sorted(candidates(file, &text)?, prefix, which)?;
     let weak = if which == Which::All { WeakValues::Allow } else { WeakValues::Refuse };
     let set = if taken.is_empty() { Vec::new() } else { admin.set(taken, weak)? };
     let answer = json!({
@@ -94,6 +78,36 @@ pub(in crate::cli) fn import_file(
         lines
     });
     Ok(())
+}
+
+/// What of a file is taken over, and what is left out.
+struct Sorted {
+    taken: Vec<(SecretName, SecretValue, SecretMeta)>,
+    /// By name, with the reason.
+    left: Vec<(String, &'static str)>,
+}
+
+fn sorted(candidates: Candidates, prefix: &str, which: Which) -> Result<Sorted, Failure> {
+    let mut sorted = Sorted { taken: Vec::new(), left: Vec::new() };
+    for candidate in candidates {
+        let reason =
+            importers::no_secret(&candidate.name, &candidate.value).or_else(|| weak(&candidate.value));
+        match reason.filter(|_| which == Which::Secrets) {
+            Some(reason) => sorted.left.push((candidate.name.to_string(), reason)),
+            None if candidate.value.is_empty() => {
+                sorted.left.push((candidate.name.to_string(), "it is empty"));
+            }
+            None => {
+                let name = candidate
+                    .secret(prefix)
+                    .map_err(|error| usage_failure(error.to_string(), "give a prefix as myapp/"))?;
+                let meta = SecretMeta { description: None, env: Some(candidate.name.clone()) };
+                let value = SecretValue::new(candidate.value.as_bytes().to_vec());
+                sorted.taken.push((name, value, meta));
+            }
+        }
+    }
+    Ok(sorted)
 }
 
 /// What stands in a file, all of it.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     names::{ScopeName, SecretName},
-    operator::{Failure, FailureKind},
+    operator::{Admin, Failure, FailureKind},
     policy::{Request, Ruling},
     setup,
 };
@@ -157,25 +157,32 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 fn check(args: &Check, globals: &Globals, out: &Output) -> Result<(), Failure> {
     let admin = open::admin(globals)?;
-    if let Some(file) = &args.file {
-        let machine = setup::machine()?;
-        let plan = admin.plan_policy(&read(file)?, &machine)?;
-        let answer = serde_json::json!({
-            "scope": plan.document.scope, "warnings": plan.warnings, "promises": plan.promises, "pins": plan.pins,
-        });
-        out.answer(&answer, |_| {
-            let warnings = &plan.warnings;
-            let mut lines: Vec<String> = warnings.iter().map(output::finding_line).collect();
-            lines.extend(plan::promise_lines(&plan));
-            lines.push(format!(
-                "the policy of {} is good: {} warning(s)",
-                plan.document.scope,
-                warnings.len()
-            ));
-            lines
-        });
-        return Ok(());
+    match &args.file {
+        Some(file) => check_document(file, &admin, out),
+        None => check_command(args, &admin, out),
     }
+}
+
+/// Checks a document as if it were applied.
+fn check_document(file: &Path, admin: &Admin, out: &Output) -> Result<(), Failure> {
+    let machine = setup::machine()?;
+    let plan = admin.plan_policy(&read(file)?, &machine)?;
+    let answer = serde_json::json!({
+        "scope": plan.document.scope, "warnings": plan.warnings, "promises": plan.promises, "pins": plan.pins,
+    });
+    out.answer(&answer, |_| {
+        let warnings = &plan.warnings;
+        let mut lines: Vec<String> = warnings.iter().map(output::finding_line).collect();
+        lines.extend(plan::promise_lines(&plan));
+        let scope = &plan.document.scope;
+        lines.push(format!("the policy of {scope} is good: {} warning(s)", warnings.len()));
+        lines
+    });
+    Ok(())
+}
+
+/// Says what a scope's policy says to a command, step by step.
+fn check_command(args: &Check, admin: &Admin, out: &Output) -> Result<(), Failure> {
     let scope = args.scope.as_ref().ok_or_else(|| usage_failure("no scope is given", "as deploy"))?;
     if args.argv.is_empty() {
         return Err(usage_failure(
