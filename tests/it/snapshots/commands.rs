@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, io::Write as _, process::Stdio};
 
 use super::{
-    golden,
+    golden, remembered,
     steady::{alike_after, steady},
 };
 use crate::stage::Stage;
@@ -83,7 +83,7 @@ fn stage() -> Stage {
     ]);
     let tool = stage.script("tool", "#!/bin/sh\n");
     stage.policy(&POLICY.replace("TOOL", &tool));
-    stage
+    remembered(stage)
 }
 
 #[test]

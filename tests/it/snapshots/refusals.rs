@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{golden, steady::steady};
+use super::{golden, remembered, steady::steady};
 use crate::stage::{Server, Stage};
 
 /// Codes for which this version has no call that is refused with them.
@@ -77,7 +77,7 @@ fn stage() -> Stage {
     stage.script("pinned", "#!/bin/sh\n");
     stage.script("gone", "#!/bin/sh\n");
     stage.policy(&POLICY.replace("DIR", stage.dir.path().to_str().unwrap()));
-    stage
+    remembered(stage)
 }
 
 #[test]
