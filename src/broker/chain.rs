@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::{
     credential::{Bearer, Bound, LocalSession},
+    documents::{self, Narrowing, Parent, StoredToken},
     holder::{Holder, State},
-    records::{self, Narrowing, Parent, StoredToken},
     refusal::{Code, Refusal},
 };
 use crate::{
@@ -230,12 +230,12 @@ impl Chain {
 impl Link {
     fn of(vault: &Vault, token: StoredToken, session: Option<GrantId>) -> Result<Self, Refusal> {
         let grants = token.grants();
-        let narrowings = records::narrowings(vault, &grants)?;
+        let narrowings = documents::narrowings(vault, &grants)?;
         Ok(Self { token: Some(token), grants, narrowings, session })
     }
 
     fn local(vault: &Vault, principal: String) -> Result<Self, Refusal> {
-        let narrowings = records::narrowings(vault, &principal)?;
+        let narrowings = documents::narrowings(vault, &principal)?;
         Ok(Self { token: None, grants: principal, narrowings, session: None })
     }
 
@@ -257,7 +257,7 @@ impl Link {
     fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         if let Some(token) = self.token.as_mut().filter(|token| token.info.max_uses.is_some()) {
             token.info.uses = token.info.uses.saturating_add(1);
-            records::put_token(vault, token, now)?;
+            documents::put_token(vault, token, now)?;
         }
         let mut spent = false;
         for narrowing in &mut self.narrowings {
@@ -269,7 +269,7 @@ impl Link {
             }
         }
         if spent {
-            records::put_narrowings(vault, &self.grants, &self.narrowings, now)?;
+            documents::put_narrowings(vault, &self.grants, &self.narrowings, now)?;
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ fn check_process(root: &Holder, bound: Bound, shown: Shown) -> Result<(), Refusa
 }
 
 fn stored(vault: &Vault, id: &TokenId) -> Result<StoredToken, Refusal> {
-    records::token(vault, id)?.ok_or_else(invalid)
+    documents::token(vault, id)?.ok_or_else(invalid)
 }
 
 fn invalid() -> Refusal {

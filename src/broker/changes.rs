@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Opened, entry::Held, keys::Keys, records, refusal::Refusal};
+use super::{Opened, documents, entry::Held, keys::Keys, refusal::Refusal};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
     names::{RunId, TokenId},
@@ -177,7 +177,7 @@ impl Opened {
 
     fn revoke_again(&mut self, action: &str, target: &str) -> Result<bool, Refusal> {
         let now = self.now();
-        let mut revoked = records::revocations(&self.vault)?;
+        let mut revoked = documents::revocations(&self.vault)?;
         match (action, TokenId::parse(target)) {
             ("token_revoke", Ok(id)) => drop(revoked.tokens.insert(id, now)),
             ("subject_revoke", _) => {
@@ -185,7 +185,7 @@ impl Opened {
             }
             _ => return Ok(false),
         }
-        records::put_revocations(&mut self.vault, &revoked, now)?;
+        documents::put_revocations(&mut self.vault, &revoked, now)?;
         Ok(true)
     }
 }

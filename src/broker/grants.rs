@@ -9,11 +9,11 @@ use super::{
     Answer, Bound, Broker, Credential, Opened, Refused,
     api::{Purpose, TokenAnswer, TokenParams, TokenStatus},
     blocking,
+    documents::TokenInfo,
+    documents::{self, Issued, NarrowedUnder, Narrowing, Parent, StoredToken},
     entry::Slot,
     holder::Holder,
     lineage,
-    records::TokenInfo,
-    records::{self, Issued, NarrowedUnder, Narrowing, Parent, StoredToken},
     refusal::{Code, Refusal},
     session::Session,
 };
@@ -157,7 +157,7 @@ fn narrow_me(
         made_at: Some(now.as_second()),
     });
     check_number(&narrowings, own)?;
-    records::put_narrowings(&mut open.vault, name, &narrowings, now)?;
+    documents::put_narrowings(&mut open.vault, name, &narrowings, now)?;
     record(open, session, "narrow", &wish.id, "")?;
     let narrowed = narrowed(&session.policy, wish)?;
     let whose = match (credential, own) {
@@ -226,8 +226,8 @@ fn subagent(
         narrowed_under: NarrowedUnder::Id,
     };
     issued.0.insert(claims.jti.clone(), claims.exp);
-    records::put_issued(&mut open.vault, session.chain.root(), &issued, now)?;
-    records::put_token(&mut open.vault, &stored, now)?;
+    documents::put_issued(&mut open.vault, session.chain.root(), &issued, now)?;
+    documents::put_token(&mut open.vault, &stored, now)?;
     record(open, session, "delegate", &wish.id, claims.jti.as_str())?;
     let file = lineage::file_of(home, &claims.jti);
     crate::files::write_private(&file, token.expose_secret().as_bytes()).map_err(|_| {

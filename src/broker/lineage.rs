@@ -13,8 +13,8 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    documents::{self, Issued, NarrowedUnder, Narrowing, Parent, RecordError, StoredToken},
     holder::State,
-    records::{self, Issued, NarrowedUnder, Narrowing, Parent, RecordError, StoredToken},
     refusal::Refusal,
 };
 use crate::{
@@ -34,8 +34,8 @@ pub(crate) fn file_of(home: &Path, id: &TokenId) -> PathBuf {
 /// What was issued under a root and has not ended. What has is forgotten on the way; one that was revoked waits for
 /// [`sweep`].
 pub(crate) fn pruned(vault: &mut Vault, home: &Path, root: &str, now: Timestamp) -> Result<Issued, Refusal> {
-    let mut issued = records::issued(vault, root)?;
-    let revoked = records::revocations(vault)?;
+    let mut issued = documents::issued(vault, root)?;
+    let revoked = documents::revocations(vault)?;
     let ended = |end: i64| end.saturating_add(LEEWAY) <= now.as_second();
     let over: Vec<TokenId> =
         issued.0.iter().filter(|(_, end)| ended(**end)).map(|(id, _)| id.clone()).collect();
@@ -60,8 +60,8 @@ pub(crate) fn held(
         return Ok(narrowings.to_vec());
     }
     let mut in_use = BTreeSet::new();
-    for id in records::issued(vault, root)?.0.into_keys() {
-        let token = records::token(vault, &id)?;
+    for id in documents::issued(vault, root)?.0.into_keys() {
+        let token = documents::token(vault, &id)?;
         if let Some(StoredToken { parent: Some(Parent::SessionOf { session, .. }), .. }) = token {
             in_use.insert(session);
         }
@@ -79,8 +79,8 @@ impl Narrowing {
 
 /// Removes a token, what its sessions gave up, and its text where that is a file of ours.
 fn forget(vault: &mut Vault, home: &Path, id: &TokenId) -> Result<(), RecordError> {
-    records::remove_token(vault, id)?;
-    records::remove_narrowings(vault, id.as_str())?;
+    documents::remove_token(vault, id)?;
+    documents::remove_narrowings(vault, id.as_str())?;
     // One that can't be removed is worth nothing.
     let _ = std::fs::remove_file(file_of(home, id));
     Ok(())
@@ -90,7 +90,7 @@ fn forget(vault: &mut Vault, home: &Path, id: &TokenId) -> Result<(), RecordErro
 /// not be shown any more. Returns how many tokens.
 pub(crate) fn sweep(vault: &mut Vault, home: &Path, now: Timestamp) -> Result<usize, RecordError> {
     let mut tokens = all_tokens(vault)?;
-    let mut revoked = records::revocations(vault)?;
+    let mut revoked = documents::revocations(vault)?;
     let before = revoked.clone();
     let over = |tokens: &BTreeMap<TokenId, StoredToken>, token: &StoredToken, revoked: &Revocations| {
         let end = token.info.expires_at;
@@ -119,7 +119,7 @@ pub(crate) fn sweep(vault: &mut Vault, home: &Path, now: Timestamp) -> Result<us
     }
     forget_subjects(&mut revoked, &tokens, now);
     if revoked != before {
-        records::put_revocations(vault, &revoked, now)?;
+        documents::put_revocations(vault, &revoked, now)?;
     }
     sweep_lists(vault, &tokens, now)?;
     sweep_narrowings(vault, &tokens, now)?;
@@ -130,7 +130,7 @@ fn all_tokens(vault: &Vault) -> Result<BTreeMap<TokenId, StoredToken>, RecordErr
     let mut tokens = BTreeMap::new();
     for name in vault.documents(DocumentKind::Token)? {
         let Ok(id) = TokenId::parse(&name) else { continue };
-        if let Some(token) = records::token(vault, &id)? {
+        if let Some(token) = documents::token(vault, &id)? {
             tokens.insert(id, token);
         }
     }
@@ -161,7 +161,7 @@ fn sweep_lists(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     for name in vault.documents(DocumentKind::Issued)? {
-        let issued = records::issued(vault, &name)?;
+        let issued = documents::issued(vault, &name)?;
         let kept: BTreeMap<TokenId, i64> = issued
             .0
             .iter()
@@ -169,7 +169,7 @@ fn sweep_lists(
             .map(|(id, end)| (id.clone(), *end))
             .collect();
         if kept.len() != issued.0.len() {
-            records::put_issued(vault, &name, &Issued(kept), now)?;
+            documents::put_issued(vault, &name, &Issued(kept), now)?;
         }
     }
     Ok(())
@@ -181,14 +181,14 @@ fn sweep_narrowings(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     for name in vault.documents(DocumentKind::Grant)? {
-        let narrowings = records::narrowings(vault, &name)?;
+        let narrowings = documents::narrowings(vault, &name)?;
         let kept: Vec<Narrowing> = narrowings
             .iter()
             .filter(|narrowing| concerns_somebody(&name, narrowing, tokens))
             .cloned()
             .collect();
         if kept.len() != narrowings.len() {
-            records::put_narrowings(vault, &name, &kept, now)?;
+            documents::put_narrowings(vault, &name, &kept, now)?;
         }
     }
     Ok(())

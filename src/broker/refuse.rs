@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    records::RecordError,
+    documents::RecordError,
     refusal::{Code, Refusal},
 };
 use crate::{

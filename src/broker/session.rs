@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use super::{
     Bearer, Credential,
     chain::{self, Chain},
+    documents::{self, StoredToken},
     keys::Keys,
-    records::{self, StoredToken},
     refusal::{Code, Refusal},
 };
 use crate::{
@@ -95,7 +95,7 @@ fn present(
     spent: Spent,
 ) -> Result<Caller, Refusal> {
     let (principal, scope, chain) = identify(vault, keys, credential, now)?;
-    let policy = match records::policy(vault, &scope)? {
+    let policy = match documents::policy(vault, &scope)? {
         Some(stored) => Some(stored.compile()?),
         None => None,
     };
@@ -122,7 +122,7 @@ fn identify(
             Ok((local.principal(), local.scope.clone(), Chain::of_local(vault, local)?))
         }
         Credential::Token(bearer) => {
-            let revoked = records::revocations(vault)?;
+            let revoked = documents::revocations(vault)?;
             let token = verify_token(vault, keys, bearer, &revoked, now)?;
             let (principal, scope) = (format!("token:{}", token.info.subject), token.info.scope.clone());
             Ok((principal, scope, Chain::of_token(vault, token, bearer, &revoked, now)?))
@@ -140,7 +140,7 @@ fn verify_token(
     now: Timestamp,
 ) -> Result<StoredToken, Refusal> {
     let (class, claims) = keys.token.verify(bearer.text.expose_secret(), revoked, now)?;
-    let record = records::token(vault, &claims.jti)?.filter(|record| {
+    let record = documents::token(vault, &claims.jti)?.filter(|record| {
         let info = &record.info;
         record.class == class
             && info.scope == claims.scope

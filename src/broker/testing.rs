@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Bearer, Broker, Caller, Credential, Hidden, Opened, ResolveContext, Settings, Surroundings, Way,
     api::{RunParams, RunResult},
+    documents::{self, NarrowedUnder, StoredPolicy, StoredToken, TokenInfo},
     keys::Keys,
     pinned,
-    records::{self, NarrowedUnder, StoredPolicy, StoredToken, TokenInfo},
     refusal::Code,
     resolve,
     surroundings::{Ready, Runner, Running},
@@ -214,7 +214,7 @@ impl Bench {
         pinned::hold(&document, &mut resolved, &machine);
         let resolved = Resolved { values_judged: true, ..resolved };
         let stored = StoredPolicy { text: text.to_owned(), resolved, edition: StoredPolicy::EDITION };
-        self.change(|vault, now| records::put_policy(vault, &document.scope, &stored, now).unwrap());
+        self.change(|vault, now| documents::put_policy(vault, &document.scope, &stored, now).unwrap());
     }
 
     /// Sets secrets.
@@ -265,7 +265,7 @@ impl Bench {
             narrowed_under: NarrowedUnder::Id,
         };
         amend(&mut stored);
-        self.change(|vault, now| records::put_token(vault, &stored, now).unwrap());
+        self.change(|vault, now| documents::put_token(vault, &stored, now).unwrap());
         Issued { text, id: claims.jti }
     }
 

@@ -6,7 +6,7 @@ use super::{Admin, failure::Failure};
 use crate::{
     broker::{
         ResolveContext,
-        records::{StoredPolicy, put_policy},
+        documents::{StoredPolicy, put_policy},
     },
     names::ScopeName,
     policy::{Effect, Promise},

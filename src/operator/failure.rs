@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     audit::AuditError,
     broker::{
-        records::RecordError,
+        documents::RecordError,
         refusal::{Code, Refusal},
         refuse,
     },

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     broker::{
-        ResolveContext, ground,
+        ResolveContext,
+        documents::{self, StoredPolicy},
+        ground,
         guessable::{self, Unsaid},
         pinned::{self, Applied, Word},
-        records::{self, StoredPolicy},
         resolve,
     },
     names::{ScopeName, SecretName},
@@ -88,7 +89,7 @@ impl Admin {
     }
 
     pub(super) fn stored_policy(&self, scope: &ScopeName) -> Result<Option<StoredPolicy>, Failure> {
-        records::policy(&*self.vault()?, scope).map_err(Failure::from)
+        documents::policy(&*self.vault()?, scope).map_err(Failure::from)
     }
 
     /// Reads a document, resolves its programs on this machine, and compares it with what is applied.
@@ -176,7 +177,7 @@ impl Admin {
         let scope = plan.document.scope.clone();
         let digest = hex::encode(Sha256::digest(&plan.text));
         self.change("policy_apply", scope.to_string(), Some(format!("sha256 {digest}")), move |open| {
-            let now = records::policy(&open.vault, &scope)?;
+            let now = documents::policy(&open.vault, &scope)?;
             if now.map(|stored| stored.text) != plan.before {
                 return Err(Failure::new(
                     FailureKind::Failed,
@@ -186,7 +187,7 @@ impl Admin {
             }
             let stored =
                 StoredPolicy { text: plan.text, resolved: plan.resolved, edition: StoredPolicy::EDITION };
-            records::put_policy(&mut open.vault, &scope, &stored, self.keys.clock().now())
+            documents::put_policy(&mut open.vault, &scope, &stored, self.keys.clock().now())
                 .map_err(Failure::from)
         })
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::{self, Announced, AuditError, AuditLog},
-    broker::records::{self, RecordError},
+    broker::documents::{self, RecordError},
     names::{ScopeName, TokenId},
     policy::{self, Effect},
     token::Revocations,
@@ -196,8 +196,8 @@ fn merge(
     now: Timestamp,
     report: &mut RestoreReport,
 ) -> Result<(), RecordError> {
-    let mut revoked = records::revocations(fresh)?;
-    let Revocations { tokens, not_before, .. } = records::revocations(old)?;
+    let mut revoked = documents::revocations(fresh)?;
+    let Revocations { tokens, not_before, .. } = documents::revocations(old)?;
     revoked.tokens.extend(tokens);
     for (subject, first) in not_before {
         let known = revoked.not_before.entry(subject).or_insert(first);
@@ -209,20 +209,20 @@ fn merge(
         void(&mut revoked, id, now, report);
     }
     for id in before.intersection(&restored) {
-        let uses = records::token(old, id)?.map_or(0, |token| token.info.uses);
-        if let Some(mut token) = records::token(fresh, id)?.filter(|token| token.info.uses < uses) {
+        let uses = documents::token(old, id)?.map_or(0, |token| token.info.uses);
+        if let Some(mut token) = documents::token(fresh, id)?.filter(|token| token.info.uses < uses) {
             token.info.uses = uses;
-            records::put_token(fresh, &token, now)?;
+            documents::put_token(fresh, &token, now)?;
         }
     }
-    records::put_revocations(fresh, &revoked, now)?;
+    documents::put_revocations(fresh, &revoked, now)?;
     for principal in old.documents(DocumentKind::Grant)? {
-        let mut all = records::narrowings(fresh, &principal)?;
-        for narrowing in records::narrowings(old, &principal)? {
+        let mut all = documents::narrowings(fresh, &principal)?;
+        for narrowing in documents::narrowings(old, &principal)? {
             all.retain(|known| known.id != narrowing.id);
             all.push(narrowing);
         }
-        records::put_narrowings(fresh, &principal, &all, now)?;
+        documents::put_narrowings(fresh, &principal, &all, now)?;
     }
     widened(old, fresh, report)
 }
@@ -235,11 +235,11 @@ fn void(revoked: &mut Revocations, id: &TokenId, now: Timestamp, report: &mut Re
 
 /// Nothing says which tokens were revoked since: none of them is good.
 fn void_all(fresh: &mut Vault, now: Timestamp, report: &mut RestoreReport) -> Result<(), RecordError> {
-    let mut revoked = records::revocations(fresh)?;
+    let mut revoked = documents::revocations(fresh)?;
     for id in token_ids(fresh)? {
         void(&mut revoked, &id, now, report);
     }
-    records::put_revocations(fresh, &revoked, now)
+    documents::put_revocations(fresh, &revoked, now)
 }
 
 fn token_ids(vault: &Vault) -> Result<BTreeSet<TokenId>, RecordError> {
@@ -251,8 +251,8 @@ fn token_ids(vault: &Vault) -> Result<BTreeSet<TokenId>, RecordError> {
 fn widened(old: &Vault, fresh: &Vault, report: &mut RestoreReport) -> Result<(), RecordError> {
     for name in fresh.documents(DocumentKind::Policy)? {
         let Ok(scope) = ScopeName::parse(&name) else { continue };
-        let Some(restored) = records::policy(fresh, &scope)? else { continue };
-        let before = records::policy(old, &scope)?.and_then(|stored| stored.document().ok());
+        let Some(restored) = documents::policy(fresh, &scope)? else { continue };
+        let before = documents::policy(old, &scope)?.and_then(|stored| stored.document().ok());
         // One that this version can't read allows nothing.
         let Ok(document) = restored.document() else { continue };
         let changes = policy::changes(before.as_ref(), &document);

@@ -15,9 +15,9 @@ use crate::{
     broker::{
         Opened,
         chain::Chain,
+        documents::{self, NarrowedUnder, Narrowing, Parent, StoredToken},
         holder::State,
         lineage,
-        records::{self, NarrowedUnder, Narrowing, Parent, StoredToken},
         refusal::Code,
     },
     files,
@@ -136,7 +136,7 @@ impl Admin {
             ttl,
         };
         // One that is issued in the second in which its subject was revoked begins behind it.
-        let revoked = records::revocations(&*self.vault()?)?;
+        let revoked = documents::revocations(&*self.vault()?)?;
         let first = revoked.not_before.get(&wanted.sub).and_then(|first| Timestamp::from_second(*first).ok());
         let begins = first.map_or(now, |first| first.max(now));
         let (token, claims) = self.keys.token.issue(wanted, begins);
@@ -155,7 +155,7 @@ impl Admin {
             if let Some(file) = &order.file {
                 forget_file(&mut open.vault, file, now)?;
             }
-            records::put_token(&mut open.vault, &stored, now)?;
+            documents::put_token(&mut open.vault, &stored, now)?;
             self.sweep(open, now)
         })?;
         Ok((token, info))
@@ -203,7 +203,7 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn renew_tokens(&self) -> Result<Vec<String>, Failure> {
         let vault = self.vault()?;
-        let revoked = records::revocations(&vault)?;
+        let revoked = documents::revocations(&vault)?;
         let kept = all_tokens(&vault)?;
         drop(vault);
         let now = self.keys.freshness.now().as_second();
@@ -238,7 +238,7 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn tokens(&self) -> Result<Vec<TokenEntry>, Failure> {
         let vault = self.vault()?;
-        let revoked = records::revocations(&vault)?;
+        let revoked = documents::revocations(&vault)?;
         let now = self.keys.freshness.now();
         let mut tokens = Vec::new();
         for token in all_tokens(&vault)? {
@@ -256,9 +256,9 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn token(&self, id: &TokenId) -> Result<TokenDetail, Failure> {
         let vault = self.vault()?;
-        let token = records::token(&vault, id)?.ok_or_else(|| no_token(id))?;
-        let revoked = records::revocations(&vault)?;
-        let narrowings = records::narrowings(&vault, &token.grants())?;
+        let token = documents::token(&vault, id)?.ok_or_else(|| no_token(id))?;
+        let revoked = documents::revocations(&vault)?;
+        let narrowings = documents::narrowings(&vault, &token.grants())?;
         let entry = self.entry(&vault, token, &revoked, self.keys.freshness.now())?;
         Ok(TokenDetail { entry, narrowings: narrowings.into_iter().map(narrowing_entry).collect() })
     }
@@ -273,9 +273,9 @@ impl Admin {
             return Ok(0);
         }
         self.change("token_lift", id.to_string(), Some(format!("{held} narrowings")), |open| {
-            let token = records::token(&open.vault, id)?.ok_or_else(|| no_token(id))?;
-            let lifted = records::narrowings(&open.vault, &token.grants())?.len();
-            records::remove_narrowings(&mut open.vault, &token.grants())?;
+            let token = documents::token(&open.vault, id)?.ok_or_else(|| no_token(id))?;
+            let lifted = documents::narrowings(&open.vault, &token.grants())?.len();
+            documents::remove_narrowings(&mut open.vault, &token.grants())?;
             Ok(lifted)
         })
     }
@@ -286,13 +286,13 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn revoke_token(&self, id: &TokenId) -> Result<(), Failure> {
         self.change("token_revoke", id.to_string(), None, |open| {
-            if records::token(&open.vault, id)?.is_none() {
+            if documents::token(&open.vault, id)?.is_none() {
                 return Err(no_token(id));
             }
             let now = self.keys.freshness.now();
-            let mut revoked = records::revocations(&open.vault)?;
+            let mut revoked = documents::revocations(&open.vault)?;
             revoked.tokens.insert(id.clone(), now);
-            records::put_revocations(&mut open.vault, &revoked, now)?;
+            documents::put_revocations(&mut open.vault, &revoked, now)?;
             self.sweep(open, now)
         })
     }
@@ -304,9 +304,9 @@ impl Admin {
     pub(crate) fn revoke_subject(&self, subject: &str) -> Result<(), Failure> {
         self.change("subject_revoke", subject.to_owned(), None, |open| {
             let now = self.keys.freshness.now();
-            let mut revoked = records::revocations(&open.vault)?;
+            let mut revoked = documents::revocations(&open.vault)?;
             revoked.not_before.insert(subject.to_owned(), now.as_second().saturating_add(1));
-            records::put_revocations(&mut open.vault, &revoked, now)?;
+            documents::put_revocations(&mut open.vault, &revoked, now)?;
             self.sweep(open, now)
         })
     }
@@ -322,7 +322,7 @@ impl Admin {
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<TokenEntry, Failure> {
-        let longest = match records::policy(vault, &token.info.scope)? {
+        let longest = match documents::policy(vault, &token.info.scope)? {
             Some(stored) => Some(stored.compile()?.document().limits.token_ttl),
             None => None,
         };
@@ -360,7 +360,7 @@ fn all_tokens(vault: &Vault) -> Result<Vec<StoredToken>, Failure> {
     let mut tokens = Vec::new();
     for name in vault.documents(DocumentKind::Token)? {
         let Ok(id) = TokenId::parse(&name) else { continue };
-        tokens.extend(records::token(vault, &id)?);
+        tokens.extend(documents::token(vault, &id)?);
     }
     Ok(tokens)
 }
@@ -370,7 +370,7 @@ fn forget_file(vault: &mut Vault, file: &str, now: Timestamp) -> Result<(), Fail
     for mut stored in all_tokens(vault)? {
         if stored.file.as_deref() == Some(file) {
             stored.file = None;
-            records::put_token(vault, &stored, now)?;
+            documents::put_token(vault, &stored, now)?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::{
         Bearer, Bound, Caller, Credential, LocalSession, Refused, Way,
         admit::{Admitted, Asked, Streams},
         api::RunParams,
-        records::{self, StoredToken},
+        documents::{self, StoredToken},
         refusal::Code,
     },
     names::{GrantId, ScopeName},
@@ -205,9 +205,9 @@ async fn who_may_ask() {
     let bench = bench();
     let revoked = bench.of("revoked", "dev", |_| ());
     bench.change(|vault, now| {
-        let mut all = records::revocations(vault).unwrap();
+        let mut all = documents::revocations(vault).unwrap();
         all.not_before.insert("revoked".to_owned(), now.as_second() + 60);
-        records::put_revocations(vault, &all, now).unwrap();
+        documents::put_revocations(vault, &all, now).unwrap();
     });
     let local = |scope: &str| {
         Credential::LocalScope(LocalSession::new(ScopeName::parse(scope).unwrap(), Bound::Process))
@@ -278,11 +278,11 @@ async fn what_is_too_much_is_refused_before_it_takes_a_use() {
     assert_eq!(code(ask().await), Some(Code::RateLimited), "three in a minute");
     let open = bench.open();
     let Credential::Token(bearer) = &credential else { unreachable!("a token") };
-    let revoked = records::revocations(&open.vault).unwrap();
+    let revoked = documents::revocations(&open.vault).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test reads whose the token is")]
     let text = secrecy::ExposeSecret::expose_secret(&*bearer.text);
     let (_, claims) = bench.keys.token.verify(text, &revoked, bench.now()).unwrap();
-    let stored = records::token(&open.vault, &claims.jti).unwrap().unwrap();
+    let stored = documents::token(&open.vault, &claims.jti).unwrap().unwrap();
     assert_eq!(stored.info.uses, 3);
 }
 

@@ -7,8 +7,8 @@ use super::{BEGIN, Bench, HOUR, Issued};
 use crate::{
     broker::{
         Bearer, Bound, Credential, LocalSession,
+        documents::{self, Narrowing, Parent, StoredToken},
         holder::Holder,
-        records::{self, Narrowing, Parent, StoredToken},
         refusal::Code,
         session::{self, Session},
     },
@@ -54,9 +54,9 @@ impl Bench {
 
     fn revoke(&self, id: &TokenId) {
         self.change(|vault, now| {
-            let mut revoked = records::revocations(vault).unwrap();
+            let mut revoked = documents::revocations(vault).unwrap();
             revoked.tokens.insert(id.clone(), now);
-            records::put_revocations(vault, &revoked, now).unwrap();
+            documents::put_revocations(vault, &revoked, now).unwrap();
         });
     }
 
@@ -72,7 +72,7 @@ impl Bench {
             made_at: None,
         };
         narrow(&mut narrowing);
-        self.change(|vault, now| records::put_narrowings(vault, id.as_str(), &[narrowing], now).unwrap());
+        self.change(|vault, now| documents::put_narrowings(vault, id.as_str(), &[narrowing], now).unwrap());
     }
 
     /// Tokens under tokens, so many with the operator's.

@@ -10,8 +10,8 @@ use super::{Bench, HOUR, admission::VALUE, outcomes::terms};
 use crate::{
     broker::{
         Bearer, Bound, Credential, LocalSession,
+        documents::{self, StoredToken},
         limits::Place,
-        records::{self, StoredToken},
         refusal::Code,
     },
     names::{ScopeName, TokenId},
@@ -160,9 +160,9 @@ impl Bench {
 
     fn revoked(&self, id: &TokenId) {
         self.change(|vault, now| {
-            let mut revoked = records::revocations(vault).unwrap();
+            let mut revoked = documents::revocations(vault).unwrap();
             revoked.tokens.insert(id.clone(), now);
-            records::put_revocations(vault, &revoked, now).unwrap();
+            documents::put_revocations(vault, &revoked, now).unwrap();
         });
     }
 

@@ -7,7 +7,7 @@ use super::secret;
 use crate::{
     audit::AuditError,
     broker::{
-        records::RecordError,
+        documents::RecordError,
         refusal::{Code, Refusal},
         refuse,
     },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Home, POLICY, fails, scope};
 use crate::{
-    broker::records::{self, Narrowing, StoredToken},
+    broker::documents::{self, Narrowing, StoredToken},
     clock::Clock,
     names::{GrantId, TokenId},
     operator::{FailureKind, TokenInfo, TokenOrder, TokenState},
@@ -38,9 +38,9 @@ impl Home {
     fn amend(&self, id: &TokenId, amend: impl FnOnce(&mut StoredToken)) {
         self.admin
             .change("test", id.to_string(), None, |open| {
-                let mut token = records::token(&open.vault, id)?.unwrap();
+                let mut token = documents::token(&open.vault, id)?.unwrap();
                 amend(&mut token);
-                records::put_token(&mut open.vault, &token, self.clock.now())?;
+                documents::put_token(&mut open.vault, &token, self.clock.now())?;
                 Ok(())
             })
             .unwrap();
@@ -221,8 +221,8 @@ fn what_was_given_up_is_shown_and_taken_back() {
     };
     home.admin
         .change("test", id.to_string(), None, |open| {
-            let grants = records::token(&open.vault, &id)?.unwrap().grants();
-            records::put_narrowings(
+            let grants = documents::token(&open.vault, &id)?.unwrap().grants();
+            documents::put_narrowings(
                 &mut open.vault,
                 &grants,
                 std::slice::from_ref(&narrowing),
