@@ -17,8 +17,8 @@ use super::{
     Bearer, Broker, Credential, Opened, Refused, WAIT, blocking,
     gate::{NO_TAKES, Pass},
     keys::Keys,
-    refusal::Refusal,
-    refuse, session,
+    refusal::{self, Refusal},
+    session,
     standing::{Standing, Verdict},
     turns::Turn,
 };
@@ -144,7 +144,7 @@ impl Broker {
             return Ok(keys);
         }
         let broker = Arc::clone(self);
-        blocking(move || broker.keyring.keys()?.ok_or_else(refuse::locked)).await
+        blocking(move || broker.keyring.keys()?.ok_or_else(refusal::locked)).await
     }
 
     /// The public half of the token keys, where they are in memory.
@@ -186,7 +186,7 @@ impl Broker {
     /// Opens the vault in a turn that was waited for.
     pub(crate) fn open_in(&self, slot: Slot) -> Result<Opened, Refusal> {
         let Slot { turn, until } = slot;
-        let keys = self.keyring.keys()?.ok_or_else(refuse::locked)?;
+        let keys = self.keyring.keys()?.ok_or_else(refusal::locked)?;
         let wait = until.saturating_duration_since(Instant::now()).max(AT_LEAST);
         let held = self.hold(&keys, turn, wait)?;
         self.standing.look(&held);

@@ -31,7 +31,6 @@ mod pipeline;
 mod prepare;
 pub(crate) mod recount;
 pub(crate) mod refusal;
-pub(crate) mod refuse;
 pub(crate) mod resolve;
 mod service;
 mod serving;

@@ -24,8 +24,7 @@ use super::{
     Broker, Credential, blocking,
     holder::{Holder, State},
     keys::Keys,
-    refusal::{Code, Refusal},
-    refuse,
+    refusal::{self, Code, Refusal},
     session::Session,
 };
 use crate::{
@@ -222,7 +221,7 @@ impl Broker {
     }
 
     fn decide_again(&self) -> Result<(), Refusal> {
-        let keys = self.keyring.keys()?.ok_or_else(refuse::locked)?;
+        let keys = self.keyring.keys()?.ok_or_else(refusal::locked)?;
         let vault = keys.open_vault(&self.settings.home)?;
         // Of the state that is looked at: it can't change while the vault is held.
         let stamp = Stamp::of(&self.settings.home);

@@ -6,8 +6,7 @@ use crate::{
     audit::AuditError,
     broker::{
         documents::RecordError,
-        refusal::{Code, Refusal},
-        refuse,
+        refusal::{self, Code, Refusal},
     },
     names::{ScopeName, SecretName},
     policy::Finding,
@@ -139,7 +138,7 @@ impl From<VaultError> for Failure {
                 return Failure::unremembered(message, &fingerprint);
             }
             VaultError::Io { source, .. } => {
-                return Failure::new(FailureKind::Failed, message, refuse::remedy(&source, "the home"));
+                return Failure::new(FailureKind::Failed, message, refusal::remedy(&source, "the home"));
             }
             VaultError::NoVault(_) => (FailureKind::NotFound, "authy-mcp init"),
             VaultError::AlreadyThere(_) => {
@@ -207,7 +206,7 @@ impl From<Refusal> for Failure {
             Code::VaultLocked => FailureKind::Locked,
             Code::Busy => FailureKind::Busy,
             Code::Damaged => FailureKind::Damaged,
-            Code::AuditUnavailable if refusal.hint == refuse::DAMAGED_AUDIT => {
+            Code::AuditUnavailable if refusal.hint == refusal::DAMAGED_AUDIT => {
                 return damaged_audit(refusal.message);
             }
             _ => FailureKind::Failed,

@@ -8,8 +8,7 @@ use crate::{
     audit::AuditError,
     broker::{
         documents::RecordError,
-        refusal::{Code, Refusal},
-        refuse,
+        refusal::{self, Code, Refusal},
     },
     operator::{Failure, FailureKind},
     vault::VaultError,
@@ -77,14 +76,14 @@ fn what_the_broker_refuses() {
     use FailureKind::{Busy, Damaged, Failed, Locked};
     let no = |code, hint: &str| Refusal::new(code, "what happened", hint);
     let rows = [
-        (refuse::locked(), Locked, "authy-mcp unlock"),
+        (refusal::locked(), Locked, "authy-mcp unlock"),
         (no(Code::Busy, "call again in a moment"), Busy, "call again"),
         (
             no(Code::Damaged, "ask the operator to run: authy-mcp admin verify"),
             Damaged,
             "authy-mcp admin verify",
         ),
-        (no(Code::AuditUnavailable, refuse::DAMAGED_AUDIT), Damaged, "authy-mcp admin audit verify"),
+        (no(Code::AuditUnavailable, refusal::DAMAGED_AUDIT), Damaged, "authy-mcp admin audit verify"),
         (no(Code::AuditUnavailable, "ask the operator to free space"), Failed, "free space"),
         (no(Code::NotAvailable, "call list_allowed"), Failed, "list_allowed"),
         (

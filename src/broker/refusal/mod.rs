@@ -1,7 +1,11 @@
 //! A no, for whoever asked: a code for programs, words for the model, a hint for what to do next.
 
+mod from;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use from::{DAMAGED_AUDIT, locked, remedy};
 
 /// The codes of the MCP surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

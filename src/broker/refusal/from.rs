@@ -2,12 +2,10 @@
 
 use std::io;
 
-use super::{
-    documents::RecordError,
-    refusal::{Code, Refusal},
-};
+use super::{Code, Refusal};
 use crate::{
     audit::AuditError,
+    broker::documents::RecordError,
     delivery::DeliveryError,
     policy::{Denial, DenyCode},
     run::RunError,
