@@ -9,27 +9,28 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Broker, Caller, Credential, Opened, Refused, Way,
     api::RunParams,
+    asked::{Asked, Setup, Streams},
     blocking,
     consent::Pending,
     entry::{Entered, Slot},
     gate::Pass,
     ground, limits,
+    live::{self, Live},
     needles::RunNeedles,
     outcome::outcome_facts,
     prepare::Prepared,
     refusal::{Code, Refusal},
     session::Session,
     trace::{Step, Trace},
-    watch::{self, Live, Watched},
+    watch::Watched,
 };
 use crate::{
     audit::{AuditLog, Intent, IntentFacts},
     delivery::Services,
     names::{RunId, SecretName},
-    policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms, Timed},
+    policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms},
     redact::Counts,
     run::{Ending, Launch},
-    sandbox::Plan,
     supervise::Process,
     vault::Stamp,
 };
@@ -39,44 +40,6 @@ const MOST_NAMES: usize = 256;
 
 /// How often somebody is asked for one call, where each time the policy was another when they had answered.
 const MOST_TIMES_ASKED: u32 = 3;
-
-/// The program and its interpreters, each with its digest.
-pub(super) type Chain = Vec<(PathBuf, [u8; 32])>;
-
-/// Where a run's streams go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Streams {
-    /// Into the result; such a run has a timeout.
-    Captured,
-    /// To a person's terminal, or another server's client.
-    Attached,
-}
-
-impl Streams {
-    /// What holds such a run to its time.
-    pub(super) fn timed(self) -> Timed {
-        match self {
-            Self::Captured => Timed::Yes,
-            Self::Attached => Timed::No,
-        }
-    }
-}
-
-/// What a caller asks for.
-pub(super) struct Asked {
-    pub(super) caller: Caller,
-    pub(super) params: RunParams,
-    /// Where the run's streams go.
-    pub(super) streams: Streams,
-    /// Where it starts if the call names no directory, and the policy lets runs start there.
-    pub(super) near: Option<PathBuf>,
-}
-
-/// What was found out of the machine for a run, before anything is spent or revealed.
-pub(super) struct Setup {
-    pub(super) plan: Plan,
-    pub(super) chain: Chain,
-}
 
 /// A run that may start: everything that it needs, and what it must be recorded under.
 pub(super) struct Admitted {
@@ -216,7 +179,7 @@ impl Broker {
         call.trace.scope(&session.scope);
 
         let request = self.request(&call.asked, &session)?;
-        let allowed = watch::decide(&open.vault, &session.policy, &request)?;
+        let allowed = live::decide(&open.vault, &session.policy, &request)?;
         call.trace.step(Step::Policy);
 
         let terms = allowed.terms();

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Opened, documents, entry::Held, keys::Keys, refusal::Refusal};
+use super::{Held, Opened, documents, keys::Keys, refusal::Refusal};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
     names::{RunId, TokenId},

@@ -5,7 +5,6 @@
 //! file nor a lock; a caller with too many calls is told so while the vault is somebody else's.
 
 use std::{
-    ops::{Deref, DerefMut},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,14 +16,15 @@ use super::{
     Bearer, Broker, Credential, Opened, Refused, WAIT, blocking,
     gate::{NO_TAKES, Pass},
     keys::Keys,
+    opened::Held,
     refusal::{self, Refusal},
     session,
-    standing::{Standing, Verdict},
+    standing::Verdict,
     turns::Turn,
 };
 use crate::{
     token::{Claims, PublicKeys},
-    vault::{self, Vault, VaultError},
+    vault::{self, VaultError},
 };
 
 /// What is left for another process to give the vault back, however long a call has waited for its turn.
@@ -52,44 +52,6 @@ pub(crate) struct Entered {
 pub(crate) struct Slot {
     turn: Turn,
     until: Instant,
-}
-
-/// The vault while it is ours. When it is given back, what the doors know is held against it, and the next in this
-/// process has its turn.
-pub(crate) struct Held {
-    vault: Vault,
-    standing: Option<Standing>,
-    // Given back last.
-    _turn: Option<Turn>,
-}
-
-impl Held {
-    /// For an operator's command, which has no doors and nobody else in its process.
-    pub(crate) fn alone(vault: Vault) -> Self {
-        Self { vault, standing: None, _turn: None }
-    }
-}
-
-impl Deref for Held {
-    type Target = Vault;
-
-    fn deref(&self) -> &Vault {
-        &self.vault
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut Vault {
-        &mut self.vault
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(standing) = &self.standing {
-            standing.look(&self.vault);
-        }
-    }
 }
 
 impl Broker {
@@ -213,7 +175,7 @@ impl Broker {
             vault::give_way(home, wait)?;
             keys.open_vault_within(home, wait)
         })?;
-        Ok(Held { vault, standing: Some(self.standing.clone()), _turn: Some(turn) })
+        Ok(Held::in_turn(vault, self.standing.clone(), turn))
     }
 }
 

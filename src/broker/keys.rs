@@ -7,13 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Surroundings;
+use super::surroundings::Surroundings;
 use crate::{
     audit::AuditKeys,
     clock::Clock,
     token::TokenKeys,
     vault::{self, FileStamp, Freshness, Opener, Vault, VaultError, VaultKey},
 };
+
+/// How long an operation waits for another process that has the vault.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// Every key of one vault.
 pub(crate) struct Keys {
@@ -42,7 +45,7 @@ impl Keys {
 
     /// Opens the vault of a home, and holds it against what is remembered of it.
     pub(crate) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
-        self.open_vault_within(home, super::WAIT)
+        self.open_vault_within(home, WAIT)
     }
 
     /// The same, for whoever has waited already.

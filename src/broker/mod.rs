@@ -5,7 +5,9 @@
 //! of it. Nobody but the broker sees policy, vault and audit at once.
 
 mod admit;
+mod answer;
 pub(crate) mod api;
+mod asked;
 mod call;
 pub(crate) mod chain;
 pub(crate) mod changes;
@@ -24,7 +26,9 @@ pub(crate) mod keys;
 mod limits;
 pub(crate) mod lineage;
 mod listing;
+mod live;
 mod needles;
+mod opened;
 mod outcome;
 pub(crate) mod pinned;
 mod pipeline;
@@ -35,6 +39,7 @@ pub(crate) mod resolve;
 mod service;
 mod serving;
 mod session;
+mod settings;
 mod standing;
 pub(crate) mod surroundings;
 mod trace;
@@ -55,83 +60,28 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use crate::token::PublicKeys;
 use crate::{
-    audit::{AuditLog, Denials},
-    redact::NeedleSet,
-    run::{Spares, Supervisors},
-    sandbox::Machine,
-    supervise::{Process, RunAs},
-    vault::{Opener, Stamp},
+    audit::Denials, redact::NeedleSet, run::Supervisors, sandbox::Machine, supervise::Process, vault::Stamp,
 };
+pub(crate) use answer::{Answer, Refused};
 pub(crate) use call::{Call, CallKind, Manner, Reply};
 use consent::{Consent, PolicyAlone};
 pub(crate) use credential::{Bearer, Bound, Credential, LocalSession};
 pub(crate) use documents::TokenInfo;
 pub(crate) use entry::caller_by_signature;
-use keys::{KeyRing, Keys};
+use keys::KeyRing;
+pub(crate) use keys::WAIT;
+pub(crate) use opened::{Held, Opened};
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;
 pub(crate) use service::{Caller, Meanwhile, Pending, Service, Way};
+pub(crate) use settings::{Hidden, Settings};
 pub(crate) use surroundings::Surroundings;
 pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
-/// How long an operation waits for another process that has the vault.
-pub(crate) const WAIT: Duration = Duration::from_secs(5);
 /// What the key of the daemon's API is derived for.
 pub(crate) const LOCAL_API: &str = "local-api";
 /// How long an audit event that no intent followed may stay unanchored.
 const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
-
-/// An answer, and what must be masked in it before it goes anywhere.
-pub(crate) struct Answer<T> {
-    /// The answer itself; streams in it are redacted already.
-    pub body: T,
-    /// What is looked for in it: of everything that this scope was given since the broker was started, what
-    /// its mask tells nothing of.
-    pub needles: NeedleSet,
-}
-
-impl<T> Answer<T> {
-    /// The same answer, as something else.
-    pub(crate) fn map<U>(self, into: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer { body: into(self.body), needles: self.needles }
-    }
-}
-
-/// A refusal, and what must be masked in it.
-pub(crate) type Refused = Box<Answer<Refusal>>;
-
-/// How a broker reaches its home.
-pub(crate) struct Settings {
-    /// `$AUTHY_MCP_HOME`.
-    pub home: PathBuf,
-    /// What opens the vault, if anything does without a person.
-    pub opener: Option<Opener>,
-    /// This binary, which supervises runs.
-    pub supervisor: PathBuf,
-    /// Whether supervisors are started ahead.
-    pub spares: Spares,
-    /// The user's home directory.
-    pub user_home: PathBuf,
-    /// What no run sees.
-    pub hidden: Hidden,
-    /// The user that runs are of, where it is not this process's own.
-    pub run_as: Option<RunAs>,
-    /// How many descriptors programs may have, where this process has raised its own limit.
-    pub descriptors: Option<u64>,
-    /// The clock, the vault's engine, and what starts programs.
-    pub around: Surroundings,
-}
-
-/// What no run sees, whatever a policy shows it of what lies around.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Hidden {
-    /// Credentials and clients' configurations, unless a policy names them.
-    pub places: Vec<PathBuf>,
-    /// Clients' configurations in the directory where a run starts, relative to it.
-    pub in_projects: Vec<PathBuf>,
-    /// The vault's own, and the daemon's sockets: never.
-    pub never: Vec<PathBuf>,
-}
 
 /// The broker of one home, in this process.
 pub(crate) struct Broker {
@@ -154,7 +104,7 @@ pub(crate) struct Broker {
     closing: CancellationToken,
     supervisors: Arc<Supervisors>,
     machine: OnceLock<Machine>,
-    watch: watch::Watch,
+    watch: live::Watch,
 }
 
 /// The settings less the opener, which the key ring took.
@@ -162,13 +112,6 @@ struct Place {
     home: PathBuf,
     user_home: PathBuf,
     hidden: Hidden,
-}
-
-/// Everything that an operation holds while it decides: the database is ours until this is dropped.
-pub(crate) struct Opened {
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) vault: entry::Held,
-    pub(crate) audit: AuditLog,
 }
 
 impl Broker {
@@ -191,7 +134,7 @@ impl Broker {
                 settings.descriptors,
             ),
             machine: OnceLock::new(),
-            watch: watch::Watch::default(),
+            watch: live::Watch::default(),
             needles: needles::ScopeNeedles::default(),
             gates: gate::Gates::new(gate::Bounds::OF_THE_VAULT),
             turns: turns::Turns::default(),

@@ -8,8 +8,9 @@ use tracing::Instrument;
 
 use super::{
     Answer, Broker, Caller, Refused,
-    admit::{Admitted, Asked, Streams},
+    admit::Admitted,
     api::{RunParams, RunResult},
+    asked::{Asked, Streams},
     blocking, guessable,
     needles::RunNeedles,
     outcome::{ended_facts, outcome_facts, result},

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Broker, Caller, Opened,
-    admit::{Asked, Setup},
     api::RunParams,
+    asked::{Asked, Setup},
     needles::{RunNeedles, Shared},
     refusal::Refusal,
 };

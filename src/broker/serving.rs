@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, blocking, refusal::Refusal, watch::Live};
+use super::{Broker, blocking, live::Live, refusal::Refusal};
 use crate::{
     audit::{AuditLog, Intent, Note},
     delivery::{Right, Services, Serving},

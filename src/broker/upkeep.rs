@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, blocking, entry::Held, lineage, refusal::Refusal};
+use super::{Broker, Held, blocking, lineage, refusal::Refusal};
 use crate::audit;
 use crate::vault::{self, Freshness, Memory, Reuse, VaultError, VaultKey};
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit::AuditLog,
-    broker::{Opened, entry::Held, keys::Keys},
+    broker::{Held, Opened, keys::Keys},
     vault::{self, Accepted, Opener, Standing},
 };
 

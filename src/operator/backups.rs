@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Admin, failure::Failure};
 use crate::{
-    broker::entry::Held,
+    broker::Held,
     vault::{self, VerifyReport},
 };
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::{self, AuditLog, Head},
-    broker::{Opened, entry::Held},
+    broker::{Held, Opened},
     vault::VaultError,
 };
 

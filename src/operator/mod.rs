@@ -16,7 +16,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::broker::{Opened, Surroundings, entry::Held, keys::Keys};
+use crate::broker::{Held, Opened, Surroundings, keys::Keys};
 use crate::{
     audit::{Note, Room},
     vault::{self, Opener, Pin, UnlockKind, Vault, VaultKey},

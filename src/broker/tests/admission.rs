@@ -9,8 +9,9 @@ use super::{Bench, HOUR};
 use crate::{
     broker::{
         Bearer, Bound, Caller, Credential, LocalSession, Refused, Way,
-        admit::{Admitted, Asked, Streams},
+        admit::Admitted,
         api::RunParams,
+        asked::{Asked, Streams},
         documents::{self, StoredToken},
         refusal::Code,
     },

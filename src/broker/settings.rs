@@ -1,0 +1,39 @@
+//! What a broker is made with.
+
+use std::path::PathBuf;
+
+use super::surroundings::Surroundings;
+use crate::{run::Spares, supervise::RunAs, vault::Opener};
+
+/// How a broker reaches its home.
+pub(crate) struct Settings {
+    /// `$AUTHY_MCP_HOME`.
+    pub home: PathBuf,
+    /// What opens the vault, if anything does without a person.
+    pub opener: Option<Opener>,
+    /// This binary, which supervises runs.
+    pub supervisor: PathBuf,
+    /// Whether supervisors are started ahead.
+    pub spares: Spares,
+    /// The user's home directory.
+    pub user_home: PathBuf,
+    /// What no run sees.
+    pub hidden: Hidden,
+    /// The user that runs are of, where it is not this process's own.
+    pub run_as: Option<RunAs>,
+    /// How many descriptors programs may have, where this process has raised its own limit.
+    pub descriptors: Option<u64>,
+    /// The clock, the vault's engine, and what starts programs.
+    pub around: Surroundings,
+}
+
+/// What no run sees, whatever a policy shows it of what lies around.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hidden {
+    /// Credentials and clients' configurations, unless a policy names them.
+    pub places: Vec<PathBuf>,
+    /// Clients' configurations in the directory where a run starts, relative to it.
+    pub in_projects: Vec<PathBuf>,
+    /// The vault's own, and the daemon's sockets: never.
+    pub never: Vec<PathBuf>,
+}
