@@ -20,7 +20,7 @@ use std::{
 
 use authy_mcp::testing::{
     audit::{AuditKeys, AuditLog, Note},
-    vault::{self, Opener},
+    vault::{self, UnlockMethod},
 };
 
 /// Rounds of each step; the medians are shown.
@@ -90,7 +90,7 @@ fn home(scene: &Path, name: &str) -> PathBuf {
 
 /// Events as an agent makes them, by the home's own keys.
 fn fill(home: &Path, events: usize) {
-    let key = vault::unlock(home, &Opener::IdentityFile(None)).unwrap();
+    let key = vault::unlock(home, &UnlockMethod::IdentityFile(None)).unwrap();
     let keys = AuditKeys { mac: key.derive("audit-mac"), sign: key.derive("audit-sign") };
     let log = AuditLog::open(&home.join("audit"), keys, None).unwrap();
     for at in (0..events).step_by(10_000) {

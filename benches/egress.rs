@@ -18,8 +18,8 @@ use std::{
 
 use authy_mcp::testing::{
     names::{HostPattern, SecretName},
-    policy::{Inject, Place, Reach, Seal},
-    proxy::{Egress, Running, Sealed, Terms},
+    policy::{EgressAllowlist, Inject, Seal, SubstitutionSite},
+    proxy::{Egress, ProxyTerms, Running, Sealed},
     value::SecretValue,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -125,15 +125,15 @@ impl Proxy {
         let seal = Seal {
             hosts: vec![HostPattern::parse(&format!("localhost:{}", host.port())).unwrap()],
             inject: Some(Inject::Bearer),
-            substitute: [Place::Header].into(),
+            substitute: [SubstitutionSite::Header].into(),
             methods: None,
             paths: None,
             base_urls: Vec::new(),
         };
         let name = SecretName::parse("openai/key").unwrap();
         let sealed = vec![Sealed { name, seal, value: SecretValue::new(KEY.as_bytes().to_vec()) }];
-        let reach = Reach { hosts: Vec::new(), extra_ca: Some(ca.to_owned()) };
-        let terms = Terms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) };
+        let reach = EgressAllowlist { hosts: Vec::new(), extra_ca: Some(ca.to_owned()) };
+        let terms = ProxyTerms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) };
         let egress = Egress::new(terms).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -256,7 +256,7 @@ fn plain(needles: &[Needles]) -> AhoCorasick {
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .match_kind(MatchKind::Standard)
         .prefilter(false)
-        .build(needles.iter().flat_map(Needles::written))
+        .build(needles.iter().flat_map(Needles::literal))
         .unwrap()
 }
 

@@ -21,7 +21,7 @@ use authy_mcp::testing::{
     policy::{CwdTerm, HomeMode, Network, SandboxMode, SandboxTerms},
     redact::NeedleSet,
     run::{self, Launch, Materials, Sandbox, Spares, Start, Supervisors, Unseen},
-    sandbox::Plan,
+    sandbox::SandboxPlan,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -66,17 +66,17 @@ fn main() {
     let machine = authy_mcp::testing::supervise::machine(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
     let contained = |network| {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
-        Plan::make(&terms, &machine).expect("this machine can contain")
+        SandboxPlan::make(&terms, &machine).expect("this machine can contain")
     };
     let binary = || env!("CARGO_BIN_EXE_authy-mcp").into();
     let (ahead, fresh) =
         [Spares::Kept, Spares::None].map(|spares| Supervisors::new(binary(), None, spares, None)).into();
-    let by_run = |plan: Plan, supervisors: &Arc<Supervisors>| {
+    let by_run = |plan: SandboxPlan, supervisors: &Arc<Supervisors>| {
         let (runtime, supervisors) = (&runtime, Arc::clone(supervisors));
         move || runtime.block_on(once(plan.clone(), &supervisors))
     };
     let off = SandboxTerms { mode: SandboxMode::Off, ..SandboxTerms::default() };
-    let off = Plan::make(&off, &machine).expect("nothing is asked for");
+    let off = SandboxPlan::make(&off, &machine).expect("nothing is asked for");
     println!("the sandbox here: {}", contained(Network::None));
     let mut ways: Vec<Way<'_>> = vec![
         ("bare spawn", Box::new(|| spawn(Command::new(TRUE)))),
@@ -139,7 +139,7 @@ fn spawn(mut command: Command) {
     assert!(status.expect("it starts").success());
 }
 
-async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
+async fn once(plan: SandboxPlan, supervisors: &Arc<Supervisors>) {
     let start = Start {
         run_id: RunId::random(),
         supervisors: Arc::clone(supervisors),
@@ -160,5 +160,5 @@ async fn once(plan: Plan, supervisors: &Arc<Supervisors>) {
     let launch = Launch::new(sandbox, Vec::new(), start, Materials::default());
     let done = run::execute(launch, NeedleSet::empty(), None, CancellationToken::new(), None).await;
     let done = done.expect("it starts");
-    assert_eq!(done.ended.ending, run::Ending::Exited(0), "{done:?}");
+    assert_eq!(done.ended.ending, run::RunOutcome::Exited(0), "{done:?}");
 }

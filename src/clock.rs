@@ -30,12 +30,11 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use std::{
-        sync::Mutex,
-        time::{Duration, Instant},
-    };
+    use std::time::{Duration, Instant};
 
     use jiff::Timestamp;
+
+    use parking_lot::Mutex;
 
     use super::Clock;
 
@@ -50,23 +49,23 @@ pub(crate) mod testing {
 
         /// Lets time go by.
         pub(crate) fn advance(&self, by: Duration) {
-            let mut at = self.0.lock().unwrap();
+            let mut at = self.0.lock();
             *at = (at.0 + by, at.1 + by);
         }
 
         /// Sets the time of day, as a person does: nothing has gone by.
         pub(crate) fn set(&self, now: Timestamp) {
-            self.0.lock().unwrap().0 = now;
+            self.0.lock().0 = now;
         }
     }
 
     impl Clock for SetClock {
         fn now(&self) -> Timestamp {
-            self.0.lock().unwrap().0
+            self.0.lock().0
         }
 
         fn instant(&self) -> Instant {
-            self.0.lock().unwrap().1
+            self.0.lock().1
         }
     }
 }

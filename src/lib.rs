@@ -72,15 +72,15 @@ pub mod testing {
     /// Documents, and the terms of a run.
     pub mod policy {
         pub use crate::policy::{
-            Allowed, ArgvPattern, BaseUrl, CwdTerm, Document, HomeMode, How, Inject, Network, PathPattern,
-            Place, Reach, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal, SigV4, Terms, Tls,
-            policy_schema,
+            Allowed, ArgvPattern, BaseUrl, CwdTerm, Document, EgressAllowlist, HomeMode, How, Inject,
+            Network, PathPattern, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal, SigV4,
+            SubstitutionSite, Terms, Tls, policy_schema,
         };
     }
 
     /// The proxy for sealed values.
     pub mod proxy {
-        pub use crate::proxy::{Egress, Record, Running, Sealed, Terms, fuzzing::*};
+        pub use crate::proxy::{Egress, ProxyTerms, Record, Running, Sealed, fuzzing::*};
     }
 
     /// Needles.
@@ -91,13 +91,13 @@ pub mod testing {
     /// A run.
     pub mod run {
         pub use crate::run::{
-            Ending, Launch, Materials, Sandbox, Spares, Start, Supervisors, Unseen, execute,
+            Launch, Materials, RunOutcome, Sandbox, Spares, Start, Supervisors, Unseen, execute,
         };
     }
 
     /// What contains one.
     pub mod sandbox {
-        pub use crate::sandbox::Plan;
+        pub use crate::sandbox::SandboxPlan;
     }
 
     /// Clients and importers.
@@ -122,6 +122,6 @@ pub mod testing {
 
     /// The vault.
     pub mod vault {
-        pub use crate::vault::{Opener, PARTS, Vault, fuzz_envelope, unlock};
+        pub use crate::vault::{PARTS, UnlockMethod, Vault, fuzz_envelope, unlock};
     }
 }

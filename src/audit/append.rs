@@ -6,14 +6,13 @@ use std::{
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    sync::PoisonError,
 };
 
 use super::{
     AuditError, AuditLog, Note,
     entry::{Durable, Entry},
     event::{self, Body, Event, Own},
-    head::Place,
+    head::LogPosition,
     reserve,
     segments::{self, Lines, Next},
 };
@@ -28,7 +27,7 @@ pub(super) const UNSYNCED: &str = "unsynced";
 impl AuditLog {
     pub(super) fn append(&self, entries: Vec<Entry>, durable: Durable) -> Result<(), AuditError> {
         let _lock = self.lock()?;
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.place.lock();
         let (now, unfinished) = self.catch_up(place.clone())?;
         *place = now;
         self.write(&mut place, unfinished, entries, durable)
@@ -37,7 +36,7 @@ impl AuditLog {
     /// Writes events' lines, those that belong before and behind them, and then the head.
     pub(super) fn write(
         &self,
-        place: &mut Place,
+        place: &mut LogPosition,
         unfinished: u64,
         entries: Vec<Entry>,
         durable: Durable,
@@ -77,7 +76,7 @@ impl AuditLog {
         Ok(())
     }
 
-    fn add(&self, place: &mut Place, bytes: &mut Vec<u8>, (event, change): Entry) {
+    fn add(&self, place: &mut LogPosition, bytes: &mut Vec<u8>, (event, change): Entry) {
         let body = Body::after(place.head, event, change);
         let mut line = event::line(&self.keys, &body);
         place.advance(&body, &line);
@@ -86,7 +85,7 @@ impl AuditLog {
     }
 
     /// Closes the segment that is written to, and writes the next one's first event.
-    pub(super) fn rotate(&self, place: &mut Place) -> Result<(), AuditError> {
+    pub(super) fn rotate(&self, place: &mut LogPosition) -> Result<(), AuditError> {
         let (mut next, mut bytes) = (place.clone(), Vec::new());
         self.close_segment(&mut next, &mut bytes)?;
         let written = self.write_log(0, &bytes, Durable::Now);
@@ -97,7 +96,7 @@ impl AuditLog {
     }
 
     /// Closes the segment that is written to by a checkpoint, and begins the next.
-    fn close_segment(&self, place: &mut Place, bytes: &mut Vec<u8>) -> Result<(), AuditError> {
+    fn close_segment(&self, place: &mut LogPosition, bytes: &mut Vec<u8>) -> Result<(), AuditError> {
         let mut last = Vec::new();
         let at = place.offset;
         let event = event::checkpoint(&self.keys, place.head, &place.state);
@@ -108,7 +107,7 @@ impl AuditLog {
 
     /// Leaves a segment whose sync has failed: what was acknowledged must be on the disk, and is looked
     /// for there.
-    fn leave_unsynced(&self, place: &mut Place, bytes: &mut Vec<u8>) -> Result<(), AuditError> {
+    fn leave_unsynced(&self, place: &mut LogPosition, bytes: &mut Vec<u8>) -> Result<(), AuditError> {
         let failed = |error| AuditError::io("leave the segment that can't be synced", error);
         if place.offset > 0 {
             self.check_on_disk(place)?;
@@ -125,7 +124,7 @@ impl AuditLog {
 
     /// Walks the segment up to its last acknowledged line, past the cache, which may hold what the disk
     /// has not.
-    fn check_on_disk(&self, place: &Place) -> Result<(), AuditError> {
+    fn check_on_disk(&self, place: &LogPosition) -> Result<(), AuditError> {
         let failed = |error| AuditError::io("read it", error);
         let file = File::open(self.current()).map_err(failed)?;
         let whole = std::num::NonZeroU64::new(place.offset);
@@ -150,7 +149,7 @@ impl AuditLog {
     /// The closed file gets its number, and the next one its first event.
     fn begin_segment(
         &self,
-        place: &mut Place,
+        place: &mut LogPosition,
         bytes: &mut Vec<u8>,
         unsynced: bool,
     ) -> Result<(), AuditError> {

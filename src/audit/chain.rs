@@ -3,19 +3,19 @@
 use super::{
     AuditError, AuditLog, Head,
     event::{self, Event, Own},
-    head::Place,
+    head::LogPosition,
     segments::{self, Lines, Next},
 };
 
 impl AuditLog {
     /// The place that `head.json` vouches for; without it, the beginning of the segment that is written
     /// to, whose first event says what must be known of those before.
-    pub(super) fn trusted_place(&self) -> Result<Place, AuditError> {
-        if let Some(place) = Place::read(&self.dir, &self.keys)? {
+    pub(super) fn trusted_place(&self) -> Result<LogPosition, AuditError> {
+        if let Some(place) = LogPosition::read(&self.dir, &self.keys)? {
             return Ok(place);
         }
         let last = segments::closed(&self.dir)?.into_keys().next_back();
-        let first_of = |path: &std::path::Path| -> Result<Option<Place>, AuditError> {
+        let first_of = |path: &std::path::Path| -> Result<Option<LogPosition>, AuditError> {
             let Some(file) = segments::open(path)? else { return Ok(None) };
             let mut lines = Lines::from(file, 0).map_err(|error| AuditError::io("read it", error))?;
             match lines.next().map_err(|error| AuditError::io("read it", error))? {
@@ -28,7 +28,7 @@ impl AuditLog {
             return Ok(place);
         }
         match last {
-            None | Some(1) => Ok(Place::beginning()),
+            None | Some(1) => Ok(LogPosition::beginning()),
             Some(number) => first_of(&self.dir.join(segments::name(number)))?.ok_or_else(|| {
                 AuditError::damaged(0, format!("{} does not begin as a segment does", segments::name(number)))
             }),
@@ -36,30 +36,30 @@ impl AuditLog {
     }
 
     /// Where a segment begins that has this first line.
-    pub(super) fn segment_start(&self, line: &[u8]) -> Option<Place> {
+    pub(super) fn segment_start(&self, line: &[u8]) -> Option<LogPosition> {
         let body = event::read(&self.keys, line).ok()?;
         let Event::Own(Own::Segment { number, .. }) = body.event else { return None };
         let hash = hex::decode(&body.prev).ok()?.try_into().ok()?;
-        Some(Place::at_segment(number, Head { seq: body.seq.checked_sub(1)?, hash }))
+        Some(LogPosition::at_segment(number, Head { seq: body.seq.checked_sub(1)?, hash }))
     }
 
     /// Reads what was appended since: the line that the place ends with must still be there, and every
     /// line behind it must go on from it. Returns the new place, and how many bytes of an unfinished
     /// line stand behind it.
-    pub(super) fn catch_up(&self, from: Place) -> Result<(Place, u64), AuditError> {
+    pub(super) fn catch_up(&self, from: LogPosition) -> Result<(LogPosition, u64), AuditError> {
         let known = (from.segment, from.head.seq);
         let failed = match self.follow(from) {
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
         // The segment that this process knew may have been archived by another one meanwhile.
-        match Place::read(&self.dir, &self.keys)? {
+        match LogPosition::read(&self.dir, &self.keys)? {
             Some(later) if later.segment > known.0 && later.head.seq >= known.1 => self.follow(later),
             _ => Err(failed),
         }
     }
 
-    fn follow(&self, mut place: Place) -> Result<(Place, u64), AuditError> {
+    fn follow(&self, mut place: LogPosition) -> Result<(LogPosition, u64), AuditError> {
         loop {
             let (path, closed) = segments::path_of(&self.dir, place.segment);
             let Some(file) = segments::open(&path)? else {
@@ -77,7 +77,7 @@ impl AuditLog {
         }
     }
 
-    fn follow_in(&self, place: &mut Place, file: std::fs::File) -> Result<u64, AuditError> {
+    fn follow_in(&self, place: &mut LogPosition, file: std::fs::File) -> Result<u64, AuditError> {
         let failed = |error| AuditError::io("read it", error);
         let mut lines = Lines::from(file, place.offset - place.length).map_err(failed)?;
         if place.length > 0 {
@@ -101,7 +101,7 @@ impl AuditLog {
         }
     }
 
-    fn step(&self, place: &mut Place, line: &[u8]) -> Result<(), AuditError> {
+    fn step(&self, place: &mut LogPosition, line: &[u8]) -> Result<(), AuditError> {
         let seq = place.head.seq + 1;
         let body = event::read(&self.keys, line).map_err(|what| AuditError::damaged(seq, what))?;
         if body.seq != seq || body.prev != hex::encode(place.head.hash) {
@@ -112,6 +112,6 @@ impl AuditLog {
     }
 }
 
-fn cut(place: &Place) -> AuditError {
+fn cut(place: &LogPosition) -> AuditError {
     AuditError::damaged(place.head.seq, "the log ends before it: it was cut")
 }

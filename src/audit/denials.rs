@@ -7,9 +7,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -59,7 +60,7 @@ impl Denials {
     pub(crate) fn take(&self, mut note: Note, now: Instant) -> Vec<Note> {
         bounds::bound_note(&mut note);
         let Note::Denied { principal, .. } = &note else { return vec![note] };
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         let mut notes = due(&mut windows, |window| window.is_over(now));
         let known = windows.contains_key(principal) || windows.len() < PRINCIPALS;
         let key = if known { principal.clone() } else { OTHERS.to_owned() };
@@ -83,18 +84,18 @@ impl Denials {
 
     /// The sums of the windows that are over.
     pub(crate) fn due(&self, now: Instant) -> Vec<Note> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         due(&mut windows, |window| window.is_over(now))
     }
 
     /// All sums, at the end.
     pub(crate) fn all(&self) -> Vec<Note> {
-        due(&mut self.windows.lock().unwrap_or_else(PoisonError::into_inner), |_| true)
+        due(&mut self.windows.lock(), |_| true)
     }
 
     /// When the next sum is due, where there is one.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.windows.lock();
         windows.values().filter(|window| window.has_repeats()).map(|window| window.began + WINDOW).min()
     }
 }

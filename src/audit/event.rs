@@ -248,7 +248,7 @@ impl OnRecord for RunTerms {
         Allowance::Run {
             rules: self.rules.clone(),
             program: self.program.display().to_string(),
-            secrets: secrets.map(|s| format!("{}:{}:{}", s.name, s.how.deliver().word(), s.env)).collect(),
+            secrets: secrets.map(|s| format!("{}:{}:{}", s.name, s.how.deliver().as_str(), s.env)).collect(),
             promise: self.promise,
             output: self.output,
         }

@@ -18,7 +18,7 @@ pub(super) const NAME: &str = "head.json";
 
 /// Where the chain ends.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct LogPosition {
     pub head: Head,
     /// The segment that the next line belongs to.
     pub segment: u64,
@@ -44,7 +44,7 @@ struct HeadFile {
     mac: String,
 }
 
-impl Place {
+impl LogPosition {
     /// Before the first event.
     pub(super) fn beginning() -> Self {
         Self { state: State::empty(), ..Self::at_segment(1, Head::default()) }

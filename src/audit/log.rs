@@ -5,16 +5,17 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     AuditError, AuditKeys, Head, Intent, IntentFacts, Note, OnRecord, OutcomeFacts,
     change::{Announced, Change},
     entry::{Durable, Entry},
     event::{self, Event, Own},
-    head::Place,
+    head::LogPosition,
     segments,
     state::OpenRun,
 };
@@ -28,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(5);
 pub struct AuditLog {
     pub(super) dir: PathBuf,
     pub(super) keys: AuditKeys,
-    pub(super) place: Mutex<Place>,
+    pub(super) place: Mutex<LogPosition>,
     /// Where a segment is full.
     pub(super) segment_bytes: u64,
     pub(super) sync: fn(&File) -> io::Result<()>,
@@ -45,7 +46,7 @@ impl AuditLog {
         let log = Self {
             dir: dir.to_owned(),
             keys,
-            place: Mutex::new(Place::beginning()),
+            place: Mutex::new(LogPosition::beginning()),
             segment_bytes: segments::SEGMENT_BYTES,
             sync: File::sync_data,
         };
@@ -53,11 +54,11 @@ impl AuditLog {
         let (mut place, _) = log.catch_up(log.trusted_place()?)?;
         if !place.state.whole {
             // The first version's head says nothing of open runs: its log is walked, this once.
-            (place, _) = log.catch_up(Place::beginning())?;
+            (place, _) = log.catch_up(LogPosition::beginning())?;
             place.write(dir, &log.keys).map_err(|error| AuditError::io("write its head", error))?;
         }
         check_anchor(place.head, anchor)?;
-        *log.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        *log.place.lock() = place;
         Ok(log)
     }
 
@@ -94,7 +95,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn report_interrupted(&self, ended: impl Fn(&str) -> bool) -> Result<u64, AuditError> {
-        let state = self.place.lock().unwrap_or_else(PoisonError::into_inner).state.clone();
+        let state = self.place.lock().state.clone();
         let open = if state.more_open == 0 { state.open } else { self.find_open()? };
         let gone: Vec<OpenRun> = open.into_iter().filter(|run| ended(&run.by)).collect();
         let reported = gone.len() as u64;
@@ -127,7 +128,7 @@ impl AuditLog {
             _ => {}
         })?;
         let open: Vec<OpenRun> = open.into_values().collect();
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.place.lock();
         place.state.found_open(open.clone());
         Ok(open)
     }
@@ -166,7 +167,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn last_change(&self) -> Result<Option<Announced>, AuditError> {
-        Ok(self.place.lock().unwrap_or_else(PoisonError::into_inner).state.last_change())
+        Ok(self.place.lock().state.last_change())
     }
 
     /// Signs the end of the chain, unless it is signed already.
@@ -175,7 +176,7 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn checkpoint(&self) -> Result<(), AuditError> {
         let _lock = self.lock()?;
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.place.lock();
         let (now, torn) = self.catch_up(place.clone())?;
         *place = now;
         if place.head.seq == 0 || place.checkpoint {
@@ -191,7 +192,7 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn close_segment_now(&self) -> Result<(), AuditError> {
         let _lock = self.lock()?;
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.place.lock();
         let (now, _) = self.catch_up(place.clone())?;
         *place = now;
         if place.offset > 0 {
@@ -202,7 +203,7 @@ impl AuditLog {
 
     /// The end of the chain as this process last saw or wrote it.
     pub fn head(&self) -> Head {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).head
+        self.place.lock().head
     }
 
     pub(super) fn append_own(&self, event: Own) -> Result<(), AuditError> {

@@ -30,7 +30,7 @@ use crate::{
     names::{RunId, SecretName},
     policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms},
     redact::Counts,
-    run::{Ending, Launch},
+    run::{Launch, RunOutcome},
     supervise::Process,
     vault::Stamp,
 };
@@ -51,7 +51,7 @@ pub(super) struct Admitted {
     pub(super) audit: AuditLog,
     pub(super) trace: Trace,
     pub(super) watched: Watched,
-    pub(super) _place: limits::Place,
+    pub(super) _place: limits::RunPermit,
 }
 
 /// A call on its way to being admitted.
@@ -89,7 +89,7 @@ struct Committed {
     intent: Intent<RunTerms>,
     live: Live,
     prepared: Prepared,
-    place: limits::Place,
+    place: limits::RunPermit,
 }
 
 /// What is known of a caller when a refusal is recorded.
@@ -214,7 +214,7 @@ impl Broker {
         let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
         let place = self.limits.enter(&session.scope, terms, self.around.clock.instant())?;
         let now = open.now();
-        session.spend(&mut open.vault, now)?;
+        session.consume_use(&mut open.vault, now)?;
         let (credential, timed) = (&asked.caller.credential, asked.streams.timed());
         let live = Live::new(&open.keys, credential, &session, request, terms, timed);
 
@@ -229,7 +229,7 @@ impl Broker {
         match prepared {
             Ok(prepared) => Ok(Decided::Committed(Box::new(Committed { intent, live, prepared, place }))),
             Err(refusal) => {
-                let facts = outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default());
+                let facts = outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &Counts::default());
                 open.audit.record_outcome(intent, facts)?;
                 Err(refusal)
             }
@@ -239,12 +239,12 @@ impl Broker {
     fn request(&self, asked: &Asked, session: &Session) -> Result<Request, Refusal> {
         let params = &asked.params;
         let secrets = params.secrets.as_ref().map(|names| parse_names(names)).transpose()?;
-        let near = asked.near.clone().filter(|dir| session.policy.may_start_in(dir));
+        let default_cwd = asked.default_cwd.clone().filter(|dir| session.policy.may_start_in(dir));
         let mut request = Request {
             asker: asker(&asked.caller, asked.streams),
             command: params.command.clone(),
             secrets,
-            cwd: params.cwd.clone().map(PathBuf::from).or(near),
+            cwd: params.cwd.clone().map(PathBuf::from).or(default_cwd),
             stdin: params.stdin.clone(),
             env: params.env.clone().unwrap_or_default(),
             timeout: params.timeout_seconds.map(Duration::from_secs),
@@ -350,7 +350,7 @@ impl Broker {
         params: RunParams,
     ) -> Result<RunTerms, Refusal> {
         let entered = self.enter(&caller.credential).await?;
-        let asked = Asked { caller, params, streams: Streams::Captured, near: None };
+        let asked = Asked { caller, params, streams: Streams::Captured, default_cwd: None };
         let admitted = self.admitting(entered, asked, CancellationToken::new()).await;
         admitted.map(|admitted| admitted.intent.terms().clone()).map_err(|refused| refused.body)
     }

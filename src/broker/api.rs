@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Deliver, OutputMode, Promise, SandboxMode, Stdin};
+use crate::policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin};
 
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -50,7 +50,7 @@ pub(crate) struct RuleEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// How a value gets to the program.
-    pub deliver: Deliver,
+    pub deliver: DeliveryMode,
     /// What may be promised of it.
     pub promise: Promise,
     /// Why no more may be promised, or on whose word.
@@ -177,7 +177,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The word for it in JSON and in the audit.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Exited => "exited",
             Self::Signaled => "signaled",

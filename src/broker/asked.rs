@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{api::RunParams, service::Caller};
-use crate::{policy::Timed, sandbox::Plan};
+use crate::{policy::Timed, sandbox::SandboxPlan};
 
 /// The program and its interpreters, each with its digest.
 pub(super) type Chain = Vec<(PathBuf, [u8; 32])>;
@@ -34,11 +34,11 @@ pub(super) struct Asked {
     /// Where the run's streams go.
     pub(super) streams: Streams,
     /// Where it starts if the call names no directory, and the policy lets runs start there.
-    pub(super) near: Option<PathBuf>,
+    pub(super) default_cwd: Option<PathBuf>,
 }
 
 /// What was found out of the machine for a run, before anything is spent or revealed.
 pub(super) struct Setup {
-    pub(super) plan: Plan,
+    pub(super) plan: SandboxPlan,
     pub(super) chain: Chain,
 }

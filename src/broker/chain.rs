@@ -186,12 +186,12 @@ impl Chain {
     }
 
     /// Takes one run off every budget of the chain: what is used below is used above.
-    pub(crate) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn consume_use(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         if self.uses_left() == Some(0) {
             return Err(used_up());
         }
         for link in &mut self.links {
-            link.spend(vault, now)?;
+            link.consume_use(vault, now)?;
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Link {
         token.into_iter().chain(self.own().filter_map(|narrowing| narrowing.uses_left)).min()
     }
 
-    fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
+    fn consume_use(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
         if let Some(token) = self.token.as_mut().filter(|token| token.info.max_uses.is_some()) {
             token.info.uses = token.info.uses.saturating_add(1);
             documents::put_token(vault, token, now)?;

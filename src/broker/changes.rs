@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Held, Opened, documents, keys::Keys, refusal::Refusal};
+use super::{HeldVault, Opened, documents, keys::VaultKeys, refusal::Refusal};
 use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
     names::{RunId, TokenId},
@@ -23,13 +23,13 @@ const OURSELVES: &str = "authy-mcp";
 impl Opened {
     /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
     /// process that was killed had announced.
-    pub(crate) fn new(home: &Path, keys: Arc<Keys>) -> Result<Self, Refusal> {
+    pub(crate) fn new(home: &Path, keys: Arc<VaultKeys>) -> Result<Self, Refusal> {
         let vault = keys.open_vault(home)?;
-        Self::with(home, keys, Held::alone(vault))
+        Self::with(home, keys, HeldVault::alone(vault))
     }
 
     /// The same with a vault that is opened already.
-    pub(crate) fn with(home: &Path, keys: Arc<Keys>, vault: Held) -> Result<Self, Refusal> {
+    pub(crate) fn with(home: &Path, keys: Arc<VaultKeys>, vault: HeldVault) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
         let audit = AuditLog::open(&home.join("audit"), keys.audit(), head)?;
         Self::over(home, keys, vault, audit)
@@ -37,8 +37,8 @@ impl Opened {
 
     pub(crate) fn over(
         home: &Path,
-        keys: Arc<Keys>,
-        mut vault: Held,
+        keys: Arc<VaultKeys>,
+        mut vault: HeldVault,
         audit: AuditLog,
     ) -> Result<Self, Refusal> {
         let announced = audit.last_change()?;

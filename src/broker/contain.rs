@@ -13,7 +13,7 @@ use crate::{
     redact::NeedleSet,
     run::{Fate, FileHit, RunError, Sandbox, Unseen},
     sandbox,
-    sandbox::Plan,
+    sandbox::SandboxPlan,
     supervise, system,
 };
 
@@ -22,7 +22,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal that names what this machine can't enforce.
-    pub(crate) fn plan(&self, terms: &RunTerms) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(&self, terms: &RunTerms) -> Result<SandboxPlan, Refusal> {
         // Whatever a run starts is found there when it is to be ended.
         if supervise::proc_is_anothers() {
             return Err(Refusal::new(
@@ -32,9 +32,9 @@ impl Broker {
             ));
         }
         if let Some(off) = terms.sandbox.said_off() {
-            return Ok(Plan::off(off));
+            return Ok(SandboxPlan::off(off));
         }
-        Plan::make(&terms.sandbox, self.machine()).map_err(|lack| {
+        SandboxPlan::make(&terms.sandbox, self.machine()).map_err(|lack| {
             Refusal::new(
                 Code::SandboxUnavailable,
                 lack.to_string(),
@@ -43,7 +43,7 @@ impl Broker {
         })
     }
 
-    pub(crate) fn sandbox(&self, plan: Plan, terms: &RunTerms) -> Sandbox {
+    pub(crate) fn sandbox(&self, plan: SandboxPlan, terms: &RunTerms) -> Sandbox {
         let hidden = &self.settings.hidden;
         let cwd = match &terms.cwd {
             CwdTerm::Private => None,

@@ -25,7 +25,7 @@ pub(crate) fn note(
     Note::Denied {
         principal: principal.unwrap_or_else(|| "unknown".to_owned()),
         scope,
-        code: refusal.code.word().to_owned(),
+        code: refusal.code.as_str().to_owned(),
         rule: refusal.rule.clone(),
         argv,
         secrets: known.map(Into::into).collect(),

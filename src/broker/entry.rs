@@ -15,8 +15,8 @@ use secrecy::ExposeSecret;
 use super::{
     Bearer, Broker, Credential, Opened, Refused, WAIT, blocking,
     gate::{NO_TAKES, Pass},
-    keys::Keys,
-    opened::Held,
+    keys::VaultKeys,
+    opened::HeldVault,
     refusal::{self, Refusal},
     session,
     standing::Verdict,
@@ -101,7 +101,7 @@ impl Broker {
     }
 
     /// The keys that are in memory, and else whatever opens the vault without a person.
-    async fn keys(self: &Arc<Self>) -> Result<Arc<Keys>, Refusal> {
+    async fn keys(self: &Arc<Self>) -> Result<Arc<VaultKeys>, Refusal> {
         if let Some(keys) = self.keyring.held() {
             return Ok(keys);
         }
@@ -163,19 +163,19 @@ impl Broker {
     }
 
     /// The same, for what opens the vault by itself.
-    pub(crate) fn own_vault(&self, keys: &Keys) -> Result<Held, VaultError> {
+    pub(crate) fn own_vault(&self, keys: &VaultKeys) -> Result<HeldVault, VaultError> {
         let slot = self.own_turn().map_err(|_| VaultError::Busy)?;
         self.hold(keys, slot.turn, WAIT)
     }
 
     /// Opens the vault behind an operator who stands first.
-    fn hold(&self, keys: &Keys, turn: Turn, wait: Duration) -> Result<Held, VaultError> {
+    fn hold(&self, keys: &VaultKeys, turn: Turn, wait: Duration) -> Result<HeldVault, VaultError> {
         let home = &self.settings.home;
         let vault = turn.opening(|| {
             vault::give_way(home, wait)?;
             keys.open_vault_within(home, wait)
         })?;
-        Ok(Held::in_turn(vault, self.standing.clone(), turn))
+        Ok(HeldVault::in_turn(vault, self.standing.clone(), turn))
     }
 }
 

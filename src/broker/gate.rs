@@ -9,9 +9,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use super::refusal::{Code, Refusal};
 
@@ -106,7 +108,7 @@ impl Gates {
 
     /// The same at this moment.
     pub(crate) fn enter_at(&self, key: &str, now: Instant) -> Result<Pass, Refusal> {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.callers.lock();
         callers.sweep(self.bounds, now);
         let crowded = callers.in_flight >= self.bounds.all;
         let caller = callers.by_key.entry(key.to_owned()).or_insert_with(|| Caller::new(now));
@@ -174,7 +176,7 @@ impl Callers {
 impl Pass {
     /// The call was refused: it counts for more, since each costs what a call costs and brings nothing.
     pub(crate) fn was_refused(&self) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.callers.lock();
         if let Some(caller) = callers.by_key.get_mut(&self.key) {
             caller.level += f64::from(self.refused);
             caller.doubts();
@@ -191,7 +193,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.callers.lock();
         callers.in_flight = callers.in_flight.saturating_sub(1);
         if let Some(caller) = callers.by_key.get_mut(&self.key) {
             caller.in_flight = caller.in_flight.saturating_sub(1);
@@ -304,6 +306,6 @@ mod tests {
             drop(gates.enter_at(&number.to_string(), now).unwrap());
         }
         drop(gates.enter_at("last", now + SWEEP_EVERY).unwrap());
-        assert_eq!(gates.callers.lock().unwrap().by_key.len(), 1);
+        assert_eq!(gates.callers.lock().by_key.len(), 1);
     }
 }

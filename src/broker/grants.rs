@@ -72,7 +72,7 @@ impl Broker {
         let session = Session::authenticate(&open.vault, &open.keys, credential, now)?;
         let wish = Wish::parse(params, &session)?;
         let body = match params.purpose {
-            Purpose::NarrowMe => narrow_me(&mut open, &session, &wish, credential, now)?,
+            Purpose::NarrowMe => narrow_session(&mut open, &session, &wish, credential, now)?,
             Purpose::Subagent => subagent(&mut open, &session, &wish, &self.settings.home, now)?,
             Purpose::More => {
                 more(&mut open, &session, &wish, self.needles.everything().text(&params.reason).get())?
@@ -131,7 +131,7 @@ impl Wish {
 }
 
 /// From now on the session has less; at the end of a `ttl` it has nothing, never more again by itself.
-fn narrow_me(
+fn narrow_session(
     open: &mut Opened,
     session: &Session,
     wish: &Wish,

@@ -12,12 +12,12 @@ use crate::supervise::Process;
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Holder {
     process: Process,
-    place: Place,
+    place: ProcessNamespace,
 }
 
 /// Where a process's number means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct ProcessNamespace {
     boot: String,
     namespace: String,
 }
@@ -36,7 +36,7 @@ pub(crate) enum State {
 impl Holder {
     /// A process that is seen from here; nothing where this can't be told.
     pub(crate) fn of(process: Process) -> Option<Self> {
-        Some(Self { process, place: Place::here()?.clone() })
+        Some(Self { process, place: ProcessNamespace::here()?.clone() })
     }
 
     /// The process.
@@ -45,7 +45,9 @@ impl Holder {
     }
 
     pub(crate) fn state(&self) -> State {
-        let Some(here) = Place::here().filter(|_| Process::this().is_some()) else { return State::Unknown };
+        let Some(here) = ProcessNamespace::here().filter(|_| Process::this().is_some()) else {
+            return State::Unknown;
+        };
         if self.place.boot != here.boot {
             return State::Ended;
         }
@@ -57,10 +59,10 @@ impl Holder {
     }
 }
 
-impl Place {
+impl ProcessNamespace {
     /// Looked up once: neither changes while this process runs.
     fn here() -> Option<&'static Self> {
-        static HERE: OnceLock<Option<Place>> = OnceLock::new();
+        static HERE: OnceLock<Option<ProcessNamespace>> = OnceLock::new();
         HERE.get_or_init(|| {
             let boot = fs::read_to_string(crate::system::BOOT_ID).ok()?.trim().to_owned();
             let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned();
@@ -93,7 +95,10 @@ impl FromStr for Holder {
             return Err("no process with its namespace and boot");
         };
         let process = process.parse().map_err(|()| "no process")?;
-        Ok(Self { process, place: Place { boot: boot.to_owned(), namespace: namespace.to_owned() } })
+        Ok(Self {
+            process,
+            place: ProcessNamespace { boot: boot.to_owned(), namespace: namespace.to_owned() },
+        })
     }
 }
 
@@ -116,7 +121,7 @@ mod tests {
         assert_eq!(this.to_string().parse(), Ok(this.clone()));
         let place = |boot: &str, namespace: &str| Holder {
             process: this.process,
-            place: Place { boot: boot.to_owned(), namespace: namespace.to_owned() },
+            place: ProcessNamespace { boot: boot.to_owned(), namespace: namespace.to_owned() },
         };
         let (boot, namespace) = (this.place.boot.as_str(), this.place.namespace.as_str());
         assert_eq!(place("another", namespace).state(), State::Ended, "the machine was started again");

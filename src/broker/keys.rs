@@ -3,23 +3,25 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use super::surroundings::Surroundings;
 use crate::{
     audit::AuditKeys,
     clock::Clock,
     token::TokenKeys,
-    vault::{self, FileStamp, Freshness, Opener, Vault, VaultError, VaultKey},
+    vault::{self, FileStamp, Freshness, UnlockMethod, Vault, VaultError, VaultKey},
 };
 
 /// How long an operation waits for another process that has the vault.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// Every key of one vault.
-pub(crate) struct Keys {
+pub(crate) struct VaultKeys {
     /// The identity.
     pub vault: VaultKey,
     /// For tokens.
@@ -28,7 +30,7 @@ pub(crate) struct Keys {
     pub freshness: Arc<Freshness>,
 }
 
-impl Keys {
+impl VaultKeys {
     /// Keys of a vault of which this process remembers nothing yet.
     pub(crate) fn new(vault: VaultKey, around: &Surroundings) -> Self {
         Self::with(vault, Arc::new(around.freshness()))
@@ -66,9 +68,9 @@ impl Keys {
 /// Unlocks once, and again when the home has another vault than before.
 pub(crate) struct KeyRing {
     home: PathBuf,
-    opener: Option<Opener>,
+    opener: Option<UnlockMethod>,
     around: Surroundings,
-    held: Mutex<Option<Arc<Keys>>>,
+    held: Mutex<Option<Arc<VaultKeys>>>,
     /// By the vault's fingerprint: a home that had another vault for a while brings nothing back.
     memories: Mutex<BTreeMap<String, Arc<Freshness>>>,
     looked: Mutex<Option<Looked>>,
@@ -85,7 +87,7 @@ struct Looked {
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl KeyRing {
-    pub(crate) fn new(home: &Path, opener: Option<Opener>, around: Surroundings) -> Self {
+    pub(crate) fn new(home: &Path, opener: Option<UnlockMethod>, around: Surroundings) -> Self {
         Self {
             home: home.to_owned(),
             opener,
@@ -98,9 +100,9 @@ impl KeyRing {
 
     /// The keys that are in memory, unless the home has got another description since they came there, or somebody
     /// opens the vault at this moment. Waits for nobody, and reads nothing.
-    pub(crate) fn held(&self) -> Option<Arc<Keys>> {
-        let keys = Arc::clone(self.held.try_lock().ok()?.as_ref()?);
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn held(&self) -> Option<Arc<VaultKeys>> {
+        let keys = Arc::clone(self.held.try_lock()?.as_ref()?);
+        let mut looked = self.looked.lock();
         let last = looked.as_mut()?;
         if last.at.elapsed() >= LOOK_EVERY {
             if vault::description_stamp(&self.home) != last.stamp {
@@ -112,27 +114,26 @@ impl KeyRing {
     }
 
     fn has_looked(&self, stamp: Option<FileStamp>) {
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Looked { at: Instant::now(), stamp });
+        *self.looked.lock() = Some(Looked { at: Instant::now(), stamp });
     }
 
     /// The keys of the vault that is in the home now; `None` where a person would have to unlock it.
-    pub(crate) fn keys(&self) -> Result<Option<Arc<Keys>>, VaultError> {
+    pub(crate) fn keys(&self) -> Result<Option<Arc<VaultKeys>>, VaultError> {
         // Before it is read: what comes after is looked at again.
         let stamp = vault::description_stamp(&self.home);
         let info = vault::home_info(&self.home)?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if let Some(keys) = held.as_ref().filter(|keys| keys.vault.fingerprint() == info.fingerprint) {
             self.has_looked(stamp);
             return Ok(Some(Arc::clone(keys)));
         }
         let Some(opener) = &self.opener else { return Ok(None) };
         let key = vault::unlock(&self.home, opener)?;
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = self.memories.lock();
         let freshness =
             memories.entry(key.fingerprint().to_owned()).or_insert_with(|| Arc::new(self.around.freshness()));
         let freshness = Arc::clone(freshness);
-        let keys = Arc::new(Keys::with(key, freshness));
+        let keys = Arc::new(VaultKeys::with(key, freshness));
         *held = Some(Arc::clone(&keys));
         self.has_looked(stamp);
         Ok(Some(keys))

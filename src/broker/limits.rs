@@ -2,9 +2,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     broker::refusal::{Code, Refusal},
@@ -27,15 +29,20 @@ struct Scope {
 }
 
 /// A place among the concurrent runs of a scope; given back when dropped.
-pub(crate) struct Place {
+pub(crate) struct RunPermit {
     scopes: Arc<Mutex<HashMap<ScopeName, Scope>>>,
     scope: ScopeName,
 }
 
 impl Limiter {
     /// Takes a place, or refuses and says when to come again.
-    pub(crate) fn enter(&self, scope: &ScopeName, terms: &RunTerms, now: Instant) -> Result<Place, Refusal> {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn enter(
+        &self,
+        scope: &ScopeName,
+        terms: &RunTerms,
+        now: Instant,
+    ) -> Result<RunPermit, Refusal> {
+        let mut scopes = self.scopes.lock();
         let state = scopes.entry(scope.clone()).or_default();
         state.started.retain(|start| now.duration_since(*start) < WINDOW);
         if state.running >= terms.concurrent_runs {
@@ -59,13 +66,13 @@ impl Limiter {
         }
         state.started.push_back(now);
         state.running += 1;
-        Ok(Place { scopes: Arc::clone(&self.scopes), scope: scope.clone() })
+        Ok(RunPermit { scopes: Arc::clone(&self.scopes), scope: scope.clone() })
     }
 }
 
-impl Drop for Place {
+impl Drop for RunPermit {
     fn drop(&mut self) {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scopes = self.scopes.lock();
         if let Some(state) = scopes.get_mut(&self.scope) {
             state.running = state.running.saturating_sub(1);
         }

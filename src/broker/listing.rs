@@ -74,10 +74,10 @@ fn listing(session: &Session, rules: Vec<RuleListing>) -> ListAllowed {
 fn sandbox_text(policy: &Policy) -> String {
     let part = &policy.document().sandbox;
     if part.mode == SandboxMode::Off {
-        return part.mode.word().to_owned();
+        return part.mode.as_str().to_owned();
     }
     let writes = if part.write.is_empty() { "nothing outside".to_owned() } else { part.write.join(", ") };
-    format!("{}, network {}, writes {writes}", part.mode.word(), part.network.word())
+    format!("{}, network {}, writes {writes}", part.mode.as_str(), part.network.as_str())
 }
 
 fn limits(policy: &Policy) -> LimitsEntry {

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     credential::Credential,
     holder::{Holder, State},
-    keys::Keys,
+    keys::VaultKeys,
     refusal::{Code, Refusal},
     session::Session,
 };
@@ -45,7 +47,7 @@ pub(super) struct Runs {
 /// A run that goes on, with all that it takes to decide on it again.
 pub(crate) struct Live {
     /// For the time, which does not run backwards.
-    keys: Arc<Keys>,
+    keys: Arc<VaultKeys>,
     credential: Credential,
     request: Request,
     terms: RunTerms,
@@ -58,7 +60,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(
-        keys: &Arc<Keys>,
+        keys: &Arc<VaultKeys>,
         credential: &Credential,
         session: &Session,
         request: &Request,
@@ -92,7 +94,7 @@ impl Live {
     }
 
     /// Decides again: as for a new call, but for the runs that are left.
-    pub(super) fn may_go_on(&self, vault: &Vault, keys: &Keys, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn may_go_on(&self, vault: &Vault, keys: &VaultKeys, now: Timestamp) -> Result<(), Refusal> {
         let session = Session::again(vault, keys, &self.credential, now)?;
         self.ends.store(session.ends.unwrap_or(i64::MAX), Ordering::Relaxed);
         let allowed = decide(vault, &session.policy, &self.request)?;
@@ -123,7 +125,7 @@ fn given_less() -> Refusal {
 
 impl Watch {
     pub(super) fn runs(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Live>> {

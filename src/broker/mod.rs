@@ -50,17 +50,20 @@ mod watch;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use crate::token::PublicKeys;
 use crate::{
-    audit::Denials, redact::NeedleSet, run::Supervisors, sandbox::Machine, supervise::Process, vault::Stamp,
+    audit::Denials, redact::NeedleSet, run::Supervisors, sandbox::SandboxCapabilities, supervise::Process,
+    vault::Stamp,
 };
 pub(crate) use answer::{Answer, Refused};
 pub(crate) use call::{Call, CallKind, Manner, Reply};
@@ -70,7 +73,7 @@ pub(crate) use documents::TokenInfo;
 pub(crate) use entry::caller_by_signature;
 use keys::KeyRing;
 pub(crate) use keys::WAIT;
-pub(crate) use opened::{Held, Opened};
+pub(crate) use opened::{HeldVault, Opened};
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;
 pub(crate) use service::{Caller, Meanwhile, Pending, Service, Way};
@@ -85,7 +88,7 @@ const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
 
 /// The broker of one home, in this process.
 pub(crate) struct Broker {
-    settings: Place,
+    settings: BrokerPaths,
     around: Surroundings,
     keyring: KeyRing,
     consent: Arc<dyn Consent>,
@@ -103,12 +106,12 @@ pub(crate) struct Broker {
     tasks: TaskTracker,
     closing: CancellationToken,
     supervisors: Arc<Supervisors>,
-    machine: OnceLock<Machine>,
+    machine: OnceLock<SandboxCapabilities>,
     watch: live::Watch,
 }
 
 /// The settings less the opener, which the key ring took.
-struct Place {
+struct BrokerPaths {
     home: PathBuf,
     user_home: PathBuf,
     hidden: Hidden,
@@ -126,7 +129,11 @@ impl Broker {
             consent,
             keyring: KeyRing::new(&settings.home, settings.opener, settings.around.clone()),
             around: settings.around,
-            settings: Place { home: settings.home, user_home: settings.user_home, hidden: settings.hidden },
+            settings: BrokerPaths {
+                home: settings.home,
+                user_home: settings.user_home,
+                hidden: settings.hidden,
+            },
             supervisors: Supervisors::new(
                 settings.supervisor,
                 settings.run_as,
@@ -221,7 +228,7 @@ impl Broker {
     }
 
     /// What this machine gives to contain a run; looked at once.
-    pub(crate) fn machine(&self) -> &Machine {
+    pub(crate) fn machine(&self) -> &SandboxCapabilities {
         self.machine.get_or_init(|| crate::supervise::machine(self.supervisors.binary()))
     }
 

@@ -9,8 +9,9 @@
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -19,7 +20,7 @@ use crate::{
     names::{ScopeName, SecretName},
     policy::{CWD, CwdTerm, RunTerms},
     redact::{NeedleSet, Needles},
-    sandbox::{Plan, Shape},
+    sandbox::{SandboxBackend, SandboxPlan},
     value::SecretValue,
 };
 
@@ -138,8 +139,8 @@ impl ScopeNeedles {
         everything.get_or_insert_with(|| NeedleSet::new(entries().map(|entry| &entry.all))).clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Known> {
+        self.known.lock()
     }
 }
 
@@ -226,8 +227,8 @@ impl Scope {
 impl Shared {
     /// What a run under these terms, contained like this, shares with others. A run that nothing contains reads
     /// and writes what its user does.
-    pub(crate) fn of(terms: &RunTerms, plan: &Plan, home: &Path) -> Self {
-        if plan.shape == Shape::None {
+    pub(crate) fn of(terms: &RunTerms, plan: &SandboxPlan, home: &Path) -> Self {
+        if plan.shape == SandboxBackend::None {
             let all = vec![PathBuf::from("/")];
             return Self { reads: all.clone(), writes: all };
         }

@@ -5,26 +5,26 @@ use std::{
     sync::Arc,
 };
 
-use super::{keys::Keys, standing::Standing, turns::Turn};
+use super::{keys::VaultKeys, standing::Standing, turns::Turn};
 use crate::{audit::AuditLog, vault::Vault};
 
 /// Everything that an operation holds while it decides: the database is ours until this is dropped.
 pub(crate) struct Opened {
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) vault: Held,
+    pub(crate) keys: Arc<VaultKeys>,
+    pub(crate) vault: HeldVault,
     pub(crate) audit: AuditLog,
 }
 
 /// The vault while it is ours. When it is given back, what the doors know is held against it, and the next in this
 /// process has its turn.
-pub(crate) struct Held {
+pub(crate) struct HeldVault {
     vault: Vault,
     standing: Option<Standing>,
     // Given back last.
     _turn: Option<Turn>,
 }
 
-impl Held {
+impl HeldVault {
     /// For an operator's command, which has no doors and nobody else in its process.
     pub(crate) fn alone(vault: Vault) -> Self {
         Self { vault, standing: None, _turn: None }
@@ -36,7 +36,7 @@ impl Held {
     }
 }
 
-impl Deref for Held {
+impl Deref for HeldVault {
     type Target = Vault;
 
     fn deref(&self) -> &Vault {
@@ -44,13 +44,13 @@ impl Deref for Held {
     }
 }
 
-impl DerefMut for Held {
+impl DerefMut for HeldVault {
     fn deref_mut(&mut self) -> &mut Vault {
         &mut self.vault
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldVault {
     fn drop(&mut self) {
         if let Some(standing) = &self.standing {
             standing.look(&self.vault);

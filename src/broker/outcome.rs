@@ -8,7 +8,7 @@ use crate::{
     names::RunId,
     policy::{ExitCodes, OutputMode, RunTerms},
     redact::{Counts, NeedleSet},
-    run::{Ended, Ending, RunOutput},
+    run::{Ended, RunOutcome, RunOutput},
     supervise,
 };
 
@@ -18,12 +18,12 @@ const STATUS_TICK_MS: u64 = 1000;
 /// What is told of a signal where only success or failure is: a program chooses which one ends it.
 const REDUCED_SIGNAL: &str = "SIGKILL";
 
-pub(super) fn outcome_facts(ending: Ending, duration: Duration, counts: &Counts) -> OutcomeFacts {
+pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Counts) -> OutcomeFacts {
     let (outcome, _, _) = ending_parts(ending);
     OutcomeFacts {
-        outcome: outcome.word().to_owned(),
+        outcome: outcome.as_str().to_owned(),
         exit_code: match ending {
-            Ending::Exited(code) => Some(code),
+            RunOutcome::Exited(code) => Some(code),
             _ => None,
         },
         duration_ms: millis(duration),
@@ -40,14 +40,14 @@ pub(super) fn ended_facts(ended: &Ended, needles: &NeedleSet) -> OutcomeFacts {
     }
 }
 
-pub(super) fn ending_parts(ending: Ending) -> (api::Outcome, Option<i32>, Option<String>) {
+pub(super) fn ending_parts(ending: RunOutcome) -> (api::Outcome, Option<i32>, Option<String>) {
     match ending {
-        Ending::Exited(code) => (api::Outcome::Exited, Some(code), None),
-        Ending::Signaled(signal) => (api::Outcome::Signaled, None, Some(supervise::signal_name(signal))),
-        Ending::TimedOut => (api::Outcome::TimedOut, None, None),
-        Ending::Cancelled => (api::Outcome::Cancelled, None, None),
-        Ending::Revoked => (api::Outcome::Revoked, None, None),
-        Ending::FailedToStart => (api::Outcome::FailedToStart, None, None),
+        RunOutcome::Exited(code) => (api::Outcome::Exited, Some(code), None),
+        RunOutcome::Signaled(signal) => (api::Outcome::Signaled, None, Some(supervise::signal_name(signal))),
+        RunOutcome::TimedOut => (api::Outcome::TimedOut, None, None),
+        RunOutcome::Cancelled => (api::Outcome::Cancelled, None, None),
+        RunOutcome::Revoked => (api::Outcome::Revoked, None, None),
+        RunOutcome::FailedToStart => (api::Outcome::FailedToStart, None, None),
     }
 }
 

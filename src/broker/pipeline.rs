@@ -26,7 +26,7 @@ use crate::{
     names::{EnvName, RunId, SecretName},
     policy::{OutputMode, Promise, RunTerms},
     redact::Counts,
-    run::{Ending, Piece, RunError},
+    run::{Piece, RunError, RunOutcome},
     value::SecretValue,
     vault::Vault,
 };
@@ -70,7 +70,7 @@ impl Broker {
     }
 
     /// Runs a command on the caller's own standard streams, for people and in front of other servers.
-    /// It starts in the caller's directory `near`, where the policy lets runs start there. A program that is
+    /// It starts in the caller's directory `default_cwd`, where the policy lets runs start there. A program that is
     /// given no secret itself may be an agent: `hand` names the session that is for it. A signal that comes before
     /// the program is there ends the run, which then never was one.
     ///
@@ -80,27 +80,32 @@ impl Broker {
         self: &Arc<Self>,
         caller: &Caller,
         params: RunParams,
-        near: PathBuf,
+        default_cwd: PathBuf,
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
-    ) -> Result<Ending, Refused> {
+    ) -> Result<RunOutcome, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
         let runner = Arc::clone(&self.around.runner);
         let mut signals = runner
             .signals()
             .map_err(|error| self.refused(Refusal::from(RunError::io("take signals", error))))?;
         let cancel = CancellationToken::new();
-        let asked = Asked { caller: caller.clone(), params, streams: Streams::Attached, near: Some(near) };
+        let asked = Asked {
+            caller: caller.clone(),
+            params,
+            streams: Streams::Attached,
+            default_cwd: Some(default_cwd),
+        };
         let admitting = self.admitting(entered, asked, cancel.clone());
         let mut admitted = match signals.beside(&cancel, admitting).await {
             Ok(admitted) => admitted,
             Err(refused) => {
-                let signal = signals.ended_by().map(|number| Ending::Signaled(number.into()));
+                let signal = signals.ended_by().map(|number| RunOutcome::Signaled(number.into()));
                 return signal.ok_or(refused);
             }
         };
         let is_agent = !admitted.launch.gives_values();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
-            admitted.launch.hand(name, socket.into());
+            admitted.launch.agent_session(name, socket.into());
         }
         Ok(self.drive(admitted, |ready| runner.attached(ready, signals)).await?.done.ending)
     }
@@ -113,7 +118,7 @@ impl Broker {
         cancel: CancellationToken,
     ) -> Result<Answer<RunResult>, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
-        let asked = Asked { caller, params, streams: Streams::Captured, near: None };
+        let asked = Asked { caller, params, streams: Streams::Captured, default_cwd: None };
         let admitted = self.admitting(entered, asked, cancel.clone()).await;
         let admitted = admitted.inspect_err(|_| self.sum_denials_soon())?;
         let sandbox = admitted.launch.contained_by().to_string();
@@ -158,7 +163,7 @@ impl Broker {
         let done = blocking(move || done.map(|done| done.masked_again(&set))).await;
         let facts = match &done {
             Ok(done) => ended_facts(done.ended(), &self.needles.everything()),
-            Err(_) => outcome_facts(Ending::FailedToStart, Duration::ZERO, &Counts::default()),
+            Err(_) => outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &Counts::default()),
         };
         trace.ran(&facts.outcome, done.as_ref().ok().map(|done| done.ended().setup), took);
         let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
@@ -219,9 +224,9 @@ impl Broker {
 }
 
 /// A run that was ended when its right was gone was ended by that; one that ended by itself did so.
-fn ended_as(ending: Ending, watched: &Watched) -> Ending {
+fn ended_as(ending: RunOutcome, watched: &Watched) -> RunOutcome {
     match ending {
-        Ending::Cancelled if watched.is_over() => Ending::Revoked,
+        RunOutcome::Cancelled if watched.is_over() => RunOutcome::Revoked,
         ending => ending,
     }
 }

@@ -5,8 +5,9 @@ use std::{
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     policy::{Document, Finding, Policy, Request, Resolved, Severity},
@@ -42,11 +43,11 @@ impl Digests {
             changed: (file.ctime(), file.ctime_nsec()),
         };
         let key = (program.to_owned(), stamp);
-        if let Some(digest) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(digest) = self.known.lock().get(&key) {
             return Ok(*digest);
         }
         let digest = digest_program(program)?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, digest);
+        self.known.lock().insert(key, digest);
         Ok(digest)
     }
 }

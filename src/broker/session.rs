@@ -7,7 +7,7 @@ use super::{
     Bearer, Credential,
     chain::{self, Chain},
     documents::{self, StoredToken},
-    keys::Keys,
+    keys::VaultKeys,
     refusal::{Code, Refusal},
 };
 use crate::{
@@ -40,7 +40,7 @@ enum Spent {
 }
 
 /// A credential that is good, before its policy is asked for anything.
-struct Caller {
+struct Identity {
     principal: String,
     scope: ScopeName,
     chain: Chain,
@@ -53,7 +53,7 @@ impl Session {
     /// budget; then policy and narrowings, all as they are in the vault at this moment.
     pub(crate) fn authenticate(
         vault: &Vault,
-        keys: &Keys,
+        keys: &VaultKeys,
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
@@ -63,15 +63,15 @@ impl Session {
     /// The same for a run that goes on.
     pub(crate) fn again(
         vault: &Vault,
-        keys: &Keys,
+        keys: &VaultKeys,
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         Self::of(present(vault, keys, credential, now, Spent::Overlook)?)
     }
 
-    fn of(caller: Caller) -> Result<Self, Refusal> {
-        let Caller { principal, scope, chain, policy, ends } = caller;
+    fn of(caller: Identity) -> Result<Self, Refusal> {
+        let Identity { principal, scope, chain, policy, ends } = caller;
         let policy = chain.narrow(policy.ok_or_else(|| no_policy(&scope))?)?;
         Ok(Self { principal, scope, policy, ends, chain })
     }
@@ -82,18 +82,18 @@ impl Session {
     }
 
     /// Takes one run off every budget of the session, in the vault, before anything runs.
-    pub(crate) fn spend(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
-        self.chain.spend(vault, now)
+    pub(crate) fn consume_use(&mut self, vault: &mut Vault, now: Timestamp) -> Result<(), Refusal> {
+        self.chain.consume_use(vault, now)
     }
 }
 
 fn present(
     vault: &Vault,
-    keys: &Keys,
+    keys: &VaultKeys,
     credential: &Credential,
     now: Timestamp,
     spent: Spent,
-) -> Result<Caller, Refusal> {
+) -> Result<Identity, Refusal> {
     let (principal, scope, chain) = identify(vault, keys, credential, now)?;
     let policy = match documents::policy(vault, &scope)? {
         Some(stored) => Some(stored.compile()?),
@@ -106,12 +106,12 @@ fn present(
     if spent == Spent::Refuse && chain.uses_left() == Some(0) {
         return Err(chain::used_up());
     }
-    Ok(Caller { principal, scope, chain, policy, ends })
+    Ok(Identity { principal, scope, chain, policy, ends })
 }
 
 fn identify(
     vault: &Vault,
-    keys: &Keys,
+    keys: &VaultKeys,
     credential: &Credential,
     now: Timestamp,
 ) -> Result<(String, ScopeName, Chain), Refusal> {
@@ -134,7 +134,7 @@ fn identify(
 #[expect(clippy::disallowed_methods, reason = "a bearer token is checked here, and only here")]
 fn verify_token(
     vault: &Vault,
-    keys: &Keys,
+    keys: &VaultKeys,
     bearer: &Bearer,
     revoked: &Revocations,
     now: Timestamp,
@@ -176,7 +176,7 @@ pub(crate) struct Good {
 /// Whether a credential is good at this moment.
 pub(crate) fn check(
     vault: &Vault,
-    keys: &Keys,
+    keys: &VaultKeys,
     credential: &Credential,
     now: Timestamp,
 ) -> Result<Good, Refusal> {

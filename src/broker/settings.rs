@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::surroundings::Surroundings;
-use crate::{run::Spares, supervise::RunAs, vault::Opener};
+use crate::{run::Spares, supervise::RunAs, vault::UnlockMethod};
 
 /// How a broker reaches its home.
 pub(crate) struct Settings {
     /// `$AUTHY_MCP_HOME`.
     pub home: PathBuf,
     /// What opens the vault, if anything does without a person.
-    pub opener: Option<Opener>,
+    pub opener: Option<UnlockMethod>,
     /// This binary, which supervises runs.
     pub supervisor: PathBuf,
     /// Whether supervisors are started ahead.

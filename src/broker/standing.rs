@@ -4,10 +4,9 @@
 //!
 //! Nothing rests on it: a call is authenticated against the vault itself, whatever was said at the door.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
 
@@ -48,7 +47,7 @@ pub(crate) enum Verdict {
 impl Standing {
     /// What is known of a token, if the vault is now as it was then.
     pub(crate) fn of(&self, token: &TokenId, stamp: Option<FileStamp>, now: Timestamp) -> Option<Verdict> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         if stamp.is_none() || known.stamp != stamp {
             return None;
         }
@@ -60,7 +59,7 @@ impl Standing {
     /// Looks at an open vault: where something has changed in it, nothing is known any more.
     pub(crate) fn look(&self, vault: &Vault) {
         let (stamp, content) = (vault.stamp(), vault.content());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.content != content {
             known.content = content;
             known.verdicts.clear();
@@ -78,7 +77,7 @@ impl Standing {
             Ok(_) | Err(_) => return,
         };
         self.look(vault);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.verdicts.len() >= KNOWN {
             known.verdicts.clear();
         }

@@ -1,13 +1,9 @@
 //! A broker for tests: over a store in memory, by a clock that is set, with a runner that starts nothing. Only the audit
 //! and the files beside the vault are on the disk, in a directory that goes with it.
 
-use std::{
-    collections::VecDeque,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -19,7 +15,7 @@ use super::{
     Bearer, Broker, Caller, Credential, Hidden, Opened, ResolveContext, Settings, Surroundings, Way,
     api::{RunParams, RunResult},
     documents::{self, NarrowedUnder, StoredPolicy, StoredToken, TokenInfo},
-    keys::Keys,
+    keys::VaultKeys,
     pinned,
     refusal::Code,
     resolve,
@@ -31,10 +27,10 @@ use crate::{
     names::{EnvName, ScopeName, SecretName, TokenId},
     policy::{Document, Resolved},
     redact::{Counts, NeedleSet},
-    run::{Ended, Ending, Launch, Piece, RunOutput, Signals, Spares, Stream},
+    run::{Ended, Launch, Piece, RunOutcome, RunOutput, Signals, Spares, Stream},
     token::{self, Class},
     value::SecretValue,
-    vault::{self, Engine, Opener, Pin, SecretMeta, UnlockKind, Vault, testing::MemoryStore},
+    vault::{self, Engine, Pin, SecretMeta, UnlockMethod, UnlockMethodKind, Vault, testing::MemoryStore},
 };
 
 /// When a bench begins, in seconds.
@@ -45,7 +41,7 @@ impl Settings {
     pub(crate) fn of_a_test(home: PathBuf, around: Surroundings) -> Self {
         Self {
             home,
-            opener: Some(Opener::IdentityFile(None)),
+            opener: Some(UnlockMethod::IdentityFile(None)),
             supervisor: PathBuf::from("/nothing/is/started"),
             spares: Spares::None,
             user_home: PathBuf::from("/"),
@@ -93,24 +89,24 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// The next run becomes this. One for which nothing was said exits with 0.
     pub(crate) fn next(&self, answer: impl FnOnce(Ready) -> Running<RunOutput> + Send + 'static) {
-        self.answers.lock().unwrap().push_back(Box::new(answer));
+        self.answers.lock().push_back(Box::new(answer));
     }
 
     /// This signal comes before the next run is admitted.
     pub(crate) fn signal(&self, number: u8) {
-        self.signals.lock().unwrap().push(number);
+        self.signals.lock().push(number);
     }
 
     /// What was started since this was last asked.
     pub(crate) fn started(&self) -> Vec<Started> {
-        std::mem::take(&mut self.started.lock().unwrap())
+        std::mem::take(&mut self.started.lock())
     }
 
     fn answer(&self, ready: Ready) -> Running<RunOutput> {
-        self.started.lock().unwrap().push(Started::of(&ready.launch));
-        match self.answers.lock().unwrap().pop_front() {
+        self.started.lock().push(Started::of(&ready.launch));
+        match self.answers.lock().pop_front() {
             Some(answer) => answer(ready),
-            None => Box::pin(async { Ok(ended(Ending::Exited(0))) }),
+            None => Box::pin(async { Ok(ended(RunOutcome::Exited(0))) }),
         }
     }
 }
@@ -122,7 +118,7 @@ impl Runner for Recorder {
 
     fn signals(&self) -> io::Result<Signals> {
         let (send, received) = mpsc::channel(16);
-        for number in self.signals.lock().unwrap().drain(..) {
+        for number in self.signals.lock().drain(..) {
             send.try_send(number).unwrap();
         }
         Ok(Signals::sent_by(received))
@@ -135,7 +131,7 @@ impl Runner for Recorder {
 }
 
 /// A run that wrote nothing.
-pub(crate) fn ended(ending: Ending) -> RunOutput {
+pub(crate) fn ended(ending: RunOutcome) -> RunOutput {
     let nothing = || Stream { text: NeedleSet::empty().text(""), truncated: false };
     RunOutput {
         ended: Ended {
@@ -157,7 +153,7 @@ pub(crate) const HOUR: i64 = 3600;
 /// A home, its broker, and its keys.
 pub(crate) struct Bench {
     pub dir: tempfile::TempDir,
-    pub keys: Arc<Keys>,
+    pub keys: Arc<VaultKeys>,
     pub broker: Arc<Broker>,
     pub clock: Arc<SetClock>,
     pub runner: Arc<Recorder>,
@@ -179,10 +175,10 @@ impl Bench {
         let runner = Arc::new(Recorder::default());
         let (clock_of, runner_of) = (Arc::clone(&clock), Arc::clone(&runner));
         let around = Surroundings { clock: clock_of, engine, runner: runner_of };
-        let opener = Opener::IdentityFile(None);
-        let key =
-            vault::init(&home, UnlockKind::IdentityFile, &opener, Pin::Unwanted, &around.engine).unwrap();
-        let keys = Arc::new(Keys::new(key, &around));
+        let opener = UnlockMethod::IdentityFile(None);
+        let key = vault::init(&home, UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted, &around.engine)
+            .unwrap();
+        let keys = Arc::new(VaultKeys::new(key, &around));
         let settings = Settings { user_home: dir.path().to_owned(), ..Settings::of_a_test(home, around) };
         Self { dir, keys, broker: Broker::new(settings), clock, runner }
     }
@@ -303,9 +299,9 @@ impl Bench {
         credential: &Credential,
         params: RunParams,
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
-    ) -> Result<Ending, Code> {
-        let near = self.dir.path().to_owned();
-        let done = self.broker.run_attached(&caller(credential), params, near, hand).await;
+    ) -> Result<RunOutcome, Code> {
+        let default_cwd = self.dir.path().to_owned();
+        let done = self.broker.run_attached(&caller(credential), params, default_cwd, hand).await;
         done.map_err(|refused| refused.body.code)
     }
 }

@@ -102,6 +102,6 @@ impl Trace {
     }
 
     pub(crate) fn refused(&self, refusal: &Refusal) {
-        self.span.record("refused", refusal.code.word());
+        self.span.record("refused", refusal.code.as_str());
     }
 }

@@ -7,9 +7,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
@@ -78,12 +80,12 @@ impl Turns {
 
 impl Shared {
     fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
-        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+        self.elsewhere.lock()
     }
 
     /// Takes the turn where it is free (`None`), or queues for it.
     fn join(&self, caller: &str) -> Option<oneshot::Receiver<Turn>> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         if !queue.taken {
             queue.taken = true;
             return None;
@@ -99,7 +101,7 @@ impl Shared {
     }
 
     fn next(&self) -> Option<oneshot::Sender<Turn>> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         while let Some(caller) = queue.order.pop_front() {
             let mut calls = queue.waiting.remove(&caller).unwrap_or_default();
             let next = calls.pop_front();
@@ -160,7 +162,7 @@ mod tests {
             let (turns, served) = (turns.clone(), Arc::clone(&served));
             tasks.push(tokio::spawn(async move {
                 let _turn = turns.take(caller, soon()).await.unwrap();
-                served.lock().unwrap().push(caller);
+                served.lock().push(caller);
             }));
             tokio::task::yield_now().await;
         }
@@ -168,7 +170,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        let served = served.lock().unwrap();
+        let served = served.lock();
         assert_eq!((served.len(), served.iter().position(|caller| *caller == "one")), (51, Some(1)));
     }
 
@@ -182,7 +184,7 @@ mod tests {
         }
         drop(held);
         drop(turns.take("c", soon()).await.unwrap());
-        assert!(turns.0.queue.lock().unwrap().waiting.is_empty());
+        assert!(turns.0.queue.lock().waiting.is_empty());
     }
 
     #[tokio::test]

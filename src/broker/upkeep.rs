@@ -2,14 +2,14 @@
 
 use std::{
     path::Path,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, Held, blocking, lineage, refusal::Refusal};
+use super::{Broker, HeldVault, blocking, lineage, refusal::Refusal};
 use crate::audit;
 use crate::vault::{self, Freshness, Memory, Reuse, VaultError, VaultKey};
 
@@ -50,7 +50,7 @@ impl Broker {
                 Some(format!("the last automatic backup failed: {error}"))
             }
         };
-        *self.backup_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        *self.backup_problem.lock() = problem;
     }
 
     /// Removes what has ended: tokens, what sessions that are gone gave up, revocations that name nothing any more.
@@ -74,7 +74,7 @@ impl Broker {
     /// How the home is looked after.
     pub(crate) fn upkeep(&self) -> Upkeep {
         let backups = vault::backups(&self.settings.home);
-        let failed = self.backup_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failed = self.backup_problem.lock().clone();
         let unanchored = self.anchoring_failed.load(Ordering::Acquire);
         let unanchored = unanchored.then(|| "the audit's head could not be anchored yet".to_owned());
         let keys = self.keyring.keys().ok().flatten();
@@ -120,7 +120,7 @@ pub(crate) fn said_last_change(home: &Path) -> Option<String> {
 pub(crate) fn back_up(
     home: &Path,
     key: &VaultKey,
-    open: impl Fn() -> Result<Held, VaultError>,
+    open: impl Fn() -> Result<HeldVault, VaultError>,
 ) -> Result<Option<u64>, VaultError> {
     let now = Timestamp::now();
     let newest = vault::newest_backup(home, key, now).map(|newest| now.duration_since(newest));

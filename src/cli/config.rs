@@ -10,7 +10,7 @@ use crate::{
         self,
         clients::{self, ClientSpec, Clients, Entry, WriteError},
     },
-    vault::UnlockKind,
+    vault::UnlockMethodKind,
 };
 
 /// Print or write the MCP entry of a client.
@@ -90,7 +90,7 @@ fn entry(
 ) -> Result<Entry, Failure> {
     let home = admin.home();
     let mut args = vec!["serve".to_owned()];
-    if open::info(home)?.unlock == UnlockKind::IdentityFile && !token {
+    if open::info(home)?.unlock == UnlockMethodKind::IdentityFile && !token {
         admin.policy_text(scope)?;
         args.extend(["--scope".to_owned(), scope.to_string()]);
         if let Some(file) = &globals.identity_file {

@@ -13,7 +13,7 @@ use crate::{
     mcp::client::{Client, ToolAnswer},
     operator::{Failure, FailureKind},
     policy::SandboxTerms,
-    sandbox::Plan,
+    sandbox::SandboxPlan,
     supervise,
 };
 
@@ -63,7 +63,7 @@ impl Stage<'_> {
         self.type_command(&["admin", "import", ".env", "--prefix", "demo/"])?;
         self.heading("2", "You allow one command to one scope, with one of the keys");
         let mut words = vec!["admin", "allow", SCOPE, "--yes", "--id", "show-key", "--secret", SECRET];
-        if let Err(lack) = Plan::make(&SandboxTerms::default(), &supervise::machine(&self.binary)) {
+        if let Err(lack) = SandboxPlan::make(&SandboxTerms::default(), &supervise::machine(&self.binary)) {
             self.out.line(&format!(
                 "  {lack}; authy-mcp doctor says what to do. The demo goes on without a sandbox."
             ));

@@ -20,10 +20,10 @@ use crate::{
     daemon::{Client, LocalError},
     operator::{Admin, Failure, TokenEntry, TokenState},
     policy::{Network, SandboxTerms},
-    sandbox::{Plan, Shape, remedy},
+    sandbox::{SandboxBackend, SandboxPlan, remedy},
     setup::{self, above::exposed_above, clients::Clients},
     supervise,
-    vault::{self, HomeInfo, Memory, UnlockKind},
+    vault::{self, HomeInfo, Memory, UnlockMethodKind},
 };
 
 /// Tokens that end sooner are warned of, in seconds.
@@ -162,7 +162,7 @@ fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &Home
                 );
             }
         }
-        Err(LocalError::Nobody) if info.unlock == UnlockKind::Passphrase => report.add(
+        Err(LocalError::Nobody) if info.unlock == UnlockMethodKind::Passphrase => report.add(
             State::Warning,
             "no daemon is running: agents find the vault locked",
             "authy-mcp unlock opens it for them",
@@ -177,7 +177,7 @@ fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &Home
 
 fn tier(report: &mut Report, info: &HomeInfo) {
     match info.unlock {
-        UnlockKind::IdentityFile => report.add_with(
+        UnlockMethodKind::IdentityFile => report.add_with(
             State::Warning,
             "the vault is unlocked by an identity file: it is protected against other users, not against your own programs",
             vec![
@@ -185,12 +185,12 @@ fn tier(report: &mut Report, info: &HomeInfo) {
                 TIER_1.to_owned(),
             ],
         ),
-        UnlockKind::Keyring => report.add(
+        UnlockMethodKind::Keyring => report.add(
             State::Warning,
             "the vault is unlocked by the keyring: while that is unlocked, your own programs can ask it",
             TIER_1,
         ),
-        UnlockKind::Passphrase => report.add(State::Ok, "the vault is unlocked by a passphrase", ""),
+        UnlockMethodKind::Passphrase => report.add(State::Ok, "the vault is unlocked by a passphrase", ""),
     }
 }
 
@@ -383,13 +383,13 @@ fn sandbox(report: &mut Report) -> Result<(), Failure> {
     let remedy = || remedy(&machine).unwrap_or_default();
     for network in [Network::None, Network::Proxy, Network::Open] {
         let terms = SandboxTerms { network, ..SandboxTerms::default() };
-        match Plan::make(&terms, &machine) {
+        match SandboxPlan::make(&terms, &machine) {
             Ok(plan) => {
-                let hint = if plan.shape == Shape::Namespaces { "" } else { remedy() };
+                let hint = if plan.shape == SandboxBackend::Namespaces { "" } else { remedy() };
                 report.add(State::Ok, format!("runs are contained by {plan}"), hint);
             }
             Err(lack) => {
-                let what = format!("runs with network = \"{}\" are refused: {lack}", network.word());
+                let what = format!("runs with network = \"{}\" are refused: {lack}", network.as_str());
                 report.add(State::Warning, what, remedy());
             }
         }

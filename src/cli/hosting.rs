@@ -24,13 +24,13 @@ use super::{
 };
 use crate::{
     broker::{Broker, Settings, Surroundings},
-    daemon::{self, Admits, Host, HostSettings, Life, Listener, LocalError, LocalKey, OpenTo},
+    daemon::{self, AuthMode, Host, HostSettings, Lifetime, Listener, LocalError, LocalKey, OpenTo},
     listen,
     operator::{Failure, FailureKind},
     run::Spares,
     setup, supervise,
     supervise::{Manner, RunAs},
-    vault::{HomeInfo, Opener, UnlockKind},
+    vault::{HomeInfo, UnlockMethod, UnlockMethodKind},
 };
 
 /// Host the broker for every server of this home.
@@ -73,9 +73,9 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     // Unreadable first, then the fork, and keys in the child alone: a fork before would leave the child readable for a
     // moment, and keys before would be seen by who opened this memory in time (docs/decisions/0001-fork-before-keys.md).
     // Whoever holds this process's memory open already sees the memory of the one that ends here.
-    supervise::keep_private().map_err(|error| hardening(&error))?;
+    supervise::set_nondumpable().map_err(|error| hardening(&error))?;
     let manner = if args.background { Manner::Background } else { Manner::Service };
-    let side = supervise::go_on_in_a_child(manner).map_err(|error| hardening(&error))?;
+    let side = supervise::continue_in_child(manner).map_err(|error| hardening(&error))?;
     if let supervise::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
@@ -90,7 +90,7 @@ struct DaemonEndpoint {
     home: PathBuf,
     /// The vault's fingerprint.
     vault: String,
-    life: Life,
+    life: Lifetime,
     socket: PathBuf,
     listener: Listener,
     open_to: OpenTo,
@@ -139,7 +139,9 @@ pub(super) fn own_namespace(info: &HomeInfo, life: &LifeArgs) -> Result<(), Fail
             "unlock outside of the namespace, or mount its own /proc in it",
         ));
     }
-    if info.unlock != UnlockKind::Passphrase || life.allow_user_namespace || !supervise::in_a_user_namespace()
+    if info.unlock != UnlockMethodKind::Passphrase
+        || life.allow_user_namespace
+        || !supervise::in_a_user_namespace()
     {
         return Ok(());
     }
@@ -161,7 +163,7 @@ fn broker(
     let opener = if args.handed_over {
         let mut text = Zeroizing::new(String::new());
         io::stdin().read_to_string(&mut text).map_err(|error| hardening(&error))?;
-        Some(Opener::Identity(SecretString::from(text.as_str())))
+        Some(UnlockMethod::Identity(SecretString::from(text.as_str())))
     } else {
         let ask = if args.background { Ask::Nobody } else { Ask::Person };
         open::opener(globals, home, info, ask)?
@@ -214,7 +216,7 @@ fn host(
             home: endpoint.home,
             vault: endpoint.vault,
             broker: Arc::clone(broker),
-            admits: Admits::Proven(LocalKey::new(key)),
+            admits: AuthMode::Proven(LocalKey::new(key)),
             life: endpoint.life,
             take_over: if args.handed_over { WITHIN } else { Duration::ZERO },
             memory_locked,

@@ -15,7 +15,7 @@ use crate::{
     broker::remembered,
     operator::{Admin, Failure, FailureKind},
     setup::above::exposed_above,
-    vault::{self, Opener, Pin, Pinned, UnlockKind},
+    vault::{self, Pin, Pinned, UnlockMethod, UnlockMethodKind},
 };
 
 /// The shortest passphrase, in characters: it is all that stands between a copied disk and the vault.
@@ -59,11 +59,11 @@ enum Unlock {
 }
 
 impl Unlock {
-    fn kind(self) -> UnlockKind {
+    fn kind(self) -> UnlockMethodKind {
         match self {
-            Self::Passphrase => UnlockKind::Passphrase,
-            Self::IdentityFile => UnlockKind::IdentityFile,
-            Self::Keyring => UnlockKind::Keyring,
+            Self::Passphrase => UnlockMethodKind::Passphrase,
+            Self::IdentityFile => UnlockMethodKind::IdentityFile,
+            Self::Keyring => UnlockMethodKind::Keyring,
         }
     }
 }
@@ -94,31 +94,31 @@ pub(super) fn init(args: &Args, globals: &Globals, out: &Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockKind, Failure> {
+fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockMethodKind, Failure> {
     if let Some(unlock) = args.unlock {
         return Ok(unlock.kind());
     }
-    let Some(terminal) = terminal else { return Ok(UnlockKind::IdentityFile) };
+    let Some(terminal) = terminal else { return Ok(UnlockMethodKind::IdentityFile) };
     terminal.say("How is the vault to be unlocked?")?;
     terminal.say("  1  by a passphrase: you unlock it for your agents; your own programs can't read it")?;
     terminal
         .say("  2  by an identity file: nothing to type; protects against other users, not against your own programs")?;
     terminal.say("  3  by the desktop's keyring")?;
     match terminal.line("1, 2 or 3 [1]: ")?.as_str() {
-        "" | "1" => Ok(UnlockKind::Passphrase),
-        "2" => Ok(UnlockKind::IdentityFile),
-        "3" => Ok(UnlockKind::Keyring),
+        "" | "1" => Ok(UnlockMethodKind::Passphrase),
+        "2" => Ok(UnlockMethodKind::IdentityFile),
+        "3" => Ok(UnlockMethodKind::Keyring),
         _ => Err(usage_failure("that is none of them", "authy-mcp init --unlock identity-file")),
     }
 }
 
-fn new_opener(kind: UnlockKind, globals: &Globals, home: &Path) -> Result<Opener, Failure> {
+fn new_opener(kind: UnlockMethodKind, globals: &Globals, home: &Path) -> Result<UnlockMethod, Failure> {
     match kind {
-        UnlockKind::IdentityFile => Ok(Opener::IdentityFile(globals.identity_file.clone())),
-        UnlockKind::Keyring => Ok(Opener::Keyring),
-        UnlockKind::Passphrase => {
+        UnlockMethodKind::IdentityFile => Ok(UnlockMethod::IdentityFile(globals.identity_file.clone())),
+        UnlockMethodKind::Keyring => Ok(UnlockMethod::Keyring),
+        UnlockMethodKind::Passphrase => {
             if let Some(passphrase) = open::given_passphrase(globals)? {
-                return Ok(Opener::Passphrase(passphrase));
+                return Ok(UnlockMethod::Passphrase(passphrase));
             }
             let mut terminal = Terminal::open().ok_or_else(|| {
                 usage_failure(
@@ -132,18 +132,18 @@ fn new_opener(kind: UnlockKind, globals: &Globals, home: &Path) -> Result<Opener
                 let message = format!("a passphrase has at least {SHORTEST_PASSPHRASE} characters");
                 return Err(usage_failure(message, "take four words that don't belong together"));
             }
-            Ok(Opener::Passphrase(SecretString::from(passphrase.as_str())))
+            Ok(UnlockMethod::Passphrase(SecretString::from(passphrase.as_str())))
         }
     }
 }
 
-fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
+fn report(home: &Path, kind: UnlockMethodKind, out: &Output) -> Result<(), Failure> {
     let info = open::info(home)?;
     let answer = json!({"home": home, "vault": info.fingerprint, "unlock": info.unlock, "identity_file": info.identity_file});
     out.answer(&answer, |_| {
         let mut lines = vec![format!("made the vault {} in {}", info.fingerprint, home.display())];
         match kind {
-            UnlockKind::IdentityFile => {
+            UnlockMethodKind::IdentityFile => {
                 let file = info.identity_file.as_deref().unwrap_or(home);
                 lines.push(format!(
                     "its identity is in {} (0600): any program that reads that file can read the vault.",
@@ -154,11 +154,13 @@ fn report(home: &Path, kind: UnlockKind, out: &Output) -> Result<(), Failure> {
                         .to_owned(),
                 );
             }
-            UnlockKind::Passphrase => {
+            UnlockMethodKind::Passphrase => {
                 lines.push("without the passphrase nobody opens it again, you included.".to_owned());
                 lines.push("authy-mcp unlock opens it for your agents, until it is locked again.".to_owned());
             }
-            UnlockKind::Keyring => lines.push("its passphrase is in this desktop's keyring.".to_owned()),
+            UnlockMethodKind::Keyring => {
+                lines.push("its passphrase is in this desktop's keyring.".to_owned())
+            }
         }
         if !matches!(info.pin, Some(Pinned::Made { .. })) {
             lines.push(format!("{}.", remembered(home)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::usage_failure;
-use crate::{daemon::Life, operator::Failure, policy};
+use crate::{daemon::Lifetime, operator::Failure, policy};
 
 /// Without a call for so long, a daemon that a person unlocked locks itself.
 pub(super) const IDLE: Duration = Duration::from_secs(8 * 3600);
@@ -25,14 +25,14 @@ pub(super) struct LifeArgs {
 }
 
 impl LifeArgs {
-    pub(super) fn parse(&self, idle: Duration) -> Result<Life, Failure> {
+    pub(super) fn parse(&self, idle: Duration) -> Result<Lifetime, Failure> {
         let time = |text: &Option<String>, default| match text {
             None => Ok(default),
             Some(text) => policy::parse_duration(text).ok_or_else(|| {
                 usage_failure(format!("invalid duration {text:?}"), "write 30s, 15m, 8h or 7d")
             }),
         };
-        Ok(Life { idle: time(&self.idle, idle)?, longest: time(&self.life, LONGEST)? })
+        Ok(Lifetime { idle: time(&self.idle, idle)?, longest: time(&self.life, LONGEST)? })
     }
 
     pub(super) fn words(&self) -> Vec<String> {

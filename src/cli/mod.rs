@@ -34,7 +34,7 @@ use crate::{
     operator::{Failure, FailureKind},
     supervise,
     supervise::{Manner, Side},
-    vault::{self, UnlockKind},
+    vault::{self, UnlockMethodKind},
 };
 use globals::{Globals, exit_code, runtime, usage_failure};
 use output::Output;
@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
     crate::supervise::private_umask();
     let out = Output::new(arguments.globals.json);
     let limits = supervise::survive_file_limits().map_err(|error| failures::hardening(&error));
-    match limits.and_then(|()| apart(&arguments)) {
+    match limits.and_then(|()| isolate_before_prompt(&arguments)) {
         Ok(Side::Child) => {}
         Ok(Side::Parent(code)) => return ExitCode::from(code),
         Err(failure) => {
@@ -121,10 +121,10 @@ pub fn main() -> ExitCode {
 
 /// Where a passphrase may be asked for, the command goes on in a child that nobody reads: whoever opened this
 /// process's memory as it started sees nothing of what is typed, or of what it opens.
-fn apart(arguments: &Arguments) -> Result<Side, Failure> {
+fn isolate_before_prompt(arguments: &Arguments) -> Result<Side, Failure> {
     let by_passphrase = || {
         let info = open::home().ok().and_then(|home| vault::home_info(&home).ok());
-        info.is_some_and(|info| info.unlock == UnlockKind::Passphrase)
+        info.is_some_and(|info| info.unlock == UnlockMethodKind::Passphrase)
     };
     let asks = match &arguments.command {
         Some(Command::Init(_)) => true,
@@ -136,8 +136,8 @@ fn apart(arguments: &Arguments) -> Result<Side, Failure> {
     if !asks {
         return Ok(Side::Child);
     }
-    supervise::keep_private()
-        .and_then(|()| supervise::go_on_in_a_child(Manner::Command))
+    supervise::set_nondumpable()
+        .and_then(|()| supervise::continue_in_child(Manner::Command))
         .map_err(|error| failures::hardening(&error))
 }
 

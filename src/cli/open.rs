@@ -15,7 +15,7 @@ use crate::{
     files,
     operator::{Admin, Failure, FailureKind},
     setup,
-    vault::{self, Accepted, HomeInfo, Memory, Opener, UnlockKind},
+    vault::{self, Accepted, HomeInfo, Memory, UnlockMethod, UnlockMethodKind},
 };
 
 /// No passphrase is as long, in KiB.
@@ -163,15 +163,15 @@ pub(super) fn opener(
     home: &Path,
     info: &HomeInfo,
     ask: Ask,
-) -> Result<Option<Opener>, Failure> {
-    if globals.identity_file.is_some() || info.unlock == UnlockKind::IdentityFile {
-        return Ok(Some(Opener::IdentityFile(globals.identity_file.clone())));
+) -> Result<Option<UnlockMethod>, Failure> {
+    if globals.identity_file.is_some() || info.unlock == UnlockMethodKind::IdentityFile {
+        return Ok(Some(UnlockMethod::IdentityFile(globals.identity_file.clone())));
     }
-    if info.unlock == UnlockKind::Keyring {
-        return Ok(Some(Opener::Keyring));
+    if info.unlock == UnlockMethodKind::Keyring {
+        return Ok(Some(UnlockMethod::Keyring));
     }
     if let Some(passphrase) = given_passphrase(globals)? {
-        return Ok(Some(Opener::Passphrase(passphrase)));
+        return Ok(Some(UnlockMethod::Passphrase(passphrase)));
     }
     match Terminal::open().filter(|_| ask == Ask::Person) {
         None => Ok(None),
@@ -182,7 +182,7 @@ pub(super) fn opener(
                 info.fingerprint
             ))?;
             let passphrase = terminal.secret("passphrase: ")?;
-            Ok(Some(Opener::Passphrase(SecretString::from(passphrase.as_str()))))
+            Ok(Some(UnlockMethod::Passphrase(SecretString::from(passphrase.as_str()))))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{open, output::Output};
 use crate::{
     operator::Failure,
-    vault::{self, UnlockKind, VaultError},
+    vault::{self, UnlockMethodKind, VaultError},
 };
 
 pub(super) fn show(out: &Output) -> Result<ExitCode, Failure> {
@@ -20,9 +20,9 @@ pub(super) fn show(out: &Output) -> Result<ExitCode, Failure> {
         Err(_) => drop(open::info(&home)?),
         Ok(info) => {
             let way = match info.unlock {
-                UnlockKind::Passphrase => "a passphrase",
-                UnlockKind::IdentityFile => "an identity file",
-                UnlockKind::Keyring => "the keyring",
+                UnlockMethodKind::Passphrase => "a passphrase",
+                UnlockMethodKind::IdentityFile => "an identity file",
+                UnlockMethodKind::Keyring => "the keyring",
             };
             out.line(&format!(
                 "vault {} in {}, unlocked by {way}",

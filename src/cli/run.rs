@@ -17,10 +17,10 @@ use crate::{
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
-    daemon::{self, Admits, Client, Host, HostSettings, Life, Listener, OpenTo},
+    daemon::{self, AuthMode, Client, Host, HostSettings, Lifetime, Listener, OpenTo},
     names::{EnvName, ScopeName},
     operator::{Failure, FailureKind},
-    run::{Ending, Spares},
+    run::{RunOutcome, Spares},
     setup,
     supervise::Process,
     vault::{self, HomeInfo},
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     runtime.shutdown_background();
     Ok(match done {
         Ok(ending) => {
-            if ending == Ending::Revoked {
+            if ending == RunOutcome::Revoked {
                 out.failure(&revoked());
             }
             ExitCode::from(code_of(ending))
@@ -164,16 +164,16 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
     })
 }
 
-fn ending_of(ran: &RunResult) -> Ending {
+fn ending_of(ran: &RunResult) -> RunOutcome {
     match ran.outcome {
-        Outcome::Exited => Ending::Exited(ran.exit_code.unwrap_or_default()),
+        Outcome::Exited => RunOutcome::Exited(ran.exit_code.unwrap_or_default()),
         Outcome::Signaled => {
-            Ending::Signaled(ran.signal.as_deref().map_or(0, crate::supervise::signal_number))
+            RunOutcome::Signaled(ran.signal.as_deref().map_or(0, crate::supervise::signal_number))
         }
-        Outcome::TimedOut => Ending::TimedOut,
-        Outcome::Cancelled => Ending::Cancelled,
-        Outcome::Revoked => Ending::Revoked,
-        Outcome::FailedToStart => Ending::FailedToStart,
+        Outcome::TimedOut => RunOutcome::TimedOut,
+        Outcome::Cancelled => RunOutcome::Cancelled,
+        Outcome::Revoked => RunOutcome::Revoked,
+        Outcome::FailedToStart => RunOutcome::FailedToStart,
     }
 }
 
@@ -193,8 +193,8 @@ fn session(
         home: broker.home().to_owned(),
         vault: info.as_ref()?.fingerprint.clone(),
         broker: Arc::clone(broker),
-        admits: Admits::Tree { root: Process::this()?, session: local.clone() },
-        life: Life::OF_A_RUN,
+        admits: AuthMode::Tree { root: Process::this()?, session: local.clone() },
+        life: Lifetime::OF_A_RUN,
         take_over: Duration::ZERO,
         memory_locked: false,
     });
@@ -215,12 +215,12 @@ fn revoked() -> Failure {
     )
 }
 
-fn code_of(ending: Ending) -> u8 {
+fn code_of(ending: RunOutcome) -> u8 {
     match ending {
-        Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
-        Ending::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(NOT_RUN),
-        Ending::FailedToStart | Ending::Revoked => DENIED,
-        Ending::TimedOut | Ending::Cancelled => NOT_RUN,
+        RunOutcome::Exited(code) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
+        RunOutcome::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(NOT_RUN),
+        RunOutcome::FailedToStart | RunOutcome::Revoked => DENIED,
+        RunOutcome::TimedOut | RunOutcome::Cancelled => NOT_RUN,
     }
 }
 
@@ -241,17 +241,17 @@ mod tests {
     #[test]
     fn a_run_exits_as_its_program_does_or_by_the_help() {
         let rows = [
-            (Ending::Exited(0), 0),
-            (Ending::Exited(3), 3),
-            (Ending::Exited(-1), 255),
-            (Ending::Exited(256), 0),
-            (Ending::Signaled(9), 137),
-            (Ending::Signaled(15), 143),
-            (Ending::Signaled(200), NOT_RUN),
-            (Ending::FailedToStart, DENIED),
-            (Ending::Revoked, DENIED),
-            (Ending::TimedOut, NOT_RUN),
-            (Ending::Cancelled, NOT_RUN),
+            (RunOutcome::Exited(0), 0),
+            (RunOutcome::Exited(3), 3),
+            (RunOutcome::Exited(-1), 255),
+            (RunOutcome::Exited(256), 0),
+            (RunOutcome::Signaled(9), 137),
+            (RunOutcome::Signaled(15), 143),
+            (RunOutcome::Signaled(200), NOT_RUN),
+            (RunOutcome::FailedToStart, DENIED),
+            (RunOutcome::Revoked, DENIED),
+            (RunOutcome::TimedOut, NOT_RUN),
+            (RunOutcome::Cancelled, NOT_RUN),
         ];
         for (ending, code) in rows {
             assert_eq!(code_of(ending), code, "{ending:?}");

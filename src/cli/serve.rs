@@ -97,7 +97,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
     let info = vault::home_info(&home).ok();
     let opener = match &info {
         Some(info) => open::opener(globals, &home, info, Ask::Nobody)?,
-        None => Some(vault::Opener::IdentityFile(globals.identity_file.clone())),
+        None => Some(vault::UnlockMethod::IdentityFile(globals.identity_file.clone())),
     };
     Ok(Settings {
         opener,

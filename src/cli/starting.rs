@@ -13,7 +13,7 @@ use crate::{
     daemon::Starter,
     operator::{Failure, FailureKind},
     setup,
-    vault::{HomeInfo, UnlockKind},
+    vault::{HomeInfo, UnlockMethodKind},
 };
 
 /// A daemon that was started for a server alone ends sooner: another is started when it is needed.
@@ -32,7 +32,7 @@ pub(super) fn starter(
     info: &HomeInfo,
     descriptors: Option<u64>,
 ) -> Option<Starter> {
-    if info.unlock == UnlockKind::Passphrase || named_socket(globals).is_some() {
+    if info.unlock == UnlockMethodKind::Passphrase || named_socket(globals).is_some() {
         return None;
     }
     let (globals, home) = (globals.clone(), home.to_owned());

@@ -9,7 +9,7 @@ use crate::{
     broker::remembered,
     daemon::{Client, LocalError, Status, Trust},
     operator::{Failure, FailureKind},
-    vault::{self, UnlockKind},
+    vault::{self, UnlockMethodKind},
 };
 
 pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failure> {
@@ -34,7 +34,7 @@ pub(super) fn status(globals: &Globals, out: &Output) -> Result<ExitCode, Failur
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let person = info.unlock == UnlockKind::Passphrase;
+    let person = info.unlock == UnlockMethodKind::Passphrase;
     let backups = vault::backups(&home);
     let memory = remembered(&home);
     let answer = json!({

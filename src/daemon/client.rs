@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use super::{
     connection::{self, Connection},
     proof::{self, LocalKey},
     server,
-    wire::{Answered, Cancel, Looked, Posted, Shown, Status},
+    wire::{Answered, Cancel, Looked, Posted, Status, WireCredential},
 };
 use crate::{
     broker::{
@@ -55,7 +55,7 @@ pub(crate) struct Client {
     running: TaskTracker,
     closing: CancellationToken,
     gates: Gates,
-    tokens: std::sync::Mutex<Option<Learned>>,
+    tokens: parking_lot::Mutex<Option<Learned>>,
     learning: Mutex<()>,
 }
 
@@ -81,7 +81,7 @@ impl Client {
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
             gates: Gates::new(Bounds::OF_A_SERVER),
-            tokens: std::sync::Mutex::default(),
+            tokens: parking_lot::Mutex::default(),
             learning: Mutex::default(),
         }
     }
@@ -144,8 +144,7 @@ impl Client {
             Ok(Some((_, status))) => status.token_keys.clone(),
             _ => None,
         };
-        *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Learned { at: Instant::now(), keys });
+        *self.tokens.lock() = Some(Learned { at: Instant::now(), keys });
         found.map(|found| found.map(|(connection, _)| connection))
     }
 
@@ -204,7 +203,7 @@ impl Client {
     }
 
     fn learned(&self) -> Option<PublicKeys> {
-        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.tokens.lock();
         tokens.as_ref().filter(|learned| learned.at.elapsed() < LEARN_EVERY)?.keys.clone()
     }
 
@@ -223,7 +222,7 @@ impl Client {
         path: &str,
         call: &Posted,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Refusal> {
-        if !matches!(call.credential, Shown::Scope { .. }) {
+        if !matches!(call.credential, WireCredential::Scope { .. }) {
             return connection.post(path, call, None).await.map_err(|error| refusal(&gone(error)));
         }
         let here = Arc::clone(&self.here);
@@ -384,7 +383,7 @@ fn posted(caller: &Caller, params: Value) -> Posted {
         _ => None,
     };
     Posted {
-        credential: Shown::of(&caller.credential),
+        credential: WireCredential::of(&caller.credential),
         session,
         params,
         environment: BTreeMap::new(),

@@ -5,9 +5,11 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{net::UnixListener, task::JoinHandle};
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Listener, LocalError, OpenTo,
-    server::{self, Admits, Room},
+    server::{self, AuthMode, ServerState},
     socket,
     stats::Stats,
     wire::{Health, PROTOCOL, Status},
@@ -36,14 +38,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long a daemon keeps the keys.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Life {
+pub(crate) struct Lifetime {
     /// Without a call.
     pub idle: Duration,
     /// Whatever happens.
     pub longest: Duration,
 }
 
-impl Life {
+impl Lifetime {
     /// As long as the run that gives a session.
     pub(crate) const OF_A_RUN: Self = Self { idle: Duration::MAX, longest: Duration::MAX };
 }
@@ -65,9 +67,9 @@ pub(crate) struct HostSettings {
     /// What it hosts.
     pub broker: Arc<Broker>,
     /// Whose calls are taken.
-    pub admits: Admits,
+    pub admits: AuthMode,
     /// How long.
-    pub life: Life,
+    pub life: Lifetime,
     /// How long the daemon before it may take to make room.
     pub take_over: Duration,
     /// Whether its pages were locked into memory.
@@ -93,23 +95,23 @@ pub(crate) enum Ended {
 pub(crate) struct Host {
     listener: UnixListener,
     lock: Mutex<Option<File>>,
-    room: Arc<Room>,
+    room: Arc<ServerState>,
     post: Post,
-    life: Life,
+    life: Lifetime,
     begun: Instant,
 }
 
 /// Where a daemon listens, and the home that it is of: it outlives neither.
 struct Post {
     socket: PathBuf,
-    kept: Kept,
+    kept: SocketOwner,
     inode: u64,
     home: PathBuf,
 }
 
 /// Who removes the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum SocketOwner {
     Ours,
     /// A service manager, which listens on when the daemon has ended.
     ByTheManager,
@@ -128,13 +130,13 @@ impl Host {
         let about = About::of(&settings);
         let socket = settings.socket;
         let (listener, kept) = match settings.listener {
-            Listener::Fresh => (socket::listen(&socket, settings.open_to)?, Kept::Ours),
-            Listener::Handed(listener) => (listener, Kept::ByTheManager),
+            Listener::Fresh => (socket::listen(&socket, settings.open_to)?, SocketOwner::Ours),
+            Listener::Handed(listener) => (listener, SocketOwner::ByTheManager),
         };
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let inode = fs::metadata(&socket)?.ino();
-        let room = Room {
+        let room = ServerState {
             broker: settings.broker,
             admits: settings.admits,
             open_to: settings.open_to,
@@ -172,10 +174,10 @@ impl Host {
         // The socket goes while the lock is held: a fresh daemon, which takes the lock first, keeps its own. Another may
         // listen from here on.
         post.leave();
-        drop(lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        drop(lock.lock().take());
         closing.cancel();
         let finished = finish(&room, ended, serving).await;
-        if matches!(room.admits, Admits::Tree { .. }) {
+        if matches!(room.admits, AuthMode::Tree { .. }) {
             let _ = fs::remove_file(post.socket.with_extension("lock"));
         }
         finished.map(|()| ended)
@@ -194,14 +196,20 @@ impl Post {
 
     /// Removes the socket, where that is for the daemon to do.
     fn leave(&self) {
-        if self.kept == Kept::Ours && self.is_listed() {
+        if self.kept == SocketOwner::Ours && self.is_listed() {
             let _ = fs::remove_file(&self.socket);
         }
     }
 }
 
 /// Waits for what ends a daemon first.
-async fn until_over(room: &Room, post: &Post, life: Life, begun: Instant, stop: &CancellationToken) -> Ended {
+async fn until_over(
+    room: &ServerState,
+    post: &Post,
+    life: Lifetime,
+    begun: Instant,
+    stop: &CancellationToken,
+) -> Ended {
     loop {
         tokio::select! {
             () = room.lock.cancelled() => return Ended::Locked,
@@ -222,7 +230,7 @@ async fn until_over(room: &Room, post: &Post, life: Life, begun: Instant, stop: 
 }
 
 /// Ends what runs, or lets it end where a fresh daemon took over; then lets the last answers be read.
-async fn finish(room: &Room, ended: Ended, mut serving: JoinHandle<()>) -> Result<(), LocalError> {
+async fn finish(room: &ServerState, ended: Ended, mut serving: JoinHandle<()>) -> Result<(), LocalError> {
     if ended != Ended::Retired {
         room.broker.revoke_runs();
         room.broker.close().await;
@@ -241,10 +249,10 @@ async fn finish(room: &Room, ended: Ended, mut serving: JoinHandle<()>) -> Resul
 }
 
 /// A daemon of a home sees to its backups; the host of a run's session doesn't.
-fn keep_backups(room: &Arc<Room>) -> JoinHandle<()> {
+fn keep_backups(room: &Arc<ServerState>) -> JoinHandle<()> {
     let room = Arc::clone(room);
     tokio::spawn(async move {
-        if !matches!(room.admits, Admits::Proven(_)) {
+        if !matches!(room.admits, AuthMode::Proven(_)) {
             return;
         }
         loop {
@@ -267,7 +275,7 @@ fn lock(path: &Path, wait: Duration) -> Result<File, LocalError> {
 struct About {
     broker: Arc<Broker>,
     vault: String,
-    life: Life,
+    life: Lifetime,
     open_to: OpenTo,
     memory_locked: bool,
     since: Timestamp,

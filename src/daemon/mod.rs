@@ -36,9 +36,9 @@ use crate::names::GrantId;
 
 pub(crate) use client::{Client, Starter};
 pub(crate) use error::LocalError;
-pub(crate) use host::{Host, HostSettings, Life};
+pub(crate) use host::{Host, HostSettings, Lifetime};
 pub(crate) use proof::LocalKey;
-pub(crate) use server::Admits;
+pub(crate) use server::AuthMode;
 pub(crate) use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};
 pub(crate) use wire::Status;
 

@@ -3,9 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -65,7 +66,7 @@ pub(super) struct Nonces {
 impl Nonces {
     /// A fresh one, unless too many are waiting.
     pub(super) fn give(&self) -> Option<String> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.given.lock();
         given.retain(|_, since| since.elapsed() < NONCE_LIFE);
         if given.len() >= NONCES {
             return None;
@@ -77,7 +78,7 @@ impl Nonces {
 
     /// Takes one back; whether it was ours, and not used before.
     pub(super) fn take(&self, nonce: &str) -> bool {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.given.lock();
         given.remove(nonce).is_some_and(|since| since.elapsed() < NONCE_LIFE)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use axum::{
     Extension, Router,
@@ -30,7 +32,7 @@ use super::{
     stats::Stats,
     wire::{
         Answered, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL,
-        PROTOCOL_HEADER, Posted, Shown, Status,
+        PROTOCOL_HEADER, Posted, Status, WireCredential,
     },
 };
 use crate::{
@@ -69,7 +71,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const WAITING: usize = 64;
 
 /// Whose calls are taken.
-pub(crate) enum Admits {
+pub(crate) enum AuthMode {
     /// Every process of this user: with a token, or with a scope and a proof of the identity.
     Proven(LocalKey),
     /// The processes of one run's tree, for that run's scope.
@@ -82,9 +84,9 @@ pub(crate) enum Admits {
 }
 
 /// What an API is served over.
-pub(super) struct Room {
+pub(super) struct ServerState {
     pub broker: Arc<Broker>,
-    pub admits: Admits,
+    pub admits: AuthMode,
     pub open_to: OpenTo,
     pub stats: Stats,
     pub about: Box<dyn Fn(&Stats) -> Status + Send + Sync>,
@@ -149,7 +151,7 @@ impl Listener for Doorway {
     }
 }
 
-pub(super) fn router(room: Arc<Room>) -> Router {
+pub(super) fn router(room: Arc<ServerState>) -> Router {
     let calls = CallKind::ALL.into_iter().fold(Router::new(), |router, kind| match kind.manner() {
         Manner::Whole => router.route(
             kind.path(),
@@ -169,7 +171,7 @@ pub(super) fn router(room: Arc<Room>) -> Router {
         .route("/v1/lock", post(lock))
         .route("/v1/look", post(look))
         .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(middleware::from_fn_with_state(Arc::clone(&room), door))
+        .layer(middleware::from_fn_with_state(Arc::clone(&room), authorize_peer))
         .with_state(room)
 }
 
@@ -181,8 +183,8 @@ fn is_for_others(path: &str) -> bool {
 
 /// Our own user, and members of the group that the daemon is open to (the kernel let them connect); and only
 /// who speaks this version, `status` and `lock` aside.
-async fn door(
-    State(room): State<Arc<Room>>,
+async fn authorize_peer(
+    State(room): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
     Extension(guest): Extension<Guest>,
     request: Request,
@@ -209,7 +211,7 @@ async fn door(
 }
 
 /// The request with its body in memory, within its time and size.
-async fn with_body(room: &Room, peer: Peer, request: Request, next: Next) -> Response {
+async fn with_body(room: &ServerState, peer: Peer, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let length =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -226,24 +228,24 @@ async fn with_body(room: &Room, peer: Peer, request: Request, next: Next) -> Res
     }
 }
 
-async fn status(State(room): State<Arc<Room>>) -> Response {
+async fn status(State(room): State<Arc<ServerState>>) -> Response {
     json(&(room.about)(&room.stats))
 }
 
 /// Whoever changed the vault has it looked at before that is acknowledged.
-async fn look(State(room): State<Arc<Room>>) -> Response {
+async fn look(State(room): State<Arc<ServerState>>) -> Response {
     json(&Looked { problem: room.broker.look().await })
 }
 
-async fn challenge(State(room): State<Arc<Room>>, body: Bytes) -> Response {
+async fn challenge(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {
     let Some(Challenge { nonce: theirs }) = parse(&body) else { return plain(StatusCode::BAD_REQUEST) };
-    let Admits::Proven(key) = &room.admits else { return plain(StatusCode::NOT_FOUND) };
+    let AuthMode::Proven(key) = &room.admits else { return plain(StatusCode::NOT_FOUND) };
     let Some(nonce) = room.nonces.give() else { return plain(StatusCode::TOO_MANY_REQUESTS) };
     json(&Challenged { proof: key.of_daemon(&theirs, &nonce), nonce })
 }
 
 async fn check(
-    State(room): State<Arc<Room>>,
+    State(room): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -260,7 +262,7 @@ async fn check(
 /// A call that is answered as a whole.
 async fn whole(
     kind: CallKind,
-    State(room): State<Arc<Room>>,
+    State(room): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -275,7 +277,7 @@ async fn whole(
 /// A call that is answered after pieces on the way.
 async fn streamed(
     kind: CallKind,
-    State(room): State<Arc<Room>>,
+    State(room): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -296,14 +298,14 @@ async fn streamed(
     };
     let (lines, reader) = mpsc::channel::<Result<Bytes, std::convert::Infallible>>(WAITING);
     let cancel = CancellationToken::new();
-    room.calls.lock().unwrap_or_else(PoisonError::into_inner).insert(call.call.clone(), cancel.clone());
+    room.calls.lock().insert(call.call.clone(), cancel.clone());
     let progress = call.progress.then(|| pieces(lines.clone()));
     tokio::spawn(async move {
         let (running, begun) = (room.stats.run(), Instant::now());
         let signs = tokio::spawn(signs_of_life(lines.clone(), cancel.clone()));
         let done = room.broker.call(&caller, asked, Meanwhile { progress, cancel }).await;
         signs.abort();
-        room.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&call.call);
+        room.calls.lock().remove(&call.call);
         drop(running);
         if let Ok(Answer { body: Reply::Ran(ran), .. }) = &done {
             room.stats.took_beside(begun.elapsed().saturating_sub(Duration::from_millis(ran.duration_ms)));
@@ -351,15 +353,15 @@ async fn signs_of_life(
     }
 }
 
-async fn cancel(State(room): State<Arc<Room>>, body: Bytes) -> Response {
+async fn cancel(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {
     let Some(Cancel { call }) = parse(&body) else { return plain(StatusCode::BAD_REQUEST) };
-    if let Some(cancel) = room.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call) {
+    if let Some(cancel) = room.calls.lock().get(&call) {
         cancel.cancel();
     }
     json(&())
 }
 
-async fn retire(State(room): State<Arc<Room>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn retire(State(room): State<Arc<ServerState>>, headers: HeaderMap, body: Bytes) -> Response {
     if !room.proven(&headers, "/v1/retire", &body) {
         return plain(StatusCode::FORBIDDEN);
     }
@@ -368,15 +370,15 @@ async fn retire(State(room): State<Arc<Room>>, headers: HeaderMap, body: Bytes) 
 }
 
 /// Locking needs no proof: whoever may reach the socket could as well kill the process.
-async fn lock(State(room): State<Arc<Room>>) -> Response {
-    if matches!(room.admits, Admits::Tree { .. }) {
+async fn lock(State(room): State<Arc<ServerState>>) -> Response {
+    if matches!(room.admits, AuthMode::Tree { .. }) {
         return plain(StatusCode::NOT_FOUND);
     }
     room.lock.cancel();
     json(&())
 }
 
-impl Room {
+impl ServerState {
     /// One call that runs nothing.
     async fn answer<T: Serialize>(
         self: &Arc<Self>,
@@ -423,7 +425,7 @@ impl Room {
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
-        shown: (Shown, Option<GrantId>),
+        shown: (WireCredential, Option<GrantId>),
     ) -> Result<Credential, Refusal> {
         let credential = self.shown(peer, headers, path, body, shown)?;
         self.broker.known_caller(&credential).await.map_err(|refused| refused.body)?;
@@ -437,27 +439,31 @@ impl Room {
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
-        (shown, session): (Shown, Option<GrantId>),
+        (shown, session): (WireCredential, Option<GrantId>),
     ) -> Result<Credential, Refusal> {
         match (&self.admits, shown) {
-            (Admits::Tree { root, session: own }, Shown::Tree { instance })
+            (AuthMode::Tree { root, session: own }, WireCredential::Tree { instance })
                 if instance == own.instance
                     && peer.process.is_some_and(|process| root.has_in_its_tree(process)) =>
             {
                 Ok(Credential::LocalScope(own.clone()))
             }
-            (Admits::Tree { .. }, _) | (Admits::Proven(_), Shown::Tree { .. }) => Err(not_of_the_tree()),
-            (Admits::Proven(_), Shown::Scope { .. }) if peer.side() == Side::Other => Err(scope_alone()),
-            (Admits::Proven(_), Shown::Scope { .. }) if !self.proven(headers, path, body) => {
+            (AuthMode::Tree { .. }, _) | (AuthMode::Proven(_), WireCredential::Tree { .. }) => {
+                Err(not_of_the_tree())
+            }
+            (AuthMode::Proven(_), WireCredential::Scope { .. }) if peer.side() == Side::Other => {
                 Err(scope_alone())
             }
-            (Admits::Proven(_), shown) => Ok(shown.into_credential(session, peer.process)),
+            (AuthMode::Proven(_), WireCredential::Scope { .. }) if !self.proven(headers, path, body) => {
+                Err(scope_alone())
+            }
+            (AuthMode::Proven(_), shown) => Ok(shown.into_credential(session, peer.process)),
         }
     }
 
     fn proven(&self, headers: &HeaderMap, path: &str, body: &Bytes) -> bool {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let (Admits::Proven(key), Some(nonce), Some(shown)) =
+        let (AuthMode::Proven(key), Some(nonce), Some(shown)) =
             (&self.admits, text(NONCE_HEADER), text(PROOF_HEADER))
         else {
             return false;

@@ -2,12 +2,11 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use super::wire::Latencies;
 use crate::broker::refusal::Code;
@@ -51,18 +50,18 @@ impl Stats {
 
     /// It shows a credential of this vault: only such a call keeps the daemon from locking.
     pub(super) fn used(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock() = Instant::now();
     }
 
     /// A call was refused, with this code.
     pub(super) fn denied(&self, code: Code) {
         self.denials.fetch_add(1, Ordering::Relaxed);
-        *self.codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code.word()).or_default() += 1;
+        *self.codes.lock().entry(code.as_str()).or_default() += 1;
     }
 
     /// Refusals by their codes.
     pub(super) fn codes(&self) -> BTreeMap<String, u64> {
-        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let codes = self.codes.lock();
         codes.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect()
     }
 
@@ -88,7 +87,7 @@ impl Stats {
         if self.running.load(Ordering::Relaxed) > 0 {
             return Duration::ZERO;
         }
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.last.lock().elapsed()
     }
 
     pub(super) fn latencies(&self) -> Latencies {
@@ -106,7 +105,7 @@ struct Remembered(Mutex<VecDeque<Duration>>);
 
 impl Remembered {
     fn add(&self, time: Duration) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = self.0.lock();
         if times.len() == REMEMBERED {
             times.pop_front();
         }
@@ -114,8 +113,7 @@ impl Remembered {
     }
 
     fn percentiles(&self) -> Latencies {
-        let mut times: Vec<Duration> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let mut times: Vec<Duration> = self.0.lock().iter().copied().collect();
         times.sort_unstable();
         let at = |share: usize| {
             let index = times.len().saturating_sub(1) * share / 100;
@@ -128,6 +126,6 @@ impl Remembered {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
-        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.last.lock() = Instant::now();
     }
 }

@@ -25,7 +25,7 @@ pub(super) const PROOF_HEADER: &str = "authy-mcp-proof";
 /// A credential on its way.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Shown {
+pub(super) enum WireCredential {
     /// A bearer token.
     Token(Zeroizing<String>),
     /// A scope, named by whoever can prove the identity.
@@ -36,7 +36,7 @@ pub(super) enum Shown {
     Missing { why: String, hint: String },
 }
 
-impl Shown {
+impl WireCredential {
     #[expect(clippy::disallowed_methods, reason = "a bearer token is shown to the daemon")]
     pub(super) fn of(credential: &Credential) -> Self {
         match credential {
@@ -71,7 +71,7 @@ impl Shown {
 /// A call as it is posted.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Posted {
-    pub credential: Shown,
+    pub credential: WireCredential,
     /// The session of the process that shows a token: two that show the same one are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<GrantId>,

@@ -10,7 +10,7 @@ use crate::{
     audit::Note,
     names::{EnvName, RunId},
     policy::{How, Network, Promise, RunTerms, Timed},
-    proxy::{Egress, Record, Running, Sealed, Terms},
+    proxy::{Egress, ProxyTerms, Record, Running, Sealed},
     redact,
 };
 
@@ -74,7 +74,7 @@ impl Delivery for ByProxy {
             sealed.push(Sealed { name, seal: *seal, value });
         }
         let reach = run.terms.reach.clone();
-        let egress = Egress::new(Terms { sealed, reach, known: run.known.to_vec(), lifetime })?;
+        let egress = Egress::new(ProxyTerms { sealed, reach, known: run.known.to_vec(), lifetime })?;
         let ports = outfit.listen(egress.listeners());
         outfit.materials.files.push((BUNDLE.to_owned(), egress.ca_bundle()));
         for (name, text) in egress.environment(&ports, &format!("{{file:{BUNDLE}}}")) {

@@ -9,7 +9,7 @@ use crate::{
     proxy::{EgressError, Right},
     redact::Needles,
     run::Materials,
-    sandbox::Plan,
+    sandbox::SandboxPlan,
     value::SecretValue,
 };
 
@@ -74,7 +74,7 @@ pub(crate) struct ForRun<'a> {
     /// What was allowed.
     pub terms: &'a RunTerms,
     /// What will contain it.
-    pub plan: &'a Plan,
+    pub plan: &'a SandboxPlan,
     /// What is looked for in its output.
     pub known: &'a [Needles],
     /// Whether anything holds it to its time.

@@ -3,8 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
@@ -38,9 +40,9 @@ pub(super) struct Seat(Guest);
 
 /// The connection that a request came on.
 #[derive(Clone)]
-pub(crate) struct Guest(Arc<Place>);
+pub(crate) struct Guest(Arc<Occupant>);
 
-struct Place {
+struct Occupant {
     table: Arc<Table>,
     number: u64,
     peer: String,
@@ -64,7 +66,7 @@ impl Table {
     /// with most goes: one that is refused instead would be the honest one among those that wait for nothing.
     pub(super) fn seat(self: &Arc<Self>, peer: &str) -> Seat {
         let dismissed = CancellationToken::new();
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.seats.lock();
         let number = seats.next;
         seats.next += 1;
         seats.unproven.insert(number, Unproven { peer: peer.to_owned(), dismissed: dismissed.clone() });
@@ -73,16 +75,16 @@ impl Table {
         }
         drop(seats);
         let (table, peer) = (Arc::clone(self), peer.to_owned());
-        Seat(Guest(Arc::new(Place { table, number, peer, dismissed, caller: Mutex::default() })))
+        Seat(Guest(Arc::new(Occupant { table, number, peer, dismissed, caller: Mutex::default() })))
     }
 
     /// The system has no descriptor for another.
     pub(super) fn make_room(&self) {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner).dismiss_oldest();
+        self.seats.lock().dismiss_oldest();
     }
 
     pub(super) fn dismiss_unproven(&self) {
-        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let seats = self.seats.lock();
         seats.unproven.values().for_each(|place| place.dismissed.cancel());
     }
 }
@@ -118,7 +120,7 @@ impl Guest {
     /// none pushes it out no more.
     pub(super) fn asks(&self) -> Asking {
         let table = &self.0.table;
-        let mut seats = table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = table.seats.lock();
         // Of these, too, there is no end else.
         if seats.asking >= table.bounds.all || seats.unproven.remove(&self.0.number).is_none() {
             return Asking(None);
@@ -133,12 +135,12 @@ impl Guest {
     /// # Errors
     /// [`Full`], where that caller has too many connections.
     pub(crate) fn prove(&self, caller: &str) -> Result<(), Full> {
-        let mut own = self.0.caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.0.caller.lock();
         if own.is_some() {
             return Ok(());
         }
         let table = &self.0.table;
-        let mut seats = table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = table.seats.lock();
         let have = seats.proven.get(caller).copied().unwrap_or_default();
         if have >= table.bounds.each || (have > 0 && seats.in_all >= table.bounds.all) {
             return Err(Full);
@@ -154,8 +156,8 @@ impl Guest {
 impl Drop for Asking {
     fn drop(&mut self) {
         let Some(Guest(place)) = self.0.take() else { return };
-        let proven = place.caller.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        let mut seats = place.table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven = place.caller.lock().is_some();
+        let mut seats = place.table.seats.lock();
         seats.asking = seats.asking.saturating_sub(1);
         if !proven {
             let unproven = Unproven { peer: place.peer.clone(), dismissed: place.dismissed.clone() };
@@ -167,10 +169,10 @@ impl Drop for Asking {
     }
 }
 
-impl Drop for Place {
+impl Drop for Occupant {
     fn drop(&mut self) {
-        let caller = self.caller.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let mut seats = self.table.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let caller = self.caller.get_mut().take();
+        let mut seats = self.table.seats.lock();
         seats.unproven.remove(&self.number);
         let Some(caller) = caller else { return };
         seats.in_all = seats.in_all.saturating_sub(1);
@@ -220,7 +222,7 @@ mod tests {
         drop(asks);
         assert!(gone(&asking), "answered, and the oldest of too many");
         drop((asking, silent));
-        let seats = table.seats.lock().unwrap();
+        let seats = table.seats.lock();
         assert!(seats.unproven.is_empty() && seats.asking == 0);
     }
 
@@ -236,7 +238,7 @@ mod tests {
         assert_eq!(seats[3].guest().prove("b"), Err(Full), "there are enough of all, and b has one");
         seats[3].guest().prove("c").unwrap();
         drop(seats);
-        let seats = table.seats.lock().unwrap();
+        let seats = table.seats.lock();
         assert!(seats.proven.is_empty() && seats.unproven.is_empty() && seats.in_all == 0);
     }
 }

@@ -315,7 +315,9 @@ fn plain(status: StatusCode, text: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Mutex, time::Instant};
+    use std::time::Instant;
+
+    use parking_lot::Mutex;
 
     use axum::{Router, middleware, routing::any};
     use tokio::io::AsyncWriteExt;
@@ -349,7 +351,7 @@ mod tests {
         }
 
         fn check<'a>(&'a self, _: &'a Caller) -> Pending<'a, Result<(), Refused>> {
-            Box::pin(async { saying(*self.check.lock().unwrap()) })
+            Box::pin(async { saying(*self.check.lock()) })
         }
 
         fn call<'a>(
@@ -389,7 +391,7 @@ mod tests {
             let reached = Arc::new(Mutex::new(Vec::new()));
             let seen = Arc::clone(&reached);
             let behind = any(move |request: Request| async move {
-                seen.lock().unwrap().push(request.method().clone());
+                seen.lock().push(request.method().clone());
                 let mut response = Response::new(Body::empty());
                 if *request.method() == Method::POST && !request.headers().contains_key(SESSION) {
                     response.headers_mut().insert(SESSION, HeaderValue::from_static("the-session"));
@@ -415,7 +417,7 @@ mod tests {
         }
 
         fn reached(&self) -> usize {
-            self.reached.lock().unwrap().len()
+            self.reached.lock().len()
         }
     }
 
@@ -470,7 +472,7 @@ mod tests {
         let scene = Scene::new(None, None);
         assert_eq!(scene.ask(Method::POST, "a", &[]).await.headers()[SESSION], "the-session");
         for code in [None, Some(Code::VaultLocked), Some(Code::Busy), Some(Code::Damaged)] {
-            *scene.broker.check.lock().unwrap() = code;
+            *scene.broker.check.lock() = code;
             let before = scene.reached();
             for method in METHODS {
                 for (token, session) in [
@@ -489,7 +491,7 @@ mod tests {
             }
             assert_eq!(scene.reached(), before, "{code:?}");
         }
-        *scene.broker.check.lock().unwrap() = None;
+        *scene.broker.check.lock() = None;
         for (method, expected) in [
             (Method::GET, StatusCode::OK),
             (Method::DELETE, StatusCode::OK),

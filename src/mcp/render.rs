@@ -104,7 +104,7 @@ fn rule(text: &mut String, rule: &RuleEntry) {
         word(&rule.approval)
     );
     if let Some(mode) = rule.sandbox {
-        let _ = write!(text, " · sandbox {}", mode.word());
+        let _ = write!(text, " · sandbox {}", mode.as_str());
     }
     if let Some(stdin) = &rule.stdin {
         let _ = write!(text, " · stdin {}", word(stdin));

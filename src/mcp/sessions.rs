@@ -1,10 +1,9 @@
 //! Whose each protocol session is, and how many there may be. A session (of the eras before 2026-07-28) holds memory
 //! and a task for as long as its client likes, so a token has a bounded number of them, and so has the server.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use rmcp::transport::streamable_http_server::session::{SessionManager, local::LocalSessionManager};
 
@@ -40,7 +39,7 @@ impl Sessions {
 
     /// Whether a session is this token's; one of whom nobody knows is nobody's.
     pub(super) fn owns(&self, id: &str, owner: &Owner) -> bool {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock();
         table.uses += 1;
         let uses = table.uses;
         match table.by_id.get_mut(id).filter(|session| session.owner == *owner) {
@@ -54,7 +53,7 @@ impl Sessions {
 
     /// A session has begun; those that are too many end.
     pub(super) async fn begun(&self, id: String, owner: Owner) {
-        let ended = self.table.lock().unwrap_or_else(PoisonError::into_inner).add(id, owner);
+        let ended = self.table.lock().add(id, owner);
         for id in ended {
             // It may have ended by itself.
             let _ = self.manager.close_session(&id.into()).await;
@@ -63,7 +62,7 @@ impl Sessions {
 
     /// A session was ended by its client.
     pub(super) fn ended(&self, id: &str) {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).by_id.remove(id);
+        self.table.lock().by_id.remove(id);
     }
 }
 

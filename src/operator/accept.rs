@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     audit::AuditLog,
-    broker::{Held, Opened, keys::Keys},
-    vault::{self, Accepted, Opener, Standing},
+    broker::{HeldVault, Opened, keys::VaultKeys},
+    vault::{self, Accepted, Standing, UnlockMethod},
 };
 
 impl Admin {
@@ -20,7 +20,7 @@ impl Admin {
     /// [`Failure`]; of kind denied where the fingerprint is another's.
     pub(crate) fn accept(
         home: &Path,
-        opener: &Opener,
+        opener: &UnlockMethod,
         fingerprint: &str,
         accepted: Accepted,
     ) -> Result<Self, Failure> {
@@ -33,7 +33,7 @@ impl Admin {
             ));
         }
         let admin = Self::with_key(home, key);
-        let Keys { freshness, vault: key, .. } = &*admin.keys;
+        let VaultKeys { freshness, vault: key, .. } = &*admin.keys;
         let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT)?;
         let head = freshness.head(&vault);
         let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head)?;
@@ -46,7 +46,7 @@ impl Admin {
         }
         vault.hold();
         freshness.accept(&mut vault, accepted)?;
-        let mut open = Opened { keys: Arc::clone(&admin.keys), vault: Held::alone(vault), audit };
+        let mut open = Opened { keys: Arc::clone(&admin.keys), vault: HeldVault::alone(vault), audit };
         let how = if accepted == Accepted::Pinned { "remembered from here on" } else { "without a pin" };
         let note = admin.note("accept", fingerprint.to_owned(), Some(how.to_owned()));
         open.record(note)?;

@@ -1,12 +1,9 @@
 //! Runs that somebody has to agree to, while the operator changes what they rest on. Each change is made by the one who
 //! is asked, before they answer: it would wait in vain for a vault that a run still held.
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    pin::Pin as Pinned,
-    sync::{Arc, Mutex},
-};
+use std::{collections::VecDeque, path::Path, pin::Pin as Pinned, sync::Arc};
+
+use parking_lot::Mutex;
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +19,7 @@ use crate::{
     names::{ScopeName, SecretName},
     policy::RunTerms,
     value::SecretValue,
-    vault::{Opener, Pin, SecretMeta, UnlockKind},
+    vault::{Pin, SecretMeta, UnlockMethod, UnlockMethodKind},
 };
 
 /// What is done while somebody is asked.
@@ -45,8 +42,8 @@ impl Consent for Asked {
         pending: &'a Pending,
         _: &'a CancellationToken,
     ) -> Pinned<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
-        self.seen.lock().unwrap().push(pending.clone());
-        let next = self.meanwhile.lock().unwrap().pop_front();
+        self.seen.lock().push(pending.clone());
+        let next = self.meanwhile.lock().pop_front();
         let home = self.home.clone();
         Box::pin(async move {
             let Some(next) = next else { return Ok(()) };
@@ -56,7 +53,7 @@ impl Consent for Asked {
 }
 
 fn unlocked(home: &Path) -> Admin {
-    Admin::unlock(home, &Opener::IdentityFile(None)).unwrap()
+    Admin::unlock(home, &UnlockMethod::IdentityFile(None)).unwrap()
 }
 
 fn scope() -> ScopeName {
@@ -80,8 +77,9 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let opener = Opener::IdentityFile(None);
-        let admin = Admin::init(&dir.path().join("home"), UnlockKind::IdentityFile, &opener, Pin::Unwanted);
+        let opener = UnlockMethod::IdentityFile(None);
+        let admin =
+            Admin::init(&dir.path().join("home"), UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted);
         let admin = admin.unwrap();
         let value = SecretValue::new(b"tok_9fQ2xT7vLm4Z/kW8+hN3pR6sYb1".to_vec());
         let secret = (SecretName::parse("a/key").unwrap(), value, SecretMeta::default());
@@ -109,7 +107,7 @@ impl Stage {
         let caller = Caller { credential, environment: Arc::default(), way: Way::Tool };
         let params = RunParams { command: vec!["true".to_owned()], ..RunParams::default() };
         let came = broker.admitted_terms(caller, params).await;
-        let seen = consent.seen.lock().unwrap().clone();
+        let seen = consent.seen.lock().clone();
         let log = std::fs::read_to_string(home.join("audit/log.jsonl")).unwrap();
         let events = log.lines().map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();

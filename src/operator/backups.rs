@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Admin, failure::Failure};
 use crate::{
-    broker::Held,
+    broker::HeldVault,
     vault::{self, VerifyReport},
 };
 
@@ -33,7 +33,7 @@ impl Admin {
 
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     pub(super) fn keep_backup(&self) {
-        let open = || self.keys.open_vault(&self.home).map(Held::alone);
+        let open = || self.keys.open_vault(&self.home).map(HeldVault::alone);
         if let Err(error) = crate::broker::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }

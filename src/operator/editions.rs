@@ -10,7 +10,7 @@ use crate::{
     },
     names::ScopeName,
     policy::{Effect, Promise},
-    vault::{Opener, Pin, UnlockKind},
+    vault::{Pin, UnlockMethod, UnlockMethodKind},
 };
 
 const TEXT: &str = "scope = \"s\"\n[env]\nagent = [\"TAR_OPTIONS\"]\npass = [\"NODE_OPTIONS\"]\n[[allow]]\nsecrets = [\"app/key\"]\ndeliver = \"env\"\ncommands = [[\"true\", \"{a: .b}\"]]\n";
@@ -37,7 +37,8 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
     let admin =
-        Admin::init(&home, UnlockKind::IdentityFile, &Opener::IdentityFile(None), Pin::Unwanted).unwrap();
+        Admin::init(&home, UnlockMethodKind::IdentityFile, &UnlockMethod::IdentityFile(None), Pin::Unwanted)
+            .unwrap();
     let scope = ScopeName::parse("s").unwrap();
     admin
         .change("policy_apply", "s".to_owned(), None, |open| {

@@ -16,16 +16,16 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::broker::{Held, Opened, Surroundings, keys::Keys};
+use crate::broker::{HeldVault, Opened, Surroundings, keys::VaultKeys};
 use crate::{
     audit::{Note, Room},
-    vault::{self, Opener, Pin, UnlockKind, Vault, VaultKey},
+    vault::{self, Pin, UnlockMethod, UnlockMethodKind, Vault, VaultKey},
 };
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
 pub(crate) struct Admin {
     pub(super) home: PathBuf,
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<VaultKeys>,
     pub(super) principal: String,
     told: Option<Box<dyn Fn() + Send + Sync>>,
     /// Why a daemon that remembers the vault refuses it.
@@ -48,19 +48,24 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) fn init(home: &Path, kind: UnlockKind, opener: &Opener, pin: Pin) -> Result<Self, Failure> {
+    pub(crate) fn init(
+        home: &Path,
+        kind: UnlockMethodKind,
+        opener: &UnlockMethod,
+        pin: Pin,
+    ) -> Result<Self, Failure> {
         Self::init_in(&Surroundings::default(), home, kind, opener, pin)
     }
 
     fn init_in(
         around: &Surroundings,
         home: &Path,
-        kind: UnlockKind,
-        opener: &Opener,
+        kind: UnlockMethodKind,
+        opener: &UnlockMethod,
         pin: Pin,
     ) -> Result<Self, Failure> {
         let key = vault::init(home, kind, opener, pin, &around.engine)?;
-        let admin = Self::with_keys(home, Arc::new(Keys::new(key, around)));
+        let admin = Self::with_keys(home, Arc::new(VaultKeys::new(key, around)));
         let note = admin.note("init", home.display().to_string(), None);
         admin.open()?.record_present(note)?;
         Ok(admin)
@@ -70,16 +75,16 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) fn unlock(home: &Path, opener: &Opener) -> Result<Self, Failure> {
+    pub(crate) fn unlock(home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
         let key = vault::unlock(home, opener)?;
         Ok(Self::with_key(home, key))
     }
 
     pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
-        Self::with_keys(home, Arc::new(Keys::new(key, &Surroundings::default())))
+        Self::with_keys(home, Arc::new(VaultKeys::new(key, &Surroundings::default())))
     }
 
-    fn with_keys(home: &Path, keys: Arc<Keys>) -> Self {
+    fn with_keys(home: &Path, keys: Arc<VaultKeys>) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
         Self { home: home.to_owned(), keys, principal, told: None, refused: None }
     }
@@ -131,7 +136,7 @@ impl Admin {
         &self.home
     }
 
-    fn vault(&self) -> Result<Held, Failure> {
+    fn vault(&self) -> Result<HeldVault, Failure> {
         Ok(self.open()?.vault)
     }
 

@@ -18,7 +18,10 @@ use crate::{
     names::{ScopeName, TokenId},
     policy::{self, Effect},
     token::Revocations,
-    vault::{Audit, Backup, Before, DocumentKind, HomeInfo, Opener, Restoring, Standing, UnlockKind, Vault},
+    vault::{
+        Audit, Backup, Before, DocumentKind, HomeInfo, Restoring, Standing, UnlockMethod, UnlockMethodKind,
+        Vault,
+    },
 };
 
 /// Whether a backup of another vault, or one that is unlocked more easily, may take the place.
@@ -65,19 +68,19 @@ pub(crate) fn differences(home: Option<&HomeInfo>, backup: &HomeInfo) -> Vec<Str
     said
 }
 
-fn strength(kind: UnlockKind) -> u8 {
+fn strength(kind: UnlockMethodKind) -> u8 {
     match kind {
-        UnlockKind::IdentityFile => 0,
-        UnlockKind::Keyring => 1,
-        UnlockKind::Passphrase => 2,
+        UnlockMethodKind::IdentityFile => 0,
+        UnlockMethodKind::Keyring => 1,
+        UnlockMethodKind::Passphrase => 2,
     }
 }
 
-fn way(kind: UnlockKind) -> &'static str {
+fn way(kind: UnlockMethodKind) -> &'static str {
     match kind {
-        UnlockKind::IdentityFile => "an identity file",
-        UnlockKind::Keyring => "the keyring",
-        UnlockKind::Passphrase => "a passphrase",
+        UnlockMethodKind::IdentityFile => "an identity file",
+        UnlockMethodKind::Keyring => "the keyring",
+        UnlockMethodKind::Passphrase => "a passphrase",
     }
 }
 
@@ -90,7 +93,7 @@ impl Admin {
     pub(crate) fn restore(
         home: &Path,
         dir: &Path,
-        opener: &Opener,
+        opener: &UnlockMethod,
         another: AnotherVault,
     ) -> Result<RestoreReport, Failure> {
         let backup = Backup::read(dir, opener)?;

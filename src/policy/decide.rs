@@ -15,9 +15,9 @@ use super::{
     dirs::lies_in,
     document::Rule,
     env_names,
-    sealed::{BaseUrl, Reach},
+    sealed::{BaseUrl, EgressAllowlist},
     together::{Unfit, check_together, sealed_among},
-    words::{Deliver, ExitCodes},
+    words::{DeliveryMode, ExitCodes},
 };
 use crate::names::{EnvName, SecretName};
 
@@ -299,7 +299,10 @@ impl Policy {
             exit_code: exit_codes(&rules),
             guessable: guessable(&chosen),
             values_judged: self.resolved.values_judged,
-            reach: Reach { hosts: document.reach.hosts.clone(), extra_ca: self.resolved.extra_ca.clone() },
+            reach: EgressAllowlist {
+                hosts: document.reach.hosts.clone(),
+                extra_ca: self.resolved.extra_ca.clone(),
+            },
             runs_per_minute: document.limits.runs_per_minute,
             concurrent_runs: document.limits.concurrent_runs,
         })
@@ -398,11 +401,11 @@ fn delivered(chosen: &[(&Rule, Option<SecretName>)], facts: &[SecretFacts]) -> S
 
 fn how(rule: &Rule) -> Step<How> {
     match (rule.deliver, &rule.seal) {
-        (Deliver::Env, _) => Ok(How::Env),
-        (Deliver::File, _) => Ok(How::File),
-        (Deliver::Sealed, Some(seal)) => Ok(How::Sealed(Box::new(seal.clone()))),
+        (DeliveryMode::Env, _) => Ok(How::Env),
+        (DeliveryMode::File, _) => Ok(How::File),
+        (DeliveryMode::Sealed, Some(seal)) => Ok(How::Sealed(Box::new(seal.clone()))),
         // No document with such a rule is read.
-        (Deliver::Sealed, None) => Err(denial(
+        (DeliveryMode::Sealed, None) => Err(denial(
             DenyCode::SandboxUnavailable,
             format!("rule {} seals its secrets and names no hosts", rule.id),
             "ask the operator to apply the policy again",

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    sealed::{Reach, Seal},
+    sealed::{EgressAllowlist, Seal},
     typed::PathGlob,
     variables::Variables,
-    words::{Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode},
+    words::{DeliveryMode, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode},
 };
 use crate::names::{EnvName, ScopeName, SecretName};
 
@@ -248,7 +248,7 @@ pub struct RunTerms {
     /// Whether a rule has to say that: not in a policy that was applied before any did.
     pub values_judged: bool,
     /// What the run's proxy reaches beside their hosts.
-    pub reach: Reach,
+    pub reach: EgressAllowlist,
     /// Runs a minute, for the scope.
     pub runs_per_minute: u32,
     /// Runs at once, for the scope.
@@ -310,11 +310,11 @@ pub enum How {
 
 impl How {
     /// The word for it in a policy.
-    pub fn deliver(&self) -> Deliver {
+    pub fn deliver(&self) -> DeliveryMode {
         match self {
-            Self::Env => Deliver::Env,
-            Self::File => Deliver::File,
-            Self::Sealed(_) => Deliver::Sealed,
+            Self::Env => DeliveryMode::Env,
+            Self::File => DeliveryMode::File,
+            Self::Sealed(_) => DeliveryMode::Sealed,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     sandbox::SandboxPart,
     sealed::{ReachPart, Seal},
     variables::EnvPart,
-    words::{Deliver, ExitCodes, HomeMode, Network, OutputMode, SandboxMode, Stdin},
+    words::{DeliveryMode, ExitCodes, HomeMode, Network, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::{EnvName, ScopeName, SecretName, SecretPattern};
 
@@ -57,7 +57,7 @@ pub struct Rule {
     /// Which secrets.
     pub secrets: Vec<SecretPattern>,
     /// How.
-    pub deliver: Deliver,
+    pub deliver: DeliveryMode,
     /// Which commands; `None` for any.
     pub commands: Option<Vec<ArgvPattern>>,
     /// Secret → variable.

@@ -8,7 +8,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value
 use super::{
     document::{Document, DocumentError, Rule},
     edition::Edition,
-    words::{Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin},
+    words::{DeliveryMode, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::ScopeName;
 
@@ -56,7 +56,7 @@ pub(crate) struct NewRule {
     /// Patterns over secret names.
     pub secrets: Vec<String>,
     /// How values are delivered.
-    pub deliver: Deliver,
+    pub deliver: DeliveryMode,
     /// One argv pattern; `None` for any command.
     pub command: Option<Vec<String>>,
     /// Hosts, for sealed delivery.
@@ -189,7 +189,7 @@ pub(super) fn rule_grants(rule: &Rule) -> Vec<String> {
             .map(|p| shlex::try_join(p.elements().iter().map(String::as_str)).unwrap_or_default())
             .collect(),
     };
-    let mut terms = vec![rule.deliver.word().to_owned()];
+    let mut terms = vec![rule.deliver.as_str().to_owned()];
     let output = match rule.output {
         OutputMode::Redacted => "output redacted",
         OutputMode::Withhold => "output withheld",
@@ -246,8 +246,12 @@ pub(crate) fn add_rule(
     add_paths(&mut document, "read", &rule.read);
     add_paths(&mut document, "write", &rule.write);
     let network = rule.network.or_else(|| needed_network(&document, rule));
-    set_word(&mut document, "mode", rule.sandbox.filter(|_| !rule.secrets.is_empty()).map(SandboxMode::word));
-    set_word(&mut document, "network", network.map(Network::word));
+    set_word(
+        &mut document,
+        "mode",
+        rule.sandbox.filter(|_| !rule.secrets.is_empty()).map(SandboxMode::as_str),
+    );
+    set_word(&mut document, "network", network.map(Network::as_str));
     if !(rule.cwd.is_empty() && rule.read.is_empty() && rule.write.is_empty())
         || network.is_some()
         || rule.sandbox.is_some()
@@ -310,7 +314,7 @@ fn take_words_back(document: &mut DocumentMut) {
 /// A sealed rule needs the proxy, where the document says that runs have no network at all.
 fn needed_network(document: &DocumentMut, rule: &NewRule) -> Option<Network> {
     let word = document.get("sandbox")?.get("network")?.as_str()?;
-    (rule.deliver == Deliver::Sealed && word == Network::None.word()).then_some(Network::Proxy)
+    (rule.deliver == DeliveryMode::Sealed && word == Network::None.as_str()).then_some(Network::Proxy)
 }
 
 fn set_word(document: &mut DocumentMut, key: &str, word: Option<&str>) {
@@ -326,7 +330,7 @@ fn rule_table(rule: &NewRule) -> Table {
         table["id"] = value(id.as_str());
     }
     table["secrets"] = value(rule.secrets.iter().collect::<Array>());
-    table["deliver"] = value(rule.deliver.word());
+    table["deliver"] = value(rule.deliver.as_str());
     if !rule.hosts.is_empty() {
         table["hosts"] = value(rule.hosts.iter().collect::<Array>());
     }
@@ -346,10 +350,10 @@ fn rule_table(rule: &NewRule) -> Table {
         }
     };
     if let Some(mode) = rule.sandbox.filter(|_| rule.secrets.is_empty()) {
-        table["sandbox"] = value(mode.word());
+        table["sandbox"] = value(mode.as_str());
     }
     if let Some(output) = rule.output {
-        table["output"] = value(output.word());
+        table["output"] = value(output.as_str());
     }
     table
 }

@@ -10,7 +10,7 @@ use super::{
     decide::env_of,
     decision::{Asker, Decision, OperatorProof, Promise, Promised, Request, SecretFacts},
     document::Rule,
-    words::{Deliver, OutputMode, SandboxMode, Stdin},
+    words::{DeliveryMode, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::{EnvName, SecretName, SecretPattern};
 
@@ -24,7 +24,7 @@ pub(crate) struct RuleListing {
     /// Its patterns; `None` for any command.
     pub commands: Option<Vec<Vec<String>>>,
     /// How values are delivered.
-    pub deliver: Deliver,
+    pub deliver: DeliveryMode,
     /// Where sealed ones may go.
     pub hosts: Vec<String>,
     /// What may be promised, and why.
@@ -223,7 +223,7 @@ impl Policy {
                         "{} in {} ({})",
                         secret.name,
                         secret.env,
-                        secret.how.deliver().word()
+                        secret.how.deliver().as_str()
                     ));
                 }
                 steps.push(format!("promise: {}", promise_text(terms.promise)));

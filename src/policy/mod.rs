@@ -51,9 +51,9 @@ pub(crate) use read::parse_duration;
 pub use read::raw::policy_schema;
 pub(crate) use resolved::{Pinned, ProgramMark, Resolved, Review};
 pub(crate) use sandbox::CWD;
-pub use sealed::{BaseUrl, Inject, PathPattern, Place, Reach, Seal, SigV4, Tls};
+pub use sealed::{BaseUrl, EgressAllowlist, Inject, PathPattern, Seal, SigV4, SubstitutionSite, Tls};
 pub(crate) use typed::PathGlob;
-pub(crate) use words::{Deliver, ExitCodes, OnFileHit, OutputMode, Stdin};
+pub(crate) use words::{DeliveryMode, ExitCodes, OnFileHit, OutputMode, Stdin};
 pub use words::{HomeMode, Network, SandboxMode};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     edit,
     read::reader::Reader,
     sandbox::SandboxPart,
-    words::{Deliver, Network, Stdin},
+    words::{DeliveryMode, Network, Stdin},
 };
 use crate::names::EnvName;
 
@@ -17,7 +17,7 @@ impl Reader<'_> {
     pub(super) fn check_reviewed(&mut self, at: Range<usize>, rule: &Rule, sandbox: &SandboxPart) {
         let free = rule.commands.iter().flatten().find_map(|pattern| pattern.free());
         let rest = rule.commands.iter().flatten().any(|pattern| pattern.any_rest);
-        let wrong = if rule.deliver == Deliver::Sealed {
+        let wrong = if rule.deliver == DeliveryMode::Sealed {
             Some(("a sealed rule promises more already", "leave reviewed out"))
         } else if rule.commands.is_none() {
             Some(("nobody can have reviewed any command", "name the commands"))

@@ -20,14 +20,14 @@ use super::{
     ground::{Ground, Hold},
     known::{self, Known},
     resolved::ProgramMark,
-    words::{Deliver, HomeMode, Network, SandboxMode, Stdin},
+    words::{DeliveryMode, HomeMode, Network, SandboxMode, Stdin},
 };
 use crate::{names::EnvName, system};
 
 impl Policy {
     /// What may be promised of a rule whose secrets go by these variables.
     pub(super) fn promised(&self, rule: &Rule, carried: &[EnvName]) -> Promised {
-        if rule.deliver == Deliver::Sealed {
+        if rule.deliver == DeliveryMode::Sealed {
             // The flag gives something up, and says so to whoever relies on the promise.
             let why = rule.guessable.then(|| {
                 "guessable = true: a host that says again what it is sent answers guesses at the value"
@@ -173,7 +173,7 @@ impl Policy {
     pub(crate) fn ground_in_question(&self) -> BTreeSet<PathBuf> {
         let mut paths = BTreeSet::new();
         for rule in
-            self.document.allow.iter().filter(|rule| !rule.reviewed && rule.deliver != Deliver::Sealed)
+            self.document.allow.iter().filter(|rule| !rule.reviewed && rule.deliver != DeliveryMode::Sealed)
         {
             if self.fits_what_is_known(rule, &[]).is_ok() {
                 let programs = rule.commands.iter().flatten().map(|pattern| &pattern.program);
@@ -206,7 +206,7 @@ impl Policy {
         let text =
             self.document.allow.iter().filter(|rule| rule.stdin == Stdin::Text && !rule.secrets.is_empty());
         let text = text
-            .filter(|rule| rule.deliver != Deliver::Sealed)
+            .filter(|rule| rule.deliver != DeliveryMode::Sealed)
             .map(|rule| format!("rule {} takes any text on standard input, so it is best effort", rule.id));
         dropped.chain(text).collect()
     }

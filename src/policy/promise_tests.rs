@@ -517,7 +517,7 @@ fn a_rule_from_the_command_line_takes_the_operators_word_back_where_it_opens_the
     let text = rule("[[\"tool\", \"a\"]]\nreviewed = true", "");
     let new = |network, write: &[&str]| NewRule {
         secrets: vec!["app/key".into()],
-        deliver: Deliver::Env,
+        deliver: DeliveryMode::Env,
         command: Some(vec!["other".into()]),
         network,
         write: write.iter().map(|path| (*path).to_owned()).collect(),

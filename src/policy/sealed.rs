@@ -13,7 +13,7 @@ pub struct Seal {
     /// What the proxy sets by itself.
     pub inject: Option<Inject>,
     /// Where a placeholder is replaced.
-    pub substitute: BTreeSet<Place>,
+    pub substitute: BTreeSet<SubstitutionSite>,
     /// With which methods only; `None` for any.
     pub methods: Option<BTreeSet<String>>,
     /// To which paths only; `None` for any.
@@ -65,7 +65,7 @@ impl SigV4 {
 
 /// Where a placeholder is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum SubstitutionSite {
     /// Header values.
     Header,
     /// The query.
@@ -78,9 +78,9 @@ pub enum Place {
     Websocket,
 }
 
-impl Place {
+impl SubstitutionSite {
     /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Header => "header",
             Self::Query => "query",
@@ -148,7 +148,7 @@ pub enum Tls {
 
 /// What a run may reach beside the hosts of its sealed secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct EgressAllowlist {
     /// Hosts that pass as a plain tunnel.
     pub hosts: Vec<HostPattern>,
     /// Roots that the operator trusts beside the system's, as PEM.
@@ -183,11 +183,11 @@ impl Seal {
     /// What is weak in it, and applied all the same: message and way out.
     pub(super) fn warnings(&self) -> Vec<(String, &'static str)> {
         let mut found = Vec::new();
-        for place in self.substitute.iter().filter(|place| **place != Place::Header) {
+        for place in self.substitute.iter().filter(|place| **place != SubstitutionSite::Header) {
             found.push((
                 format!(
                     "puts a value where its placeholder stands in {}: a call can post it to a place of the host that others read",
-                    place.word()
+                    place.as_str()
                 ),
                 "use inject, or headers only, wherever the host takes it there",
             ));
@@ -223,7 +223,7 @@ impl Seal {
                 sigv4.service.as_deref().unwrap_or("any service")
             ),
         }));
-        let places: Vec<&str> = self.substitute.iter().map(|place| place.word()).collect();
+        let places: Vec<&str> = self.substitute.iter().map(|place| place.as_str()).collect();
         if !places.is_empty() {
             words.push(format!("placeholder in {}", places.join(" ")));
         }

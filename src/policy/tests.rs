@@ -368,7 +368,7 @@ fn a_rule_from_the_command_line() {
     let scope = crate::names::ScopeName::parse("dev").unwrap();
     let rule = NewRule {
         secrets: vec!["app/*".into()],
-        deliver: Deliver::Env,
+        deliver: DeliveryMode::Env,
         command: Some(vec!["npm".into(), "test".into()]),
         cwd: vec!["/srv/app".into()],
         ..NewRule::default()
@@ -498,7 +498,7 @@ fn an_agent_without_a_secret_may_go_without_a_sandbox_and_nothing_else_of_its_sc
     let error = Document::parse(&with_secret).unwrap_err();
     assert_eq!(error.0[0].line, 6, "{error:?}");
     let rule = NewRule {
-        deliver: Deliver::Env,
+        deliver: DeliveryMode::Env,
         command: Some(vec!["agent".to_owned()]),
         sandbox: Some(SandboxMode::Off),
         ..NewRule::default()

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// How a value reaches a child.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Deliver")]
 #[serde(rename_all = "snake_case")]
-pub enum Deliver {
+pub enum DeliveryMode {
     /// In an environment variable.
     #[default]
     Env,
@@ -16,9 +17,9 @@ pub enum Deliver {
     Sealed,
 }
 
-impl Deliver {
+impl DeliveryMode {
     /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Env => "env",
             Self::File => "file",
@@ -63,7 +64,7 @@ pub enum OutputMode {
 
 impl OutputMode {
     /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Redacted => "redacted",
             Self::Withhold => "withhold",
@@ -87,7 +88,7 @@ pub enum SandboxMode {
 
 impl SandboxMode {
     /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",
             Self::BestEffort => "best-effort",
@@ -111,7 +112,7 @@ pub enum Network {
 
 impl Network {
     /// The word that a policy uses.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Proxy => "proxy",

@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::authority::Authority;
+use super::authority::HostPort;
 
 /// How a policy names a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +45,13 @@ const METADATA: &[IpAddr] = &[
 ///
 /// # Errors
 /// Where the name can't be resolved.
-pub(super) async fn addresses(of: &Authority, named: Named) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn addresses(of: &HostPort, named: Named) -> io::Result<Vec<SocketAddr>> {
     let found = resolve(of).await?;
     let reached = found.into_iter().filter(|address| permitted(*address, of, named));
     Ok(reached.map(|address| SocketAddr::new(address, of.port)).collect())
 }
 
-async fn resolve(of: &Authority) -> io::Result<Vec<IpAddr>> {
+async fn resolve(of: &HostPort) -> io::Result<Vec<IpAddr>> {
     if let Some(address) = of.address() {
         return Ok(vec![address]);
     }
@@ -78,7 +78,7 @@ fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
     entries.collect()
 }
 
-fn permitted(address: IpAddr, of: &Authority, named: Named) -> bool {
+fn permitted(address: IpAddr, of: &HostPort, named: Named) -> bool {
     let literal = named == Named::WithPort && of.address() == Some(address);
     match (kind(address), named) {
         _ if literal => true,
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn reached(host: &str, address: &str, named: Named) -> bool {
-        let authority = Authority::parse(host, Some(443)).unwrap();
+        let authority = HostPort::parse(host, Some(443)).unwrap();
         permitted(address.parse().unwrap(), &authority, named)
     }
 

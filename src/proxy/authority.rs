@@ -4,12 +4,12 @@ use std::{fmt, net::IpAddr};
 
 /// A host (lower-case, without a final dot; no IPv6 literals, which no policy names) and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Authority {
+pub(super) struct HostPort {
     pub host: String,
     pub port: u16,
 }
 
-impl Authority {
+impl HostPort {
     /// Parses `host[:port]` (RFC 3986, section 3.2, without user information).
     pub(super) fn parse(text: &str, default_port: Option<u16>) -> Option<Self> {
         let (host, port) = match text.rsplit_once(':') {
@@ -48,7 +48,7 @@ impl Authority {
     }
 }
 
-impl fmt::Display for Authority {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn one_spelling_for_one_place() {
-        let parse = |text| Authority::parse(text, Some(443)).map(|authority| authority.to_string());
+        let parse = |text| HostPort::parse(text, Some(443)).map(|authority| authority.to_string());
         assert_eq!(parse("API.Example.com."), Some("api.example.com:443".to_owned()));
         assert_eq!(parse("127.0.0.1:8080"), Some("127.0.0.1:8080".to_owned()));
         for bad in [
@@ -69,6 +69,6 @@ mod tests {
         ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
-        assert_eq!(Authority::parse("a", None), None);
+        assert_eq!(HostPort::parse("a", None), None);
     }
 }

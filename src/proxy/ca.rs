@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
+
+use parking_lot::Mutex;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -23,7 +25,7 @@ const EARLIER: Duration = Duration::from_secs(3600);
 const KEPT: usize = 256;
 
 /// Signs a certificate for each host that is intercepted.
-pub(super) struct Authority {
+pub(super) struct RunCa {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
@@ -33,7 +35,7 @@ pub(super) struct Authority {
     made: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
-impl Authority {
+impl RunCa {
     /// Makes a new authority that lives so long.
     pub(super) fn new(lifetime: Duration) -> Result<Self, EgressError> {
         let mut params = CertificateParams::default();
@@ -56,7 +58,7 @@ impl Authority {
 
     /// What a server that stands for a host shows.
     pub(super) fn server(&self, host: &str) -> Result<Arc<ServerConfig>, EgressError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if let Some(config) = made.get(host) {
             return Ok(Arc::clone(config));
         }

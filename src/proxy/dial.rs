@@ -24,8 +24,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     addresses::{Named, addresses},
-    authority::Authority,
-    rules::Rules,
+    authority::HostPort,
+    rules::EgressRules,
 };
 use crate::policy::Tls;
 
@@ -55,7 +55,7 @@ pub(super) enum DialError {
 }
 
 /// Connects to a host that the policy names.
-pub(super) async fn tcp(rules: &Rules, to: &Authority) -> Result<TcpStream, DialError> {
+pub(super) async fn tcp(rules: &EgressRules, to: &HostPort) -> Result<TcpStream, DialError> {
     let named: Named = rules.named(to).ok_or(DialError::NotNamed)?;
     let addresses = addresses(to, named).await.map_err(|_| DialError::Name)?;
     if addresses.is_empty() {
@@ -74,13 +74,13 @@ pub(super) async fn tcp(rules: &Rules, to: &Authority) -> Result<TcpStream, Dial
 /// Makes the connections of one run's client.
 #[derive(Clone)]
 pub(super) struct Dial {
-    rules: Arc<Rules>,
+    rules: Arc<EgressRules>,
     tls: Arc<ClientConfig>,
 }
 
 impl Dial {
     /// Connections that may speak these protocols (ALPN, RFC 7301).
-    pub(super) fn new(rules: Arc<Rules>, mut tls: ClientConfig, protocols: &[&[u8]]) -> Self {
+    pub(super) fn new(rules: Arc<EgressRules>, mut tls: ClientConfig, protocols: &[&[u8]]) -> Self {
         tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Self { rules, tls: Arc::new(tls) }
     }
@@ -88,7 +88,7 @@ impl Dial {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Outside>, DialError> {
         let tls = if uri.scheme_str() == Some("https") { Tls::Yes } else { Tls::No };
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let to = Authority::parse(authority, Some(443)).ok_or(DialError::NotNamed)?;
+        let to = HostPort::parse(authority, Some(443)).ok_or(DialError::NotNamed)?;
         let stream = tcp(&self.rules, &to).await?;
         if tls == Tls::No {
             return Ok(TokioIo::new(Outside::Plain(stream)));

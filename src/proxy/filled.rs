@@ -7,7 +7,9 @@ use std::{
 
 use http_body_util::BodyExt;
 
-use super::{body::Counted, inject, outgoing::Outgoing, refusal::Refusal, rules::Held, run::Shared, sigv4};
+use super::{
+    body::Counted, inject, outgoing::Outgoing, refusal::Refusal, rules::SealedSecret, run::Shared, sigv4,
+};
 use crate::{names::SecretName, policy::Inject};
 
 impl Outgoing {
@@ -15,7 +17,7 @@ impl Outgoing {
     pub(super) async fn with_secrets(
         mut self,
         run: &Shared,
-        fitting: &[&Held],
+        fitting: &[&SealedSecret],
         used: &mut BTreeSet<SecretName>,
     ) -> Result<(Self, Arc<AtomicU64>), Refusal> {
         for held in fitting {

@@ -11,18 +11,18 @@ use tokio_util::io::StreamReader;
 use zeroize::Zeroizing;
 
 use super::{
-    EgressError, Terms,
-    authority::Authority,
+    EgressError, ProxyTerms,
+    authority::HostPort,
     body::BoxError,
     decode,
     run::{Run, Shared},
     websocket,
 };
-use crate::{policy::Reach, redact::Needles};
+use crate::{policy::EgressAllowlist, redact::Needles};
 
 /// A host and port, as a client's request names them.
 pub fn authority(text: &str, default_port: Option<u16>) -> Option<(String, u16)> {
-    Authority::parse(text, default_port).map(|authority| (authority.host, authority.port))
+    HostPort::parse(text, default_port).map(|authority| (authority.host, authority.port))
 }
 
 /// A run's proxy that listens nowhere.
@@ -38,7 +38,8 @@ impl Proxy {
     /// [`EgressError`].
     pub fn new(known: Vec<Needles>) -> Result<Self, EgressError> {
         let lifetime = Duration::from_secs(3600);
-        let run = Run::new(Terms { sealed: Vec::new(), reach: Reach::default(), known, lifetime })?;
+        let run =
+            Run::new(ProxyTerms { sealed: Vec::new(), reach: EgressAllowlist::default(), known, lifetime })?;
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(EgressError::Listen)?;
         Ok(Self { run: Arc::new(run), runtime })
     }
@@ -47,7 +48,7 @@ impl Proxy {
     pub fn to_program(&self, chunks: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         // How it ends, by the end of the frames or by a frame that is none, makes no difference to what went before.
-        let _ = self.runtime.block_on(websocket::inwards(
+        let _ = self.runtime.block_on(websocket::downstream(
             &self.run,
             StreamReader::new(chunked(chunks)),
             &mut out,
@@ -61,7 +62,7 @@ impl Proxy {
         let value =
             |(placeholder, value): (&str, &[u8])| (placeholder.to_owned(), Zeroizing::new(value.to_vec()));
         let mut out = Vec::new();
-        let _ = self.runtime.block_on(websocket::outwards(
+        let _ = self.runtime.block_on(websocket::upstream(
             &self.run,
             &replaced.map(value).into_iter().collect(),
             StreamReader::new(chunked(chunks)),

@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 
 use super::{
     refusal::{self, Refusal},
-    rules::Held,
+    rules::SealedSecret,
 };
 use crate::policy::Inject;
 
 /// Sets a secret's header.
-pub(super) fn header(headers: &mut HeaderMap, inject: &Inject, held: &Held) -> Result<(), Refusal> {
+pub(super) fn header(headers: &mut HeaderMap, inject: &Inject, held: &SealedSecret) -> Result<(), Refusal> {
     let (name, text) = match inject {
         Inject::Bearer => (header::AUTHORIZATION, Zeroizing::new([b"Bearer ", held.bytes()].concat())),
         Inject::Basic { user } => {

@@ -3,10 +3,12 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use parking_lot::Mutex;
 
 use crate::names::SecretName;
 
@@ -50,12 +52,12 @@ impl Ledger {
             self.beyond.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
+        self.records.lock().push_back(record);
     }
 
     /// Takes out what was written since the last time.
     pub(super) fn take(&self) -> Vec<Record> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        self.records.lock().drain(..).collect()
     }
 
     /// How many requests have no record.

@@ -23,12 +23,12 @@ mod body;
 mod ca;
 mod decode;
 mod dial;
-mod door;
 mod filled;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
 mod inject;
 mod ledger;
+mod listener;
 mod masks;
 mod outgoing;
 mod placeholder;
@@ -52,7 +52,7 @@ use crate::{names::SecretName, redact::Needles, value::SecretValue};
 
 pub use ledger::Record;
 pub(crate) use terms::{EgressError, Right};
-pub use terms::{Sealed, Terms};
+pub use terms::{ProxyTerms, Sealed};
 pub(crate) use tls::is_bundle;
 
 /// A run's proxy, before it serves: what the program must be told.
@@ -87,7 +87,7 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError`].
-    pub fn new(terms: Terms) -> Result<Self, EgressError> {
+    pub fn new(terms: ProxyTerms) -> Result<Self, EgressError> {
         run::Run::new(terms).map(|run| Self { run: Arc::new(run) })
     }
 
@@ -146,7 +146,7 @@ impl Egress {
     /// # Errors
     /// [`EgressError::Listen`].
     pub fn serve(self, listeners: Vec<std::net::TcpListener>) -> Result<Running, EgressError> {
-        door::open(&self.run, listeners).map_err(EgressError::Listen)?;
+        listener::open(&self.run, listeners).map_err(EgressError::Listen)?;
         let ended = self.run.ended.clone().drop_guard();
         Ok(Running { run: self.run, _ended: ended })
     }

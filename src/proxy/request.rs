@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 
 use super::{
-    authority::Authority,
+    authority::HostPort,
     body::Body,
     decode::Encoding,
     dial::DialError,
@@ -24,7 +24,7 @@ use crate::policy::Tls;
 
 /// What a connection is for: fixed before its first request.
 pub(super) struct Target {
-    pub to: Authority,
+    pub to: HostPort,
     pub tls: Tls,
     pub via: Via,
 }
@@ -43,7 +43,7 @@ impl Target {
     /// The host that a base URL stands for.
     pub(super) fn base(run: &Shared, index: usize) -> Self {
         let base = &run.bases[index];
-        let to = Authority { host: base.host.clone(), port: base.port };
+        let to = HostPort { host: base.host.clone(), port: base.port };
         Self { to, tls: base.tls, via: Via::Base { path: base.path.clone() } }
     }
 
@@ -70,7 +70,7 @@ const OVERRIDES: &[&str] =
 pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// Answers a request, whatever it is, and puts it on record.
-pub(super) fn answer(run: Shared, target: Arc<Target>, request: Request<Incoming>) -> Answering {
+pub(super) fn handle_request(run: Shared, target: Arc<Target>, request: Request<Incoming>) -> Answering {
     Box::pin(async move {
         let mut entry = Entry::new(&run.ledger, target.to.to_string(), request.method().as_str());
         let made = make(&run, &target, request, &mut entry).await;
@@ -198,8 +198,8 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The host that a request names, in its `Host` header and in its target, which must be the same.
-fn named_host(request: &Request<Incoming>, target: &Target) -> Result<Option<Authority>, Refusal> {
-    let parse = |text: &str| Authority::parse(text, Some(target.scheme_port())).ok_or(refusal::HOST_DIFFERS);
+fn named_host(request: &Request<Incoming>, target: &Target) -> Result<Option<HostPort>, Refusal> {
+    let parse = |text: &str| HostPort::parse(text, Some(target.scheme_port())).ok_or(refusal::HOST_DIFFERS);
     let in_target = request.uri().authority().map(|authority| parse(authority.as_str())).transpose()?;
     let absolute = in_target.is_some() && request.version() != Version::HTTP_2;
     if absolute && !matches!(target.via, Via::Proxy | Via::Base { .. }) {

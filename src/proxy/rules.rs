@@ -3,23 +3,23 @@
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::{addresses::Named, authority::Authority};
+use super::{addresses::Named, authority::HostPort};
 use crate::{
     names::{HostPattern, SecretName},
-    policy::{Reach, Seal},
+    policy::{EgressAllowlist, Seal},
     redact,
     value::SecretValue,
 };
 
 /// A sealed secret of the run.
-pub(super) struct Held {
+pub(super) struct SealedSecret {
     pub name: SecretName,
     pub seal: Seal,
     pub placeholder: String,
     pub value: SecretValue,
 }
 
-impl Held {
+impl SealedSecret {
     /// The value, where it is put on the wire.
     #[expect(clippy::disallowed_methods, reason = "a sealed value goes into a request here")]
     pub(super) fn bytes(&self) -> &[u8] {
@@ -37,7 +37,7 @@ impl Held {
     }
 
     /// Whether it may go to a host at all.
-    pub(super) fn goes_to(&self, to: &Authority) -> bool {
+    pub(super) fn goes_to(&self, to: &HostPort) -> bool {
         self.seal.hosts.iter().any(|host| host.covers(&to.host, to.port))
     }
 
@@ -52,7 +52,7 @@ impl Held {
 
 /// What decides on a request.
 pub(super) struct Asked<'a> {
-    pub to: &'a Authority,
+    pub to: &'a HostPort,
     pub method: &'a str,
     pub path: &'a str,
 }
@@ -67,14 +67,14 @@ pub(super) enum Way {
 }
 
 /// The hosts and the sealed secrets of one run.
-pub(super) struct Rules {
-    pub held: Vec<Held>,
-    pub reach: Reach,
+pub(super) struct EgressRules {
+    pub held: Vec<SealedSecret>,
+    pub reach: EgressAllowlist,
 }
 
-impl Rules {
+impl EgressRules {
     /// What becomes of connections to a host; `None` where it isn't reached.
-    pub(super) fn way(&self, to: &Authority) -> Option<Way> {
+    pub(super) fn way(&self, to: &HostPort) -> Option<Way> {
         if self.held.iter().any(|held| held.goes_to(to)) {
             return Some(Way::Intercept);
         }
@@ -82,19 +82,19 @@ impl Rules {
     }
 
     /// The secrets that may go with a request; `None` where the request may not be made at all.
-    pub(super) fn for_request(&self, request: &Asked<'_>) -> Option<Vec<&Held>> {
-        let fitting: Vec<&Held> = self.held.iter().filter(|held| held.goes_with(request)).collect();
+    pub(super) fn for_request(&self, request: &Asked<'_>) -> Option<Vec<&SealedSecret>> {
+        let fitting: Vec<&SealedSecret> = self.held.iter().filter(|held| held.goes_with(request)).collect();
         let plain = || self.reach.hosts.iter().any(|host| host.covers(&request.to.host, request.to.port));
         (!fitting.is_empty() || plain()).then_some(fitting)
     }
 
     /// A secret by name.
-    pub(super) fn get(&self, name: &SecretName) -> Option<&Held> {
+    pub(super) fn get(&self, name: &SecretName) -> Option<&SealedSecret> {
         self.held.iter().find(|held| held.name == *name)
     }
 
     /// How the policy names a host: with a port if anything that covers it does.
-    pub(super) fn named(&self, to: &Authority) -> Option<Named> {
+    pub(super) fn named(&self, to: &HostPort) -> Option<Named> {
         let sealed = self.held.iter().flat_map(|held| &held.seal.hosts);
         let covering = |host: &&HostPattern| host.covers(&to.host, to.port);
         let found: Vec<&HostPattern> = sealed.chain(&self.reach.hosts).filter(covering).collect();

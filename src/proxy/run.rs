@@ -12,15 +12,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use super::{
-    EgressError, Right, Terms,
-    authority::Authority,
+    EgressError, ProxyTerms, Right,
+    authority::HostPort,
     body::Body,
     ca,
     dial::Dial,
     ledger::Ledger,
     masks::Masks,
     placeholder,
-    rules::{Held, Rules},
+    rules::{EgressRules, SealedSecret},
     tls,
 };
 use crate::{
@@ -45,9 +45,9 @@ pub(super) type Shared = Arc<Run>;
 
 /// One run, as its proxy sees it.
 pub(super) struct Run {
-    pub rules: Arc<Rules>,
+    pub rules: Arc<EgressRules>,
     pub masks: Masks,
-    pub ca: ca::Authority,
+    pub ca: ca::RunCa,
     /// What the program trusts: the system's roots, the operator's, and the run's own.
     pub bundle: String,
     pub client: Client<Dial, Body>,
@@ -67,8 +67,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(terms: Terms) -> Result<Self, EgressError> {
-        let ca = ca::Authority::new(terms.lifetime)?;
+    pub(super) fn new(terms: ProxyTerms) -> Result<Self, EgressError> {
+        let ca = ca::RunCa::new(terms.lifetime)?;
         let mut bases: Vec<BaseUrl> = Vec::new();
         for base in terms.sealed.iter().flat_map(|sealed| &sealed.seal.base_urls) {
             if !bases.contains(base) {
@@ -79,9 +79,9 @@ impl Run {
         let extra = terms.reach.extra_ca.clone();
         let config = tls::client(&system, extra.as_deref())?;
         let bundle = format!("{system}\n{}\n{}", extra.unwrap_or_default(), ca.pem());
-        let held = terms.sealed.into_iter().map(hold).collect::<Result<Vec<Held>, EgressError>>()?;
+        let held = terms.sealed.into_iter().map(hold).collect::<Result<Vec<SealedSecret>, EgressError>>()?;
         let masks = masks(&held, &terms.known);
-        let rules = Arc::new(Rules { held, reach: terms.reach });
+        let rules = Arc::new(EgressRules { held, reach: terms.reach });
         let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
         let spawner = Spawner { tasks: tasks.clone(), ended: ended.clone() };
         let both = Dial::new(Arc::clone(&rules), config.clone(), &[b"h2", b"http/1.1"]);
@@ -124,7 +124,7 @@ impl Run {
     }
 
     /// Which base URL is at an address of this proxy: a client sends those by the proxy, too.
-    pub(super) fn base_at(&self, to: &Authority) -> Option<usize> {
+    pub(super) fn base_at(&self, to: &HostPort) -> Option<usize> {
         let here = to.address() == Some(Ipv4Addr::LOCALHOST.into());
         self.base_ports.get()?.iter().position(|port| here && *port == to.port)
     }
@@ -178,12 +178,12 @@ fn client(executor: Spawner, dial: Dial) -> Client<Dial, Body> {
         .build(dial)
 }
 
-fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
+fn hold(sealed: super::Sealed) -> Result<SealedSecret, EgressError> {
     let super::Sealed { name, seal, value } = sealed;
     if value.len() < SHORTEST {
         return Err(EgressError::TooShort(name));
     }
-    let mut held = Held { name, seal, placeholder: String::new(), value };
+    let mut held = SealedSecret { name, seal, placeholder: String::new(), value };
     held.placeholder =
         if held.is_guessable() { placeholder::shapeless() } else { placeholder::placeholder(held.bytes()) };
     Ok(held)
@@ -191,14 +191,14 @@ fn hold(sealed: super::Sealed) -> Result<Held, EgressError> {
 
 /// What is taken out of answers: the values of this run become their placeholders, all others of the scope
 /// what they become in output.
-fn masks(held: &[Held], known: &[Needles]) -> Masks {
+fn masks(held: &[SealedSecret], known: &[Needles]) -> Masks {
     let own: Vec<Needles> = held.iter().flat_map(own_needles).collect();
     let lower: Vec<Needles> = held.iter().map(|held| lower_case(&held.name, held.bytes())).collect();
     Masks { needles: NeedleSet::new(own.iter().chain(known)), names: NeedleSet::new(&lower) }
 }
 
 /// The value, and the form that it takes as the password of a user.
-fn own_needles(held: &Held) -> Vec<Needles> {
+fn own_needles(held: &SealedSecret) -> Vec<Needles> {
     let mask = &held.placeholder;
     let mut found = vec![Needles::of_masked(&held.name, &held.value, mask.as_bytes())];
     if let Some(crate::policy::Inject::Basic { user }) = &held.seal.inject {

@@ -11,13 +11,13 @@ use hyper::body::{Body as _, Incoming};
 use zeroize::Zeroizing;
 
 use super::{
-    authority::Authority,
+    authority::HostPort,
     body::Body,
     inject::sensitive,
     refusal::{self, Refusal},
-    rules::{Held, Rules},
+    rules::{EgressRules, SealedSecret},
 };
-use crate::{names::SecretName, policy::Place};
+use crate::{names::SecretName, policy::SubstitutionSite};
 
 /// The largest body that is read whole, to be replaced in or signed.
 pub(super) const WHOLE_BODY: usize = 8 << 20;
@@ -30,10 +30,10 @@ pub(super) type Replacements = Vec<(String, Zeroizing<Vec<u8>>)>;
 
 /// The places of one request.
 pub(super) struct Places<'a> {
-    pub rules: &'a Rules,
+    pub rules: &'a EgressRules,
     /// The secrets that may go with it.
-    pub fitting: &'a [&'a Held],
-    pub to: &'a Authority,
+    pub fitting: &'a [&'a SealedSecret],
+    pub to: &'a HostPort,
     /// Those that do.
     pub used: &'a mut BTreeSet<SecretName>,
 }
@@ -41,12 +41,12 @@ pub(super) struct Places<'a> {
 impl Places<'_> {
     /// Replaces in a path: a value there is one segment, or a part of one.
     pub(super) fn in_path(&mut self, path: &str) -> Result<String, Refusal> {
-        self.in_text(path, Place::Path, percent)
+        self.in_text(path, SubstitutionSite::Path, percent)
     }
 
     /// Replaces in a query.
     pub(super) fn in_query(&mut self, query: &str) -> Result<String, Refusal> {
-        self.in_text(query, Place::Query, percent)
+        self.in_text(query, SubstitutionSite::Query, percent)
     }
 
     /// Replaces in every header, also inside of `Basic` credentials.
@@ -65,7 +65,7 @@ impl Places<'_> {
     }
 
     fn in_header(&mut self, value: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
-        if let Some(new) = self.replaced(value, Place::Header, plain)? {
+        if let Some(new) = self.replaced(value, SubstitutionSite::Header, plain)? {
             return Ok(Some(new));
         }
         let credentials =
@@ -73,11 +73,11 @@ impl Places<'_> {
         let Some(decoded) = credentials.and_then(|text| STANDARD.decode(text.trim_ascii()).ok()) else {
             return Ok(None);
         };
-        let new = self.replaced(&decoded, Place::Header, plain)?;
+        let new = self.replaced(&decoded, SubstitutionSite::Header, plain)?;
         Ok(new.map(|new| Zeroizing::new([b"Basic ", STANDARD.encode(&*new).as_bytes()].concat())))
     }
 
-    fn in_text(&mut self, text: &str, place: Place, encode: Encode) -> Result<String, Refusal> {
+    fn in_text(&mut self, text: &str, place: SubstitutionSite, encode: Encode) -> Result<String, Refusal> {
         let replaced = self.replaced(text.as_bytes(), place, encode)?;
         match replaced {
             None => Ok(text.to_owned()),
@@ -87,25 +87,26 @@ impl Places<'_> {
 
     /// Replaces in JSON, form and text bodies, where the policy opens them; all others pass as they come.
     pub(super) async fn in_body(&mut self, headers: &HeaderMap, body: Incoming) -> Result<Body, Refusal> {
-        let open = self.fitting.iter().any(|held| held.seal.substitute.contains(&Place::Body));
+        let open = self.fitting.iter().any(|held| held.seal.substitute.contains(&SubstitutionSite::Body));
         let encode = encoder(headers).filter(|_| open && !body.is_end_stream());
         let Some(encode) = encode else { return Ok(body.map_err(Into::into).boxed_unsync()) };
         let whole = collect(body.map_err(Into::into).boxed_unsync()).await?;
-        let replaced = self.replaced(&whole, Place::Body, encode)?;
+        let replaced = self.replaced(&whole, SubstitutionSite::Body, encode)?;
         let bytes = replaced.map_or(whole, |new| Bytes::copy_from_slice(&new));
         Ok(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 
     /// What is replaced in text messages to the server.
     pub(super) fn for_websocket(&self) -> Replacements {
-        let open = self.fitting.iter().filter(|held| held.seal.substitute.contains(&Place::Websocket));
+        let open =
+            self.fitting.iter().filter(|held| held.seal.substitute.contains(&SubstitutionSite::Websocket));
         open.map(|held| (held.placeholder.clone(), Zeroizing::new(held.bytes().to_vec()))).collect()
     }
 
     fn replaced(
         &mut self,
         text: &[u8],
-        place: Place,
+        place: SubstitutionSite,
         encode: Encode,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
         let mut new: Option<Zeroizing<Vec<u8>>> = None;
@@ -133,7 +134,7 @@ impl Places<'_> {
     }
 }
 
-fn signed_anew(held: &Held) -> bool {
+fn signed_anew(held: &SealedSecret) -> bool {
     matches!(&held.seal.inject, Some(crate::policy::Inject::AwsSigV4(_)))
 }
 

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use crate::{
     names::SecretName,
-    policy::{Reach, Seal},
+    policy::{EgressAllowlist, Seal},
     redact::Needles,
     value::SecretValue,
 };
@@ -20,11 +20,11 @@ pub struct Sealed {
 }
 
 /// What one run may reach, and with what.
-pub struct Terms {
+pub struct ProxyTerms {
     /// Its sealed secrets.
     pub sealed: Vec<Sealed>,
     /// What it may reach beside their hosts.
-    pub reach: Reach,
+    pub reach: EgressAllowlist,
     /// The needles of everything else that the scope was given.
     pub known: Vec<Needles>,
     /// How long the run's certificate authority lives.

@@ -89,8 +89,8 @@ pub(super) async fn relay(run: Shared, asked: Asked, host: OnUpgrade, entry: Ent
     let tally = &noted.tally;
     // A side that breaks the protocol ends it for both: there is nobody to tell but them.
     tokio::select! {
-        _ = inwards(&run, from_host, to_program, tally) => {}
-        _ = outwards(&run, &asked.replacements, from_program, to_host, tally) => {}
+        _ = downstream(&run, from_host, to_program, tally) => {}
+        _ = upstream(&run, &asked.replacements, from_program, to_host, tally) => {}
     }
 }
 
@@ -203,7 +203,7 @@ async fn write(
 }
 
 /// From the host to the program: every message scrubbed.
-pub(super) async fn inwards(
+pub(super) async fn downstream(
     run: &Shared,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -260,7 +260,7 @@ fn control(run: &Shared, opcode: u8, bytes: &[u8], tally: &Tally) -> Vec<u8> {
 }
 
 /// From the program to the host: text messages are read whole where something is replaced in them.
-pub(super) async fn outwards(
+pub(super) async fn upstream(
     run: &Shared,
     replacements: &Replacements,
     mut from: impl AsyncRead + Unpin,

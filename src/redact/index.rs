@@ -35,7 +35,7 @@ struct Needle {
 
 /// A gram's place in a needle.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Spot {
+pub(super) struct GramHit {
     gram: u32,
     /// The needle's number, in the order of building.
     pub(super) needle: u32,
@@ -91,7 +91,12 @@ impl Index {
 
     /// Looks at every `stride`-th gram of `symbols` from `at` on, and says what it may belong to. Returns
     /// where to look next.
-    pub(super) fn look(&self, symbols: &[u8], mut at: usize, mut found: impl FnMut(usize, &Spot)) -> usize {
+    pub(super) fn look(
+        &self,
+        symbols: &[u8],
+        mut at: usize,
+        mut found: impl FnMut(usize, &GramHit),
+    ) -> usize {
         while let Some(four) = symbols.get(at..at + GRAM) {
             let gram = self.cut(u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
             if self.windows.may_hold(gram) {
@@ -125,8 +130,8 @@ impl Index {
     }
 }
 
-fn spot(symbols: &[u8], gram: usize, needle: u32, at: usize) -> Spot {
-    Spot { gram: pack(&symbols[at..at + gram]), needle, offset: u32::try_from(at).unwrap_or(u32::MAX) }
+fn spot(symbols: &[u8], gram: usize, needle: u32, at: usize) -> GramHit {
+    GramHit { gram: pack(&symbols[at..at + gram]), needle, offset: u32::try_from(at).unwrap_or(u32::MAX) }
 }
 
 fn pack(symbols: &[u8]) -> u32 {
@@ -163,11 +168,11 @@ struct Table {
     known: Bits,
     /// Where the grams of each hash begin.
     starts: Vec<u32>,
-    spots: Vec<Spot>,
+    spots: Vec<GramHit>,
 }
 
 impl Table {
-    fn new(spots: Vec<Spot>) -> Self {
+    fn new(spots: Vec<GramHit>) -> Self {
         let mut known = Bits::for_items(spots.len());
         let size = spots.len().next_power_of_two();
         let mut starts = vec![0u32; size + 1];
@@ -177,7 +182,7 @@ impl Table {
         }
         (0..size).for_each(|at| starts[at + 1] += starts[at]);
         let mut next = starts.clone();
-        let mut sorted = vec![Spot::default(); spots.len()];
+        let mut sorted = vec![GramHit::default(); spots.len()];
         for spot in spots {
             let place = &mut next[bucket(spot.gram, size)];
             sorted[*place as usize] = spot;
@@ -191,7 +196,7 @@ impl Table {
         self.known.has(gram)
     }
 
-    fn of(&self, gram: u32) -> impl Iterator<Item = &Spot> {
+    fn of(&self, gram: u32) -> impl Iterator<Item = &GramHit> {
         let at = bucket(gram, self.starts.len() - 1);
         let all = &self.spots[self.starts[at] as usize..self.starts[at + 1] as usize];
         all.iter().filter(move |spot| spot.gram == gram)

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::{
     find::Finder,
-    forms::Sight,
+    forms::MatchMode,
     needles::Needles,
     redacted::{Counts, Redacted},
-    stream::{Reach, Redactor},
+    stream::{Redactor, ScanDepth},
     tables::{Label, Tables},
 };
 
@@ -46,7 +46,7 @@ impl NeedleSet {
 
     /// A redactor for one stream.
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(Arc::clone(&self.0), Reach::All)
+        Redactor::new(Arc::clone(&self.0), ScanDepth::All)
     }
 
     /// Which needles a whole text holds, in any form: how often, by kind.
@@ -58,7 +58,7 @@ impl NeedleSet {
 
     /// The same for a stream: a file that needn't fit into memory.
     pub fn finder(&self) -> Finder {
-        Finder::new(Redactor::new(Arc::clone(&self.0), Reach::Needles))
+        Finder::new(Redactor::new(Arc::clone(&self.0), ScanDepth::Needles))
     }
 
     /// Needles as they are, without any forms, all masked as `mask`.
@@ -68,11 +68,11 @@ impl NeedleSet {
         Self::from_labelled(
             needles
                 .iter()
-                .map(|bytes| (*bytes, Sight::Exact, Label { kind: "raw", mask: Arc::clone(&mask) })),
+                .map(|bytes| (*bytes, MatchMode::Literal, Label { kind: "raw", mask: Arc::clone(&mask) })),
         )
     }
 
-    fn from_labelled<'a>(needles: impl Iterator<Item = (&'a [u8], Sight, Label)>) -> Self {
+    fn from_labelled<'a>(needles: impl Iterator<Item = (&'a [u8], MatchMode, Label)>) -> Self {
         Self(Arc::new(Tables::new(needles)))
     }
 

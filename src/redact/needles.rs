@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use secrecy::ExposeSecret;
 
-use super::forms::{Form, Guess, Sight, forms};
+use super::forms::{Form, Guess, MatchMode, forms};
 use crate::{names::SecretName, value::SecretValue};
 
 /// The byte forms of one version of one secret. Cheap to clone, wiped when the last is dropped.
@@ -51,8 +51,8 @@ impl Needles {
 
     /// The forms that are looked for as they stand: for a benchmark that looks for them in another way.
     #[doc(hidden)]
-    pub fn written(&self) -> impl Iterator<Item = &[u8]> {
-        self.forms().iter().filter(|form| form.sight == Sight::Exact).map(|form| form.bytes.as_slice())
+    pub fn literal(&self) -> impl Iterator<Item = &[u8]> {
+        self.forms().iter().filter(|form| form.sight == MatchMode::Literal).map(|form| form.bytes.as_slice())
     }
 }
 

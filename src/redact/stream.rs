@@ -25,7 +25,7 @@ const STRIDE: usize = 16 * 1024;
 
 /// What a redactor looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum ScanDepth {
     /// Everything.
     All,
     /// The needles, in any form.
@@ -38,7 +38,7 @@ pub(super) enum Reach {
 /// dump), for a symbol may have separators behind it; of compressed data at most 64 KiB.
 pub struct Redactor {
     tables: Arc<Tables>,
-    reach: Reach,
+    reach: ScanDepth,
     window: Window,
     /// Everything before this offset was given out, or is masked.
     shown: u64,
@@ -53,7 +53,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(tables: Arc<Tables>, reach: Reach) -> Self {
+    pub(super) fn new(tables: Arc<Tables>, reach: ScanDepth) -> Self {
         Self {
             verbatim: Verbatim::new(&tables),
             tables,
@@ -127,7 +127,7 @@ impl Redactor {
     fn take(&mut self, part: &[u8]) {
         let at = self.window.end();
         self.window.add(part);
-        if self.reach == Reach::All {
+        if self.reach == ScanDepth::All {
             let spans = &mut self.spans;
             self.userinfo.take(part, at, &mut |hit| add(spans, self.shown, hit));
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    forms::{Sight, squeeze},
+    forms::{MatchMode, squeeze},
     index::Index,
-    views::{SqueezedIndex, Wanted},
+    views::{Pattern, SqueezedIndex},
 };
 
 /// Forms of at least so many bytes are in a table of their own: it is faster the longer its shortest is.
@@ -41,16 +41,16 @@ pub(super) struct Written {
 
 impl Tables {
     /// Builds the tables of needles, each with how it is looked for and what it is called.
-    pub(super) fn new<'a>(needles: impl Iterator<Item = (&'a [u8], Sight, Label)>) -> Self {
+    pub(super) fn new<'a>(needles: impl Iterator<Item = (&'a [u8], MatchMode, Label)>) -> Self {
         let mut labels = Vec::new();
         let (mut short, mut long, mut squeezed) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (bytes, sight, label)) in (0u32..).zip(needles.filter(|(bytes, ..)| !bytes.is_empty())) {
             labels.push(label);
             match sight {
-                Sight::Exact if bytes.len() < LONG => short.push((bytes, number)),
-                Sight::Exact => long.push((bytes, number)),
-                Sight::Spelled => squeezed.push(Wanted::new(number, squeeze(bytes), Some(bytes))),
-                Sight::Squeezed => squeezed.push(Wanted::new(number, squeeze(bytes), None)),
+                MatchMode::Literal if bytes.len() < LONG => short.push((bytes, number)),
+                MatchMode::Literal => long.push((bytes, number)),
+                MatchMode::Ordered => squeezed.push(Pattern::new(number, squeeze(bytes), Some(bytes))),
+                MatchMode::AlnumOnly => squeezed.push(Pattern::new(number, squeeze(bytes), None)),
             }
         }
         let written = [short, long].into_iter().filter(|forms| !forms.is_empty()).map(|forms| Written {
@@ -65,7 +65,7 @@ impl Tables {
         }
     }
 
-    pub(super) fn written(&self) -> &[Written] {
+    pub(super) fn literal(&self) -> &[Written] {
         &self.written
     }
 

@@ -17,14 +17,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ended, Ending, Launch, OnListening, RunError,
+    Ended, Launch, OnListening, RunError, RunOutcome,
     execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
     masker::{Masker, Next},
-    stage::Stage,
+    stage::RunDir,
 };
 use crate::{
     redact::{Counts, NeedleSet},
-    supervise::wire::{Order, Report, Session},
+    supervise::wire::{Order, Report, TtyMode},
 };
 
 /// After so much silence what is held back is shown: a prompt must not wait for its line's end.
@@ -48,15 +48,15 @@ pub(crate) async fn pass_through(
 ) -> Result<Ended, RunError> {
     let started = Instant::now();
     let session = match signals.source {
-        Source::Terminal => Session::Shared,
-        Source::Processes => Session::Own,
+        Source::Terminal => TtyMode::Shared,
+        Source::Processes => TtyMode::Own,
     };
-    let stage = Stage::build(&launch, session)?;
+    let stage = RunDir::build(&launch, session)?;
     let stdin: OwnedFd = io::stdin().as_fd().try_clone_to_owned().map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
     if let Some(number) = signals.ended_by() {
-        return Ok(Ended::before_it_began(Ending::Signaled(number.into()), started));
+        return Ok(Ended::before_it_began(RunOutcome::Signaled(number.into()), started));
     }
     let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
     let mask_err = Masker::start(needles.redactor()).map_err(setup)?;

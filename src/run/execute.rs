@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
 use super::{
-    Ended, Ending, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutput, Stream,
+    Ended, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput, Stream,
     reader::{Reader, Redaction},
     scan,
-    stage::Stage,
+    stage::RunDir,
     supervisors::{Supervisor, Supervisors},
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     supervise::{
         Role, RunAs, SUPERVISE,
         tree::{self, Registered},
-        wire::{self, First, Order, Report, Session},
+        wire::{self, First, Order, Report, TtyMode},
     },
 };
 
@@ -52,7 +52,7 @@ pub async fn execute(
     listening: Option<OnListening>,
 ) -> Result<RunOutput, RunError> {
     let started = Instant::now();
-    let stage = Stage::build(&launch, Session::Own)?;
+    let stage = RunDir::build(&launch, TtyMode::Own)?;
     let (stdin, feeder) = input(launch.start.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
@@ -93,7 +93,7 @@ pub async fn execute(
 fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
     let nothing = || Stream { text: needles.text(""), truncated: false };
     RunOutput {
-        ended: Ended::before_it_began(Ending::Cancelled, started),
+        ended: Ended::before_it_began(RunOutcome::Cancelled, started),
         stdout: nothing(),
         stderr: nothing(),
         not_looked_into: Vec::new(),
@@ -102,7 +102,7 @@ fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
 
 impl Ended {
     /// A run that was ended before anybody was told to start it.
-    pub(super) fn before_it_began(ending: Ending, since: Instant) -> Self {
+    pub(super) fn before_it_began(ending: RunOutcome, since: Instant) -> Self {
         Self {
             ending,
             counts: Counts::default(),
@@ -124,7 +124,7 @@ fn left_out((stream, captured): (&'static str, &Captured)) -> Vec<NotLookedInto>
 }
 
 /// Searches what the run wrote, off the tasks that serve.
-pub(super) async fn look_at_files(stage: &Stage, launch: &Launch, needles: NeedleSet) -> Vec<FileHit> {
+pub(super) async fn look_at_files(stage: &RunDir, launch: &Launch, needles: NeedleSet) -> Vec<FileHit> {
     if stage.written.is_empty() {
         return Vec::new();
     }
@@ -156,15 +156,17 @@ pub(super) enum Forced {
 }
 
 /// What a run came to. One that ended by itself did so whatever was wanted of it meanwhile.
-pub(super) fn ending(report: Option<Report>, forced: Forced) -> Ending {
+pub(super) fn ending(report: Option<Report>, forced: Forced) -> RunOutcome {
     match (report, forced) {
-        (Some(Report::Failed(_) | Report::NotContained(_)), _) => Ending::FailedToStart,
-        (Some(Report::Exited(code)), _) => Ending::Exited(code),
-        (Some(Report::Signaled(signal)), _) => Ending::Signaled(signal),
-        (_, Forced::TimedOut) => Ending::TimedOut,
-        (_, Forced::Cancelled) | (Some(Report::Ended | Report::NeverRan), Forced::No) => Ending::Cancelled,
+        (Some(Report::Failed(_) | Report::NotContained(_)), _) => RunOutcome::FailedToStart,
+        (Some(Report::Exited(code)), _) => RunOutcome::Exited(code),
+        (Some(Report::Signaled(signal)), _) => RunOutcome::Signaled(signal),
+        (_, Forced::TimedOut) => RunOutcome::TimedOut,
+        (_, Forced::Cancelled) | (Some(Report::Ended | Report::NeverRan), Forced::No) => {
+            RunOutcome::Cancelled
+        }
         // The program killed its supervisor: it is taken to have killed itself.
-        (None, Forced::No) => Ending::Signaled(9),
+        (None, Forced::No) => RunOutcome::Signaled(9),
     }
 }
 
@@ -173,7 +175,7 @@ pub(super) fn setup(error: io::Error) -> RunError {
 }
 
 /// What a run of another user leaves where its supervisor is killed: only that user can remove it.
-struct Left {
+struct Leftovers {
     supervisor: PathBuf,
     run_as: RunAs,
     scratch: PathBuf,
@@ -185,7 +187,7 @@ pub(super) struct Supervised {
     process: Option<(Child, Option<Registered>)>,
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
-    left: Option<Left>,
+    left: Option<Leftovers>,
     supervisors: Arc<Supervisors>,
     role: Role,
 }
@@ -193,7 +195,7 @@ pub(super) struct Supervised {
 impl Supervised {
     pub(super) async fn start(
         launch: &Launch,
-        stage: &Stage,
+        stage: &RunDir,
         streams: [OwnedFd; 3],
         listening: Option<OnListening>,
     ) -> Result<Self, RunError> {
@@ -209,7 +211,7 @@ impl Supervised {
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
         let supervisors = Arc::clone(&launch.start.supervisors);
-        let left = supervisors.run_as().cloned().map(|run_as| Left {
+        let left = supervisors.run_as().cloned().map(|run_as| Leftovers {
             supervisor: supervisors.binary().to_owned(),
             run_as,
             scratch: stage.spec.scratch.clone(),
@@ -313,12 +315,12 @@ async fn listen(
     }
 }
 
-impl Left {
+impl Leftovers {
     /// As the user whose it is.
     async fn empty(&self) {
         #[expect(clippy::disallowed_methods, reason = "this binary, as the user whose directory it is")]
         let mut command = tokio::process::Command::new(&self.supervisor);
-        command.args([SUPERVISE, Role::Sweep.word()]).args(self.run_as.words()).arg(&self.scratch);
+        command.args([SUPERVISE, Role::Sweep.as_str()]).args(self.run_as.words()).arg(&self.scratch);
         command.env_clear().current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // What it could not remove is said below.
@@ -370,18 +372,18 @@ mod tests {
     fn a_run_came_to_what_its_program_did() {
         use Forced::{Cancelled, No, TimedOut};
         let table = [
-            (Some(Report::Exited(0)), No, Ending::Exited(0)),
+            (Some(Report::Exited(0)), No, RunOutcome::Exited(0)),
             // It ended while it was about to be told to.
-            (Some(Report::Exited(0)), Cancelled, Ending::Exited(0)),
-            (Some(Report::Signaled(11)), TimedOut, Ending::Signaled(11)),
-            (Some(Report::Ended), Cancelled, Ending::Cancelled),
-            (Some(Report::Ended), TimedOut, Ending::TimedOut),
-            (Some(Report::NeverRan), Cancelled, Ending::Cancelled),
-            (Some(Report::NeverRan), TimedOut, Ending::TimedOut),
-            (Some(Report::Failed(2)), Cancelled, Ending::FailedToStart),
-            (Some(Report::NotContained(1)), TimedOut, Ending::FailedToStart),
-            (None, Cancelled, Ending::Cancelled),
-            (None, No, Ending::Signaled(9)),
+            (Some(Report::Exited(0)), Cancelled, RunOutcome::Exited(0)),
+            (Some(Report::Signaled(11)), TimedOut, RunOutcome::Signaled(11)),
+            (Some(Report::Ended), Cancelled, RunOutcome::Cancelled),
+            (Some(Report::Ended), TimedOut, RunOutcome::TimedOut),
+            (Some(Report::NeverRan), Cancelled, RunOutcome::Cancelled),
+            (Some(Report::NeverRan), TimedOut, RunOutcome::TimedOut),
+            (Some(Report::Failed(2)), Cancelled, RunOutcome::FailedToStart),
+            (Some(Report::NotContained(1)), TimedOut, RunOutcome::FailedToStart),
+            (None, Cancelled, RunOutcome::Cancelled),
+            (None, No, RunOutcome::Signaled(9)),
         ];
         for (report, forced, expected) in table {
             assert_eq!(ending(report, forced), expected, "{report:?} {forced:?}");

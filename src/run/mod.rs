@@ -19,7 +19,7 @@ use crate::{
     names::{EnvName, RunId, SecretName},
     policy::{CwdTerm, HomeMode, SandboxTerms},
     redact::{Counts, Redacted},
-    sandbox::{Plan, ViewError},
+    sandbox::{SandboxPlan, ViewError},
     value::SecretValue,
 };
 
@@ -123,12 +123,12 @@ impl Launch {
     }
 
     /// How it is contained.
-    pub fn contained_by(&self) -> &Plan {
+    pub fn contained_by(&self) -> &SandboxPlan {
         &self.sandbox.plan
     }
 
     /// Gives the run a socket, and names it in a variable.
-    pub fn hand(&mut self, name: EnvName, socket: PathBuf) {
+    pub fn agent_session(&mut self, name: EnvName, socket: PathBuf) {
         self.materials.env.insert(name, socket.clone().into());
         self.given.push(socket);
     }
@@ -145,7 +145,7 @@ impl Launch {
 /// What contains a run, and what it may reach.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    plan: Plan,
+    plan: SandboxPlan,
     terms: SandboxTerms,
     unseen: Unseen,
 }
@@ -163,7 +163,7 @@ pub struct Unseen {
 
 impl Sandbox {
     /// How a run is contained on this machine, what the policy lets it reach, and what it never sees.
-    pub fn new(plan: Plan, terms: SandboxTerms, unseen: Unseen) -> Self {
+    pub fn new(plan: SandboxPlan, terms: SandboxTerms, unseen: Unseen) -> Self {
         Self { plan, terms, unseen }
     }
 }
@@ -173,7 +173,7 @@ pub(crate) type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum RunOutcome {
     /// By itself.
     Exited(i32),
     /// By a signal.
@@ -201,7 +201,7 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Ended {
     /// How it ended.
-    pub ending: Ending,
+    pub ending: RunOutcome,
     /// What was masked.
     pub counts: Counts,
     /// Files that it wrote and that hold a secret.

@@ -19,18 +19,19 @@ use crate::{
     files,
     policy::{CwdTerm, HomeMode},
     sandbox::{
-        self, Containment, INSIDE, Place, Seen, Shape, ViewError, Wanted, digest::may_change, digest_program,
+        self, Containment, INSIDE, PathRule, SandboxBackend, Seen, ViewError, Wanted, digest::may_change,
+        digest_program,
     },
     supervise::{
         DIRS, Role,
         discard::Scratch,
-        wire::{self, Session, Spec},
+        wire::{self, Spec, TtyMode},
     },
     system,
 };
 
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
-pub(super) struct Stage {
+pub(super) struct RunDir {
     pub spec: Spec,
     pub role: Role,
     /// Where the run may write outside of its private directories.
@@ -40,9 +41,9 @@ pub(super) struct Stage {
     _scratch: Scratch,
 }
 
-impl Stage {
+impl RunDir {
     /// Checks the program and the directory, and puts everything in place.
-    pub(super) fn build(launch: &Launch, session: Session) -> Result<Self, RunError> {
+    pub(super) fn build(launch: &Launch, session: TtyMode) -> Result<Self, RunError> {
         check_program(launch)?;
         let scratch = Scratch::make().map_err(|error| RunError::io("make its private directory", error))?;
         for dir in DIRS {
@@ -86,9 +87,9 @@ struct Own {
 }
 
 impl Own {
-    fn of(shape: Shape, scratch: &Path) -> Self {
+    fn of(shape: SandboxBackend, scratch: &Path) -> Self {
         match shape {
-            Shape::Namespaces => Self { base: INSIDE.into(), tmp: "/tmp".into() },
+            SandboxBackend::Namespaces => Self { base: INSIDE.into(), tmp: "/tmp".into() },
             _ => Self { base: scratch.join("in"), tmp: scratch.join("tmp") },
         }
     }
@@ -97,19 +98,19 @@ impl Own {
 /// What contains the run, worked out.
 fn contain(
     launch: &Launch,
-    session: Session,
+    session: TtyMode,
     cwd: Option<&Path>,
     scratch: &Path,
 ) -> Result<Option<Containment>, RunError> {
     let Sandbox { plan, terms, unseen } = &launch.sandbox;
-    if plan.shape == Shape::None {
+    if plan.shape == SandboxBackend::None {
         return Ok(None);
     }
     let copies: Vec<_> = launch
         .chain
         .iter()
         .filter(|(path, _)| {
-            plan.shape == Shape::Namespaces && (launch.start.pin.is_some() || may_change(path))
+            plan.shape == SandboxBackend::Namespaces && (launch.start.pin.is_some() || may_change(path))
         })
         .cloned()
         .collect();
@@ -134,12 +135,12 @@ fn contain(
         listen: launch.materials.listen.clone(),
         landlock: plan.landlock(),
         given: !launch.given.is_empty(),
-        terminal: session == Session::Shared,
+        terminal: session == TtyMode::Shared,
     }))
 }
 
 /// Opens a place to be written: what is searched afterwards, and what the run is shown, is what lies there now.
-fn open_written(place: &mut Place) -> Result<Option<Written>, RunError> {
+fn open_written(place: &mut PathRule) -> Result<Option<Written>, RunError> {
     let unopened = |_| ViewError::NoSuchPlace(place.path.clone());
     let Some(written) = Written::open(&place.path).map_err(unopened)? else { return Ok(None) };
     place.inode = Some(written.inode().map_err(unopened)?);
@@ -149,7 +150,7 @@ fn open_written(place: &mut Place) -> Result<Option<Written>, RunError> {
 /// A program that could be exchanged, or is none of the system's, is started by its real path: what a link leads
 /// to could change, or not be seen.
 fn started_as(launch: &Launch) -> PathBuf {
-    let contained = launch.sandbox.plan.shape != Shape::None;
+    let contained = launch.sandbox.plan.shape != SandboxBackend::None;
     match launch.chain.first() {
         Some((real, _))
             if contained

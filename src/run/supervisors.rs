@@ -9,8 +9,10 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use tokio::process::Child;
 
@@ -69,7 +71,7 @@ impl Supervisors {
 
     /// Hands a run to a supervisor. One that waited and has been killed meanwhile is replaced.
     pub(super) fn instruct(&self, role: Role, streams: &[OwnedFd; 3], spec: &Spec) -> io::Result<Supervisor> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&role);
+        let waiting = self.waiting.lock().remove(&role);
         if let Some(mut supervisor) = waiting
             && matches!(supervisor.child.try_wait(), Ok(None))
             && wire::send(&mut supervisor.socket, streams, spec).is_ok()
@@ -88,7 +90,7 @@ impl Supervisors {
         }
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            let mut waiting = this.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = this.waiting.lock();
             if waiting.contains_key(&role) {
                 return;
             }
@@ -104,7 +106,7 @@ impl Supervisors {
         #[expect(clippy::disallowed_methods, reason = "a supervisor starts what was decided")]
         let mut command = tokio::process::Command::new(&self.binary);
         let child = command
-            .args([SUPERVISE, role.word()])
+            .args([SUPERVISE, role.as_str()])
             .args(self.run_as.iter().flat_map(RunAs::words))
             .args(self.descriptors.map(|most| format!("{DESCRIPTORS}{most}")))
             .env_clear()

@@ -1,7 +1,7 @@
 //! The sandbox of a run: what it can reach, enforced by whatever layers this machine gives.
 //!
-//! What enters is what a policy asks for ([`crate::policy::SandboxTerms`]) and what the machine can do ([`Machine`]);
-//! what leaves is a [`Plan`], or the name of what can't be enforced ([`plan::Lack`]). A run whose plan can't be
+//! What enters is what a policy asks for ([`crate::policy::SandboxTerms`]) and what the machine can do ([`SandboxCapabilities`]);
+//! what leaves is a [`SandboxPlan`], or the name of what can't be enforced ([`plan::MissingCapability`]). A run whose plan can't be
 //! carried out to the letter never starts: set-up fails closed, step by step, before any program runs.
 //!
 //! On Linux, without root: namespaces (user, mount, pid, ipc, uts, and network unless that is open) with a
@@ -24,15 +24,15 @@ pub(crate) mod seatbelt;
 mod view;
 
 pub(crate) use digest::{digest_program, program_chain};
-pub(crate) use place::{INSIDE, Place, Seen};
+pub(crate) use place::{INSIDE, PathRule, Seen};
 pub(crate) use plan::Containment;
-pub use plan::Plan;
-pub(crate) use plan::{Machine, Shape};
+pub use plan::SandboxPlan;
+pub(crate) use plan::{SandboxBackend, SandboxCapabilities};
 pub(crate) use remedy::remedy;
 pub(crate) use view::ViewError;
 pub(crate) use view::{Wanted, places};
 
-impl Machine {
+impl SandboxCapabilities {
     /// This machine, where `namespaces` came of trying them out in a process of their own.
     pub fn with(namespaces: Result<(), String>) -> Self {
         Self {

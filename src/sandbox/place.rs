@@ -9,7 +9,7 @@ pub(crate) const INSIDE: &str = "/run/authy-mcp";
 
 /// One place, absolute, links followed by nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct PathRule {
     pub path: PathBuf,
     pub seen: Seen,
     /// The device and inode that must lie there, where that is known.

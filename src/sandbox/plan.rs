@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::Place;
+use super::place::PathRule;
 use crate::policy::{Network, SaidOff, SandboxMode, SandboxTerms};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
@@ -13,7 +13,7 @@ const LANDLOCK_ALONE: u32 = 6;
 
 /// What this machine lets an unprivileged process do to contain another. Looked at once a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct SandboxCapabilities {
     /// Whether namespaces can be made and set up; where not, the step that failed and why.
     pub namespaces: Result<(), String>,
     /// Landlock's ABI; 0 where there is none.
@@ -24,7 +24,7 @@ pub struct Machine {
 
 /// How a run is contained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shape {
+pub enum SandboxBackend {
     /// Nothing contains it.
     None,
     /// Namespaces, with filters on top.
@@ -37,9 +37,9 @@ pub enum Shape {
 
 /// What will contain a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct SandboxPlan {
     /// How.
-    pub shape: Shape,
+    pub shape: SandboxBackend,
     /// Which network it leaves.
     pub network: Network,
     /// The layers by name, for the result and the audit.
@@ -51,16 +51,16 @@ pub struct Plan {
 /// What a policy asks for and this machine can't enforce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this machine can't keep a run {what}: {why}")]
-pub struct Lack {
+pub struct MissingCapability {
     /// Completes "can't keep a run …".
     pub what: &'static str,
     /// The layer that is missing.
     pub why: String,
 }
 
-impl Plan {
+impl SandboxPlan {
     fn none() -> Self {
-        Self { shape: Shape::None, network: Network::Open, layers: Vec::new(), landlock: false }
+        Self { shape: SandboxBackend::None, network: Network::Open, layers: Vec::new(), landlock: false }
     }
 
     /// Nothing, where a policy says so.
@@ -92,7 +92,7 @@ impl Plan {
     ///
     /// # Errors
     /// The first property that can't be had, where the terms require all.
-    pub fn make(terms: &SandboxTerms, machine: &Machine) -> Result<Self, Lack> {
+    pub fn make(terms: &SandboxTerms, machine: &SandboxCapabilities) -> Result<Self, MissingCapability> {
         match terms.mode {
             SandboxMode::Off => Ok(Self::none()),
             SandboxMode::Required => Self::strict(terms, machine),
@@ -100,26 +100,32 @@ impl Plan {
         }
     }
 
-    fn strict(terms: &SandboxTerms, machine: &Machine) -> Result<Self, Lack> {
+    fn strict(terms: &SandboxTerms, machine: &SandboxCapabilities) -> Result<Self, MissingCapability> {
         let network = terms.network;
         let filters = |landlock: u32| {
             let landlock = (landlock > 0).then(|| format!("landlock {landlock}"));
-            landlock.into_iter().chain(["seccomp".to_owned(), format!("network {}", network.word())])
+            landlock.into_iter().chain(["seccomp".to_owned(), format!("network {}", network.as_str())])
         };
         if machine.seatbelt && network != Network::Proxy {
-            let layers = vec!["seatbelt".to_owned(), format!("network {}", network.word())];
-            return Ok(Self { shape: Shape::Seatbelt, network, layers, landlock: false });
+            let layers = vec!["seatbelt".to_owned(), format!("network {}", network.as_str())];
+            return Ok(Self { shape: SandboxBackend::Seatbelt, network, layers, landlock: false });
         }
         match &machine.namespaces {
             Ok(()) => {
                 let layers =
                     std::iter::once("namespaces".to_owned()).chain(filters(machine.landlock)).collect();
-                Ok(Self { shape: Shape::Namespaces, network, layers, landlock: machine.landlock > 0 })
+                Ok(Self {
+                    shape: SandboxBackend::Namespaces,
+                    network,
+                    layers,
+                    landlock: machine.landlock > 0,
+                })
             }
-            Err(why) if network == Network::Proxy => {
-                Err(Lack { what: "to the egress proxy", why: format!("it needs namespaces ({why})") })
-            }
-            Err(why) if machine.landlock < LANDLOCK_ALONE => Err(Lack {
+            Err(why) if network == Network::Proxy => Err(MissingCapability {
+                what: "to the egress proxy",
+                why: format!("it needs namespaces ({why})"),
+            }),
+            Err(why) if machine.landlock < LANDLOCK_ALONE => Err(MissingCapability {
                 what: "from other files and processes",
                 why: format!(
                     "it needs namespaces ({why}), or Landlock of ABI {LANDLOCK_ALONE} (this kernel has {})",
@@ -128,13 +134,13 @@ impl Plan {
             }),
             Err(_) => {
                 let layers = filters(machine.landlock).collect();
-                Ok(Self { shape: Shape::Filters, network, layers, landlock: true })
+                Ok(Self { shape: SandboxBackend::Filters, network, layers, landlock: true })
             }
         }
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for SandboxPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.layers.is_empty() { f.write_str("off") } else { f.write_str(&self.layers.join(", ")) }
     }
@@ -143,10 +149,10 @@ impl fmt::Display for Plan {
 /// What a run is contained by, complete: what its supervisor carries out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Containment {
-    pub shape: Shape,
+    pub shape: SandboxBackend,
     pub network: Network,
     /// What is seen, and how; in the order in which it is put together.
-    pub places: Vec<Place>,
+    pub places: Vec<PathRule>,
     /// An empty directory that becomes the root.
     pub root: PathBuf,
     /// Ports of the run's own loopback on which the caller listens.
@@ -163,9 +169,9 @@ pub(crate) struct Containment {
 mod tests {
     use super::*;
 
-    fn machine(namespaces: bool, landlock: u32) -> Machine {
+    fn machine(namespaces: bool, landlock: u32) -> SandboxCapabilities {
         let namespaces = if namespaces { Ok(()) } else { Err("user namespaces are closed".to_owned()) };
-        Machine { namespaces, landlock, seatbelt: false }
+        SandboxCapabilities { namespaces, landlock, seatbelt: false }
     }
 
     #[test]
@@ -187,7 +193,7 @@ mod tests {
         ];
         for (mode, network, machine, expected) in table {
             let terms = SandboxTerms { mode, network, ..SandboxTerms::default() };
-            let plan = Plan::make(&terms, &machine);
+            let plan = SandboxPlan::make(&terms, &machine);
             let said = plan.as_ref().map(ToString::to_string).map_err(|lack| lack.what);
             assert_eq!(said.as_deref(), expected.as_deref(), "{mode:?} {network:?} {machine:?}");
         }

@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::Machine;
+use super::SandboxCapabilities;
 
 /// What has to be done for namespaces, exactly; `None` where they can be made.
-pub(crate) fn remedy(machine: &Machine) -> Option<&'static str> {
+pub(crate) fn remedy(machine: &SandboxCapabilities) -> Option<&'static str> {
     machine.namespaces.as_ref().err()?;
     let holds = |file: &str, text: &str| fs::read_to_string(file).is_ok_and(|found| found.trim() == text);
     let there = |file: &str| Path::new(file).exists();

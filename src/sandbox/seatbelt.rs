@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, io, path::Path};
 
 use super::{
-    place::{Place, Seen},
+    place::{PathRule, Seen},
     plan::Containment,
 };
 use crate::{policy::Network, system};
@@ -54,7 +54,7 @@ fn profile(contained: &Containment) -> io::Result<String> {
     Ok(profile)
 }
 
-fn rule_of(profile: &mut String, place: &Place) -> io::Result<()> {
+fn rule_of(profile: &mut String, place: &PathRule) -> io::Result<()> {
     let rights = match place.seen {
         Seen::Read | Seen::Copy(_) | Seen::Part => "allow file-read* (subpath",
         Seen::Write => "allow file-read* file-write* (subpath",
@@ -80,12 +80,12 @@ mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     use super::*;
-    use crate::sandbox::Shape;
+    use crate::sandbox::SandboxBackend;
 
     fn contained(network: Network, places: Vec<(&Path, Seen)>) -> Containment {
-        let place = |(path, seen): (&Path, Seen)| Place { path: path.to_owned(), seen, inode: None };
+        let place = |(path, seen): (&Path, Seen)| PathRule { path: path.to_owned(), seen, inode: None };
         Containment {
-            shape: Shape::Seatbelt,
+            shape: SandboxBackend::Seatbelt,
             network,
             places: places.into_iter().map(place).collect(),
             root: "/private/tmp/run/root".into(),

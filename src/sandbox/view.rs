@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    place::{Place, Seen},
-    plan::Shape,
+    place::{PathRule, Seen},
+    plan::SandboxBackend,
 };
 use crate::{
     policy::{CWD, SandboxTerms},
@@ -46,7 +46,7 @@ pub(crate) struct Wanted<'a> {
     /// Files of which a copy is seen, and their SHA-256: what is started is what was digested.
     pub copies: &'a [(PathBuf, [u8; 32])],
     /// Whether there are namespaces.
-    pub shape: Shape,
+    pub shape: SandboxBackend,
     /// Credentials, clients' configurations: not seen unless the policy names them.
     pub hidden: &'a [PathBuf],
     /// The same in a project, whose directory is shown whole: it is worked in while runs last.
@@ -63,7 +63,7 @@ pub(crate) struct Wanted<'a> {
 /// [`ViewError::OutOfReach`] for a path of the policy that is part of the vault; [`ViewError::NoSuchPlace`] for
 /// one to be written that isn't there and can't be made; [`ViewError::CantHide`] for something to be hidden in a
 /// place that may be written, where there are no mounts.
-pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, ViewError> {
+pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
     let mut view = View { places: BTreeMap::new(), wanted };
     view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
     view.read_only(wanted.home.iter().map(|home| home.to_path_buf()))?;
@@ -82,7 +82,7 @@ pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<Place>, ViewError> {
     for (path, sha256) in wanted.copies {
         view.places.insert(path.clone(), Seen::Copy(*sha256));
     }
-    Ok(view.places.into_iter().map(|(path, seen)| Place { path, seen, inode: None }).collect())
+    Ok(view.places.into_iter().map(|(path, seen)| PathRule { path, seen, inode: None }).collect())
 }
 
 struct View<'a> {
@@ -145,7 +145,7 @@ impl View<'_> {
                 || self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place))
         };
         let found: Vec<PathBuf> = hidden.iter().cloned().chain(covered).filter(shown).collect();
-        if wanted.shape == Shape::Namespaces {
+        if wanted.shape == SandboxBackend::Namespaces {
             self.part(&hidden);
         } else {
             let writable = |path: &&PathBuf| {
@@ -247,13 +247,13 @@ mod tests {
             home: Some(&home),
             program: Path::new("/usr/bin/true"),
             copies: &[],
-            shape: Shape::Namespaces,
+            shape: SandboxBackend::Namespaces,
             hidden: &hidden,
             covered: &[],
             never: &never,
             given: &[],
         };
-        let seen = |places: &[Place], path: &str| {
+        let seen = |places: &[PathRule], path: &str| {
             places.iter().find(|place| place.path == home.join(path)).map(|place| place.seen.clone())
         };
         let found = places(&wanted).unwrap();

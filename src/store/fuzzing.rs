@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::journal::{self, Journal, Left};
+use super::journal::{self, EngineState, Journal};
 pub use super::{Batch, StoreError};
 
 /// What a store holds.
@@ -31,7 +31,7 @@ pub fn read_journal(dir: &Path) -> Result<Option<(Pairs, bool)>, StoreError> {
     let Some((mut journal, left)) = Journal::open(dir)? else { return Ok(None) };
     let pairs = journal.load(left)?;
     journal.engine_closed().map_err(|source| StoreError::Io { what: "close it".to_owned(), source })?;
-    Ok(Some((pairs, left == Left::Open)))
+    Ok(Some((pairs, left == EngineState::Open)))
 }
 
 /// Reads the payload of a record and writes it again; nothing where it is none.

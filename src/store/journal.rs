@@ -41,7 +41,7 @@ pub(super) struct Journal {
 
 /// How the engine was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum EngineState {
     /// Closed, since this machine was started.
     Closed,
     /// In the middle of something, or before the machine was started: its files are not to be relied on.
@@ -55,7 +55,7 @@ impl Journal {
     }
 
     /// Opens the journal that is there, and says how the engine was left; nothing where there is none.
-    pub(super) fn open(dir: &Path) -> Result<Option<(Self, Left)>, StoreError> {
+    pub(super) fn open(dir: &Path) -> Result<Option<(Self, EngineState)>, StoreError> {
         let mut options = OpenOptions::new();
         let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
         let opened = options.read(true).write(true).custom_flags(flags).open(path(dir));
@@ -75,18 +75,18 @@ impl Journal {
             read => read.ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default(),
         };
         let left = if state == clean(length) {
-            Left::Closed
+            EngineState::Closed
         } else if state.starts_with(&clean_begins()) && state.ends_with('\n') {
             return Err(damaged("journal is shorter or longer than it was left"));
         } else {
-            Left::Open
+            EngineState::Open
         };
         Ok(Some((Self { dir: dir.to_owned(), file, length, base_length }, left)))
     }
 
     /// Everything that was acknowledged. An unfinished batch at the end was not: it is dropped where the
     /// engine was left open, and damage where it was not.
-    pub(super) fn load(&mut self, left: Left) -> Result<Pairs, StoreError> {
+    pub(super) fn load(&mut self, left: EngineState) -> Result<Pairs, StoreError> {
         let mut bytes = Vec::new();
         self.file
             .seek(SeekFrom::Start(0))
@@ -111,7 +111,7 @@ impl Journal {
                     whole += (rest.len() - behind.len()) as u64;
                     rest = behind;
                 }
-                Err(Torn::Cut) if left == Left::Open => break,
+                Err(Torn::Cut) if left == EngineState::Open => break,
                 Err(Torn::Cut) => return Err(damaged("journal is cut")),
                 Err(Torn::Changed) => return Err(damaged("journal was changed")),
             }
@@ -335,16 +335,16 @@ mod tests {
             let last = states.last().unwrap().clone();
             if new_base {
                 journal = Journal::over(dir.path(), &last).unwrap();
-                prop_assert_eq!(journal.load(Left::Closed).unwrap(), last);
+                prop_assert_eq!(journal.load(EngineState::Closed).unwrap(), last);
                 return Ok(());
             }
-            prop_assert_eq!(&journal.load(Left::Closed).unwrap(), &last);
+            prop_assert_eq!(&journal.load(EngineState::Closed).unwrap(), &last);
             let cut = cut.clamp(DIGEST as u64, journal.length);
             journal.file.set_len(cut).unwrap();
             let (mut journal, left) = Journal::open(dir.path()).unwrap().unwrap();
-            prop_assert_eq!(left, Left::Open);
+            prop_assert_eq!(left, EngineState::Open);
             let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
-            prop_assert_eq!(&journal.load(Left::Open).unwrap(), &states[whole]);
+            prop_assert_eq!(&journal.load(EngineState::Open).unwrap(), &states[whole]);
             prop_assert_eq!(journal.length, ends[whole]);
         }
     }
@@ -354,18 +354,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(dir.path()).unwrap();
         let left = || Journal::open(dir.path()).map(|found| found.unwrap().1);
-        assert_eq!(left().unwrap(), Left::Open);
+        assert_eq!(left().unwrap(), EngineState::Open);
         journal.append(&batch(&[(1, Some(1))])).unwrap();
         journal.engine_closed().unwrap();
-        assert_eq!(left().unwrap(), Left::Closed);
+        assert_eq!(left().unwrap(), EngineState::Closed);
         let whole = fs::read(path(dir.path())).unwrap();
         fs::write(path(dir.path()), &whole[..whole.len() - 1]).unwrap();
         assert!(matches!(left(), Err(StoreError::Damaged { .. })), "cut while nobody had it open");
         fs::write(path(dir.path()), &whole).unwrap();
         fs::write(dir.path().join(STATE), "clean another-start 100\n").unwrap();
-        assert_eq!(left().unwrap(), Left::Open, "of an earlier start of the machine");
+        assert_eq!(left().unwrap(), EngineState::Open, "of an earlier start of the machine");
         journal.engine_opens().unwrap();
-        assert_eq!(left().unwrap(), Left::Open);
+        assert_eq!(left().unwrap(), EngineState::Open);
     }
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
             let mut bad = whole.clone();
             bad[at] ^= 1;
             fs::write(path(dir.path()), &bad).unwrap();
-            let read = Journal::open(dir.path()).and_then(|found| found.unwrap().0.load(Left::Closed));
+            let read = Journal::open(dir.path()).and_then(|found| found.unwrap().0.load(EngineState::Closed));
             assert!(matches!(read, Err(StoreError::Damaged { .. })), "byte {at}");
         }
     }

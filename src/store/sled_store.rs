@@ -12,14 +12,16 @@ use std::{
     fs, io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    sync::{Mutex, Once, PoisonError, mpsc},
+    sync::{Once, mpsc},
     thread,
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use super::{
     Batch, Store, StoreError,
-    journal::{Journal, Left, Pairs},
+    journal::{EngineState, Journal, Pairs},
 };
 use crate::files;
 
@@ -35,12 +37,12 @@ const CACHE: u64 = 16 << 20;
 /// A sled database in a directory of its own, and its journal.
 pub(crate) struct SledStore {
     db: Option<sled::Db>,
-    kept: Mutex<Kept>,
+    kept: Mutex<JournalGuard>,
     dir: PathBuf,
 }
 
 /// The journal, and whether the engine still says what it says.
-struct Kept {
+struct JournalGuard {
     journal: Journal,
     agree: bool,
 }
@@ -57,9 +59,9 @@ impl SledStore {
             None if engine.exists() => {
                 return Err(StoreError::Damaged { what: "its journal is gone".to_owned() });
             }
-            None => (Journal::create(dir)?, Left::Open),
+            None => (Journal::create(dir)?, EngineState::Open),
         };
-        if left == Left::Closed && engine.is_dir() {
+        if left == EngineState::Closed && engine.is_dir() {
             journal.engine_opens()?;
             let db = open_engine(&engine)?;
             return Ok(Self::over(db, journal, dir));
@@ -83,7 +85,7 @@ impl SledStore {
     }
 
     fn over(db: sled::Db, journal: Journal, dir: &Path) -> Self {
-        Self { db: Some(db), kept: Mutex::new(Kept { journal, agree: true }), dir: dir.to_owned() }
+        Self { db: Some(db), kept: Mutex::new(JournalGuard { journal, agree: true }), dir: dir.to_owned() }
     }
 
     fn db(&self) -> &sled::Db {
@@ -136,7 +138,7 @@ impl Store for SledStore {
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         room_for(&self.dir, batch.0.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum())?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let before = kept.journal.append(&batch)?;
         let mut changes = sled::Batch::default();
         for (key, value) in batch.0 {
@@ -160,8 +162,8 @@ impl Store for SledStore {
 
     fn check(&self) -> Result<(), StoreError> {
         let found: Pairs = self.scan(b"")?.into_iter().collect();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.agree && kept.journal.load(Left::Closed)? != found {
+        let mut kept = self.kept.lock();
+        if kept.agree && kept.journal.load(EngineState::Closed)? != found {
             return Err(StoreError::Damaged { what: "the database and its journal differ".to_owned() });
         }
         Ok(())
@@ -170,7 +172,7 @@ impl Store for SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.get_mut();
         let Some(db) = self.db.take() else { return };
         let pairs = || db.scan_prefix(b"").map(|pair| pair.map(|(k, v)| (k.to_vec(), v.to_vec()))).collect();
         if kept.agree && kept.journal.is_long() {

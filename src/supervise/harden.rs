@@ -26,7 +26,7 @@ pub(crate) enum Side {
 ///
 /// # Errors
 /// Of the operating system.
-pub(crate) fn keep_private() -> io::Result<()> {
+pub(crate) fn set_nondumpable() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
@@ -53,15 +53,15 @@ pub(crate) enum Manner {
     Command,
 }
 
-/// Goes on in a child, whose memory is none that somebody could have opened before [`keep_private`]. Call it
+/// Goes on in a child, whose memory is none that somebody could have opened before [`set_nondumpable`]. Call it
 /// before there is a second thread.
 ///
 /// # Errors
 /// Of the operating system.
-pub(crate) fn go_on_in_a_child(manner: Manner) -> io::Result<Side> {
+pub(crate) fn continue_in_child(manner: Manner) -> io::Result<Side> {
     match (fork::fork()?, manner) {
         (fork::Fork::Parent(_), Manner::Background) => Ok(Side::Parent(0)),
-        (fork::Fork::Parent(child), _) => stand_in_front_of(Pid::from_raw(child)),
+        (fork::Fork::Parent(child), _) => wait_and_forward(Pid::from_raw(child)),
         (fork::Fork::Child, Manner::Background) => {
             rustix::process::setsid()?;
             Ok(Side::Child)
@@ -80,7 +80,7 @@ fn end_with_parent(signal: rustix::process::Signal) -> io::Result<Side> {
 }
 
 /// Passes on what tells the child to end, and ends as it does.
-fn stand_in_front_of(child: Pid) -> io::Result<Side> {
+fn wait_and_forward(child: Pid) -> io::Result<Side> {
     let mut awaited = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD] {
         awaited.add(signal);

@@ -16,12 +16,12 @@ use super::{
     DIRS, Role, SUPERVISE,
     gate::{Defaults, Gate, Waiting, gate},
     program::{Program, fork_program},
-    wire::{self, Report, Session, Spec},
+    wire::{self, Report, Spec, TtyMode},
 };
 use crate::{
     policy::Network,
     sandbox::{
-        At, Containment, Failed, Place, Seen, Shape, Step, landlock_abi, mounts,
+        At, Containment, Failed, PathRule, SandboxBackend, Seen, Step, landlock_abi, mounts,
         namespaces::{self, leave_the_rest, next_child_is_init},
     },
 };
@@ -153,9 +153,9 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
     }
     let binary = fs::canonicalize("/proc/self/exe")?;
     let contain = Containment {
-        shape: Shape::Namespaces,
+        shape: SandboxBackend::Namespaces,
         network: Network::None,
-        places: vec![Place { path: binary.clone(), seen: Seen::Read, inode: None }],
+        places: vec![PathRule { path: binary.clone(), seen: Seen::Read, inode: None }],
         root: scratch.join("root"),
         listen: Vec::new(),
         landlock: landlock_abi() > 0,
@@ -163,12 +163,12 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         terminal: false,
     };
     Ok(Spec {
-        argv: vec!["authy-mcp".to_owned(), SUPERVISE.to_owned(), Role::Nothing.word().to_owned()],
+        argv: vec!["authy-mcp".to_owned(), SUPERVISE.to_owned(), Role::Nothing.as_str().to_owned()],
         program: binary,
         env: Vec::new(),
         cwd: "/".into(),
         scratch: scratch.to_owned(),
-        session: Session::Own,
+        session: TtyMode::Own,
         umask: None,
         contain: Some(contain),
     })

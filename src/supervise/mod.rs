@@ -22,8 +22,8 @@ mod watch;
 pub(crate) mod wire;
 
 pub(crate) use harden::{
-    Manner, Side, go_on_in_a_child, in_a_user_namespace, keep_private, leave_streams, lock_memory,
-    proc_is_anothers, survive_file_limits,
+    Manner, Side, continue_in_child, in_a_user_namespace, leave_streams, lock_memory, proc_is_anothers,
+    set_nondumpable, survive_file_limits,
 };
 pub(crate) use process::Process;
 pub(crate) use role::Role;

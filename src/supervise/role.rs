@@ -1,6 +1,6 @@
 //! As what this binary is started by itself.
 
-use crate::{policy::Network, sandbox::Shape};
+use crate::{policy::Network, sandbox::SandboxBackend};
 
 /// What this binary is started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,10 +24,10 @@ impl Role {
         [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
 
     /// Whom a run of this shape, with this network, is supervised by.
-    pub(crate) fn of(shape: Shape, network: Network) -> Self {
+    pub(crate) fn of(shape: SandboxBackend, network: Network) -> Self {
         match (shape, network) {
-            (Shape::Namespaces, Network::Open) => Self::Namespaces,
-            (Shape::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
+            (SandboxBackend::Namespaces, Network::Open) => Self::Namespaces,
+            (SandboxBackend::Namespaces, Network::None | Network::Proxy) => Self::OwnNetwork,
             _ => Self::Plain,
         }
     }
@@ -37,7 +37,7 @@ impl Role {
     }
 
     /// The word behind [`SUPERVISE`](super::SUPERVISE).
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Namespaces => "namespaces",

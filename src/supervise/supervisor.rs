@@ -21,9 +21,9 @@ use super::{
     program::{Program, fork_program},
     tree,
     watch::{Started, Watch},
-    wire::{self, Report, Session},
+    wire::{self, Report, TtyMode},
 };
-use crate::sandbox::Machine;
+use crate::sandbox::SandboxCapabilities;
 
 /// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`, and where a run
 /// is of another user, that one's number and group behind it; then the limit of its descriptors, where there is one. Standard input is the socket to the run.
@@ -33,7 +33,7 @@ pub fn supervise() -> ExitCode {
         .partition(|word| word.to_str().is_some_and(|word| word.starts_with(DESCRIPTORS)));
     limits.iter().for_each(|limit| limit_descriptors(limit));
     let word = words.first();
-    let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.word()));
+    let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.as_str()));
     let done = match role {
         Some(role @ (Role::Plain | Role::Namespaces | Role::OwnNetwork)) => {
             become_user(&words, role).and_then(|()| try_supervise(role))
@@ -51,8 +51,8 @@ pub fn supervise() -> ExitCode {
 
 /// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their
 /// own.
-pub fn machine(binary: &Path) -> Machine {
-    Machine::with(try_namespaces(binary))
+pub fn machine(binary: &Path) -> SandboxCapabilities {
+    SandboxCapabilities::with(try_namespaces(binary))
 }
 
 fn try_namespaces(supervisor: &Path) -> Result<(), String> {
@@ -60,7 +60,7 @@ fn try_namespaces(supervisor: &Path) -> Result<(), String> {
     let mut command = std::process::Command::new(supervisor);
     command
         .arg(super::SUPERVISE)
-        .arg(Role::Rehearsal.word())
+        .arg(Role::Rehearsal.as_str())
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null());
@@ -124,7 +124,7 @@ fn try_supervise(role: Role) -> io::Result<()> {
     let signals = harden()?;
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (streams, spec) = wire::receive(&mut socket)?;
-    if spec.session == Session::Own {
+    if spec.session == TtyMode::Own {
         rustix::process::setsid()?;
     }
     if let Some(bits) = spec.umask {
@@ -134,7 +134,7 @@ fn try_supervise(role: Role) -> io::Result<()> {
     let program = Program { spec: &spec, streams };
     let started =
         entered.map_err(Report::NotContained).and_then(|()| start(program, role, &socket, &signals.defaults));
-    let terminal = (spec.session == Session::Shared).then_some(signals.of_terminal);
+    let terminal = (spec.session == TtyMode::Shared).then_some(signals.of_terminal);
     let report = match started {
         Ok(started) => {
             // The program has the values, or is about to: nothing here needs them for the rest of the run.
@@ -203,7 +203,7 @@ fn start_here(program: Program<'_>, defaults: &Defaults) -> Result<Started, Repo
 /// Before any value is here: descriptors that a client left open are closed, the program can't read this
 /// process, orphans fall to it, and signals of a terminal are the program's.
 fn harden() -> io::Result<Signals> {
-    super::harden::keep_private()?;
+    super::harden::set_nondumpable()?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     take_signals()

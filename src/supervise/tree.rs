@@ -4,12 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid};
@@ -95,14 +97,14 @@ pub(crate) struct Registered(i32);
 impl Registered {
     pub(crate) fn new(pid: u32) -> Self {
         let pid = i32::try_from(pid).unwrap_or_default();
-        SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        SUPERVISORS.lock().insert(pid);
         Self(pid)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        SUPERVISORS.lock().remove(&self.0);
     }
 }
 
@@ -113,7 +115,7 @@ pub(crate) fn end_orphans() {
     }
     let own = getpid().as_raw_nonzero().get();
     for _ in 0..PASSES {
-        let supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let supervisors = SUPERVISORS.lock().clone();
         let orphans =
             processes().into_iter().filter(|(pid, parent)| *parent == own && !supervisors.contains(pid));
         let orphans: Vec<Pid> = orphans.filter_map(|(pid, _)| Pid::from_raw(pid)).collect();

@@ -108,7 +108,7 @@ impl Watch<'_> {
     /// # Errors
     /// Of the operating system.
     pub(crate) fn until_its_end(mut self) -> io::Result<Report> {
-        let ending = Ending::of(self.started.pid());
+        let ending = ExitWatch::of(self.started.pid());
         let (mut door, mut told, mut listens) = (Door::Shut, Told::Nothing, true);
         loop {
             if let Some(report) = self.reap(told) {
@@ -207,7 +207,7 @@ fn before_it_runs(order: Order) -> Option<Report> {
 }
 
 /// What tells of a program's end: a descriptor of it (pidfd_open(2)), or the clock where there is none.
-struct Ending {
+struct ExitWatch {
     #[cfg(target_os = "linux")]
     descriptor: Option<OwnedFd>,
 }
@@ -219,7 +219,7 @@ struct Ready {
     gate: bool,
 }
 
-impl Ending {
+impl ExitWatch {
     fn of(program: Pid) -> Self {
         #[cfg(target_os = "linux")]
         {

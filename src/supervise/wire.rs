@@ -37,7 +37,7 @@ pub(crate) struct Spec {
     pub cwd: PathBuf,
     /// Gone when the run is.
     pub scratch: PathBuf,
-    pub session: Session,
+    pub session: TtyMode,
     /// The umask that the child starts with.
     pub umask: Option<u32>,
     /// What contains it.
@@ -46,7 +46,7 @@ pub(crate) struct Spec {
 
 /// Whose terminal and process group the child is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Session {
+pub(crate) enum TtyMode {
     /// One of its own.
     Own,
     /// That of a person at a terminal.

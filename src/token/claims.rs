@@ -84,7 +84,7 @@ pub const LEEWAY: i64 = 5;
 pub(super) const LONGEST: usize = 8 * 1024;
 
 impl Class {
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Delegated => "delegated",
@@ -92,6 +92,6 @@ impl Class {
     }
 
     pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Session, Self::Delegated].into_iter().find(|class| class.word() == word)
+        [Self::Session, Self::Delegated].into_iter().find(|class| class.as_str() == word)
     }
 }

@@ -77,7 +77,7 @@ impl TokenKeys {
             secrets: order.secrets,
             commands: order.commands,
         };
-        let header = Header { kid: Some(order.class.word().to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header { kid: Some(order.class.as_str().to_owned()), ..Header::new(Algorithm::EdDSA) };
         let token = jsonwebtoken::encode(&header, &claims, self.pair(order.class))
             .expect("claims have string keys only, and the provider takes this key");
         (SecretString::from(token), claims)

@@ -23,7 +23,7 @@ use std::{
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
-    HomeInfo, UnlockKind, VaultError, VaultKey,
+    HomeInfo, UnlockMethodKind, VaultError, VaultKey,
     backup::{MANIFEST, MANIFEST_MOST, Manifest, RECORDS, manifest, write},
     home, index,
     open::Vault,
@@ -189,7 +189,7 @@ impl Vault {
             made: None,
         };
         let identity = match (self.info.unlock, &self.info.identity_file) {
-            (UnlockKind::IdentityFile, Some(file)) if !file.starts_with(&self.home) => Vec::new(),
+            (UnlockMethodKind::IdentityFile, Some(file)) if !file.starts_with(&self.home) => Vec::new(),
             _ => unlock::identity_files(&self.home, &self.info, key)?,
         };
         let key = key.duplicate();

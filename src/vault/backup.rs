@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    HomeInfo, Opener, VaultError, VaultKey,
+    HomeInfo, UnlockMethod, VaultError, VaultKey,
     envelope::Envelope,
     home,
     index::{self, Entry, Page, Version},
@@ -96,7 +96,7 @@ impl Backup {
     ///
     /// # Errors
     /// [`VaultError`], naming what of it is missing, cut or changed.
-    pub(crate) fn read(dir: &Path, opener: &Opener) -> Result<Self, VaultError> {
+    pub(crate) fn read(dir: &Path, opener: &UnlockMethod) -> Result<Self, VaultError> {
         let key = open(dir, opener)?;
         let info = home::checked(dir, &key)?;
         let manifest = manifest(dir, &info, &key)?;
@@ -121,7 +121,7 @@ impl Backup {
     }
 }
 
-fn open(backup: &Path, opener: &Opener) -> Result<VaultKey, VaultError> {
+fn open(backup: &Path, opener: &UnlockMethod) -> Result<VaultKey, VaultError> {
     match unlock::unlock(backup, opener) {
         Err(VaultError::NoVault(dir)) => {
             Err(VaultError::damaged(format!("{} is not a backup: it has no home.json", dir.display())))

@@ -11,7 +11,7 @@ use crate::names::{EnvName, SecretName};
 /// How the vault's identity is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum UnlockKind {
+pub enum UnlockMethodKind {
     /// `unlock/passphrase.age` (scrypt).
     Passphrase,
     /// The identity itself, 0600.
@@ -21,7 +21,7 @@ pub enum UnlockKind {
 }
 
 /// What opens the identity.
-pub enum Opener {
+pub enum UnlockMethod {
     /// A passphrase that a person typed, or that came by descriptor or file.
     Passphrase(SecretString),
     /// The identity's file; `None` for the path in the home's description.
@@ -42,7 +42,7 @@ pub struct HomeInfo {
     /// Short hash of the vault's recipient, as shown to people.
     pub fingerprint: String,
     /// The way of unlocking.
-    pub unlock: UnlockKind,
+    pub unlock: UnlockMethodKind,
     /// Where the identity lies, in identity-file mode.
     pub identity_file: Option<PathBuf>,
     /// Whether the vault's last change is remembered outside of the home; nothing where the first version made it.

@@ -30,8 +30,10 @@ pub(crate) use freshness::{Accepted, Freshness, Memory, Standing, memory};
 #[doc(hidden)]
 pub use home::PARTS;
 pub(crate) use home::home_info;
-pub use info::Opener;
-pub(crate) use info::{DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, UnlockKind, VersionInfo};
+pub use info::UnlockMethod;
+pub(crate) use info::{
+    DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, UnlockMethodKind, VersionInfo,
+};
 pub(crate) use key::VaultKey;
 pub use open::Vault;
 pub(crate) use open::VerifyReport;

@@ -40,7 +40,7 @@ pub struct Vault {
     pub(super) store: Box<dyn Store>,
     pub(super) home: PathBuf,
     pub(super) info: HomeInfo,
-    pub(super) key: Keys,
+    pub(super) key: DerivedKeys,
     /// As it will be once what is gathered is made.
     pub(super) root: Root,
     /// As it is in the database.
@@ -70,12 +70,12 @@ pub(super) enum Files {
 }
 
 /// The identity, borrowed no longer than it takes to derive and encrypt: the vault has its own.
-pub(super) struct Keys {
+pub(super) struct DerivedKeys {
     pub vault: VaultKey,
     pub names: Zeroizing<[u8; 32]>,
 }
 
-impl Keys {
+impl DerivedKeys {
     pub(super) fn of(key: &VaultKey) -> Self {
         Self { vault: key.duplicate(), names: key.derive("names") }
     }
@@ -131,7 +131,7 @@ impl Vault {
             store,
             home: home.to_owned(),
             info,
-            key: Keys::of(key),
+            key: DerivedKeys::of(key),
             written: root.clone(),
             root,
             gathered: BTreeMap::new(),

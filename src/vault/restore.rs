@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    HomeInfo, UnlockKind, VaultError,
+    HomeInfo, UnlockMethodKind, VaultError,
     backup::{Backup, write},
     freshness::{self, files as beside},
     home,
@@ -156,7 +156,7 @@ impl Restoring {
             for (name, bytes) in identity {
                 write(&self.fresh, &name, &bytes)?;
             }
-            if info.unlock == UnlockKind::IdentityFile {
+            if info.unlock == UnlockMethodKind::IdentityFile {
                 info.identity_file = Some(self.home.join("identity.txt"));
             }
         }

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    Audit, Backup, Before, DocumentKind, Freshness, Opener, Pin, Restoring, SecretMeta, UnlockKind, Vault,
-    VaultError, VaultKey, home_info, index, init, open::Keys, unlock,
+    Audit, Backup, Before, DocumentKind, Freshness, Pin, Restoring, SecretMeta, UnlockMethod,
+    UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, open::DerivedKeys, unlock,
 };
 use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
@@ -23,8 +23,8 @@ fn home() -> (TempDir, VaultKey) {
     let dir = tempfile::tempdir().unwrap();
     let key = init(
         dir.path(),
-        UnlockKind::IdentityFile,
-        &Opener::IdentityFile(None),
+        UnlockMethodKind::IdentityFile,
+        &UnlockMethod::IdentityFile(None),
         Pin::Unwanted,
         &Engine::default(),
     )
@@ -77,7 +77,7 @@ fn what_is_set_is_there_after_a_new_start() {
         set(&mut vault, "a/b", b"two");
         vault.put_document(DocumentKind::Policy, "s", b"text", Timestamp::now()).unwrap();
     }
-    let key = unlock(dir.path(), &Opener::IdentityFile(None)).unwrap();
+    let key = unlock(dir.path(), &UnlockMethod::IdentityFile(None)).unwrap();
     let vault = open(dir.path(), &key).unwrap();
     assert_eq!(reveal(dir.path(), &vault, "a/b").unwrap(), b"two");
     assert_eq!(vault.secret(&name("a/b")).unwrap().unwrap().version, 2);
@@ -127,7 +127,7 @@ fn names_are_not_readable_at_rest() {
 }
 
 /// A vault over a copy of its records, which the test then changes as whoever can write the disk could.
-fn tampered(change: impl Fn(&MemoryStore, &Keys)) -> Vec<String> {
+fn tampered(change: impl Fn(&MemoryStore, &DerivedKeys)) -> Vec<String> {
     let (dir, key) = home();
     let mut vault = open(dir.path(), &key).unwrap();
     for secret in ["a/one", "a/two", "b/three"] {
@@ -141,7 +141,7 @@ fn tampered(change: impl Fn(&MemoryStore, &Keys)) -> Vec<String> {
     // The old state, beside, under a prefix that the vault does not look at.
     let old = old.into_iter().map(|(k, v)| ([b"~".as_slice(), &k].concat(), Some(v))).collect();
     memory.apply(Batch(old)).unwrap();
-    change(&memory, &Keys::of(&key));
+    change(&memory, &DerivedKeys::of(&key));
     let opened = Vault::over(Box::new(memory), dir.path(), home_info(dir.path()).unwrap(), &key, None);
     match opened {
         Err(error) => vec![error.to_string()],
@@ -165,11 +165,11 @@ fn tampered(change: impl Fn(&MemoryStore, &Keys)) -> Vec<String> {
     }
 }
 
-fn record(keys: &Keys, secret: &str, version: u64) -> Vec<u8> {
+fn record(keys: &DerivedKeys, secret: &str, version: u64) -> Vec<u8> {
     index::record_key(&index::record_id(&keys.names, "secret", secret), version)
 }
 
-fn page(keys: &Keys, secret: &str) -> Vec<u8> {
+fn page(keys: &DerivedKeys, secret: &str) -> Vec<u8> {
     index::page_key(index::record_id(&keys.names, "secret", secret)[0])
 }
 
@@ -188,7 +188,7 @@ fn old(store: &MemoryStore, key: &[u8]) -> Vec<u8> {
 #[test]
 fn swapped_replayed_and_missing_records_are_named() {
     assert!(tampered(|_, _| ()).is_empty(), "nothing was done");
-    type Attack = fn(&MemoryStore, &Keys);
+    type Attack = fn(&MemoryStore, &DerivedKeys);
     let attacks: &[(&str, &str, Attack)] = &[
         ("two records swapped", "a/two was swapped", |s, k| {
             let (one, two) = (get(s, &record(k, "a/two", 1)), get(s, &record(k, "b/three", 1)));
@@ -239,23 +239,24 @@ fn swapped_replayed_and_missing_records_are_named() {
 #[test]
 fn unlocking_in_each_way() {
     let dir = tempfile::tempdir().unwrap();
-    let right = || Opener::Passphrase(SecretString::from("four words in a row"));
-    let key = init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()).unwrap();
+    let right = || UnlockMethod::Passphrase(SecretString::from("four words in a row"));
+    let key =
+        init(dir.path(), UnlockMethodKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()).unwrap();
     assert_eq!(unlock(dir.path(), &right()).unwrap().fingerprint(), key.fingerprint());
-    let wrong = Opener::Passphrase(SecretString::from("four other words"));
+    let wrong = UnlockMethod::Passphrase(SecretString::from("four other words"));
     assert!(matches!(unlock(dir.path(), &wrong), Err(VaultError::WrongKey(_))));
-    assert!(matches!(unlock(dir.path(), &Opener::IdentityFile(None)), Err(VaultError::WrongKey(_))));
+    assert!(matches!(unlock(dir.path(), &UnlockMethod::IdentityFile(None)), Err(VaultError::WrongKey(_))));
     assert!(matches!(
-        init(dir.path(), UnlockKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()),
+        init(dir.path(), UnlockMethodKind::Passphrase, &right(), Pin::Unwanted, &Engine::default()),
         Err(VaultError::AlreadyThere(_))
     ));
     let (other, _) = home();
-    let foreign = Opener::IdentityFile(Some(other.path().join("identity.txt")));
+    let foreign = UnlockMethod::IdentityFile(Some(other.path().join("identity.txt")));
     assert!(matches!(unlock(dir.path(), &foreign), Err(VaultError::WrongKey(_))), "another vault's identity");
 }
 
 fn restore(home: &Path, backup: &Path) -> u64 {
-    let backup = Backup::read(backup, &Opener::IdentityFile(None)).unwrap();
+    let backup = Backup::read(backup, &UnlockMethod::IdentityFile(None)).unwrap();
     let records = backup.records();
     let before = Before::look(home, &backup).unwrap();
     let mut restoring = Restoring::build(home, backup, before, None, Audit::Anew).unwrap();
@@ -277,7 +278,7 @@ fn a_backup_is_whole_and_comes_back() {
     let epoch = vault.epoch();
     drop(vault);
     assert_eq!(restore(dir.path(), backup.path()), 3);
-    let key = unlock(dir.path(), &Opener::IdentityFile(None)).unwrap();
+    let key = unlock(dir.path(), &UnlockMethod::IdentityFile(None)).unwrap();
     let vault = open(dir.path(), &key).unwrap();
     assert_eq!(vault.history(&name("a")).unwrap().len(), 3);
     assert_eq!(reveal(dir.path(), &vault, "a").unwrap(), b"value 2");

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{
-    HomeInfo, Opener, Pinned, UnlockKind, VaultError, VaultKey, freshness, home, keyring, open::Vault,
+    HomeInfo, Pinned, UnlockMethod, UnlockMethodKind, VaultError, VaultKey, freshness, home, keyring,
+    open::Vault,
 };
 use crate::{files, store::Engine};
 
@@ -41,8 +42,8 @@ pub(crate) enum Pin {
 /// [`VaultError`]: nothing is left behind that a second try would stumble over.
 pub(crate) fn init(
     home: &Path,
-    kind: UnlockKind,
-    opener: &Opener,
+    kind: UnlockMethodKind,
+    opener: &UnlockMethod,
     pin: Pin,
     engine: &Engine,
 ) -> Result<VaultKey, VaultError> {
@@ -78,7 +79,7 @@ pub(crate) fn init(
 ///
 /// # Errors
 /// [`VaultError::WrongKey`], [`VaultError::NoKeyring`], [`VaultError::Damaged`] naming the file.
-pub fn unlock(home: &Path, opener: &Opener) -> Result<VaultKey, VaultError> {
+pub fn unlock(home: &Path, opener: &UnlockMethod) -> Result<VaultKey, VaultError> {
     let info = home::home_info(home)?;
     let key = open_identity(home, &info, opener)?;
     home::checked(home, &key)?;
@@ -90,10 +91,10 @@ fn keep_identity(
     home: &Path,
     info: &mut HomeInfo,
     key: &VaultKey,
-    opener: &Opener,
+    opener: &UnlockMethod,
 ) -> Result<(), VaultError> {
     match (info.unlock, opener) {
-        (UnlockKind::IdentityFile, Opener::IdentityFile(path)) => {
+        (UnlockMethodKind::IdentityFile, UnlockMethod::IdentityFile(path)) => {
             let path = path.clone().unwrap_or_else(|| home.join(IDENTITY_FILE));
             let path = std::path::absolute(&path)
                 .map_err(|error| VaultError::io("find the identity file", error))?;
@@ -107,8 +108,10 @@ fn keep_identity(
             info.identity_file = Some(path);
             Ok(())
         }
-        (UnlockKind::Passphrase, Opener::Passphrase(passphrase)) => wrap(home, info.unlock, key, passphrase),
-        (UnlockKind::Keyring, Opener::Keyring) => {
+        (UnlockMethodKind::Passphrase, UnlockMethod::Passphrase(passphrase)) => {
+            wrap(home, info.unlock, key, passphrase)
+        }
+        (UnlockMethodKind::Keyring, UnlockMethod::Keyring) => {
             let passphrase = SecretString::from(home::random_hex(32));
             keyring::keep(&info.vault_id, &passphrase)?;
             wrap(home, info.unlock, key, &passphrase)
@@ -118,17 +121,17 @@ fn keep_identity(
 }
 
 #[expect(clippy::disallowed_methods, reason = "an identity that was handed over is read")]
-fn open_identity(home: &Path, info: &HomeInfo, opener: &Opener) -> Result<VaultKey, VaultError> {
+fn open_identity(home: &Path, info: &HomeInfo, opener: &UnlockMethod) -> Result<VaultKey, VaultError> {
     let key = match opener {
-        Opener::IdentityFile(path) => {
+        UnlockMethod::IdentityFile(path) => {
             let beside = home.join(IDENTITY_FILE);
             let known = info.identity_file.clone().unwrap_or_else(|| beside.clone());
             let known = if known.exists() { known } else { beside };
             read_identity(&path.clone().unwrap_or(known))?
         }
-        Opener::Passphrase(passphrase) => unwrap(home, UnlockKind::Passphrase, passphrase)?,
-        Opener::Keyring => unwrap(home, UnlockKind::Keyring, &keyring::fetch(&info.vault_id)?)?,
-        Opener::Identity(text) => parse_identity(text.expose_secret())
+        UnlockMethod::Passphrase(passphrase) => unwrap(home, UnlockMethodKind::Passphrase, passphrase)?,
+        UnlockMethod::Keyring => unwrap(home, UnlockMethodKind::Keyring, &keyring::fetch(&info.vault_id)?)?,
+        UnlockMethod::Identity(text) => parse_identity(text.expose_secret())
             .ok_or_else(|| VaultError::WrongKey("it is not an age identity".to_owned()))?,
     };
     if key.fingerprint() == info.fingerprint {
@@ -166,16 +169,21 @@ fn parse_identity(text: &str) -> Option<VaultKey> {
     line.parse::<Identity>().ok().map(VaultKey::new)
 }
 
-fn wrapped_path(home: &Path, kind: UnlockKind) -> PathBuf {
+fn wrapped_path(home: &Path, kind: UnlockMethodKind) -> PathBuf {
     home.join("unlock").join(match kind {
-        UnlockKind::Keyring => "keyring.age",
-        UnlockKind::Passphrase | UnlockKind::IdentityFile => "passphrase.age",
+        UnlockMethodKind::Keyring => "keyring.age",
+        UnlockMethodKind::Passphrase | UnlockMethodKind::IdentityFile => "passphrase.age",
     })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a passphrase is handed to age")]
-fn wrap(home: &Path, kind: UnlockKind, key: &VaultKey, passphrase: &SecretString) -> Result<(), VaultError> {
-    let work = if kind == UnlockKind::Keyring { KEYRING_WORK } else { PASSPHRASE_WORK };
+fn wrap(
+    home: &Path,
+    kind: UnlockMethodKind,
+    key: &VaultKey,
+    passphrase: &SecretString,
+) -> Result<(), VaultError> {
+    let work = if kind == UnlockMethodKind::Keyring { KEYRING_WORK } else { PASSPHRASE_WORK };
     let mut recipient = scrypt::Recipient::new(age::secrecy::SecretString::from(passphrase.expose_secret()));
     recipient.set_work_factor(work);
     let path = wrapped_path(home, kind);
@@ -190,7 +198,7 @@ fn wrap(home: &Path, kind: UnlockKind, key: &VaultKey, passphrase: &SecretString
 }
 
 #[expect(clippy::disallowed_methods, reason = "a passphrase is handed to age")]
-fn unwrap(home: &Path, kind: UnlockKind, passphrase: &SecretString) -> Result<VaultKey, VaultError> {
+fn unwrap(home: &Path, kind: UnlockMethodKind, passphrase: &SecretString) -> Result<VaultKey, VaultError> {
     let path = wrapped_path(home, kind);
     let name = path.strip_prefix(home).unwrap_or(&path).display().to_string();
     let file = match files::read_regular(&path, MOST) {
@@ -229,7 +237,7 @@ pub(super) fn identity_files(
     info: &HomeInfo,
     key: &VaultKey,
 ) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
-    if info.unlock == UnlockKind::IdentityFile {
+    if info.unlock == UnlockMethodKind::IdentityFile {
         return Ok(vec![(IDENTITY_FILE.to_owned(), key.identity_text().as_bytes().to_vec())]);
     }
     let path = wrapped_path(home, info.unlock);

@@ -9,7 +9,7 @@ mod revoked;
 
 use authy_mcp::testing::{
     names::{EnvName, HostPattern},
-    policy::{BaseUrl, Inject, PathPattern, Place, Tls},
+    policy::{BaseUrl, Inject, PathPattern, SubstitutionSite, Tls},
 };
 use host::{Host, shown};
 use program::{KEY, ODD, Program, assert_clean, seal, sealed, terms};
@@ -202,7 +202,9 @@ async fn a_placeholder_is_replaced_in_open_places_only_and_as_the_place_needs() 
     );
 
     let mut open = seal(&at, None);
-    open.substitute = [Place::Header, Place::Query, Place::Path, Place::Body].into();
+    open.substitute =
+        [SubstitutionSite::Header, SubstitutionSite::Query, SubstitutionSite::Path, SubstitutionSite::Body]
+            .into();
     let program = Program::start(terms(vec![sealed("a/key", ODD, open)], &host));
     let placeholder = program.placeholder("a/key").to_owned();
     let before = host.seen().await.len();
@@ -246,7 +248,7 @@ async fn websockets_are_scrubbed_across_fragments_and_nothing_is_compressed() {
     let host = Host::start().await;
     let at = host.name();
     let mut open = seal(&at, Some(Inject::Bearer));
-    open.substitute = [Place::Websocket].into();
+    open.substitute = [SubstitutionSite::Websocket].into();
     let program = Program::start(terms(vec![sealed("a/key", KEY, open)], &host));
     let placeholder = program.placeholder("a/key").to_owned();
     let mut bytes = format!(

@@ -55,7 +55,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// The word for it in JSON and in the audit.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotAvailable => "not_available",
             Self::CommandNotAllowed => "command_not_allowed",
@@ -150,7 +150,7 @@ mod tests {
             Code::BadArgument,
         ];
         for code in codes {
-            assert_eq!(serde_json::to_value(code).unwrap(), code.word());
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
         let outcomes = [
             Outcome::Exited,
@@ -161,7 +161,7 @@ mod tests {
             Outcome::FailedToStart,
         ];
         for outcome in outcomes {
-            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
         }
     }
 }

@@ -102,7 +102,7 @@ impl Bench {
     ) -> Result<Admitted, Refused> {
         let caller = Caller { credential: credential.clone(), environment: Default::default(), way };
         let entered = self.broker.enter(credential).await.map_err(|refusal| self.broker.refused(refusal))?;
-        let asked = Asked { caller, params, streams: Streams::Captured, near: None };
+        let asked = Asked { caller, params, streams: Streams::Captured, default_cwd: None };
         self.broker.admitting(entered, asked, CancellationToken::new()).await
     }
 }
@@ -192,7 +192,7 @@ async fn what_a_session_may_run_with_what() {
             (Err(refused), Err(code)) => {
                 assert_eq!(refused.body.code, code, "{what}: {:?}", refused.body);
                 assert!(!refused.body.hint.is_empty(), "{what}");
-                wanted.push(format!("denied dev token:agent-{number} {}", code.word()));
+                wanted.push(format!("denied dev token:agent-{number} {}", code.as_str()));
             }
             (got, _) => panic!("{what}: {:?}", got.err().map(|refused| refused.body)),
         }
@@ -294,7 +294,7 @@ async fn a_call_that_was_taken_back_leaves_nothing() {
     let credential = bench.of("ann", "dev", |_| ());
     let entered = bench.broker.enter(&credential).await.unwrap();
     let caller = Caller { credential, environment: Default::default(), way: Way::Tool };
-    let asked = Asked { caller, params: check(), streams: Streams::Captured, near: None };
+    let asked = Asked { caller, params: check(), streams: Streams::Captured, default_cwd: None };
     let cancel = CancellationToken::new();
     cancel.cancel();
     let refused = bench.broker.admitting(entered, asked, cancel).await.err().unwrap();

@@ -1,8 +1,6 @@
 //! Runs on the caller's own streams, beside those whose output is captured; and what a run is handed: a session of its
 //! own, or a token that another session issued.
 
-use std::sync::Mutex;
-
 use super::{
     Bench, HOUR,
     admission::{VALUE, run},
@@ -15,8 +13,9 @@ use crate::{
         testing::ended,
     },
     names::{EnvName, ScopeName},
-    run::{Ending, RunError},
+    run::{RunError, RunOutcome},
 };
+use parking_lot::Mutex;
 
 const POLICY: &str = r#"
 scope = "dev"
@@ -77,7 +76,7 @@ async fn a_run_on_our_own_streams_is_admitted_as_any_other() {
     for (what, command, secrets, outcome) in rows {
         let handed = Mutex::new(0);
         let hand = || {
-            *handed.lock().unwrap() += 1;
+            *handed.lock() += 1;
             Some((EnvName::parse("SESSION").unwrap(), "/a/socket".to_owned()))
         };
         let credential = local();
@@ -91,7 +90,7 @@ async fn a_run_on_our_own_streams_is_admitted_as_any_other() {
         assert_eq!((&attached.0, &attached.1), (&captured.0, &captured.1), "{what}");
         assert_eq!(attached.0, outcome.map(drop), "{what}");
         assert_eq!(attached.2.len(), usize::from(outcome.is_ok()), "{what}");
-        assert_eq!(*handed.lock().unwrap(), usize::from(outcome == Ok(true)), "{what}");
+        assert_eq!(*handed.lock(), usize::from(outcome == Ok(true)), "{what}");
         let session = attached.2.iter().filter(|run| run.env.contains(&"SESSION".to_owned())).count();
         assert_eq!(session, usize::from(outcome == Ok(true)), "{what}");
         let secrets = |runs: &[crate::broker::testing::Started]| {
@@ -107,9 +106,9 @@ async fn a_run_on_our_own_streams_is_admitted_as_any_other() {
 async fn what_becomes_of_a_run_on_our_own_streams() {
     let bench = bench();
     let rows = [
-        (Ok(Ending::Exited(3)), Ok(Ending::Exited(3)), "exited"),
-        (Ok(Ending::Signaled(15)), Ok(Ending::Signaled(15)), "signaled"),
-        (Ok(Ending::Cancelled), Ok(Ending::Cancelled), "cancelled"),
+        (Ok(RunOutcome::Exited(3)), Ok(RunOutcome::Exited(3)), "exited"),
+        (Ok(RunOutcome::Signaled(15)), Ok(RunOutcome::Signaled(15)), "signaled"),
+        (Ok(RunOutcome::Cancelled), Ok(RunOutcome::Cancelled), "cancelled"),
         (Err(RunError::ProgramChanged), Err(Code::ProgramChanged), "failed_to_start"),
         (Err(RunError::ProgramNotFound), Err(Code::ProgramNotFound), "failed_to_start"),
         (Err(RunError::NotContained("x".to_owned())), Err(Code::SandboxUnavailable), "failed_to_start"),
@@ -128,11 +127,11 @@ async fn a_signal_before_the_run_starts_nothing() {
     let bench = bench();
     bench.runner.signal(15);
     let done = bench.attached(&local(), run(&["false"], None), || None).await;
-    assert_eq!(done, Ok(Ending::Signaled(15)));
+    assert_eq!(done, Ok(RunOutcome::Signaled(15)));
     assert_eq!((bench.runner.started(), bench.on_record()), (Vec::new(), Vec::new()));
     // The window's size ends nobody.
     bench.runner.signal(28);
-    assert_eq!(bench.attached(&local(), run(&["false"], None), || None).await, Ok(Ending::Exited(0)));
+    assert_eq!(bench.attached(&local(), run(&["false"], None), || None).await, Ok(RunOutcome::Exited(0)));
 }
 
 /// What a session asks for, for a helper.

@@ -13,7 +13,7 @@ use crate::{
         surroundings::{Ready, Running},
     },
     redact::NeedleSet,
-    run::{Ended, Ending, RunError, RunOutput, Stream},
+    run::{Ended, RunError, RunOutcome, RunOutput, Stream},
 };
 
 /// The value that a secret is rotated to.
@@ -32,7 +32,7 @@ async fn driven(
 }
 
 fn wrote(text: &str, took: Duration) -> RunOutput {
-    let ran = output(Ending::Exited(0), 0);
+    let ran = output(RunOutcome::Exited(0), 0);
     let stdout = Stream { text: NeedleSet::empty().text(text), truncated: false };
     RunOutput { stdout, ended: Ended { duration: took, ..ran.ended }, ..ran }
 }
@@ -43,10 +43,10 @@ async fn whatever_becomes_of_a_run_is_on_record() {
     let bench = bench();
     let too_many_files = || io::Error::from_raw_os_error(24);
     let rows = [
-        (Ok(Ending::Exited(3)), Ok(Ending::Exited(3)), "exited"),
-        (Ok(Ending::Signaled(9)), Ok(Ending::Signaled(9)), "signaled"),
-        (Ok(Ending::TimedOut), Ok(Ending::TimedOut), "timed_out"),
-        (Ok(Ending::Cancelled), Ok(Ending::Cancelled), "cancelled"),
+        (Ok(RunOutcome::Exited(3)), Ok(RunOutcome::Exited(3)), "exited"),
+        (Ok(RunOutcome::Signaled(9)), Ok(RunOutcome::Signaled(9)), "signaled"),
+        (Ok(RunOutcome::TimedOut), Ok(RunOutcome::TimedOut), "timed_out"),
+        (Ok(RunOutcome::Cancelled), Ok(RunOutcome::Cancelled), "cancelled"),
         (Err(RunError::ProgramNotFound), Err(Code::ProgramNotFound), "failed_to_start"),
         (Err(RunError::ProgramChanged), Err(Code::ProgramChanged), "failed_to_start"),
         (Err(RunError::Cwd), Err(Code::CwdNotAllowed), "failed_to_start"),
@@ -72,19 +72,19 @@ async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
         Box::pin(async move {
             broker.revoke_runs();
             ready.over.cancelled().await;
-            Ok(output(Ending::Cancelled, 0))
+            Ok(output(RunOutcome::Cancelled, 0))
         })
     })
     .await;
-    assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Revoked, "outcome dev revoked"));
+    assert_eq!((done.unwrap().ended.ending, &*record), (RunOutcome::Revoked, "outcome dev revoked"));
     // One that ended by itself meanwhile did so.
     let broker = Arc::clone(&bench.broker);
     let (done, record) = driven(&bench, |_| {
         broker.revoke_runs();
-        Box::pin(async { Ok(output(Ending::Exited(0), 0)) })
+        Box::pin(async { Ok(output(RunOutcome::Exited(0), 0)) })
     })
     .await;
-    assert_eq!((done.unwrap().ended.ending, &*record), (Ending::Exited(0), "outcome dev exited"));
+    assert_eq!((done.unwrap().ended.ending, &*record), (RunOutcome::Exited(0), "outcome dev exited"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -18,7 +18,7 @@ use crate::{
         Policy, Request, RunTerms, SecretFacts,
     },
     redact::{Counts, NeedleSet},
-    run::{Ended, Ending, NotLookedInto, RunOutput, Stream},
+    run::{Ended, NotLookedInto, RunOutcome, RunOutput, Stream},
 };
 
 /// The terms of a run that is allowed.
@@ -38,7 +38,7 @@ pub(super) fn terms() -> RunTerms {
     }
 }
 
-pub(super) fn output(ending: Ending, masked: u64) -> RunOutput {
+pub(super) fn output(ending: RunOutcome, masked: u64) -> RunOutput {
     let stream = |text: &str| Stream { text: NeedleSet::empty().text(text), truncated: true };
     let counts = BTreeMap::from([("raw", masked)]);
     RunOutput {
@@ -97,7 +97,7 @@ fn what_is_returned_of_the_output() {
         (Status, Reduced, 2, nothing(1, 2000)),
     ];
     for (mode, exit, masked, wanted) in rows {
-        let told = told(output(Ending::Exited(3), masked), mode, exit);
+        let told = told(output(RunOutcome::Exited(3), masked), mode, exit);
         assert_eq!(told, wanted, "{mode:?} {exit:?} {masked}");
     }
 }
@@ -105,18 +105,18 @@ fn what_is_returned_of_the_output() {
 #[test]
 fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
     let rows = [
-        (Ending::Exited(0), Exact, json!(["exited", 0, null])),
-        (Ending::Exited(0), Reduced, json!(["exited", 0, null])),
-        (Ending::Exited(255), Exact, json!(["exited", 255, null])),
-        (Ending::Exited(255), Reduced, json!(["exited", 1, null])),
-        (Ending::Signaled(15), Exact, json!(["signaled", null, "SIGTERM"])),
+        (RunOutcome::Exited(0), Exact, json!(["exited", 0, null])),
+        (RunOutcome::Exited(0), Reduced, json!(["exited", 0, null])),
+        (RunOutcome::Exited(255), Exact, json!(["exited", 255, null])),
+        (RunOutcome::Exited(255), Reduced, json!(["exited", 1, null])),
+        (RunOutcome::Signaled(15), Exact, json!(["signaled", null, "SIGTERM"])),
         // A program that ends itself by a signal of its choice would tell with it.
-        (Ending::Signaled(15), Reduced, json!(["signaled", null, "SIGKILL"])),
-        (Ending::Signaled(9), Reduced, json!(["signaled", null, "SIGKILL"])),
-        (Ending::TimedOut, Exact, json!(["timed_out", null, null])),
-        (Ending::Cancelled, Exact, json!(["cancelled", null, null])),
-        (Ending::Revoked, Exact, json!(["revoked", null, null])),
-        (Ending::FailedToStart, Exact, json!(["failed_to_start", null, null])),
+        (RunOutcome::Signaled(15), Reduced, json!(["signaled", null, "SIGKILL"])),
+        (RunOutcome::Signaled(9), Reduced, json!(["signaled", null, "SIGKILL"])),
+        (RunOutcome::TimedOut, Exact, json!(["timed_out", null, null])),
+        (RunOutcome::Cancelled, Exact, json!(["cancelled", null, null])),
+        (RunOutcome::Revoked, Exact, json!(["revoked", null, null])),
+        (RunOutcome::FailedToStart, Exact, json!(["failed_to_start", null, null])),
     ];
     for (ending, exit, wanted) in rows {
         let told = told(output(ending, 0), Redacted, exit);
@@ -128,7 +128,7 @@ fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
         // The audit, which no agent reads, has it as it was.
         let facts = outcome_facts(ending, Duration::ZERO, &Counts::default());
         assert_eq!(facts.outcome, wanted[0], "{ending:?}");
-        assert_eq!(facts.exit_code, if let Ending::Exited(code) = ending { Some(code) } else { None });
+        assert_eq!(facts.exit_code, if let RunOutcome::Exited(code) = ending { Some(code) } else { None });
     }
 }
 
@@ -136,7 +136,7 @@ fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
 fn what_nobody_looked_into_is_withheld_as_if_it_held_a_secret() {
     let unseen = || RunOutput {
         not_looked_into: vec![NotLookedInto { stream: "stdout", kind: "gzip", bytes: 9 }],
-        ..output(Ending::Exited(0), 0)
+        ..output(RunOutcome::Exited(0), 0)
     };
     let told_of = |mode| told(unseen(), mode, Exact);
     assert_eq!(told_of(Withhold)["withheld"], true);

@@ -11,7 +11,7 @@ use crate::{
     broker::{
         Bearer, Bound, Credential, LocalSession,
         documents::{self, StoredToken},
-        limits::Place,
+        limits::RunPermit,
         refusal::Code,
     },
     names::{ScopeName, TokenId},
@@ -174,7 +174,7 @@ impl Bench {
     }
 
     /// Runs of the scope up to one of its limits; those that are returned go on.
-    fn fill(&self, of: &str, limit: Limit) -> Vec<Place> {
+    fn fill(&self, of: &str, limit: Limit) -> Vec<RunPermit> {
         let bounds = RunTerms { runs_per_minute: 9, concurrent_runs: 9, ..terms() };
         let now = crate::clock::Clock::instant(&*self.clock);
         let begin = || self.broker.limits.enter(&scope(of), &bounds, now).ok().unwrap();
@@ -216,8 +216,8 @@ fn wanted(
     };
     let lines = match (refused, known) {
         (Some(_), Line::None) => Vec::new(),
-        (Some(code), Line::OfNobody) => vec![format!("denied unknown {}", code.word())],
-        (Some(code), Line::OfCaller) => vec![format!("denied {scope} CALLER {}", code.word())],
+        (Some(code), Line::OfNobody) => vec![format!("denied unknown {}", code.as_str())],
+        (Some(code), Line::OfCaller) => vec![format!("denied {scope} CALLER {}", code.as_str())],
         (None, _) => vec![format!("intent {scope} CALLER"), format!("outcome {scope} exited")],
     };
     (refused, lines)

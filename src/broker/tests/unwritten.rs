@@ -3,8 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     Bench,
@@ -28,7 +30,7 @@ struct Trapped(MemoryStore, Trap);
 
 impl Store for Trapped {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut trap = self.1.lock().unwrap();
+        let mut trap = self.1.lock();
         match trap.as_mut() {
             Some((0, audit, spring)) => {
                 spring(audit);
@@ -75,10 +77,10 @@ async fn nothing_is_revealed_that_can_not_be_put_on_record() {
             bench.policy(POLICY);
             bench.secrets(&[("app/key", VALUE)]);
             let credential = bench.of("ann", "dev", |_| ());
-            *trap.lock().unwrap() = Some((look, bench.broker.home().join("audit"), happens));
+            *trap.lock() = Some((look, bench.broker.home().join("audit"), happens));
             let done = bench.run(&credential, check()).await;
             assert_eq!(done.err(), Some(Code::AuditUnavailable), "{what}, at look {look}");
-            assert!(trap.lock().unwrap().is_none(), "{what}, at look {look}: the call never came so far");
+            assert!(trap.lock().is_none(), "{what}, at look {look}: the call never came so far");
             assert_eq!(bench.runner.started(), [], "{what}, at look {look}");
             // What a broker has revealed it looks for everywhere.
             let known = bench.broker.needles.everything();

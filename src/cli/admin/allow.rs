@@ -13,7 +13,7 @@ use super::{
 use crate::{
     names::ScopeName,
     operator::{Admin, Failure, LastDenial, PolicyPlan},
-    policy::{Deliver, Effect, Network, NewRule, OutputMode, SandboxMode, SetByProxy},
+    policy::{DeliveryMode, Effect, Network, NewRule, OutputMode, SandboxMode, SetByProxy},
     setup,
     shown::{shown, shown_command, shown_line},
 };
@@ -42,7 +42,7 @@ pub(super) struct Args {
     secrets: Vec<String>,
     /// How the value gets to the program: env, file or sealed (which --host implies).
     #[arg(long, value_name = "HOW", default_value = "env", value_parser = deliver)]
-    deliver: Deliver,
+    deliver: DeliveryMode,
     /// Where a sealed secret may go, as api.example.com: the program gets a placeholder, and the value is put
     /// in on its way there.
     #[arg(long = "host", value_name = "HOST")]
@@ -107,7 +107,7 @@ pub(in crate::cli) fn allow_command(
     let here = setup::cwd()?;
     let rule = NewRule {
         secrets,
-        deliver: Deliver::Env,
+        deliver: DeliveryMode::Env,
         command: Some(argv),
         cwd: vec![here.display().to_string()],
         ..NewRule::default()
@@ -169,7 +169,7 @@ fn given(args: &Args) -> Result<(ScopeName, NewRule), Failure> {
     let rule = NewRule {
         id: args.id.clone(),
         secrets: args.secrets.clone(),
-        deliver: if args.bearer || !args.hosts.is_empty() { Deliver::Sealed } else { args.deliver },
+        deliver: if args.bearer || !args.hosts.is_empty() { DeliveryMode::Sealed } else { args.deliver },
         command: Some(args.argv.clone()).filter(|_| !args.any),
         hosts: args.hosts.clone(),
         inject: if args.bearer { SetByProxy::Bearer } else { SetByProxy::Nothing },
@@ -193,29 +193,35 @@ fn whole(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
     whole.collect()
 }
 
-fn deliver(word: &str) -> Result<Deliver, String> {
-    let known = [Deliver::Env, Deliver::File, Deliver::Sealed];
-    known.into_iter().find(|known| known.word() == word).ok_or_else(|| "it is env, file or sealed".to_owned())
+fn deliver(word: &str) -> Result<DeliveryMode, String> {
+    let known = [DeliveryMode::Env, DeliveryMode::File, DeliveryMode::Sealed];
+    known
+        .into_iter()
+        .find(|known| known.as_str() == word)
+        .ok_or_else(|| "it is env, file or sealed".to_owned())
 }
 
 fn output_mode(word: &str) -> Result<OutputMode, String> {
     let known = [OutputMode::Redacted, OutputMode::Withhold, OutputMode::Status];
     known
         .into_iter()
-        .find(|known| known.word() == word)
+        .find(|known| known.as_str() == word)
         .ok_or_else(|| "it is redacted, withhold or status".to_owned())
 }
 
 fn network(word: &str) -> Result<Network, String> {
     let known = [Network::None, Network::Proxy, Network::Open];
-    known.into_iter().find(|known| known.word() == word).ok_or_else(|| "it is none, proxy or open".to_owned())
+    known
+        .into_iter()
+        .find(|known| known.as_str() == word)
+        .ok_or_else(|| "it is none, proxy or open".to_owned())
 }
 
 fn sandbox(word: &str) -> Result<SandboxMode, String> {
     let known = [SandboxMode::Required, SandboxMode::BestEffort, SandboxMode::Off];
     known
         .into_iter()
-        .find(|known| known.word() == word)
+        .find(|known| known.as_str() == word)
         .ok_or_else(|| "it is required, best-effort or off".to_owned())
 }
 
@@ -316,17 +322,17 @@ mod tests {
     fn a_line_is_a_rule() {
         let npm = || Some(vec!["npm".to_owned(), "test".to_owned()]);
         let rows = [
-            ("dev --secret a -- npm test", Deliver::Env, SetByProxy::Nothing, npm()),
-            ("dev --secret a --deliver file -- npm test", Deliver::File, SetByProxy::Nothing, npm()),
-            ("dev --secret a --host h -- npm test", Deliver::Sealed, SetByProxy::Nothing, npm()),
-            ("dev --secret a --bearer -- npm test", Deliver::Sealed, SetByProxy::Bearer, npm()),
+            ("dev --secret a -- npm test", DeliveryMode::Env, SetByProxy::Nothing, npm()),
+            ("dev --secret a --deliver file -- npm test", DeliveryMode::File, SetByProxy::Nothing, npm()),
+            ("dev --secret a --host h -- npm test", DeliveryMode::Sealed, SetByProxy::Nothing, npm()),
+            ("dev --secret a --bearer -- npm test", DeliveryMode::Sealed, SetByProxy::Bearer, npm()),
             (
                 "dev --secret a --deliver file --host h -- npm test",
-                Deliver::Sealed,
+                DeliveryMode::Sealed,
                 SetByProxy::Nothing,
                 npm(),
             ),
-            ("dev --secret a --any", Deliver::Env, SetByProxy::Nothing, None),
+            ("dev --secret a --any", DeliveryMode::Env, SetByProxy::Nothing, None),
         ];
         for (line, deliver, inject, command) in rows {
             let (scope, rule) = read(line).unwrap();

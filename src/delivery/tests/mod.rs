@@ -9,7 +9,7 @@ use super::{way::FIRST_PORT, *};
 use std::{net::TcpListener, pin::Pin, sync::Arc};
 
 use crate::policy::{Decision, Document, Policy, Request, Resolved, SandboxMode, SandboxTerms, SecretFacts};
-use crate::{audit::Note, names::RunId, policy::How, policy::Timed, sandbox::Plan};
+use crate::{audit::Note, names::RunId, policy::How, policy::Timed, sandbox::SandboxPlan};
 
 /// The terms of a run that has one secret in a variable and one in a file.
 fn terms() -> RunTerms {
@@ -39,9 +39,9 @@ fn revealed(terms: &RunTerms) -> Vec<Revealed> {
     secrets.map(reveal).collect()
 }
 
-fn off() -> Plan {
+fn off() -> SandboxPlan {
     let terms = SandboxTerms { mode: SandboxMode::Off, ..SandboxTerms::default() };
-    Plan::off(terms.said_off().unwrap())
+    SandboxPlan::off(terms.said_off().unwrap())
 }
 
 struct Always;

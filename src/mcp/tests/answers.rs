@@ -14,7 +14,7 @@ use crate::{
         refusal::{Code, Refusal},
     },
     mcp::{outbound, render},
-    policy::{Deliver, OutputMode, Promise, SandboxMode, Stdin},
+    policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin},
     redact::NeedleSet,
 };
 
@@ -226,7 +226,7 @@ fn rule() -> RuleEntry {
         secrets: vec![entry("one", Some("of the first kind")), entry("two", None)],
         commands: Commands::Patterns(vec![vec!["npm".to_owned(), "run *".to_owned()]]),
         hosts: vec!["api.example.com".to_owned()],
-        deliver: Deliver::Sealed,
+        deliver: DeliveryMode::Sealed,
         promise: Promise::ReviewedByOperator,
         promise_why: Some("by ann".to_owned()),
         stdin: Some(Stdin::Text),

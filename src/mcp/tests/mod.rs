@@ -4,10 +4,9 @@ mod answers;
 mod calls;
 mod toy;
 
-use std::{
-    future::pending,
-    sync::{Arc, Mutex},
-};
+use std::{future::pending, sync::Arc};
+
+use parking_lot::Mutex;
 
 use rmcp::{
     ClientHandler, RoleClient, ServiceExt,
@@ -73,7 +72,7 @@ impl Fake {
     }
 
     fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().clone()
     }
 
     fn says<T>(&self, caller: &Caller, asked: Value, body: T) -> Result<Answer<T>, Refused> {
@@ -83,7 +82,7 @@ impl Fake {
             Credential::Token(_) | Credential::Tree(_) => unreachable!("no such caller here"),
         };
         assert_eq!(caller.way, Way::Tool);
-        self.asked.lock().unwrap().push(json!({ "by": who, "asked": asked }));
+        self.asked.lock().push(json!({ "by": who, "asked": asked }));
         let needles = secret();
         match self.refuses.clone() {
             Some(body) => Err(Box::new(Answer { body, needles })),
@@ -156,7 +155,7 @@ struct Listening(Arc<Mutex<Vec<(u32, String)>>>);
 impl ClientHandler for Listening {
     async fn on_progress(&self, said: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let count = said.progress as u32;
-        self.0.lock().unwrap().push((count, said.message.unwrap_or_default()));
+        self.0.lock().push((count, said.message.unwrap_or_default()));
     }
 }
 

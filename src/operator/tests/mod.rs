@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, testing::SetClock},
     names::{ScopeName, SecretName},
     value::SecretValue,
-    vault::{Opener, Pin, SecretMeta, UnlockKind, testing::MemoryStore},
+    vault::{Pin, SecretMeta, UnlockMethod, UnlockMethodKind, testing::MemoryStore},
 };
 
 /// A value that nobody guesses.
@@ -39,8 +39,8 @@ impl Home {
         let clock = Arc::new(SetClock::at(Timestamp::from_second(BEGIN).unwrap()));
         let around =
             Surroundings { clock: clock.clone(), engine: MemoryStore::engine(), ..Surroundings::default() };
-        let opener = Opener::IdentityFile(None);
-        let kind = UnlockKind::IdentityFile;
+        let opener = UnlockMethod::IdentityFile(None);
+        let kind = UnlockMethodKind::IdentityFile;
         let admin = Admin::init_in(&around, &home, kind, &opener, Pin::Unwanted).unwrap();
         Self { dir, admin, clock }
     }

@@ -3,7 +3,7 @@
 use super::{Home, POLICY, fails, scope};
 use crate::{
     operator::FailureKind,
-    policy::{Deliver, Effect, NewRule, Promise},
+    policy::{DeliveryMode, Effect, NewRule, Promise},
 };
 
 fn with(more: &str) -> String {
@@ -131,7 +131,7 @@ fn a_rule_of_one_line_is_added_to_what_is_there() {
     let rule = NewRule {
         id: Some("b".to_owned()),
         secrets: vec!["app/two".to_owned()],
-        deliver: Deliver::Env,
+        deliver: DeliveryMode::Env,
         command: Some(vec!["false".to_owned()]),
         ..NewRule::default()
     };

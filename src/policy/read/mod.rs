@@ -31,7 +31,7 @@ use super::{
     edition::Edition,
     env_names,
     sealed::{ReachPart, Seal},
-    words::{Deliver, ExitCodes, Stdin},
+    words::{DeliveryMode, ExitCodes, Stdin},
 };
 use crate::names::{EnvName, ScopeName, SecretName, SecretPattern};
 pub(crate) use quantities::parse_duration;
@@ -242,8 +242,8 @@ impl Reader<'_> {
     fn seal(&mut self, raw: &RawRule, at: Range<usize>) -> Option<Seal> {
         let mut wrong = Vec::new();
         let seal = match *raw.deliver.get() {
-            Deliver::Sealed => sealed::seal(raw, at, &mut wrong),
-            Deliver::Env | Deliver::File => {
+            DeliveryMode::Sealed => sealed::seal(raw, at, &mut wrong),
+            DeliveryMode::Env | DeliveryMode::File => {
                 wrong = sealed::stray(raw);
                 None
             }
@@ -268,10 +268,10 @@ impl Reader<'_> {
     fn commands(&mut self, rule: &RawRule) -> Option<Option<Vec<ArgvPattern>>> {
         let raw = &rule.commands;
         let sealed: Vec<SecretPattern> = match rule.deliver.get() {
-            Deliver::Sealed => {
+            DeliveryMode::Sealed => {
                 rule.secrets.iter().filter_map(|p| SecretPattern::parse(p.get()).ok()).collect()
             }
-            Deliver::Env | Deliver::File => Vec::new(),
+            DeliveryMode::Env | DeliveryMode::File => Vec::new(),
         };
         let is_sealed = |name: &SecretName| sealed.iter().any(|pattern| pattern.matches(name));
         let braces = if self.is_stored() { Braces::Themselves } else { Braces::Types(&is_sealed) };

@@ -10,7 +10,7 @@ use serde::{
 use toml::Spanned;
 
 use crate::policy::words::{
-    Deliver, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin,
+    DeliveryMode, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin,
 };
 
 /// Something and where it stands.
@@ -197,7 +197,7 @@ pub(in crate::policy) struct RawRule {
     #[serde(default)]
     pub secrets: Vec<At<String>>,
     /// How a value gets to the program.
-    pub deliver: At<Deliver>,
+    pub deliver: At<DeliveryMode>,
     /// Where a sealed secret may go: `host` (port 443), `host:port`, `*.host` for its subdomains.
     pub hosts: Option<At<Vec<String>>>,
     /// What the proxy sets by itself.

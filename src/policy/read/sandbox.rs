@@ -8,15 +8,15 @@ use super::{
 };
 use crate::policy::{
     sandbox::{CWD, SandboxPart},
-    words::{Deliver, Network, SandboxMode},
+    words::{DeliveryMode, Network, SandboxMode},
 };
 
 impl Reader<'_> {
     pub(super) fn sandbox(&mut self, raw: &RawDocument) -> SandboxPart {
         let part = &raw.sandbox;
         let mode = part.mode.as_ref().map_or(SandboxMode::Required, |mode| *mode.get());
-        let sealed =
-            raw.allow.iter().any(|rule| *rule.get().deliver.get() == Deliver::Sealed) || part.hosts.is_some();
+        let sealed = raw.allow.iter().any(|rule| *rule.get().deliver.get() == DeliveryMode::Sealed)
+            || part.hosts.is_some();
         let network = match (&part.network, mode) {
             (Some(network), _) => *network.get(),
             (None, SandboxMode::Off) => Network::Open,
@@ -80,7 +80,7 @@ impl Reader<'_> {
                 "write network = \"proxy\", or leave network out"
             }
         };
-        let sealed = raw.allow.iter().map(At::get).find(|rule| *rule.deliver.get() == Deliver::Sealed);
+        let sealed = raw.allow.iter().map(At::get).find(|rule| *rule.deliver.get() == DeliveryMode::Sealed);
         if let Some(rule) = sealed {
             self.error(rule.deliver.span(), "a sealed secret needs the sandbox and its proxy", way_out);
         }

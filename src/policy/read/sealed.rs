@@ -7,7 +7,7 @@ use crate::{
     names::{EnvName, HostPattern, SecretName},
     policy::{
         env_names,
-        sealed::{BaseUrl, Inject, PathPattern, Place, Seal, SigV4, Tls},
+        sealed::{BaseUrl, Inject, PathPattern, Seal, SigV4, SubstitutionSite, Tls},
     },
 };
 
@@ -38,7 +38,7 @@ pub(super) fn seal(raw: &RawRule, at: Range<usize>, wrong: &mut Vec<Wrong>) -> O
     let hosts = hosts(raw.hosts.as_ref(), &at, wrong);
     let inject = raw.inject.as_ref().and_then(|inject| parse_inject(inject, wrong));
     let substitute = match &raw.substitute {
-        None => BTreeSet::from([Place::Header]),
+        None => BTreeSet::from([SubstitutionSite::Header]),
         Some(places) => places.get().iter().map(|place| place.place()).collect(),
     };
     let methods = raw.methods.as_ref().map(|methods| parse_methods(methods, wrong));
@@ -220,13 +220,13 @@ fn parse_url(text: &str) -> Option<(Tls, String, u16, String)> {
 }
 
 impl RawPlace {
-    fn place(self) -> Place {
+    fn place(self) -> SubstitutionSite {
         match self {
-            Self::Header => Place::Header,
-            Self::Query => Place::Query,
-            Self::Path => Place::Path,
-            Self::Body => Place::Body,
-            Self::Websocket => Place::Websocket,
+            Self::Header => SubstitutionSite::Header,
+            Self::Query => SubstitutionSite::Query,
+            Self::Path => SubstitutionSite::Path,
+            Self::Body => SubstitutionSite::Body,
+            Self::Websocket => SubstitutionSite::Websocket,
         }
     }
 }
@@ -280,7 +280,7 @@ mod tests {
             document(&format!("{GOOD}inject = {{ header = \"X-Api-Key\" }}\nmethods = [\"GET\"]")).unwrap();
         let seal = seal.allow[0].seal.clone().unwrap();
         assert_eq!(seal.header(), Some("x-api-key"));
-        assert_eq!(seal.substitute, BTreeSet::from([Place::Header]));
+        assert_eq!(seal.substitute, BTreeSet::from([SubstitutionSite::Header]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod kinds;
 mod numbers;
 mod squeezed;
-mod texts;
+mod variants;
 mod written;
 
 use std::{
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::strength::{GUESSABLE_BELOW, Profile};
 use kinds::{BASE64, Keeps, Kind, kind};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
-use texts::{Part, texts};
+use variants::{Part, variants};
 
 /// An encoded form shorter than this is no needle: it would be found by chance.
 const MIN_ENCODED: usize = 6;
@@ -39,7 +39,7 @@ pub(super) struct Form {
     /// The bytes to look for.
     pub bytes: Zeroizing<Vec<u8>>,
     /// How they are looked for.
-    pub sight: Sight,
+    pub sight: MatchMode,
     /// Whether it can be guessed.
     pub guess: Guess,
 }
@@ -55,13 +55,13 @@ pub(super) enum Guess {
 
 /// How a form is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sight {
+pub(super) enum MatchMode {
     /// As it stands.
-    Exact,
+    Literal,
     /// By its letters and digits; what else it holds must stand between them.
-    Spelled,
+    Ordered,
     /// By its letters and digits alone.
-    Squeezed,
+    AlnumOnly,
 }
 
 /// Every kind of form that is looked for as it stands; each is applied to the whole value, to its
@@ -85,7 +85,7 @@ const DENSE: &[Kind] = &[
 /// All forms of a value: first those that nobody guesses, then the others, no form twice.
 pub(super) fn forms(value: &[u8]) -> Vec<Form> {
     let mut forms = Collected::default();
-    for part in texts(value) {
+    for part in variants(value) {
         forms.text(&part);
     }
     forms.list.sort_by_key(|form| form.guess == Guess::Possible);
@@ -105,18 +105,18 @@ impl Collected {
         let text = part.bytes.as_slice();
         let profile = Profile::of(text);
         let (whole, letters) = (guess(profile.inside(0)), guess(profile.folded_inside(0)));
-        self.add(part.kind, text.to_vec(), Sight::Exact, whole);
-        self.add(part.kind, text.to_vec(), Sight::Spelled, letters);
+        self.add(part.kind, text.to_vec(), MatchMode::Literal, whole);
+        self.add(part.kind, text.to_vec(), MatchMode::Ordered, letters);
         for kind in WRITTEN {
             let squeezed = matches!(kind.name, "base64" | "hex");
-            let spelled = if squeezed { Sight::Squeezed } else { Sight::Spelled };
+            let spelled = if squeezed { MatchMode::AlnumOnly } else { MatchMode::Ordered };
             self.kind(kind, text, &profile, Some(spelled));
         }
         if text.len() > MAX_MANY_FORMS {
             return;
         }
         for kind in DENSE {
-            self.kind(kind, text, &profile, Some(Sight::Squeezed));
+            self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
         let lines_too = if part.whole { SQUEEZED } else { &[] };
         for kind in SQUEEZED_LINES.iter().chain(lines_too) {
@@ -128,7 +128,7 @@ impl Collected {
     }
 
     /// The forms of a kind: as they stand and in another sight, too, or squeezed alone.
-    fn kind(&mut self, kind: &Kind, text: &[u8], profile: &Profile, other: Option<Sight>) {
+    fn kind(&mut self, kind: &Kind, text: &[u8], profile: &Profile, other: Option<MatchMode>) {
         let exact = guess(profile.inside(kind.ends));
         let squeezed = kind.squeezed(profile);
         for encoded in (kind.encode)(text) {
@@ -136,7 +136,7 @@ impl Collected {
                 self.encoded(kind.name, encoded.clone(), text, exact);
                 self.add(kind.name, encoded, sight, squeezed);
             } else {
-                self.add(kind.name, encoded, Sight::Squeezed, squeezed);
+                self.add(kind.name, encoded, MatchMode::AlnumOnly, squeezed);
             }
         }
     }
@@ -144,7 +144,7 @@ impl Collected {
     /// What stands as it is must be long enough, and no text of its own.
     fn encoded(&mut self, kind: &'static str, bytes: Vec<u8>, text: &[u8], guess: Guess) {
         if bytes.len() >= MIN_ENCODED && bytes != text {
-            self.add(kind, bytes, Sight::Exact, guess);
+            self.add(kind, bytes, MatchMode::Literal, guess);
         }
     }
 
@@ -159,18 +159,18 @@ impl Collected {
             let symbols: Vec<u8> = piece.iter().map(|at| text[*at]).collect();
             if looks_random(&symbols) {
                 let bits = profile.folded_between(piece[0], piece[PIECE - 1] + 1);
-                self.add("part", symbols, Sight::Squeezed, guess(bits));
+                self.add("part", symbols, MatchMode::AlnumOnly, guess(bits));
             }
         }
     }
 
-    fn add(&mut self, kind: &'static str, bytes: Vec<u8>, sight: Sight, guess: Guess) {
+    fn add(&mut self, kind: &'static str, bytes: Vec<u8>, sight: MatchMode, guess: Guess) {
         let bytes = Zeroizing::new(bytes);
         let bytes = match sight {
-            Sight::Exact => bytes,
-            Sight::Spelled | Sight::Squeezed if !hard_to_guess(&squeeze(&bytes)) => return,
-            Sight::Spelled => bytes,
-            Sight::Squeezed => squeeze(&bytes),
+            MatchMode::Literal => bytes,
+            MatchMode::Ordered | MatchMode::AlnumOnly if !hard_to_guess(&squeeze(&bytes)) => return,
+            MatchMode::Ordered => bytes,
+            MatchMode::AlnumOnly => squeeze(&bytes),
         };
         let alike = self.known.entry(self.hashes.hash_one((sight, &*bytes))).or_default();
         let known = |at: &usize| self.list[*at].sight == sight && self.list[*at].bytes == bytes;

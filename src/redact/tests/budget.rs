@@ -139,13 +139,13 @@ fn what_inflates_without_end_is_given_up_and_said() {
 
 #[test]
 fn what_is_looked_into_is_not_said() {
-    let texts = [
+    let variants = [
         document(),
         gzip(&document()),
         compress_to_vec_zlib(&document(), 9),
         STANDARD.encode(gzip(&document())).into_bytes(),
     ];
-    for text in texts {
+    for text in variants {
         let (out, redactor) = through(text.chunks(100).map(<[u8]>::to_vec));
         assert!(redactor.not_looked_into().is_empty() && redactor.counts().total() == 1, "{redactor:?}");
         assert!(!out.windows(VALUE.len()).any(|window| window == VALUE));

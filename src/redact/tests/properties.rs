@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 
 use super::{
-    super::forms::{Sight, forms, squeeze},
+    super::forms::{MatchMode, forms, squeeze},
     run, set,
 };
 
@@ -83,7 +83,7 @@ proptest! {
     fn every_form_that_stands_there_is_covered(text in text()) {
         let masked = set(&VALUES).redactor().masked(&text);
         prop_assert!(masked.windows(2).all(|pair| pair[0].1 <= pair[1].0), "disjoint, in order");
-        for form in VALUES.iter().flat_map(|value| forms(value)).filter(|form| form.sight == Sight::Exact) {
+        for form in VALUES.iter().flat_map(|value| forms(value)).filter(|form| form.sight == MatchMode::Literal) {
             for at in (0..text.len()).filter(|at| text[*at..].starts_with(&form.bytes)) {
                 let (from, to) = (at as u64, (at + form.bytes.len()) as u64);
                 prop_assert!(masked.iter().any(|span| span.0 <= from && to <= span.1), "{} at {}", form.kind, at);

@@ -34,20 +34,20 @@ const SYMBOLS: [u8; 256] = {
 /// What is looked for in squeezed views.
 pub(in crate::redact) struct SqueezedIndex {
     index: Index,
-    needles: Vec<Wanted>,
+    needles: Vec<Pattern>,
     /// Characters, not letters or digits, that some spelled form begins with.
     leads: Vec<u8>,
 }
 
 /// A squeezed form.
-pub(in crate::redact) struct Wanted {
+pub(in crate::redact) struct Pattern {
     label: u32,
     symbols: Zeroizing<Vec<u8>>,
     /// The form with the characters between, if they count.
     spelled: Option<Zeroizing<Vec<u8>>>,
 }
 
-impl Wanted {
+impl Pattern {
     pub(in crate::redact) fn new(label: u32, symbols: Zeroizing<Vec<u8>>, spelled: Option<&[u8]>) -> Self {
         let spelled = spelled.filter(|text| text.iter().any(|byte| symbol(*byte) == 0));
         Self { label, symbols, spelled: spelled.map(|text| Zeroizing::new(text.to_vec())) }
@@ -55,7 +55,7 @@ impl Wanted {
 }
 
 impl SqueezedIndex {
-    pub(in crate::redact) fn new(needles: Vec<Wanted>) -> Option<Self> {
+    pub(in crate::redact) fn new(needles: Vec<Pattern>) -> Option<Self> {
         if needles.is_empty() {
             return None;
         }

@@ -12,11 +12,11 @@ pub(in crate::redact) struct Verbatim(Vec<Scanner>);
 
 impl Verbatim {
     pub(in crate::redact) fn new(tables: &Tables) -> Self {
-        Self(tables.written().iter().map(|_| Scanner::default()).collect())
+        Self(tables.literal().iter().map(|_| Scanner::default()).collect())
     }
 
     pub(in crate::redact) fn search(&mut self, tables: &Tables, window: &Window, hit: &mut impl FnMut(Hit)) {
-        for (scanner, written) in self.0.iter_mut().zip(tables.written()) {
+        for (scanner, written) in self.0.iter_mut().zip(tables.literal()) {
             scanner.scan(&written.index, track(window), |found| {
                 let end = found.at + written.index.needle(found.needle).len() as u64;
                 let label = written.labels[found.needle as usize];
@@ -32,7 +32,7 @@ impl Verbatim {
         window: &Window,
         longer_than: usize,
     ) -> Option<u64> {
-        let scanners = self.0.iter().zip(tables.written());
+        let scanners = self.0.iter().zip(tables.literal());
         scanners
             .filter_map(|(scanner, written)| scanner.earliest(&written.index, track(window), longer_than))
             .min()
@@ -40,7 +40,7 @@ impl Verbatim {
 
     /// The first offset of the stream that a later search needs, at most `from`.
     pub(in crate::redact) fn keeps(&self, tables: &Tables, window: &Window, from: u64) -> u64 {
-        let scanners = self.0.iter().zip(tables.written());
+        let scanners = self.0.iter().zip(tables.literal());
         scanners.map(|(scanner, written)| scanner.keeps(&written.index, window.end())).fold(from, u64::min)
     }
 }

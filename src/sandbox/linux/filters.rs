@@ -22,7 +22,7 @@ use seccompiler::{
 };
 
 use super::{
-    super::{Containment, INSIDE, Seen, Shape},
+    super::{Containment, INSIDE, SandboxBackend, Seen},
     At, Failed, Step,
     mounts::roots_own,
     open_place, open_without_links,
@@ -101,8 +101,8 @@ fn restrict_reach(contained: &Containment) -> io::Result<()> {
         .and_then(|ruleset| ruleset.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
-    let mut rules = Rules { ruleset: Some(ruleset) };
-    let namespaces = contained.shape == Shape::Namespaces;
+    let mut rules = LandlockRules { ruleset: Some(ruleset) };
+    let namespaces = contained.shape == SandboxBackend::Namespaces;
     if namespaces {
         rules.add(&open_without_links(Path::new("/"))?, read)?;
         for dir in [INSIDE, "/tmp", "/dev"] {
@@ -124,11 +124,11 @@ fn read_of_the_system(network: Network) -> impl Iterator<Item = &'static str> {
     system::READ.into_iter().chain(resolver)
 }
 
-struct Rules {
+struct LandlockRules {
     ruleset: Option<landlock::RulesetCreated>,
 }
 
-impl Rules {
+impl LandlockRules {
     /// What a run without a view of its own reaches, but for what it may write.
     fn alone(
         &mut self,
@@ -387,7 +387,7 @@ fn system_calls(contained: &Containment) -> io::Result<Vec<BpfProgram>> {
     let bits = (0..32).map(|bit| 1_u64 << bit).filter(|bit| NEW_NAMESPACES & bit != 0);
     let clone = bits.map(|bit| Ok(vec![when(0, SeccompCmpOp::MaskedEq(bit), bit)?]));
     refused.where_any(libc::SYS_clone, clone.collect::<io::Result<_>>()?)?;
-    let alone = contained.shape != Shape::Namespaces;
+    let alone = contained.shape != SandboxBackend::Namespaces;
     let requests = INTO_A_TERMINAL.iter().chain(CHANGES_OF_FLAGS.iter().filter(|_| alone));
     let requests = requests.map(|request| Ok(vec![when(1, SeccompCmpOp::Eq, *request)?]));
     refused.where_any(libc::SYS_ioctl, requests.collect::<io::Result<_>>()?)?;
@@ -441,7 +441,7 @@ fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> io::Result<Bpf
 /// A pair of datagram sockets is as good as one (it may send to any path); pairs of streams are connected for good.
 fn refuse_sockets(refused: &mut Refused, contained: &Containment) -> io::Result<()> {
     let open = contained.network == Network::Open;
-    let namespaces = contained.shape == Shape::Namespaces;
+    let namespaces = contained.shape == SandboxBackend::Namespaces;
     let local = contained.given || (namespaces && open && landlock_abi() >= SCOPED);
     let mut kept = Vec::new();
     if namespaces || open {

@@ -15,7 +15,7 @@ use std::{fmt, io, os::fd::OwnedFd, path::Path};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use super::Place;
+use super::PathRule;
 
 pub(crate) use filters::{contain_program, landlock_abi};
 pub(crate) use mounts::CHANGED;
@@ -121,7 +121,7 @@ pub(crate) fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// The same for a place of the policy: what lies there must be what lay there when the run was prepared.
-pub(crate) fn open_place(place: &Place) -> io::Result<OwnedFd> {
+pub(crate) fn open_place(place: &PathRule) -> io::Result<OwnedFd> {
     let opened = open_without_links(&place.path)?;
     let found = rustix::fs::fstat(&opened)?;
     match place.inode {

@@ -37,7 +37,7 @@ pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
-    let view = View { root };
+    let view = MountView { root };
     view.system(contained.network).at(Step::System)?;
     view.devices(contained.terminal).at(Step::Devices)?;
     view.proc().at(Step::Proc)?;
@@ -51,11 +51,11 @@ pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
     view.pivot().at(Step::Enter)
 }
 
-struct View<'a> {
+struct MountView<'a> {
     root: &'a Path,
 }
 
-impl View<'_> {
+impl MountView<'_> {
     fn inside(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }

@@ -12,7 +12,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError`].
     pub fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
-        let Some(entry) = self.entry(kind.word(), name)? else { return Ok(None) };
+        let Some(entry) = self.entry(kind.as_str(), name)? else { return Ok(None) };
         self.record(&entry, None).map(|(_, value)| Some(value))
     }
 
@@ -21,7 +21,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError`].
     pub fn documents(&self, kind: DocumentKind) -> Result<Vec<String>, VaultError> {
-        let mut names: Vec<String> = self.entries(kind.word())?.into_iter().map(|entry| entry.name).collect();
+        let mut names: Vec<String> =
+            self.entries(kind.as_str())?.into_iter().map(|entry| entry.name).collect();
         names.sort();
         Ok(names)
     }
@@ -40,7 +41,7 @@ impl Vault {
         let value = Zeroizing::new(bytes.to_vec());
         self.commit(
             vec![Change::Put {
-                kind: kind.word(),
+                kind: kind.as_str(),
                 name: name.to_owned(),
                 value,
                 meta: SecretMeta::default(),
@@ -54,12 +55,12 @@ impl Vault {
     /// # Errors
     /// [`VaultError::NotFound`].
     pub fn remove_document(&mut self, kind: DocumentKind, name: &str) -> Result<(), VaultError> {
-        self.remove(kind.word(), name)
+        self.remove(kind.as_str(), name)
     }
 }
 
 impl DocumentKind {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Policy => "policy",
             Self::Token => "token",

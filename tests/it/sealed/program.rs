@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use authy_mcp::testing::{
     names::{HostPattern, SecretName},
-    policy::{Inject, Place, Reach, Seal},
-    proxy::{Egress, Running, Sealed, Terms},
+    policy::{EgressAllowlist, Inject, Seal, SubstitutionSite},
+    proxy::{Egress, ProxyTerms, Running, Sealed},
     value::SecretValue,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -32,7 +32,7 @@ pub(crate) fn seal(host: &str, inject: Option<Inject>) -> Seal {
     Seal {
         hosts: vec![HostPattern::parse(host).unwrap()],
         inject,
-        substitute: [Place::Header].into(),
+        substitute: [SubstitutionSite::Header].into(),
         methods: None,
         paths: None,
         base_urls: Vec::new(),
@@ -44,10 +44,10 @@ pub(crate) fn sealed(name: &str, value: &str, seal: Seal) -> Sealed {
     Sealed { name, seal, value: SecretValue::new(value.as_bytes().to_vec()) }
 }
 
-pub(crate) fn terms(sealed: Vec<Sealed>, host: &Host) -> Terms {
+pub(crate) fn terms(sealed: Vec<Sealed>, host: &Host) -> ProxyTerms {
     let extra_ca = Some(host.ca.clone()).filter(|ca| !ca.is_empty());
-    let reach = Reach { hosts: Vec::new(), extra_ca };
-    Terms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) }
+    let reach = EgressAllowlist { hosts: Vec::new(), extra_ca };
+    ProxyTerms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) }
 }
 
 /// A program in a run, which searches what it gets.
@@ -63,7 +63,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn start(terms: Terms) -> Self {
+    pub(crate) fn start(terms: ProxyTerms) -> Self {
         let names: Vec<SecretName> = terms.sealed.iter().map(|sealed| sealed.name.clone()).collect();
         let egress = Egress::new(terms).unwrap();
         let listeners: Vec<std::net::TcpListener> =

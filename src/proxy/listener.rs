@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::{
-    authority::Authority,
+    authority::HostPort,
     body::{Body, nothing},
     dial,
     ledger::Entry,
@@ -71,7 +71,7 @@ async fn listen(run: Shared, listener: TcpListener, base: Option<usize>) {
         let serving = run.clone();
         run.spawn(async move {
             match base {
-                None => ask(&serving, stream).await,
+                None => serve_connection(&serving, stream).await,
                 Some(index) => serve_base(&serving, stream, index).await,
             }
             drop(place);
@@ -90,17 +90,17 @@ fn http1_server() -> http1::Builder {
 }
 
 /// A connection to the proxy itself.
-async fn ask(run: &Shared, stream: tokio::net::TcpStream) {
+async fn serve_connection(run: &Shared, stream: tokio::net::TcpStream) {
     let run = run.clone();
     let service = service_fn(move |request| {
         let run = run.clone();
-        async move { Ok::<_, Infallible>(asked(&run, request).await) }
+        async move { Ok::<_, Infallible>(handle_proxy_request(&run, request).await) }
     });
     // How a client ends its connection is its own affair.
     let _ = http1_server().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
-async fn asked(run: &Shared, request: Request<Incoming>) -> Response<Body> {
+async fn handle_proxy_request(run: &Shared, request: Request<Incoming>) -> Response<Body> {
     if !knows_credential(run, request.headers()) {
         return refused(run, &request, refusal::CREDENTIAL);
     }
@@ -108,17 +108,17 @@ async fn asked(run: &Shared, request: Request<Incoming>) -> Response<Body> {
         return connect(run, request);
     }
     let authority =
-        request.uri().authority().and_then(|authority| Authority::parse(authority.as_str(), Some(80)));
+        request.uri().authority().and_then(|authority| HostPort::parse(authority.as_str(), Some(80)));
     let (Some("http"), Some(to)) = (request.uri().scheme_str(), authority) else {
         return refused(run, &request, refusal::FORM);
     };
     if let Some(index) = run.base_at(&to) {
-        return request::answer(run.clone(), Arc::new(Target::base(run, index)), request).await;
+        return request::handle_request(run.clone(), Arc::new(Target::base(run, index)), request).await;
     }
     match run.rules.way(&to) {
         Some(_) if to.is_loopback() => {
             let target = Arc::new(Target { to, tls: Tls::No, via: Via::Proxy });
-            request::answer(run.clone(), target, request).await
+            request::handle_request(run.clone(), target, request).await
         }
         Some(_) => refused(run, &request, refusal::PLAIN),
         None => refused(run, &request, refusal::NOT_REACHED),
@@ -142,7 +142,7 @@ fn connect(run: &Shared, mut request: Request<Incoming>) -> Response<Body> {
     // The target is a host and a port, and nothing else (RFC 9110, section 9.3.6).
     let bare = request.uri().scheme().is_none() && request.uri().path_and_query().is_none();
     let authority = request.uri().authority().filter(|_| bare);
-    let Some(to) = authority.and_then(|authority| Authority::parse(authority.as_str(), None)) else {
+    let Some(to) = authority.and_then(|authority| HostPort::parse(authority.as_str(), None)) else {
         return refused(run, &request, refusal::FORM);
     };
     if request.headers().contains_key(header::TRANSFER_ENCODING)
@@ -173,7 +173,7 @@ fn connect(run: &Shared, mut request: Request<Incoming>) -> Response<Body> {
 }
 
 fn refused(run: &Shared, request: &Request<Incoming>, refusal: Refusal) -> Response<Body> {
-    let authority = request.uri().authority().and_then(|a| Authority::parse(a.as_str(), Some(80)));
+    let authority = request.uri().authority().and_then(|a| HostPort::parse(a.as_str(), Some(80)));
     let host = authority.map_or_else(|| "?".to_owned(), |authority| authority.to_string());
     note(run, host, request.method().as_str(), refusal);
     refusal.response()
@@ -186,7 +186,7 @@ fn note(run: &Shared, host: String, method: &str, refusal: Refusal) {
 }
 
 /// Bytes to a host that no secret goes to.
-async fn tunnel(run: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin, to: &Authority) {
+async fn tunnel(run: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin, to: &HostPort) {
     let mut entry = Entry::new(&run.ledger, to.to_string(), "CONNECT");
     match dial::tcp(&run.rules, to).await {
         Err(error) => {
@@ -206,7 +206,7 @@ async fn tunnel(run: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin, t
 }
 
 /// A connection to a host that a secret goes to: TLS ends here, and every request is looked at.
-async fn intercept<S>(run: &Shared, mut stream: S, to: Authority)
+async fn intercept<S>(run: &Shared, mut stream: S, to: HostPort)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -265,7 +265,7 @@ where
 {
     let (serving, target) = (run.clone(), Arc::new(target));
     let service = service_fn(move |request| {
-        let answer = request::answer(serving.clone(), Arc::clone(&target), request);
+        let answer = request::handle_request(serving.clone(), Arc::clone(&target), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let stream = TokioIo::new(stream);

@@ -26,31 +26,31 @@ pub(super) struct Part {
 }
 
 /// The texts of a value; none of one that is too short.
-pub(super) fn texts(value: &[u8]) -> Vec<Part> {
-    let mut texts = Vec::new();
+pub(super) fn variants(value: &[u8]) -> Vec<Part> {
+    let mut variants = Vec::new();
     if value.len() < MIN_VALUE {
-        return texts;
+        return variants;
     }
-    whole(&mut texts, value);
+    whole(&mut variants, value);
     let trimmed = value.trim_ascii();
     for inside in [Some(trimmed), unquoted(trimmed)].into_iter().flatten() {
         if inside.len() < value.len() && inside.len() >= MIN_VALUE {
-            whole(&mut texts, inside);
+            whole(&mut variants, inside);
         }
     }
     match serde_json::from_slice::<Value>(trimmed) {
-        Ok(document @ (Value::Object(_) | Value::Array(_))) => leaves(&mut texts, &document),
-        _ => lines(&mut texts, value),
+        Ok(document @ (Value::Object(_) | Value::Array(_))) => leaves(&mut variants, &document),
+        _ => lines(&mut variants, value),
     }
     if let Some(password) = password(trimmed) {
-        whole(&mut texts, password);
-        whole(&mut texts, &percent_decoded(password));
+        whole(&mut variants, password);
+        whole(&mut variants, &percent_decoded(password));
     }
-    texts
+    variants
 }
 
-fn whole(texts: &mut Vec<Part>, bytes: &[u8]) {
-    texts.push(Part { kind: "raw", bytes: Zeroizing::new(bytes.to_vec()), whole: true });
+fn whole(variants: &mut Vec<Part>, bytes: &[u8]) {
+    variants.push(Part { kind: "raw", bytes: Zeroizing::new(bytes.to_vec()), whole: true });
 }
 
 fn unquoted(value: &[u8]) -> Option<&[u8]> {
@@ -61,7 +61,7 @@ fn unquoted(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// Lines, without PEM's boundaries (RFC 7468, section 2), which stand in every file of its kind.
-fn lines(texts: &mut Vec<Part>, value: &[u8]) {
+fn lines(variants: &mut Vec<Part>, value: &[u8]) {
     let lines: Vec<&[u8]> = value.split(|b| matches!(b, b'\r' | b'\n')).map(<[u8]>::trim_ascii).collect();
     if lines.len() < 2 {
         return;
@@ -69,23 +69,23 @@ fn lines(texts: &mut Vec<Part>, value: &[u8]) {
     let long = lines.iter().any(|line| line.len() >= LONG_LINE);
     let shortest = if long { MIN_LINE_BESIDE_LONG } else { MIN_LINE };
     for line in lines.into_iter().filter(|line| line.len() >= shortest && !line.starts_with(b"-----")) {
-        texts.push(Part { kind: "line", bytes: Zeroizing::new(line.to_vec()), whole: false });
+        variants.push(Part { kind: "line", bytes: Zeroizing::new(line.to_vec()), whole: false });
     }
 }
 
 /// The strings of a JSON document that are secrets by their length and look; a service account's key.
-fn leaves(texts: &mut Vec<Part>, document: &Value) {
+fn leaves(variants: &mut Vec<Part>, document: &Value) {
     match document {
-        Value::Array(items) => items.iter().for_each(|item| leaves(texts, item)),
-        Value::Object(fields) => fields.values().for_each(|field| leaves(texts, field)),
+        Value::Array(items) => items.iter().for_each(|item| leaves(variants, item)),
+        Value::Object(fields) => fields.values().for_each(|field| leaves(variants, field)),
         Value::String(text) if text.len() >= MIN_LEAF => {
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
             let plain = text.contains("://") || text.contains('@') || text.contains(' ') || digits < 3;
             if text.contains('\n') {
-                whole(texts, text.as_bytes());
-                lines(texts, text.as_bytes());
+                whole(variants, text.as_bytes());
+                lines(variants, text.as_bytes());
             } else if !plain {
-                whole(texts, text.as_bytes());
+                whole(variants, text.as_bytes());
             }
         }
         _ => {}
