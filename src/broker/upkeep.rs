@@ -128,9 +128,10 @@ pub(crate) fn back_up(
     if fresh {
         return Ok(None);
     }
-    let keep = |reuse| match open()?.snapshot(reuse)? {
-        None => Ok(None),
-        Some(snapshot) => snapshot.keep(now),
+    let keep = |reuse| {
+        // Given back before anything is written: what a `match` looks at lives as long as its arms.
+        let snapshot = open()?.snapshot(reuse)?;
+        snapshot.map_or(Ok(None), |snapshot| snapshot.keep(now))
     };
     match keep(Reuse::Unchanged) {
         Err(VaultError::Damaged { what }) => {
