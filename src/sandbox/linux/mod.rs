@@ -10,6 +10,7 @@
 mod filters;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+mod syscalls;
 
 use std::{fmt, io, os::fd::OwnedFd, path::Path};
 
