@@ -21,8 +21,7 @@ use super::{
     super::{Containment, INSIDE, SandboxBackend, Seen},
     At, Failed, Step,
     mounts::roots_own,
-    open_place, open_without_links,
-    syscalls::system_calls,
+    open_place, open_without_links, syscalls,
 };
 use crate::{policy::Network, system};
 
@@ -39,10 +38,8 @@ fn take_on(contained: &Containment) -> Result<(), Failed> {
         restrict_reach(contained).at(Step::Landlock)?;
     }
     rustix::thread::set_no_new_privs(true).at(Step::Seccomp)?;
-    for program in system_calls(contained).at(Step::Seccomp)? {
-        seccompiler::apply_filter(&program).map_err(io::Error::other).at(Step::Seccomp)?;
-    }
-    Ok(())
+    let filter = syscalls::filter(contained, landlock_abi()).at(Step::Seccomp)?;
+    seccompiler::apply_filter(&filter).map_err(io::Error::other).at(Step::Seccomp)
 }
 
 /// No capability is left, and none comes back: not by being root in a namespace (securebits), not by a file's.
@@ -65,9 +62,6 @@ fn drop_capabilities() -> io::Result<()> {
         CapabilitySets { effective: none, permitted: none, inheritable: none },
     )?)
 }
-
-/// The Landlock from which on abstract sockets and signals stay inside.
-pub(super) const SCOPED: u32 = 6;
 
 /// The ABI of this kernel's Landlock as far as it is known here; 0 where there is none.
 pub(crate) fn landlock_abi() -> u32 {

@@ -7,6 +7,7 @@
 //!
 //! Every step fails closed, and is named by its number ([`Step`]).
 
+mod compile;
 mod filters;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;

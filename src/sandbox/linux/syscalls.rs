@@ -1,16 +1,114 @@
 //! Which system calls a program is refused, and with which arguments (seccomp(2)).
 
-use std::{collections::BTreeMap, io};
+use std::{env, io};
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
+use seccompiler::BpfProgram;
 
 use super::{
     super::{Containment, SandboxBackend},
-    filters::{SCOPED, landlock_abi},
+    compile::{Condition, Holds, Rule, Table, compile},
 };
 use crate::policy::Network;
+
+const NOT_PERMITTED: u16 = libc::EPERM as u16;
+const NOT_THERE: u16 = libc::ENOSYS as u16;
+
+/// The filter of a program that is contained like this, where the kernel has this Landlock (0 where it has none).
+///
+/// # Errors
+/// On an architecture whose numbers are not known here.
+pub(super) fn filter(contained: &Containment, landlock: u32) -> io::Result<BpfProgram> {
+    compile(&table(contained, landlock), architecture()?)
+}
+
+/// `AUDIT_ARCH_…` (linux/audit.h).
+fn architecture() -> io::Result<u32> {
+    match env::consts::ARCH {
+        "x86_64" => Ok(0xc000_003e),
+        "aarch64" => Ok(0xc000_00b7),
+        "riscv64" => Ok(0xc000_00f3),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// What is refused of a program that is contained like this.
+fn table(contained: &Containment, landlock: u32) -> Table {
+    let alone = contained.shape != SandboxBackend::Namespaces;
+    let mut table = Table::default();
+    refuse(&mut table, REFUSED);
+    // A kernel takes the lower half of clone's flags, whatever is in the upper. The arguments of clone3 no filter can
+    // read: it isn't there, and the C library goes back to clone.
+    let own = Condition { argument: 0, mask: NEW_NAMESPACES, values: vec![0], holds: Holds::NotAmong };
+    refuse_if(&mut table, libc::SYS_clone, vec![own]);
+    set(&mut table, libc::SYS_clone3, Rule::Refuse(NOT_THERE));
+    let requests = INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS.into_iter().filter(|_| alone));
+    refuse_if(&mut table, libc::SYS_ioctl, vec![when(1, Holds::Among, requests.collect())]);
+    refuse_sockets(&mut table, contained, local_sockets(contained, landlock));
+    if alone {
+        refuse(&mut table, NAMED_BY_NUMBER);
+        refuse(&mut table, CHANGES_OF_FILES);
+        for (call, argument) in BY_PROCESS {
+            refuse_if(&mut table, *call, vec![when(*argument, Holds::NotAmong, vec![0])]);
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    for numbers in [x32::OWN, x32::ALL] {
+        table.set(numbers, Rule::Refuse(NOT_PERMITTED));
+    }
+    table
+}
+
+fn refuse(table: &mut Table, calls: &[i64]) {
+    calls.iter().for_each(|call| set(table, *call, Rule::Refuse(NOT_PERMITTED)));
+}
+
+/// Where any of these holds.
+fn refuse_if(table: &mut Table, call: i64, conditions: Vec<Condition>) {
+    set(table, call, Rule::RefuseIf(NOT_PERMITTED, conditions));
+}
+
+fn set(table: &mut Table, call: i64, rule: Rule) {
+    // The library's type is that of what a call returns; its numbers are those of a table in the kernel.
+    let number = call as u32;
+    table.set(number..=number, rule);
+}
+
+fn when(argument: u8, holds: Holds, values: Vec<u32>) -> Condition {
+    Condition { argument, mask: u32::MAX, values, holds }
+}
+
+/// Which families of sockets are refused: all but those that the network of the run needs.
+/// A pair of datagram sockets is as good as one (it may send to any path); pairs of streams are connected for good.
+fn refuse_sockets(table: &mut Table, contained: &Containment, local: bool) {
+    let mut kept = Vec::new();
+    if contained.shape == SandboxBackend::Namespaces || contained.network == Network::Open {
+        kept.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
+    }
+    if local {
+        kept.push(libc::AF_UNIX);
+    }
+    let numbers = |numbers: &[i32]| numbers.iter().map(|number| number.unsigned_abs()).collect();
+    // Raw ones need a capability, and none is left (raw(7)).
+    refuse_if(table, libc::SYS_socket, vec![when(0, Holds::NotAmong, numbers(&kept))]);
+    let mut pairs = vec![when(0, Holds::NotAmong, numbers(&[libc::AF_UNIX]))];
+    if !local {
+        // The type is in the low four bits, flags above; a raw Unix socket is one of datagrams (unix(7)).
+        let kinds = numbers(&[libc::SOCK_DGRAM, libc::SOCK_RAW]);
+        pairs.push(Condition { argument: 1, mask: 0xf, values: kinds, holds: Holds::Among });
+    }
+    refuse_if(table, libc::SYS_socketpair, pairs);
+}
+
+/// Whether a run may make Unix sockets. A path in a place that is shown, or an abstract name in an open network, may be
+/// a socket of somebody else's, a container engine's or a key agent's: Landlock sees paths not before ABI 9, and
+/// abstract names from ABI 6 on. So they are there where the run is given one, and with namespaces where the network
+/// is open and abstract names are closed.
+fn local_sockets(contained: &Containment, landlock: u32) -> bool {
+    /// The Landlock from which on abstract sockets and signals stay inside.
+    const SCOPED: u32 = 6;
+    let namespaces = contained.shape == SandboxBackend::Namespaces;
+    contained.given || (namespaces && contained.network == Network::Open && landlock >= SCOPED)
+}
 
 /// System calls that a run has no use for, and an attacker has: other processes' memory, the kernel's keys,
 /// its own machinery (io_uring, bpf, perf, userfaultfd), namespaces and mounts, and what only root does.
@@ -133,7 +231,7 @@ const CHANGES_OF_FILES: &[i64] = &[
     libc::SYS_futimesat,
 ];
 /// Requests that change a file's flags by a descriptor that reads (`FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR`).
-const CHANGES_OF_FLAGS: [u64; 3] = [0x4008_6602, 0x4004_6602, 0x401c_5820];
+const CHANGES_OF_FLAGS: [u32; 3] = [0x4008_6602, 0x4004_6602, 0x401c_5820];
 
 /// Without a pid namespace, what is done to a process of the same user that is named by its number, and the
 /// argument that has it. Zero means oneself.
@@ -148,138 +246,221 @@ const BY_PROCESS: &[(i64, u8)] = &[
 ];
 
 /// `CLONE_NEW…`: a namespace of one's own is where a run could mount and trace again (clone(2)).
-const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
+const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET) as u64;
+    | libc::CLONE_NEWNET) as u32;
 
 /// Requests that put characters into a terminal's input (ioctl_tty(2)).
-const INTO_A_TERMINAL: [u64; 2] = [0x5412, 0x541c];
+const INTO_A_TERMINAL: [u32; 2] = [0x5412, 0x541c];
 
 /// The x32 ABI has the same system calls under other numbers (`__X32_SYSCALL_BIT`), and some of its own, `ptrace` and
 /// `ioctl` among them, which old kernels took without the bit, too (arch/x86/entry/syscalls/syscall_64.tbl).
 #[cfg(target_arch = "x86_64")]
 mod x32 {
-    pub(crate) const BIT: u32 = 0x4000_0000;
-    pub(crate) const OWN: std::ops::Range<u32> = 512..548;
+    pub(super) const ALL: std::ops::RangeInclusive<u32> = 0x4000_0000..=u32::MAX;
+    pub(super) const OWN: std::ops::RangeInclusive<u32> = 512..=547;
 }
 
-/// What is refused: system calls, or of one those with certain arguments.
-#[derive(Default)]
-struct Refused(BTreeMap<i64, Vec<SeccompRule>>);
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
-impl Refused {
-    fn always(&mut self, calls: &[i64]) {
-        for call in calls {
-            self.insert(*call, Vec::new());
+    use seccompiler::{
+        SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+
+    use super::*;
+    use crate::sandbox::linux::compile::tests::{Call, run};
+
+    fn contained(shape: SandboxBackend, network: Network, given: bool) -> Containment {
+        Containment {
+            shape,
+            network,
+            places: Vec::new(),
+            root: PathBuf::new(),
+            listen: Vec::new(),
+            landlock: true,
+            given,
+            terminal: false,
         }
     }
 
-    /// Where any of these holds.
-    fn where_any(&mut self, call: i64, conditions: Vec<Vec<SeccompCondition>>) -> io::Result<()> {
-        let rules = conditions.into_iter().map(SeccompRule::new).collect::<Result<_, _>>();
-        self.insert(call, rules.map_err(io::Error::other)?);
-        Ok(())
+    /// Each with a Landlock that leaves abstract sockets inside, and one that does not.
+    fn every_kind() -> Vec<(Containment, u32)> {
+        let shapes = [SandboxBackend::Namespaces, SandboxBackend::Filters];
+        let networks = [Network::None, Network::Proxy, Network::Open];
+        let kinds = shapes.into_iter().flat_map(|shape| networks.map(|network| (shape, network)));
+        let kinds =
+            kinds.flat_map(|(shape, network)| [true, false].map(|given| contained(shape, network, given)));
+        kinds.flat_map(|contained| [5, 6].map(|landlock| (contained.clone(), landlock))).collect()
     }
 
-    fn insert(&mut self, call: i64, rules: Vec<SeccompRule>) {
-        self.0.insert(call, rules);
+    /// The same refusals, said to another compiler: a chain that compares with one number after the other.
+    fn chains(contained: &Containment, landlock: u32) -> Vec<BpfProgram> {
+        let when = |argument: u8, operator: SeccompCmpOp, value: i64| {
+            SeccompCondition::new(argument, Dword, operator, value.unsigned_abs()).unwrap()
+        };
+        let any = |conditions: Vec<Vec<SeccompCondition>>| {
+            conditions.into_iter().map(|all| SeccompRule::new(all).unwrap()).collect::<Vec<_>>()
+        };
+        let alone = contained.shape == SandboxBackend::Filters;
+        let mut calls = REFUSED.to_vec();
+        let mut refused = BTreeMap::new();
+        let namespaces =
+            (0..32).map(|bit| 1_u32 << bit).filter(|bit| NEW_NAMESPACES & bit != 0).map(i64::from);
+        let bit = |bit: i64| vec![when(0, SeccompCmpOp::MaskedEq(bit.unsigned_abs()), bit)];
+        refused.insert(libc::SYS_clone, any(namespaces.map(bit).collect()));
+        let mut requests = INTO_A_TERMINAL.to_vec();
+        if alone {
+            requests.extend(CHANGES_OF_FLAGS);
+            calls.extend(NAMED_BY_NUMBER.iter().chain(CHANGES_OF_FILES));
+            for (call, argument) in BY_PROCESS {
+                refused.insert(*call, any(vec![vec![when(*argument, SeccompCmpOp::Ne, 0)]]));
+            }
+        }
+        let request = |request: u32| vec![when(1, SeccompCmpOp::Eq, i64::from(request))];
+        refused.insert(libc::SYS_ioctl, any(requests.into_iter().map(request).collect()));
+        let networked = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+        let networked = networked.into_iter().filter(|_| !alone || contained.network == Network::Open);
+        let local = local_sockets(contained, landlock);
+        let kept: Vec<i32> = networked.chain(local.then_some(libc::AF_UNIX)).collect();
+        if kept.is_empty() {
+            calls.push(libc::SYS_socket);
+        } else {
+            let other = kept.iter().map(|kept| when(0, SeccompCmpOp::Ne, i64::from(*kept))).collect();
+            refused.insert(libc::SYS_socket, any(vec![other]));
+        }
+        let mut pairs = vec![vec![when(0, SeccompCmpOp::Ne, libc::AF_UNIX.into())]];
+        let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW].into_iter().filter(|_| !local);
+        pairs.extend(kinds.map(|kind| vec![when(1, SeccompCmpOp::MaskedEq(0xf), kind.into())]));
+        refused.insert(libc::SYS_socketpair, any(pairs));
+        refused.extend(calls.into_iter().map(|call| (call, Vec::new())));
+        [(refused, libc::EPERM), (BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)]
+            .map(|(rules, errno)| {
+                let action = SeccompAction::Errno(errno.unsigned_abs());
+                let ours = env::consts::ARCH.try_into().unwrap();
+                SeccompFilter::new(rules, SeccompAction::Allow, action, ours).unwrap().try_into().unwrap()
+            })
+            .into()
     }
-}
 
-fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).map_err(io::Error::other)
-}
+    /// What several filters say: the kernel goes by the strictest, which has the lowest number, with its sign.
+    fn chained(chains: &[BpfProgram], call: &Call) -> u32 {
+        let other_abi =
+            cfg!(target_arch = "x86_64") && (call.number >= 0x4000_0000 || (512..548).contains(&call.number));
+        let said = chains.iter().map(|chain| run(chain, call).0);
+        let said = said.chain(other_abi.then_some(libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs()));
+        said.min_by_key(|said| said.cast_signed()).unwrap()
+    }
 
-/// Filters: one that refuses, one that refuses other ABIs' numbers, and one by which `clone3`, whose arguments no filter can read, isn't there:
-/// the C library then goes back to `clone`.
-pub(super) fn system_calls(contained: &Containment) -> io::Result<Vec<BpfProgram>> {
-    let mut refused = Refused::default();
-    refused.always(REFUSED);
-    // A kernel takes the lower half of clone's flags, whatever is in the upper.
-    let bits = (0..32).map(|bit| 1_u64 << bit).filter(|bit| NEW_NAMESPACES & bit != 0);
-    let clone = bits.map(|bit| Ok(vec![when(0, SeccompCmpOp::MaskedEq(bit), bit)?]));
-    refused.where_any(libc::SYS_clone, clone.collect::<io::Result<_>>()?)?;
-    let alone = contained.shape != SandboxBackend::Namespaces;
-    let requests = INTO_A_TERMINAL.iter().chain(CHANGES_OF_FLAGS.iter().filter(|_| alone));
-    let requests = requests.map(|request| Ok(vec![when(1, SeccompCmpOp::Eq, *request)?]));
-    refused.where_any(libc::SYS_ioctl, requests.collect::<io::Result<_>>()?)?;
-    refuse_sockets(&mut refused, contained)?;
-    if alone {
-        refused.always(NAMED_BY_NUMBER);
-        refused.always(CHANGES_OF_FILES);
-        for (call, argument) in BY_PROCESS {
-            refused.where_any(*call, vec![vec![when(*argument, SeccompCmpOp::Ne, 0)?]])?;
+    /// Every value that a rule speaks of, its neighbours, and each with something in the upper half.
+    fn arguments() -> Vec<u64> {
+        let families = 0..=u64::from(libc::AF_VSOCK.unsigned_abs());
+        let requests = INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS).map(u64::from);
+        let near = requests.flat_map(|request| [request - 1, request, request + 1]);
+        let bits = (0..64).map(|bit| 1_u64 << bit);
+        let kinds = [libc::SOCK_DGRAM, libc::SOCK_STREAM, libc::SOCK_RAW, libc::SOCK_SEQPACKET];
+        let kinds =
+            kinds.map(|kind| u64::from((kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).unsigned_abs()));
+        let low: Vec<u64> = families.chain(near).chain(bits).chain(kinds).chain([u64::MAX]).collect();
+        low.iter().copied().chain(low.iter().map(|low| low | 0x5_0000_0000)).collect()
+    }
+
+    fn calls() -> impl Iterator<Item = u32> {
+        let x32 = [0x4000_0000_u32, 0x7fff_ffff, 0x8000_0000];
+        let x32 = x32.into_iter().flat_map(|edge| edge - 1..=edge.saturating_add(548));
+        (0..=1024).chain(x32).chain([u32::MAX - 1, u32::MAX])
+    }
+
+    #[test]
+    fn the_tree_says_what_a_chain_of_every_number_says() {
+        let ours = architecture().unwrap();
+        let first = |number: i64| Call { number: number as u32, architecture: ours, arguments: [0; 6] };
+        for (contained, landlock) in every_kind() {
+            let (tree, chains) = (filter(&contained, landlock).unwrap(), chains(&contained, landlock));
+            let same = |call: Call| {
+                assert_eq!(run(&tree, &call).0, chained(&chains, &call), "{contained:?} {call:?}")
+            };
+            for number in calls() {
+                for architecture in [ours, 0x4000_0003, ours ^ 1, 0] {
+                    same(Call { number, architecture, arguments: [0; 6] });
+                    same(Call { number, architecture, arguments: [u64::MAX; 6] });
+                }
+            }
+            let table = table(&contained, landlock);
+            let tested = (0..1024).filter(|number| matches!(table.rule(*number), Rule::RefuseIf(..)));
+            for number in tested {
+                for (one, other) in
+                    arguments().iter().flat_map(|one| [0, 1, 2, 1 << 32].map(|other| (*one, other)))
+                {
+                    same(Call { arguments: [one, other, 0, 0, 0, 0], ..first(number.into()) });
+                    same(Call { arguments: [other, one, 0, 0, 0, 0], ..first(number.into()) });
+                }
+            }
+            // So that it is known what both say.
+            let said = |number: i64| run(&tree, &first(number)).0;
+            assert_eq!(said(libc::SYS_ptrace), libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs());
+            assert_eq!(said(libc::SYS_clone3), libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs());
+            assert_eq!(said(libc::SYS_read), libc::SECCOMP_RET_ALLOW);
         }
     }
-    let none = [(libc::SYS_clone3, Vec::new())].into_iter().collect();
-    let mut programs = [(refused.0, libc::EPERM), (none, libc::ENOSYS)]
-        .into_iter()
-        .map(|(rules, errno)| program(rules, errno.unsigned_abs()))
-        .collect::<io::Result<Vec<_>>>()?;
-    #[cfg(target_arch = "x86_64")]
-    programs.push(no_x32());
-    Ok(programs)
-}
 
-/// Ranges of numbers are written out, as one jump is quicker to load and to pass than a rule a number (seccomp(2)).
-#[cfg(target_arch = "x86_64")]
-fn no_x32() -> BpfProgram {
-    use seccompiler::sock_filter;
-    const LOAD_NUMBER: u16 = 0x20;
-    const IF_AT_LEAST: u16 = 0x35;
-    const RETURN: u16 = 0x06;
-    let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
-    vec![
-        step(LOAD_NUMBER, 0, 0, 0),
-        step(IF_AT_LEAST, 2, 0, x32::BIT),
-        step(IF_AT_LEAST, 0, 2, x32::OWN.start),
-        step(IF_AT_LEAST, 1, 0, x32::OWN.end),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs()),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ]
-}
+    fn longest(program: &BpfProgram) -> usize {
+        let ours = architecture().unwrap();
+        let all = calls().flat_map(|number| [[0; 6], [1; 6], [2; 6], [u64::MAX; 6]].map(|all| (number, all)));
+        let passed = |(number, arguments)| run(program, &Call { number, architecture: ours, arguments }).1;
+        all.map(passed).max().unwrap()
+    }
 
-fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> io::Result<BpfProgram> {
-    let arch = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno), arch)
-        .and_then(TryInto::try_into)
-        .map_err(io::Error::other)
-}
-
-/// Which families of sockets are refused: all but those that the network of the run needs. A path in a place that
-/// is shown, or an abstract name in an open network, may be a socket of somebody else's, a container engine's or a
-/// key agent's: Landlock sees paths not before ABI 9, and abstract names from ABI 6 on. So Unix sockets are there
-/// where the run is given one, and with namespaces where the network is open and abstract names are closed.
-/// A pair of datagram sockets is as good as one (it may send to any path); pairs of streams are connected for good.
-fn refuse_sockets(refused: &mut Refused, contained: &Containment) -> io::Result<()> {
-    let open = contained.network == Network::Open;
-    let namespaces = contained.shape == SandboxBackend::Namespaces;
-    let local = contained.given || (namespaces && open && landlock_abi() >= SCOPED);
-    let mut kept = Vec::new();
-    if namespaces || open {
-        kept.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
-    }
-    if local {
-        kept.push(libc::AF_UNIX);
-    }
-    let number = |number: i32| u64::from(number.unsigned_abs());
-    if kept.is_empty() {
-        refused.always(&[libc::SYS_socket]);
-    } else {
-        // Raw ones need a capability, and none is left (raw(7)).
-        let other = kept.into_iter().map(|family| when(0, SeccompCmpOp::Ne, number(family)));
-        refused.where_any(libc::SYS_socket, vec![other.collect::<io::Result<_>>()?])?;
-    }
-    let mut pairs = vec![vec![when(0, SeccompCmpOp::Ne, number(libc::AF_UNIX))?]];
-    if !local {
-        // The type is in the low four bits, flags above; a raw Unix socket is one of datagrams (unix(7)).
-        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            pairs.push(vec![when(1, SeccompCmpOp::MaskedEq(0xf), number(kind))?]);
+    /// What a run pays for by each instruction: of the program when it is loaded, of the path at every call.
+    #[test]
+    fn a_filter_is_short_and_its_paths_are_shorter() {
+        for (contained, landlock) in every_kind() {
+            let filter = filter(&contained, landlock).unwrap();
+            let longest = longest(&filter);
+            assert!(filter.len() <= 145 && longest <= 17, "{} {longest}: {contained:?}", filter.len());
         }
     }
-    refused.where_any(libc::SYS_socketpair, pairs)
+
+    /// What loading takes, by a thread each, which keeps its filters.
+    #[test]
+    #[ignore = "prints times"]
+    fn loading_a_tree_takes_less_than_loading_a_chain() {
+        let once = |programs: &Vec<BpfProgram>| {
+            std::thread::scope(|scope| {
+                let timed = scope.spawn(|| {
+                    let begun = Instant::now();
+                    programs.iter().for_each(|program| seccompiler::apply_filter(program).unwrap());
+                    begun.elapsed()
+                });
+                timed.join().unwrap()
+            })
+        };
+        for (kind, landlock) in
+            every_kind().into_iter().filter(|(kind, landlock)| !kind.given && *landlock == 6)
+        {
+            let (chains, tree) = (chains(&kind, landlock), vec![filter(&kind, landlock).unwrap()]);
+            let of = |programs: &Vec<BpfProgram>| {
+                let mut took: Vec<_> = (0..200).map(|_| once(programs)).collect();
+                took.sort();
+                let instructions: usize = programs.iter().map(Vec::len).sum();
+                let path = programs.iter().map(longest).sum::<usize>();
+                format!(
+                    "{instructions} instructions, {path} at most: min {:?}, median {:?}",
+                    took[0], took[100]
+                )
+            };
+            eprintln!(
+                "{:?}, network {:?}: chain {}; tree {}",
+                kind.shape,
+                kind.network,
+                of(&chains),
+                of(&tree)
+            );
+        }
+    }
 }
