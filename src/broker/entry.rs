@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     token::{Claims, PublicKeys},
-    vault::{self, VaultError},
+    vault::{self, Stamp, VaultError},
 };
 
 /// What is left for another process to give the vault back, however long a call has waited for its turn.
@@ -124,9 +124,9 @@ impl Broker {
             Credential::Token(bearer) if from_anybody(bearer) => known.token.map(|claims| claims.jti),
             _ => None,
         };
-        let verdict = token.as_ref().and_then(|id| {
-            self.standing.of(id, vault::epoch_stamp(&self.settings.home), self.around.clock.now())
-        });
+        let verdict = token
+            .as_ref()
+            .and_then(|id| self.standing.of(id, Stamp::of(&self.settings.home), self.around.clock.now()));
         match verdict {
             Some(Verdict::Good(_)) => return Ok(()),
             Some(Verdict::Bad(refusal)) => return Err(refusal),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     names::TokenId,
-    vault::{FileStamp, Vault},
+    vault::{Stamp, Vault},
 };
 
 /// Tokens of which it is known; past it all are asked anew.
@@ -28,8 +28,8 @@ pub(crate) struct Standing(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    /// How the vault's file looked when `content` was last read.
-    stamp: Option<FileStamp>,
+    /// How the vault's files looked when `content` was last read.
+    stamp: Option<Stamp>,
     /// The digest of all that the vault holds, its audit anchor aside: that moves with every run.
     content: [u8; 32],
     verdicts: HashMap<TokenId, Verdict>,
@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
 
 impl Standing {
     /// What is known of a token, if the vault is now as it was then.
-    pub(crate) fn of(&self, token: &TokenId, stamp: Option<FileStamp>, now: Timestamp) -> Option<Verdict> {
+    pub(crate) fn of(&self, token: &TokenId, stamp: Option<Stamp>, now: Timestamp) -> Option<Verdict> {
         let known = self.0.lock();
         if stamp.is_none() || known.stamp != stamp {
             return None;

@@ -115,10 +115,7 @@ fn permissions(report: &mut Report, home: &Path) {
     let mut waiting = vec![home.to_owned()];
     while let Some(path) = waiting.pop() {
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        if meta.permissions().mode() & 0o077 != 0
-            && path != home.join("vault").join("blobs")
-            && !below_closed(&path, home)
-        {
+        if meta.permissions().mode() & 0o077 != 0 && !below_closed(&path, home) {
             open.push(path.clone());
         }
         if meta.is_dir() {
@@ -140,7 +137,8 @@ fn permissions(report: &mut Report, home: &Path) {
 
 /// sled makes its files by the umask, inside a directory that is closed.
 fn below_closed(path: &Path, home: &Path) -> bool {
-    path.starts_with(home.join("vault")) && path != home.join("vault")
+    let index = home.join("store").join("index");
+    path.starts_with(&index) && path != index
 }
 
 fn daemon_state(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) -> Result<(), Failure> {
@@ -217,7 +215,7 @@ fn memory(report: &mut Report, home: &Path, info: &HomeInfo) {
 
 fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) {
     let opened = open::opener(globals, home, info, Ask::Nobody).and_then(|opener| match opener {
-        Some(opener) => Admin::unlock(home, &opener).map(Some),
+        Some(opener) => Admin::look(home, &opener).map(Some),
         None => Ok(None),
     });
     let admin = match opened {
@@ -403,7 +401,7 @@ mod tests {
 
     #[test]
     fn what_keeps_several_things_from_being_looked_at_is_said_once() {
-        let damaged = || Failure::damaged("the vault is damaged: vault.epoch is cut or changed");
+        let damaged = || Failure::damaged("the vault is damaged: store/: current is cut or changed");
         let mut report = Report::default();
         report.failed(damaged().of_verify());
         report.failed(damaged());
@@ -412,7 +410,7 @@ mod tests {
         assert_eq!(
             said,
             [
-                "FAILED   the vault is damaged: vault.epoch is cut or changed",
+                "FAILED   the vault is damaged: store/: current is cut or changed",
                 "         authy-mcp admin restore DIR brings a backup back",
                 "FAILED   the audit log is damaged at event 3",
                 "         authy-mcp admin verify names all of it",

@@ -60,15 +60,42 @@ fn opened(globals: &Globals, purpose: Purpose) -> Result<Admin, Failure> {
     let word = ask_if_forgotten(&home, &info)?;
     let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
     let refused = refused_by_daemon(globals, &home);
+    if info.format < vault::FORMAT {
+        nobody_serves(globals, &home)?;
+    }
     let mut admin = match (word, purpose, &refused) {
         (_, Purpose::Work, Some(refused)) => return Err(refused.clone()),
         (Word::Accepted, _, None) => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
         _ => Admin::unlock(&home, &opener)?,
     };
+    say_upgraded(&admin);
     if let Some(refused) = refused {
         admin.refuse(refused);
     }
     Ok(told(globals, &home, admin))
+}
+
+fn say_upgraded(admin: &Admin) {
+    if let Some(kept) = admin.upgraded() {
+        tracing::warn!(
+            "the vault was upgraded to format {}; what was there before is kept in {}",
+            vault::FORMAT,
+            crate::shown::shown_path(kept)
+        );
+    }
+}
+
+/// Nothing is upgraded under a daemon: it has the format that it knows.
+fn nobody_serves(globals: &Globals, home: &Path) -> Result<(), Failure> {
+    let socket = super::sockets::socket(globals, home);
+    match super::runtime()?.block_on(Client::look(&socket)) {
+        Err(LocalError::Nobody) => Ok(()),
+        _ => Err(Failure::new(
+            FailureKind::Busy,
+            "a daemon of an earlier version has this vault, which is to be upgraded",
+            "authy-mcp lock ends the daemon; then type this again",
+        )),
+    }
 }
 
 /// The operator's side of a vault that is accepted as it is.
@@ -76,7 +103,11 @@ pub(super) fn accepted(globals: &Globals, fingerprint: &str, accepted: Accepted)
     let home = home()?;
     let info = info(&home)?;
     let opener = opener(globals, &home, &info, Ask::Person)?.ok_or_else(locked)?;
+    if info.format < vault::FORMAT {
+        nobody_serves(globals, &home)?;
+    }
     let admin = Admin::accept(&home, &opener, fingerprint, accepted)?;
+    say_upgraded(&admin);
     tell_daemon(globals, &home);
     Ok(told(globals, &home, admin))
 }

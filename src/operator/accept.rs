@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::AuditLog,
     broker::{HeldVault, Opened, keys::VaultKeys},
-    vault::{self, Accepted, Standing, UnlockMethod},
+    vault::{self, Accepted, Files, Standing, UnlockMethod},
 };
 
 impl Admin {
@@ -32,7 +32,8 @@ impl Admin {
                 "authy-mcp admin verify --accept FINGERPRINT, with the fingerprint of the vault that you expect",
             ));
         }
-        let admin = Self::with_key(home, key);
+        let upgraded = Self::upgrade(home, &key, Files::Accepted)?;
+        let admin = Self { upgraded, ..Self::with_key(home, key) };
         let VaultKeys { freshness, vault: key, .. } = &*admin.keys;
         let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT)?;
         let head = freshness.head(&vault);

@@ -151,6 +151,10 @@ impl From<VaultError> for Failure {
                 FailureKind::Locked,
                 "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",
             ),
+            VaultError::OlderFormat { .. } => {
+                (FailureKind::Locked, "authy-mcp admin verify upgrades it, and keeps what was there")
+            }
+            VaultError::NewerFormat { .. } => (FailureKind::Failed, "install that version of authy-mcp here"),
             VaultError::Busy => (FailureKind::Busy, "wait for the other command to end, and type it again"),
             VaultError::NotFound { .. } => (FailureKind::NotFound, "authy-mcp admin list"),
             VaultError::TooLarge => {

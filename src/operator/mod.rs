@@ -8,6 +8,7 @@ mod policies;
 pub(crate) mod restore;
 mod secrets;
 mod tokens;
+mod upgrade;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use secrecy::SecretString;
 use crate::broker::{HeldVault, Opened, Surroundings, keys::VaultKeys};
 use crate::{
     audit::{Note, Room},
-    vault::{self, Pin, UnlockMethod, UnlockMethodKind, Vault, VaultKey},
+    vault::{self, Files, Pin, UnlockMethod, UnlockMethodKind, Vault, VaultKey},
 };
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
@@ -30,6 +31,7 @@ pub(crate) struct Admin {
     told: Option<Box<dyn Fn() + Send + Sync>>,
     /// Why a daemon that remembers the vault refuses it.
     refused: Option<Failure>,
+    upgraded: Option<PathBuf>,
 }
 
 pub(crate) use failure::{Failure, FailureKind};
@@ -77,7 +79,21 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn unlock(home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
         let key = vault::unlock(home, opener)?;
-        Ok(Self::with_key(home, key))
+        let upgraded = Self::upgrade(home, &key, Files::Known)?;
+        Ok(Self { upgraded, ..Self::with_key(home, key) })
+    }
+
+    /// Unlocks the vault to look at it: it is left as it is, of whatever format.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) fn look(home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
+        Ok(Self::with_key(home, vault::unlock(home, opener)?))
+    }
+
+    /// Where the home of before is kept, if unlocking it has upgraded it.
+    pub(crate) fn upgraded(&self) -> Option<&Path> {
+        self.upgraded.as_deref()
     }
 
     pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
@@ -86,7 +102,7 @@ impl Admin {
 
     fn with_keys(home: &Path, keys: Arc<VaultKeys>) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys, principal, told: None, refused: None }
+        Self { home: home.to_owned(), keys, principal, told: None, refused: None, upgraded: None }
     }
 
     /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.

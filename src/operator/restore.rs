@@ -13,7 +13,7 @@ use super::{
     failure::{Failure, FailureKind},
 };
 use crate::{
-    audit::{self, Announced, AuditError, AuditLog},
+    audit::{self, Announced, AuditError, AuditLog, Note},
     broker::documents::{self, RecordError},
     names::{ScopeName, TokenId},
     policy::{self, Effect},
@@ -126,7 +126,8 @@ impl Admin {
         if found.trust == Trust::Nothing {
             void_all(fresh, now, &mut report)?;
         }
-        admin.announce(&mut restoring, dir, found.audit, now)?;
+        let note = admin.note("restore", dir.display().to_string(), None);
+        admin.announce(&mut restoring, note, found.audit, now)?;
         report.kept = restoring.put_in_place()?.kept;
         // The restore is done: what remembers the vault is told by whoever opens it first, which is us but for haste.
         if let Err(failure) = admin.open() {
@@ -156,11 +157,11 @@ impl Admin {
         Ok(Found { announced, audit: Audit::Continued, trust })
     }
 
-    /// Announces the restored vault in the audit that goes with it, and makes it, out of sight still.
-    fn announce(
+    /// Announces the new vault in the audit that goes with it, and makes it, out of sight still.
+    pub(super) fn announce(
         &self,
         restoring: &mut Restoring,
-        backup: &Path,
+        note: Note,
         audit: Audit,
         now: Timestamp,
     ) -> Result<(), Failure> {
@@ -170,7 +171,6 @@ impl Admin {
         }
         let log = AuditLog::open(&dir, self.keys.audit(), None)?;
         let vault = restoring.vaults().1;
-        let note = self.note("restore", backup.display().to_string(), None);
         log.record(note, vault.gathered())?;
         vault.make(log.head(), now).map_err(Failure::from)
     }

@@ -1,154 +1,246 @@
-//! What every engine holds to, and an engine that is one file and one row here: a directory with a file a record.
+//! What every engine holds to: a new engine is a row of [`ENGINES`]. One of them is made here, to show what an engine is:
+//! a directory with a file an object and a file a value.
 //!
-//! A new engine is a row of [`every_engine`]; the engines that are used are asked for more elsewhere (kills, cuts and
-//! flipped bits in `tests/it/durability.rs` and `damage.rs`).
+//! What only engines with files of their own can be asked (cuts, flipped bits, a reader beside the writer) is asked of
+//! the local one in `local/tests.rs`, and of the whole program in `tests/it/durability.rs` and `damage.rs`.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use super::{Batch, MemoryStore, Store, StoreError, sled_store::SledStore};
+use proptest::prelude::*;
+
+use super::{LocalStore, MemoryStore, Object, ObjectId, Store, StoreError};
 use crate::files;
 
-/// A file a record, named by its key in hex. Each batch makes a new directory, and one small file says which is the
-/// present one: replaced whole or not at all, it makes the batch so.
-struct FolderStore(PathBuf);
+/// Opens an engine that lives in a directory; what was acknowledged is there when it is opened again.
+type Open = fn(&Path, &MemoryStore) -> Box<dyn Store>;
 
-const PRESENT: &str = "present";
+const ENGINES: &[(&str, Open)] = &[
+    ("memory", |_, memory| Box::new(memory.clone())),
+    ("local", |dir, _| {
+        let dir = dir.join("store");
+        files::create_private_dir(&dir).unwrap();
+        Box::new(LocalStore::write(&dir).unwrap())
+    }),
+    ("a file each", |dir, _| Box::new(FolderStore::open(dir).unwrap())),
+];
+
+/// A file an object, named by its id, and a file a value, named by its key in hex.
+struct FolderStore(PathBuf);
 
 impl FolderStore {
     fn open(dir: &Path) -> Result<Self, StoreError> {
-        if !dir.join(PRESENT).exists() {
-            files::create_private_dir(&dir.join("0")).map_err(failed("make its directory"))?;
-            files::write_private(&dir.join(PRESENT), b"0").map_err(failed("say what is present"))?;
+        for part in ["objects", "values"] {
+            files::create_private_dir(&dir.join(part)).map_err(StoreError::io("make its directory"))?;
         }
         Ok(Self(dir.to_owned()))
     }
 
-    fn present(&self) -> Result<u64, StoreError> {
-        let text = fs::read_to_string(self.0.join(PRESENT)).map_err(failed("read what is present"))?;
-        text.parse().map_err(|_| StoreError::Damaged { what: format!("{PRESENT} says {text:?}") })
+    fn file(&self, part: &str, name: impl AsRef<[u8]>) -> PathBuf {
+        self.0.join(part).join(hex::encode(name))
+    }
+
+    fn names(&self, part: &str) -> Vec<Vec<u8>> {
+        let entries = fs::read_dir(self.0.join(part)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| hex::decode(entry.file_name().as_encoded_bytes()).ok()).collect()
     }
 }
 
-fn failed(what: &str) -> impl Fn(std::io::Error) -> StoreError {
-    move |source| StoreError::Io { what: what.to_owned(), source }
+fn if_there<T>(done: std::io::Result<T>) -> Result<Option<T>, StoreError> {
+    match done {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io("use a file")(error)),
+    }
 }
 
 impl Store for FolderStore {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.scan(key)?.into_iter().find(|(found, _)| found == key).map(|(_, value)| value))
+    fn get(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
+        if_there(fs::read(self.file("objects", id.0)))
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let mut pairs = Vec::new();
-        for entry in fs::read_dir(self.0.join(self.present()?.to_string())).map_err(failed("list"))? {
-            let entry = entry.map_err(failed("list"))?;
-            let name = entry.file_name();
-            let key = hex::decode(name.as_encoded_bytes())
-                .map_err(|_| StoreError::Damaged { what: format!("{name:?} is no key") })?;
-            if key.starts_with(prefix) {
-                pairs.push((key, fs::read(entry.path()).map_err(failed("read a record"))?));
+    fn put(&self, objects: &[Object]) -> Result<(), StoreError> {
+        let write =
+            |object: &Object| files::write_private(&self.file("objects", object.id().0), object.bytes());
+        objects.iter().try_for_each(write).map_err(StoreError::io("write an object"))
+    }
+
+    fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if_there(fs::read(self.file("values", key)))
+    }
+
+    fn values(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let keys = self.names("values").into_iter().filter_map(|name| String::from_utf8(name).ok());
+        let found = keys.filter(|key| key.starts_with(prefix));
+        found.map(|key| Ok((key.clone(), self.value(&key)?.unwrap_or_default()))).collect()
+    }
+
+    fn exchange(&self, key: &str, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), StoreError> {
+        if self.value(key)?.as_deref() != expected {
+            return Err(StoreError::Conflict { key: key.to_owned() });
+        }
+        let file = self.file("values", key);
+        match new {
+            Some(new) => files::write_private(&file, new).map_err(StoreError::io("write a value")),
+            None => if_there(fs::remove_file(file)).map(drop),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
+        Ok(self.names("objects").into_iter().filter_map(|name| name.try_into().ok()).map(ObjectId).collect())
+    }
+
+    fn remove(&self, ids: &[ObjectId]) -> Result<(), StoreError> {
+        ids.iter().try_for_each(|id| if_there(fs::remove_file(self.file("objects", id.0))).map(drop))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        for id in self.list()? {
+            if self.get(&id)?.is_none_or(|bytes| ObjectId::of(&bytes) != id) {
+                return Err(StoreError::damaged(format!("the object {id:?} was changed")));
             }
         }
-        pairs.sort();
-        Ok(pairs)
+        Ok(())
     }
+}
 
-    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
-        let present = self.present()?;
-        let [from, to] = [present, present + 1].map(|number| self.0.join(number.to_string()));
-        // What a batch that was cut short left is no part of anything.
-        fs::remove_dir_all(&to).or_else(unless_missing).map_err(failed("clear away"))?;
-        files::copy_dir(&from, &to).map_err(failed("copy"))?;
-        for (key, value) in batch.0 {
-            let file = to.join(hex::encode(key));
-            match value {
-                Some(value) => files::write_private(&file, &value).map_err(failed("write a record"))?,
-                None => fs::remove_file(file).or_else(unless_missing).map_err(failed("remove a record"))?,
-            }
+/// Runs a test with every engine: what is given opens it, again and again.
+fn with_every_engine(test: impl Fn(&str, &dyn Fn() -> Box<dyn Store>)) {
+    for (name, open) in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = MemoryStore::default();
+        test(name, &|| open(dir.path(), &memory));
+    }
+}
+
+fn object(text: &str) -> Object {
+    Object::new(text.as_bytes().to_vec())
+}
+
+#[test]
+fn what_was_put_is_there_under_its_digest_and_once() {
+    with_every_engine(|engine, open| {
+        let store = open();
+        let [one, two] = ["one", "two"].map(object);
+        store.put(&[one.clone(), two.clone()]).unwrap();
+        store.put(std::slice::from_ref(&one)).unwrap();
+        assert_eq!(store.get(&one.id()).unwrap().as_deref(), Some(&b"one"[..]), "{engine}");
+        assert_eq!(store.get(&object("three").id()).unwrap(), None, "{engine}");
+        let listed: BTreeSet<_> = store.list().unwrap().into_iter().collect();
+        assert_eq!(listed, [one.id(), two.id()].into(), "{engine}");
+        store.remove(&[one.id(), object("never there").id()]).unwrap();
+        assert_eq!(store.list().unwrap(), [two.id()], "{engine}");
+        store.put(std::slice::from_ref(&one)).unwrap();
+        assert_eq!(store.list().unwrap().len(), 2, "{engine}: put again after it was let go");
+        store.check().unwrap();
+    });
+}
+
+#[test]
+fn a_value_is_exchanged_by_who_knows_the_present_one_alone() {
+    with_every_engine(|engine, open| {
+        let store = open();
+        let conflict = |expected: Option<&[u8]>, new: Option<&[u8]>| {
+            let done = store.exchange("root", expected, new);
+            assert!(matches!(done, Err(StoreError::Conflict { key }) if key == "root"), "{engine}");
+        };
+        conflict(Some(b"one"), Some(b"two"));
+        store.exchange("root", None, Some(b"one")).unwrap();
+        conflict(None, Some(b"two"));
+        conflict(Some(b"on"), Some(b"two"));
+        conflict(Some(b"two"), None);
+        store.exchange("root", Some(b"one"), Some(b"")).unwrap();
+        assert_eq!(store.value("root").unwrap().as_deref(), Some(&b""[..]), "{engine}: empty is a value");
+        conflict(None, Some(b"two"));
+        store.exchange("root", Some(b""), None).unwrap();
+        assert_eq!(store.value("root").unwrap(), None, "{engine}");
+        store.exchange("root", None, Some(b"again")).unwrap();
+        assert_eq!(open().value("root").unwrap().as_deref(), Some(&b"again"[..]), "{engine}");
+    });
+}
+
+#[test]
+fn keys_are_apart_and_found_by_their_beginning() {
+    with_every_engine(|engine, open| {
+        let store = open();
+        for key in ["ledger/a", "ledger/b/c", "ledger", "ledge", "root"] {
+            store.exchange(key, None, Some(key.as_bytes())).unwrap();
         }
-        let said = (present + 1).to_string();
-        files::write_private(&self.0.join(PRESENT), said.as_bytes())
-            .map_err(failed("say what is present"))?;
-        fs::remove_dir_all(from).map_err(failed("clear away"))
-    }
+        let found: Vec<String> = store.values("ledger/").unwrap().into_keys().collect();
+        assert_eq!(found, ["ledger/a", "ledger/b/c"], "{engine}");
+        assert_eq!(store.values("").unwrap().len(), 5, "{engine}");
+        assert_eq!(store.values("ledger/a").unwrap()["ledger/a"], b"ledger/a", "{engine}");
+    });
 }
 
-fn unless_missing(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+/// One step of a writer.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(Vec<u8>),
+    Remove(u8),
+    Exchange(u8, Option<u8>),
+    OpenAgain,
 }
 
-/// Whether what an engine was given is there when it is opened again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keeps {
-    Everything,
-    Nothing,
-}
-
-type Open = fn(&Path) -> Box<dyn Store>;
-
-/// Every engine: what it keeps, and how it is opened.
-fn every_engine() -> [(&'static str, Keeps, Open); 3] {
-    [
-        ("sled", Keeps::Everything, |dir| Box::new(SledStore::open(dir).unwrap())),
-        ("folder", Keeps::Everything, |dir| Box::new(FolderStore::open(dir).unwrap())),
-        ("memory", Keeps::Nothing, |_| Box::new(MemoryStore::default())),
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec(0..12u8, 1..4).prop_map(Step::Put),
+        2 => (0..12u8).prop_map(Step::Remove),
+        4 => ((0..3u8), prop::option::of(0..200u8)).prop_map(|(key, value)| Step::Exchange(key, value)),
+        1 => Just(Step::OpenAgain),
     ]
 }
 
-fn batch(changes: &[(&[u8], Option<&[u8]>)]) -> Batch {
-    Batch(changes.iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect())
+/// Large enough that a journal of some of them becomes a run.
+fn large(number: u8) -> Object {
+    Object::new(vec![number; 120_000 + usize::from(number)])
 }
 
-fn pairs(of: &[(&[u8], &[u8])]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    of.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
-}
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
-#[test]
-fn every_engine_gives_what_it_was_given() {
-    for (engine, keeps, open) in every_engine() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        assert_eq!(store.get(b"a").unwrap(), None, "{engine}: it begins empty");
-        store.apply(batch(&[(b"b", Some(b"2")), (b"a\0\xff", Some(b"")), (b"a", Some(b"1"))])).unwrap();
-        // One batch, in its order: what is set and removed in it is gone, what is removed and set is there.
-        store
-            .apply(batch(&[
-                (b"c", Some(b"3")),
-                (b"c", None),
-                (b"b", None),
-                (b"b", Some(b"4")),
-                (b"none", None),
-            ]))
-            .unwrap();
-        let all = pairs(&[(b"a", b"1"), (b"a\0\xff", b""), (b"b", b"4")]);
-        assert_eq!(store.scan(b"").unwrap(), all, "{engine}: in the order of keys");
-        assert_eq!(store.scan(b"a").unwrap(), all[..2], "{engine}: by the beginning of a key");
-        assert_eq!(
-            store.get(b"a\0\xff").unwrap().as_deref(),
-            Some(b"".as_slice()),
-            "{engine}: nothing is a value"
-        );
-        assert_eq!(store.get(b"c").unwrap(), None, "{engine}: what a batch took back");
-        store.check().unwrap();
-        drop(store);
-        let again = if keeps == Keeps::Everything { all } else { Vec::new() };
-        assert_eq!(open(dir.path()).scan(b"").unwrap(), again, "{engine}: opened again");
+    #[test]
+    fn every_engine_holds_what_a_map_holds(steps in prop::collection::vec(step(), 1..40)) {
+        with_every_engine(|engine, open| {
+            let mut store = open();
+            let mut objects = BTreeSet::new();
+            let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for step in &steps {
+                match step {
+                    Step::Put(numbers) => {
+                        let put: Vec<Object> = numbers.iter().copied().map(large).collect();
+                        store.put(&put).unwrap();
+                        objects.extend(put.iter().map(Object::id));
+                    }
+                    Step::Remove(number) => {
+                        store.remove(&[large(*number).id()]).unwrap();
+                        objects.remove(&large(*number).id());
+                    }
+                    Step::Exchange(key, value) => {
+                        let (key, new) = (format!("k{key}"), value.map(|value| vec![value]));
+                        store.exchange(&key, values.get(&key).map(Vec::as_slice), new.as_deref()).unwrap();
+                        match new {
+                            Some(new) => drop(values.insert(key, new)),
+                            None => drop(values.remove(&key)),
+                        }
+                    }
+                    Step::OpenAgain => {
+                        drop(store);
+                        store = open();
+                    }
+                }
+                assert_eq!(store.list().unwrap().into_iter().collect::<BTreeSet<_>>(), objects, "{engine}");
+                assert_eq!(store.values("").unwrap(), values, "{engine}");
+            }
+            for number in 0..12 {
+                let found = store.get(&large(number).id()).unwrap();
+                let there = objects.contains(&large(number).id());
+                assert!(!there || found.as_deref() == Some(large(number).bytes()), "{engine}");
+            }
+            store.check().unwrap();
+        });
     }
-}
-
-#[test]
-fn a_batch_that_was_cut_short_is_no_part_of_a_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = FolderStore::open(dir.path()).unwrap();
-    store.apply(batch(&[(b"a", Some(b"1"))])).unwrap();
-    fs::create_dir(dir.path().join("2")).unwrap();
-    fs::write(dir.path().join("2").join(hex::encode(b"a")), b"half of a batch").unwrap();
-    assert_eq!(FolderStore::open(dir.path()).unwrap().scan(b"").unwrap(), pairs(&[(b"a", b"1")]));
-    store.apply(batch(&[(b"b", Some(b"2"))])).unwrap();
-    assert_eq!(store.scan(b"").unwrap(), pairs(&[(b"a", b"1"), (b"b", b"2")]));
-    fs::write(dir.path().join(PRESENT), "seven").unwrap();
-    assert!(matches!(store.get(b"a"), Err(StoreError::Damaged { .. })));
 }

@@ -164,18 +164,16 @@ impl Vault {
         let known = known.unwrap_or_default();
         let mut records = BTreeMap::new();
         let mut fresh = Vec::new();
-        for bucket in self.root.pages.keys() {
-            for entry in self.page(*bucket)?.entries.values() {
-                let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
-                for version in &entry.versions {
-                    let name = format!("{}-{}.age", hex::encode(id), version.version);
-                    if known.get(&name) != Some(&version.digest) {
-                        let cipher = self.record(entry, Some(version.version))?.0;
-                        longest = longest.max(cipher.len() as u64);
-                        fresh.push((name.clone(), cipher));
-                    }
-                    records.insert(name, version.digest.clone());
+        for entry in self.all_entries()? {
+            let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
+            for version in &entry.versions {
+                let name = format!("{}-{}.age", hex::encode(id), version.version);
+                if known.get(&name) != Some(&version.digest) {
+                    let cipher = self.record(&entry, Some(version.version))?.0;
+                    longest = longest.max(cipher.len() as u64);
+                    fresh.push((name.clone(), cipher));
                 }
+                records.insert(name, version.digest.clone());
             }
         }
         if records.is_empty() || (records == known && before.is_some()) {

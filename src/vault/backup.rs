@@ -9,11 +9,11 @@ use super::{
     HomeInfo, UnlockMethod, VaultError, VaultKey,
     envelope::Envelope,
     home,
-    index::{self, Entry, Page, Version},
-    open::Vault,
+    index::{self, Entry, Version},
+    open::{Records, Vault},
     unlock,
 };
-use crate::{files, store::Batch};
+use crate::files;
 
 pub(super) const MANIFEST: &str = "manifest";
 pub(super) const RECORDS: &str = "records";
@@ -65,16 +65,14 @@ impl Vault {
             longest: 0,
             made: None,
         };
-        for bucket in self.root.pages.keys() {
-            for entry in self.page(*bucket)?.entries.values() {
-                let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
-                for version in &entry.versions {
-                    let (cipher, _) = self.record(entry, Some(version.version))?;
-                    let name = format!("{}-{}.age", hex::encode(id), version.version);
-                    write(dir, &format!("{RECORDS}/{name}"), &cipher)?;
-                    manifest.longest = manifest.longest.max(cipher.len() as u64);
-                    manifest.records.insert(name, index::digest(&cipher));
-                }
+        for entry in self.all_entries()? {
+            let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
+            for version in &entry.versions {
+                let (cipher, _) = self.record(&entry, Some(version.version))?;
+                let name = format!("{}-{}.age", hex::encode(id), version.version);
+                write(dir, &format!("{RECORDS}/{name}"), &cipher)?;
+                manifest.longest = manifest.longest.max(cipher.len() as u64);
+                manifest.records.insert(name, index::digest(&cipher));
             }
         }
         write(dir, MANIFEST, &index::signed(key, "manifest", &manifest))?;
@@ -98,7 +96,8 @@ impl Backup {
     /// [`VaultError`], naming what of it is missing, cut or changed.
     pub(crate) fn read(dir: &Path, opener: &UnlockMethod) -> Result<Self, VaultError> {
         let key = open(dir, opener)?;
-        let info = home::checked(dir, &key)?;
+        // Records are the same in every format of a home.
+        let info = HomeInfo { format: home::FORMAT, ..home::checked(dir, &key)? };
         let manifest = manifest(dir, &info, &key)?;
         let records = read_records(dir, &info, &key, &manifest)?;
         let identity = unlock::identity_files(dir, &info, &key)?;
@@ -169,13 +168,11 @@ fn read_records(
 impl Vault {
     /// Puts records back as they were: their versions, their times, their very bytes.
     pub(super) fn fill(&mut self, records: Vec<(Envelope, Vec<u8>)>) -> Result<(), VaultError> {
-        let mut pages: BTreeMap<u8, Page> = BTreeMap::new();
-        let mut batch = Batch::default();
+        let mut entries: BTreeMap<String, Option<Entry>> = BTreeMap::new();
+        let mut made = Records::default();
         for (envelope, cipher) in records {
-            let id = index::record_id(&self.key.names, &envelope.kind, &envelope.name);
-            let page = pages.entry(id[0]).or_default();
             let key = index::entry_key(&envelope.kind, &envelope.name);
-            let entry = page.entries.entry(key).or_insert_with(|| Entry {
+            let entry = entries.entry(key).or_default().get_or_insert_with(|| Entry {
                 kind: envelope.kind.clone(),
                 name: envelope.name.clone(),
                 meta: envelope.meta.clone(),
@@ -186,15 +183,17 @@ impl Vault {
             if newest {
                 entry.meta = envelope.meta.clone();
             }
+            let record = self.record_of(&cipher);
             entry.versions.push(Version {
                 version: envelope.version,
                 created: envelope.created,
+                id: record.id(),
                 digest: index::digest(&cipher),
             });
             entry.versions.sort_by_key(|v| v.version);
-            batch.0.push((index::record_key(&id, envelope.version), Some(cipher)));
+            made.made.push(record);
         }
-        self.commit_pages(pages, batch)
+        self.commit_entries(entries, made)
     }
 }
 

@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{SecretMeta, VaultError, VaultKey};
 
+/// The format of envelopes, whatever the home's.
+pub(super) const FORMAT: u32 = 1;
+
 /// One record, decrypted. The JSON is what stock `age -d` prints.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Envelope {

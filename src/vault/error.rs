@@ -23,6 +23,18 @@ pub enum VaultError {
     /// Another process has it, and kept it for the whole wait.
     #[error("the vault is in use by another process")]
     Busy,
+    /// A home of a version before: the first command of an operator upgrades it.
+    #[error("this vault has format {format}, of an earlier version, and was not upgraded yet")]
+    OlderFormat {
+        /// Its format.
+        format: u32,
+    },
+    /// A home of a later version.
+    #[error("this vault has format {format}, of a later version of authy-mcp than {}", env!("CARGO_PKG_VERSION"))]
+    NewerFormat {
+        /// Its format.
+        format: u32,
+    },
     /// Records or files are damaged, swapped, missing or cut.
     #[error("the vault is damaged: {what}")]
     Damaged {
@@ -84,7 +96,9 @@ impl From<StoreError> for VaultError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
-            StoreError::Damaged { what } => Self::Damaged { what: format!("vault/: {what}") },
+            // Whoever holds the vault's lock is the only one that writes it.
+            StoreError::Conflict { .. } => Self::Busy,
+            StoreError::Damaged { what } => Self::Damaged { what: format!("store/: {what}") },
             StoreError::Io { what, source } => Self::Io { what, source },
         }
     }

@@ -18,20 +18,21 @@ pub(super) const FILE: &str = "home.json";
 const MOST: u64 = 64 << 10;
 /// What a home is made of, each part by the files that it has: what can be put back by itself.
 #[doc(hidden)]
-pub const PARTS: [(&str, &[&str]); 9] = [
+pub const PARTS: [(&str, &[&str]); 8] = [
     ("home.json", &[FILE]),
     ("identity", &["identity.txt"]),
     ("unlock", &["unlock"]),
-    ("engine", &["vault/db"]),
-    ("journal", &["vault/journal", "vault/base-", "vault/state"]),
-    ("vault.epoch", &["vault.epoch"]),
+    ("index", &["store/index"]),
+    ("store", &["store/current", "store/journal-", "store/run-"]),
     ("audit", &["audit"]),
     ("tokens", &["tokens"]),
     ("backups", &["backups"]),
 ];
 
-/// The only format there is.
-pub(super) const FORMAT: u32 = 1;
+/// The format of homes that this version makes and reads. It upgrades homes of format 1.
+pub(crate) const FORMAT: u32 = super::index::FORMAT;
+
+const FORMAT_ONE: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Signed {
@@ -78,18 +79,15 @@ fn read(home: &Path) -> Result<Signed, VaultError> {
     };
     let signed: Signed =
         serde_json::from_slice(&bytes).map_err(|_| VaultError::damaged(format!("{FILE} can't be read")))?;
-    if signed.info.format != FORMAT {
-        return Err(VaultError::damaged(format!(
-            "{FILE} says format {}; this version reads {FORMAT}",
-            signed.info.format
-        )));
+    match signed.info.format {
+        FORMAT | FORMAT_ONE => Ok(signed),
+        newer => Err(VaultError::NewerFormat { format: newer }),
     }
-    Ok(signed)
 }
 
 /// A home that has a database and no description was damaged, not never made.
 fn missing(home: &Path) -> VaultError {
-    if database(home).exists() {
+    if database(home).exists() || database_one(home).exists() {
         return VaultError::damaged(format!("{FILE} is gone, and the database is there"));
     }
     VaultError::NoVault(home.to_owned())
@@ -100,7 +98,17 @@ fn mac(info: &HomeInfo, key: &VaultKey) -> [u8; 32] {
     key.mac("home", &[&text])
 }
 
+/// Refuses a home that has to be upgraded first.
+pub(super) fn of_this_format(info: HomeInfo) -> Result<HomeInfo, VaultError> {
+    if info.format == FORMAT { Ok(info) } else { Err(VaultError::OlderFormat { format: info.format }) }
+}
+
 pub(super) fn database(home: &Path) -> PathBuf {
+    home.join("store")
+}
+
+/// The directory of the database of a home of format 1.
+pub(super) fn database_one(home: &Path) -> PathBuf {
     home.join("vault")
 }
 

@@ -1,73 +1,93 @@
-//! The index: which records there are, in encrypted pages under one root.
+//! The root: what the vault holds, in one value; and what is signed in the vault's name.
 //!
 //! ```text
-//! "index"           MAC ‖ { vault_id, epoch, pages: { bucket → SHA-256 of the page }, files, chain, … }
-//! "b" bucket        age( { entries: { "kind name" → Entry } } )       bucket: first byte of the record's id
-//! "r" id version    age( Envelope )                                   id: HMAC(kind, name), 16 bytes
-//! vault.epoch       MAC ‖ { vault_id, epoch, writes }, beside the database, written after it
+//! "root"             MAC ‖ signature ‖ Root                       exchanged by every change
+//! "ledger/standing"  MAC ‖ { key, seq, value: Standing }          exchanged by what is no change: the audit's anchor
+//! object             head ‖ age( node of the tree )               names its children and records by their digests
+//! object             head ‖ age( Envelope )
 //! ```
-//! The root's MAC covers every page, a page covers every record of its bucket, and the epoch beside the
-//! database says how far the root must have come: what is swapped, replayed, missing or cut shows.
+//! The root's MAC covers the tree's top, a node covers the nodes and records below it: what is swapped, replayed,
+//! missing or cut shows. A ledger's MAC covers its key and sequence. How far the root must have come, what remembers the
+//! vault says (`freshness`).
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{SecretMeta, VaultError, VaultKey, key::mac};
+use super::{
+    SecretMeta, VaultError, VaultKey,
+    object::{self, Author},
+};
 use crate::{
     audit::{Change, Head},
-    files,
-    store::{Store, StoreError},
+    store::{ObjectId, Store},
 };
+
+/// The format of homes that this version makes.
+pub(super) const FORMAT: u32 = 2;
+/// The key of the root in a store.
+pub(super) const ROOT: &str = "root";
+/// The key of the standing.
+const STANDING: &str = "ledger/standing";
 
 /// What the root says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Root {
+    pub format: u32,
     pub vault_id: String,
     /// Grows by one with every change of what the vault holds: what the audit announces.
     pub epoch: u64,
-    /// Grows by one with every write, an anchor's, too; 0 where the first version wrote it, which announced
-    /// nothing.
-    #[serde(default)]
-    pub writes: u64,
-    /// Bucket → SHA-256 of its page, in hex.
-    pub pages: BTreeMap<u8, String>,
+    /// The top of the tree; nothing where there is no entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<ObjectId>,
     /// `home.json` and what is in `unlock/` → SHA-256, in hex; two while one is being replaced.
-    #[serde(default)]
     pub files: BTreeMap<String, Vec<String>>,
     /// How often the audit's chain was begun anew: heads of different chains can't be compared.
     #[serde(default)]
     pub chain: u64,
+    /// Which key opens what the tree names, and who wrote this: ids.
+    pub key: String,
+    pub author: String,
+    /// Whose objects and roots count: id → public key (Ed25519, hex).
+    pub authors: BTreeMap<String, String>,
+    /// As it was when this was written.
+    pub standing: Standing,
+}
+
+/// What moves on without a change of the vault.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// Grows by one with every exchange, the root's, too.
+    pub writes: u64,
     /// The last change that is remembered outside of the home, where that could not be written since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpinned: Option<u64>,
     /// When this was written: time does not run backwards from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Head>,
+}
+
+/// A value of the ledger.
+#[derive(Serialize, Deserialize)]
+struct Ledger {
+    key: String,
+    seq: u64,
+    value: Standing,
 }
 
 impl Root {
     /// What an audit event announces: the epoch, and the digest of all that the vault holds. Where the audit
     /// stands is not in it: anchoring would need an announcement, which would need an anchor.
     pub(super) fn change(&self) -> Change {
-        let content = (&self.vault_id, self.epoch, &self.pages, &self.files, self.chain);
+        let content = (&self.vault_id, self.epoch, &self.top, &self.files, self.chain);
         let json = serde_json::to_vec(&content).expect("string keys only");
         Change { epoch: self.epoch, root: Sha256::digest(json).into() }
     }
-}
-
-/// One bucket's entries, by "kind name".
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Page {
-    pub entries: BTreeMap<String, Entry>,
 }
 
 /// What the index knows of one secret or document.
@@ -87,7 +107,9 @@ pub(super) struct Entry {
 pub(super) struct Version {
     pub version: u64,
     pub created: Timestamp,
-    /// SHA-256 of the record, in hex.
+    /// The object.
+    pub id: ObjectId,
+    /// SHA-256 of the age file in it, in hex: what a backup has.
     pub digest: String,
 }
 
@@ -97,31 +119,10 @@ impl Entry {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Epoch {
-    vault_id: String,
-    epoch: u64,
-    #[serde(default)]
-    writes: u64,
-}
-
-/// More than this was not written by us.
-const EPOCH_MOST: u64 = 4096;
-
-pub(super) const ROOT: &[u8] = b"index";
-
-/// The id of a record: names can't be told from it without the identity.
+/// The id of a record: names can't be told from it without the identity. Files of a backup are called so.
 pub(super) fn record_id(names: &[u8; 32], kind: &str, name: &str) -> [u8; 16] {
-    let full = mac(names, &[kind.as_bytes(), name.as_bytes()]);
+    let full = super::key::mac(names, &[kind.as_bytes(), name.as_bytes()]);
     full[..16].try_into().expect("a MAC is longer")
-}
-
-pub(super) fn record_key(id: &[u8; 16], version: u64) -> Vec<u8> {
-    [b"r".as_slice(), id, &version.to_be_bytes()].concat()
-}
-
-pub(super) fn page_key(bucket: u8) -> Vec<u8> {
-    vec![b'b', bucket]
 }
 
 pub(super) fn entry_key(kind: &str, name: &str) -> String {
@@ -136,80 +137,97 @@ pub(super) fn raw_digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-pub(super) fn read_root(store: &dyn Store, key: &VaultKey) -> Result<Root, VaultError> {
-    let bytes = store.get(ROOT)?.ok_or_else(|| VaultError::damaged("vault/: the root is missing"))?;
-    open_signed(key, "root", &bytes)
-        .ok_or_else(|| VaultError::damaged("vault/: the root is cut, forged, or of another vault"))
+/// Whether this is the key of a value that this version keeps.
+pub(super) fn is_known(key: &str) -> bool {
+    [ROOT, STANDING].contains(&key)
 }
 
-pub(super) fn sign_root(key: &VaultKey, root: &Root) -> Vec<u8> {
-    signed(key, "root", root)
+/// The present root and standing, as they are stored: what an exchange expects.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stored {
+    pub root: Option<Vec<u8>>,
+    pub standing: Option<Vec<u8>>,
 }
 
-pub(super) fn read_page(
-    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+/// Reads the root, with the standing of whichever of the two was written last.
+pub(super) fn read_root(store: &dyn Store, key: &VaultKey) -> Result<(Root, Stored), VaultError> {
+    let root = store.value(ROOT)?.ok_or_else(|| VaultError::damaged("store/: the root is missing"))?;
+    let forged = || VaultError::damaged("store/: the root is cut, forged, or of another vault");
+    let mut read = open_root(key, &root).ok_or_else(forged)?;
+    let standing = store.value(STANDING)?;
+    if let Some(bytes) = &standing {
+        let bad = || VaultError::damaged("store/: the ledger's standing is cut, forged, or of another vault");
+        let ledger: Ledger = open_signed(key, STANDING, bytes).ok_or_else(bad)?;
+        if ledger.key != STANDING || ledger.seq != ledger.value.writes {
+            return Err(bad());
+        }
+        if ledger.seq > read.standing.writes {
+            read.standing = ledger.value;
+        }
+    }
+    Ok((read, Stored { root: Some(root), standing }))
+}
+
+/// Exchanges the root.
+pub(super) fn write_root(
+    store: &dyn Store,
     key: &VaultKey,
     root: &Root,
-    bucket: u8,
-) -> Result<Page, VaultError> {
-    let Some(expected) = root.pages.get(&bucket) else { return Ok(Page::default()) };
-    let bad = |what| VaultError::damaged(format!("vault/: index page {bucket:02x} {what}"));
-    let bytes = get(&page_key(bucket))?.ok_or_else(|| bad("is missing"))?;
-    if digest(&bytes) != *expected {
-        return Err(bad("was swapped, replayed or changed"));
-    }
-    let plain = key.decrypt(&bytes).ok_or_else(|| bad("can't be decrypted"))?;
-    serde_json::from_slice(&plain).map_err(|_| bad("can't be read"))
-}
-
-pub(super) fn seal_page(key: &VaultKey, page: &Page) -> Result<Vec<u8>, VaultError> {
-    key.encrypt(&serde_json::to_vec(page).expect("a page has string keys only"))
-}
-
-/// Compares the root with the epoch beside the database; a crash between the two leaves the root ahead.
-pub(super) fn check_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<(), VaultError> {
-    let bytes = match files::read_regular(&epoch_file(home), EPOCH_MOST) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(VaultError::damaged("vault.epoch is gone"));
-        }
-        Err(error) => return Err(VaultError::unreadable("vault.epoch", error)),
-    };
-    let epoch: Epoch = open_signed(key, "epoch", &bytes)
-        .ok_or_else(|| VaultError::damaged("vault.epoch is cut or changed"))?;
-    if epoch.vault_id != root.vault_id {
-        return Err(VaultError::damaged("vault.epoch is of another vault"));
-    }
-    if root.epoch < epoch.epoch {
-        let lost = epoch.epoch - root.epoch;
-        return Err(VaultError::damaged(format!(
-            "vault/: the database was cut or put back: its last {lost} change(s) are gone (epoch {} of {})",
-            root.epoch, epoch.epoch
-        )));
-    }
-    if root.epoch == epoch.epoch && root.writes < epoch.writes {
-        return Err(VaultError::damaged(
-            "vault/: the database was cut or put back: it is not the one that was written last",
-        ));
-    }
+    stored: &mut Stored,
+) -> Result<(), VaultError> {
+    let bytes = sign_root(key, root);
+    store.exchange(ROOT, stored.root.as_deref(), Some(&bytes))?;
+    stored.root = Some(bytes);
     Ok(())
 }
 
-/// What `vault.epoch` says of itself, before anything can be held against a key.
-pub(super) fn said_epoch(home: &Path) -> Option<u64> {
-    let bytes = files::read_regular(&epoch_file(home), EPOCH_MOST).ok()?;
-    let (_, json) = bytes.split_at_checked(65)?;
-    serde_json::from_slice::<Epoch>(json).ok().map(|epoch| epoch.epoch)
+/// Exchanges the standing alone.
+pub(super) fn write_standing(
+    store: &dyn Store,
+    key: &VaultKey,
+    standing: &Standing,
+    stored: &mut Stored,
+) -> Result<(), VaultError> {
+    let ledger = Ledger { key: STANDING.to_owned(), seq: standing.writes, value: standing.clone() };
+    let bytes = signed(key, STANDING, &ledger);
+    store.exchange(STANDING, stored.standing.as_deref(), Some(&bytes))?;
+    stored.standing = Some(bytes);
+    Ok(())
 }
 
-pub(super) fn write_epoch(home: &Path, key: &VaultKey, root: &Root) -> Result<(), VaultError> {
-    let epoch = Epoch { vault_id: root.vault_id.clone(), epoch: root.epoch, writes: root.writes };
-    files::write_private(&epoch_file(home), &signed(key, "epoch", &epoch))
-        .map_err(|error| VaultError::io("write vault.epoch", error))
+/// MAC ‖ signature ‖ JSON, a line each.
+fn sign_root(key: &VaultKey, root: &Root) -> Vec<u8> {
+    let json = serde_json::to_vec(root).expect("string keys only");
+    let signature = Author::of(key).sign(&root.vault_id, &json);
+    let rest = [hex::encode(signature).as_bytes(), b"\n", &json].concat();
+    let tag = key.mac(ROOT, &[&rest]);
+    [hex::encode(tag).as_bytes(), b"\n", &rest].concat()
 }
 
-pub(super) fn epoch_file(home: &Path) -> PathBuf {
-    home.join("vault.epoch")
+fn open_root(key: &VaultKey, bytes: &[u8]) -> Option<Root> {
+    let (tag, rest) = bytes.split_at_checked(64)?;
+    let rest = rest.strip_prefix(b"\n")?;
+    let right = hex::encode(key.mac(ROOT, &[rest]));
+    bool::from(tag.ct_eq(right.as_bytes())).then_some(())?;
+    let (signature, json) = rest.split_at_checked(128)?;
+    let json = json.strip_prefix(b"\n")?;
+    let root: Root = serde_json::from_slice(json).ok()?;
+    let author = root.authors.get(&root.author)?;
+    // On one machine the only author is whoever holds the identity.
+    let ours = *author == Author::of(key).public();
+    let signature = hex::decode(signature).ok()?;
+    (ours && object::verifies(author, &root.vault_id, json, &signature)).then_some(root)
+}
+
+/// What a root says of its epoch, before anything can be held against a key.
+pub(super) fn said_epoch(store: &dyn Store) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Said {
+        epoch: u64,
+    }
+    let bytes = store.value(ROOT).ok()??;
+    let json = bytes.get(65 + 129..)?;
+    serde_json::from_slice::<Said>(json).ok().map(|said| said.epoch)
 }
 
 pub(super) fn signed<T: Serialize>(key: &VaultKey, purpose: &str, content: &T) -> Vec<u8> {

@@ -26,7 +26,7 @@ impl VaultKey {
     }
 
     /// The same key, for a vault that is opened with it.
-    pub(super) fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self {
             identity: self.identity.clone(),
             recipient: self.recipient.clone(),
@@ -48,6 +48,11 @@ impl VaultKey {
     /// The vault's fingerprint: 80 bits of the hash of its recipient, in groups of four.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The recipient, as age has it.
+    pub(super) fn recipient(&self) -> String {
+        self.recipient.to_string()
     }
 
     pub(super) fn encrypt(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {

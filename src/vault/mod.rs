@@ -1,23 +1,27 @@
 //! The vault: secrets, their versions, policies, revocations.
 //!
-//! Every record is an age envelope to the vault's one X25519 identity; MACs in buckets under a root
-//! with an epoch say which records there are. [`Vault::reveal`] is the only way to a value and asks
+//! Every record is an age envelope to the vault's one X25519 identity; a tree of digests under a MACed root with an
+//! epoch says which records there are. [`Vault::reveal`] is the only way to a value and asks
 //! for a [`crate::audit::Intent`].
 
 mod automatic;
 mod backup;
+mod cache;
 mod envelope;
 mod error;
 mod first;
+mod format_one;
 mod freshness;
 mod home;
 mod index;
 mod info;
 mod key;
 mod keyring;
+mod object;
 mod open;
 mod restore;
 mod stamp;
+mod tree;
 mod unlock;
 
 pub(crate) use automatic::{Backups, Reuse, backups, newest_backup, verify_backups};
@@ -29,16 +33,16 @@ pub(crate) use first::{give_way, stand_first};
 pub(crate) use freshness::{Accepted, Freshness, Memory, Standing, memory};
 #[doc(hidden)]
 pub use home::PARTS;
-pub(crate) use home::home_info;
+pub(crate) use home::{FORMAT, home_info};
 pub use info::UnlockMethod;
 pub(crate) use info::{
     DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, UnlockMethodKind, VersionInfo,
 };
 pub(crate) use key::VaultKey;
 pub use open::Vault;
-pub(crate) use open::VerifyReport;
+pub(crate) use open::{Files, VerifyReport};
 pub(crate) use restore::{Audit, Before, Restoring};
-pub(crate) use stamp::{FileStamp, Stamp, description_stamp, epoch_stamp};
+pub(crate) use stamp::{FileStamp, Stamp, description_stamp};
 pub use unlock::unlock;
 pub(crate) use unlock::{Pin, init};
 
@@ -47,7 +51,7 @@ pub(crate) use crate::store::Engine;
 /// Stores, for tests of the rooms above.
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use crate::store::{Batch, MemoryStore, Store, StoreError};
+    pub(crate) use crate::store::{MemoryStore, Object, ObjectId, Store, StoreError};
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! An open vault: every operation on it. A read costs the root, one page and one record; a change, the
-//! record, its page and the root, in one batch.
+//! An open vault: every operation on it. A read costs the root, the way down the tree and one record; a change, the
+//! record and the way down, made anew, and the root, exchanged.
 //!
 //! A vault that is [held](Vault::hold) gathers changes and reads them back, and writes nothing until
 //! [`Vault::make`]: the audit announces what they make of the root before they are made.
@@ -9,14 +9,16 @@ mod records;
 mod secrets;
 mod verify;
 
+pub(super) use records::Records;
 pub(crate) use verify::VerifyReport;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -24,28 +26,35 @@ use zeroize::Zeroizing;
 
 use super::{
     HomeInfo, Pinned, VaultError, VaultKey,
+    cache::Cache,
     freshness::files as beside,
     home,
-    index::{self, Root},
-    stamp::{FileStamp, epoch_stamp},
+    index::{self, Root, Standing, Stored},
+    object::Author,
+    stamp::Stamp,
 };
 use crate::{
     audit::{self, Head},
     files,
-    store::{Batch, Engine, Store, StoreError},
+    store::{Engine, Lent, Object, ObjectId},
 };
 
 /// An open vault: the database is ours until this is dropped.
 pub struct Vault {
-    pub(super) store: Box<dyn Store>,
+    cache: Arc<Cache>,
+    pub(super) store: Lent,
     pub(super) home: PathBuf,
     pub(super) info: HomeInfo,
     pub(super) key: DerivedKeys,
     /// As it will be once what is gathered is made.
     pub(super) root: Root,
-    /// As it is in the database.
+    /// As it is in the store.
     written: Root,
-    gathered: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    stored: Stored,
+    /// Objects that are to be put.
+    gathered: HashMap<ObjectId, Object>,
+    /// Objects that are let go once the root names them no more.
+    dropped: Vec<ObjectId>,
     writes: Writes,
     /// Whether the description is to be written anew with what is gathered.
     described_anew: bool,
@@ -63,7 +72,7 @@ enum Writes {
 
 /// Which files of the home must be those that the vault knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Files {
+pub(crate) enum Files {
     Known,
     /// A person accepts those that are there.
     Accepted,
@@ -73,11 +82,12 @@ pub(super) enum Files {
 pub(super) struct DerivedKeys {
     pub vault: VaultKey,
     pub names: Zeroizing<[u8; 32]>,
+    pub author: Author,
 }
 
 impl DerivedKeys {
     pub(super) fn of(key: &VaultKey) -> Self {
-        Self { vault: key.duplicate(), names: key.derive("names") }
+        Self { vault: key.duplicate(), names: key.derive("names"), author: Author::of(key) }
     }
 }
 
@@ -88,7 +98,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Busy`] when the wait is over, [`VaultError::Damaged`], [`VaultError::WrongKey`].
     pub fn open(home: &Path, key: &VaultKey, wait: Duration) -> Result<Self, VaultError> {
-        Self::open_with(home, key, wait, Files::Known, &Engine::default())
+        Self::open_with(home, key, wait, Files::Known, &Engine::default(), &Arc::default())
     }
 
     pub(super) fn open_with(
@@ -97,18 +107,18 @@ impl Vault {
         wait: Duration,
         files: Files,
         engine: &Engine,
+        cache: &Arc<Cache>,
     ) -> Result<Self, VaultError> {
         home::checked(home, key)?;
-        let until = Instant::now() + wait;
         let lock = lock(home, wait)?;
         // What was there before another let go of the lock may not be there any more.
-        let info = home::checked(home, key)?;
+        let info = home::of_this_format(home::checked(home, key)?)?;
         let dir = home::database(home);
         if !dir.is_dir() {
-            return Err(VaultError::damaged("vault/ is gone"));
+            return Err(VaultError::damaged("store/ is gone"));
         }
-        let store = open_store(engine, &dir, until)?;
-        let vault = Self::over(store, home, info, key, Some(lock))?;
+        let store = engine.open(&dir)?;
+        let vault = Self { cache: Arc::clone(cache), ..Self::over(store, home, info, key, Some(lock))? };
         if files == Files::Known {
             beside::check(home, &vault.root.files, &vault.info)?;
         }
@@ -116,50 +126,60 @@ impl Vault {
     }
 
     pub(super) fn over(
-        store: Box<dyn Store>,
+        store: Lent,
         home: &Path,
         info: HomeInfo,
         key: &VaultKey,
         lock: Option<File>,
     ) -> Result<Self, VaultError> {
-        let root = index::read_root(&*store, key)?;
+        let (root, stored) = index::read_root(&*store, key)?;
         if root.vault_id != info.vault_id {
-            return Err(VaultError::damaged("vault/ is of another vault than home.json"));
+            return Err(VaultError::damaged("store/ is of another vault than home.json"));
         }
-        index::check_epoch(home, key, &root)?;
         Ok(Self {
+            cache: Arc::default(),
             store,
             home: home.to_owned(),
             info,
             key: DerivedKeys::of(key),
             written: root.clone(),
             root,
-            gathered: BTreeMap::new(),
+            stored,
+            gathered: HashMap::new(),
+            dropped: Vec::new(),
             writes: Writes::AtOnce,
             described_anew: false,
             _lock: lock,
         })
     }
 
-    /// Makes the empty database of a new home.
+    /// Makes the empty store of a new home.
     pub(super) fn create(
         home: &Path,
         info: &HomeInfo,
         key: &VaultKey,
         engine: &Engine,
     ) -> Result<(), VaultError> {
-        let root = Root {
-            vault_id: info.vault_id.clone(),
-            epoch: 1,
-            writes: 1,
-            pages: BTreeMap::new(),
-            files: beside::present(home, Some(&home::encode(info, key)))?,
-            chain: 0,
-            unpinned: None,
-            time: None,
-            anchor: None,
-        };
+        let files = beside::present(home, Some(&home::encode(info, key)))?;
+        let root = Root { epoch: 1, files, ..Self::empty_root(info, key) };
         Self::create_at(home, info, key, &root, engine).map(drop)
+    }
+
+    /// The root of a vault that holds nothing.
+    pub(super) fn empty_root(info: &HomeInfo, key: &VaultKey) -> Root {
+        let author = Author::of(key);
+        Root {
+            format: index::FORMAT,
+            vault_id: info.vault_id.clone(),
+            epoch: 0,
+            top: None,
+            files: BTreeMap::new(),
+            chain: 0,
+            key: index::digest(key.recipient().as_bytes())[..16].to_owned(),
+            author: author.id(),
+            authors: BTreeMap::from([(author.id(), author.public())]),
+            standing: Standing { writes: 1, ..Standing::default() },
+        }
     }
 
     pub(super) fn create_at(
@@ -171,11 +191,9 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let lock = lock(home, Duration::ZERO)?;
         let dir = home::database(home);
-        files::create_private_dir(&dir).map_err(|error| VaultError::io("make vault/", error))?;
+        files::create_private_dir(&dir).map_err(|error| VaultError::io("make store/", error))?;
         let store = engine.open(&dir)?;
-        store.apply(Batch(vec![(index::ROOT.to_vec(), Some(index::sign_root(key, root)))]))?;
-        close_permissions(&dir)?;
-        index::write_epoch(home, key, root)?;
+        index::write_root(&*store, key, root, &mut Stored::default())?;
         Self::over(store, home, info.clone(), key, Some(lock))
     }
 
@@ -197,6 +215,7 @@ impl Vault {
     /// Lets go of what was gathered.
     pub fn discard(&mut self) {
         self.gathered.clear();
+        self.dropped.clear();
         self.root = self.written.clone();
     }
 
@@ -205,8 +224,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError`]: nothing of it is made.
     pub fn make(&mut self, head: Head, now: Timestamp) -> Result<(), VaultError> {
-        self.root.anchor = Some(head);
-        self.root.time = Some(now);
+        self.root.standing.anchor = Some(head);
+        self.root.standing.time = Some(now);
         self.flush()?;
         if std::mem::take(&mut self.described_anew) {
             home::write(&self.home, &self.info, &self.key.vault)?;
@@ -221,7 +240,7 @@ impl Vault {
     pub fn accept_files(&mut self) -> Result<(), VaultError> {
         let files = beside::present(&self.home, None)?;
         let root = Root { files, ..self.root.clone() };
-        self.write(Batch::default(), root)
+        self.write(root)
     }
 
     /// Gathers that the description says another thing of what remembers the vault. It is written behind the root, which
@@ -233,7 +252,7 @@ impl Vault {
         let mut root = self.root.clone();
         root.files = beside::present(&self.home, None)?;
         root.files.entry(home::FILE.to_owned()).or_default().push(index::digest(&encoded));
-        self.write(Batch::default(), root)
+        self.write(root)
     }
 
     /// Gathers that the audit's chain begins anew: heads before it are of another.
@@ -241,8 +260,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError`].
     pub fn begin_chain(&mut self) -> Result<(), VaultError> {
-        let root = Root { chain: self.root.chain + 1, anchor: None, ..self.root.clone() };
-        self.write(Batch::default(), root)
+        let standing = Standing { anchor: None, ..self.root.standing.clone() };
+        let root = Root { chain: self.root.chain + 1, standing, ..self.root.clone() };
+        self.write(root)
     }
 
     /// Closes the database, and goes on keeping others from it.
@@ -254,13 +274,13 @@ impl Vault {
 
     /// A digest of all that the vault holds, its audit anchor and the like aside: those move with every run.
     pub fn content(&self) -> [u8; 32] {
-        let pages = serde_json::to_vec(&(&self.written.vault_id, &self.written.pages));
-        index::raw_digest(&pages.expect("a root has string keys only"))
+        let content = serde_json::to_vec(&(&self.written.vault_id, &self.written.top));
+        index::raw_digest(&content.expect("a root has string keys only"))
     }
 
     /// How the vault looks from outside; it looks another way after each change.
-    pub fn stamp(&self) -> Option<FileStamp> {
-        epoch_stamp(&self.home)
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        Stamp::of(&self.home)
     }
 
     /// The home's description, as the vault was opened with it.
@@ -278,7 +298,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError`].
     pub fn audit_anchor(&self) -> Result<Option<Head>, VaultError> {
-        Ok(self.root.anchor)
+        Ok(self.root.standing.anchor)
     }
 
     /// Anchors the audit's head. That is no change: nothing is announced for it.
@@ -286,7 +306,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError`].
     pub fn anchor_audit(&mut self, head: Head, now: Timestamp) -> Result<(), VaultError> {
-        if self.root.anchor == Some(head) {
+        if self.root.standing.anchor == Some(head) {
             return Ok(());
         }
         self.make(head, now)
@@ -294,41 +314,49 @@ impl Vault {
 
     /// Notes that the last change could not be remembered outside of the home, or that it is again.
     pub(super) fn note_pin(&mut self, unpinned: Option<u64>) -> Result<(), VaultError> {
-        if self.root.unpinned == unpinned {
+        if self.root.standing.unpinned == unpinned {
             return Ok(());
         }
-        self.root.unpinned = unpinned;
+        self.root.standing.unpinned = unpinned;
         self.flush()
     }
 
-    /// Gathers a batch with the root that goes with it, and makes it unless it is to be announced first.
-    fn write(&mut self, batch: Batch, root: Root) -> Result<(), VaultError> {
+    /// Gathers a root, and makes it unless it is to be announced first.
+    pub(super) fn write(&mut self, root: Root) -> Result<(), VaultError> {
         self.root = Root { epoch: self.written.epoch + 1, ..root };
-        if self.root.files.is_empty() {
-            // The first version's root knew of no file.
-            self.root.files = beside::present(&self.home, None)?;
-        }
-        self.gathered.extend(batch.0);
         match self.writes {
             Writes::AtOnce => self.flush(),
             Writes::Held => Ok(()),
         }
     }
 
-    /// Writes what was gathered; acknowledged once the epoch beside it says so.
+    /// Writes what was gathered.
     fn flush(&mut self) -> Result<(), VaultError> {
-        // Records, their pages and the root in one batch: there is never a root that names what is not there. The epoch comes
-        // behind it: cut off in between, the root is ahead, which `index::check_epoch` takes; the other way round a whole
-        // vault would look like one that was put back.
-        let mut batch = Batch(std::mem::take(&mut self.gathered).into_iter().collect());
-        self.root.writes += 1;
-        batch.0.push((index::ROOT.to_vec(), Some(index::sign_root(&self.key.vault, &self.root))));
-        if let Err(error) = self.store.apply(batch) {
-            self.root = self.written.clone();
-            return Err(error.into());
+        let written = self.exchange();
+        if written.is_err() {
+            self.discard();
+            return written;
         }
         self.written = self.root.clone();
-        index::write_epoch(&self.home, &self.key.vault, &self.root)
+        let dropped = std::mem::take(&mut self.dropped);
+        // Nobody's any more; where they can't be let go they are in nobody's way.
+        if let Err(error) = self.store.remove(&dropped) {
+            tracing::warn!(%error, "what was replaced stays in the store");
+        }
+        Ok(())
+    }
+
+    /// Objects before the root that names them: there is never a root that names what is not there. What is no change is
+    /// exchanged beside the root.
+    fn exchange(&mut self) -> Result<(), VaultError> {
+        self.root.standing.writes += 1;
+        let key = &self.key.vault;
+        if self.root.epoch == self.written.epoch {
+            return index::write_standing(&*self.store, key, &self.root.standing, &mut self.stored);
+        }
+        let objects: Vec<Object> = std::mem::take(&mut self.gathered).into_values().collect();
+        self.store.put(&objects)?;
+        index::write_root(&*self.store, key, &self.root, &mut self.stored)
     }
 }
 
@@ -337,24 +365,4 @@ pub(super) fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
         io::ErrorKind::WouldBlock => VaultError::Busy,
         _ => VaultError::io("lock the vault", error),
     })
-}
-
-/// The engine's own lock may outlast the process that had ours by a moment.
-fn open_store(engine: &Engine, dir: &Path, until: Instant) -> Result<Box<dyn Store>, VaultError> {
-    loop {
-        match engine.open(dir) {
-            Err(StoreError::Busy) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-            opened => return Ok(opened?),
-        }
-    }
-}
-
-/// sled makes its files by the umask; the directory is closed to others, and the files are, too.
-fn close_permissions(dir: &Path) -> Result<(), VaultError> {
-    use std::os::unix::fs::PermissionsExt;
-    let closed = |error| VaultError::io("close the database's files to others", error);
-    for file in files::files_below(dir).map_err(closed)? {
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).map_err(closed)?;
-    }
-    Ok(())
 }

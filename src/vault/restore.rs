@@ -11,12 +11,13 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    HomeInfo, UnlockMethodKind, VaultError,
+    HomeInfo, UnlockMethodKind, VaultError, VaultKey,
     backup::{Backup, write},
+    format_one::FormatOne,
     freshness::{self, files as beside},
     home,
-    index::Root,
-    open::{self, Vault},
+    index::{Root, Standing},
+    open::{self, Files, Vault},
 };
 use crate::{
     audit::{Announced, Head},
@@ -31,6 +32,7 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Before {
     info: Option<HomeInfo>,
     vault: Option<Vault>,
+    format_one: Option<FormatOne>,
     _lock: Option<File>,
     floor: Floor,
 }
@@ -57,7 +59,7 @@ impl Before {
         let mut floor =
             Floor { epoch: pinned.epoch, chain: pinned.chain, head: pinned.head, time: pinned.time };
         if !home.is_dir() {
-            return Ok(Self { info, vault: None, _lock: None, floor });
+            return Ok(Self { info, vault: None, format_one: None, _lock: None, floor });
         }
         let opened = same.map(|_| Vault::open(home, &backup.key, WAIT));
         let vault = match opened {
@@ -69,10 +71,47 @@ impl Before {
         if let Some(vault) = &vault {
             floor.epoch = floor.epoch.max(vault.root.epoch);
             floor.chain = floor.chain.max(vault.root.chain);
-            floor.time = floor.time.max(vault.root.time);
-            floor.head = vault.root.anchor.into_iter().chain(floor.head).max_by_key(|head| head.seq);
+            floor.time = floor.time.max(vault.root.standing.time);
+            floor.head = vault.root.standing.anchor.into_iter().chain(floor.head).max_by_key(|head| head.seq);
         }
-        Ok(Self { info, vault, _lock: lock, floor })
+        Ok(Self { info, vault, format_one: None, _lock: lock, floor })
+    }
+
+    /// Looks at a home of format 1 that is to be upgraded, and keeps everybody else from it; nothing where it is of this
+    /// version's.
+    ///
+    /// # Errors
+    /// [`VaultError::Busy`], [`VaultError::Damaged`], [`VaultError::Unconfirmed`] unless a person accepts it.
+    pub(crate) fn to_upgrade(home: &Path, key: &VaultKey, files: Files) -> Result<Option<Self>, VaultError> {
+        if home::home_info(home)?.format == home::FORMAT {
+            return Ok(None);
+        }
+        let lock = open::lock(home, WAIT)?;
+        // Somebody else may have done it while we waited.
+        let info = home::checked(home, key)?;
+        if info.format == home::FORMAT {
+            return Ok(None);
+        }
+        let found = FormatOne::read(home, info.clone(), key, files)?;
+        let (pinned, far) = (freshness::remembered(&info, key), found.far());
+        let heads = far.head.into_iter().chain(pinned.head.filter(|_| pinned.chain == far.chain));
+        let floor = Floor {
+            epoch: far.epoch,
+            chain: far.chain,
+            head: heads.max_by_key(|head| head.seq),
+            time: far.time.max(pinned.time),
+        };
+        Ok(Some(Self { info: Some(info), vault: None, format_one: Some(found), _lock: Some(lock), floor }))
+    }
+
+    /// What a home of format 1 holds, as a backup of it would have it, if it agrees with what its audit announced.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`].
+    pub(crate) fn content(&mut self, announced: Option<Announced>) -> Result<Backup, VaultError> {
+        let found = self.format_one.take().ok_or_else(|| VaultError::damaged("it was upgraded already"))?;
+        found.stands(announced)?;
+        found.into_backup()
     }
 
     /// The vault that is there, if it can be opened.
@@ -164,16 +203,17 @@ impl Restoring {
         home::write(&self.fresh, &info, &key)?;
         let floor = self.before.floor;
         let root = Root {
-            vault_id: info.vault_id.clone(),
             epoch: floor.epoch.max(epoch).max(announced.map_or(0, |announced| announced.change.epoch)),
-            writes: 1,
-            pages: std::collections::BTreeMap::new(),
             files: beside::present(&self.fresh, None)?,
             chain: floor.chain + u64::from(audit == Audit::Anew),
-            // What is remembered outside moves on once the new home is in place.
-            unpinned: Some(0),
-            time: floor.time,
-            anchor: floor.head.filter(|_| audit == Audit::Continued),
+            standing: Standing {
+                writes: 1,
+                // What is remembered outside moves on once the new home is in place.
+                unpinned: Some(0),
+                time: floor.time,
+                anchor: floor.head.filter(|_| audit == Audit::Continued),
+            },
+            ..Vault::empty_root(&info, &key)
         };
         let mut vault = Vault::create_at(&self.fresh, &info, &key, &root, &Engine::default())?;
         vault.hold();
@@ -223,14 +263,21 @@ impl Restoring {
     fn exchange_beside(&self) -> io::Result<Option<PathBuf>> {
         let kept = sibling(&self.home, &format!("replaced-{}", self.stamp));
         let had = self.home.exists();
-        if had {
-            fs::rename(&self.home, &kept)?;
-        }
-        if let Err(error) = fs::rename(&self.fresh, &self.home) {
-            if had {
-                fs::rename(&kept, &self.home)?;
+        match exchange(&self.fresh, &self.home, had) {
+            Ok(()) if had => fs::rename(&self.fresh, &kept)?,
+            Ok(()) => {}
+            // Where the file system knows no exchange there is a moment without a home.
+            Err(_) => {
+                if had {
+                    fs::rename(&self.home, &kept)?;
+                }
+                if let Err(error) = fs::rename(&self.fresh, &self.home) {
+                    if had {
+                        fs::rename(&kept, &self.home)?;
+                    }
+                    return Err(error);
+                }
             }
-            return Err(error);
         }
         let above = self.home.parent().unwrap_or(Path::new("/"));
         File::open(above)?.sync_all()?;
@@ -254,6 +301,19 @@ impl Restoring {
         File::open(&self.home)?.sync_all()?;
         Ok(Some(kept))
     }
+}
+
+/// One for the other at once (renameat2(2)), or simply in its place where there is none.
+#[cfg(target_os = "linux")]
+fn exchange(fresh: &Path, home: &Path, had: bool) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let flags = if had { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+    Ok(renameat_with(CWD, fresh, CWD, home, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_fresh: &Path, _home: &Path, _had: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 impl Drop for Restoring {

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::home;
+use crate::store::LocalStore;
 
 /// How the files of a vault that every change writes look at a moment. Two that are the same are of one state; two
 /// that differ may be, too.
@@ -12,7 +13,7 @@ pub(crate) struct Stamp([FileStamp; 2]);
 /// A file: which one, how long, and when it was last changed, which no process of the same user sets (`ctime`): one
 /// that was put back looks another way, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileStamp {
+pub(crate) struct FileStamp {
     inode: u64,
     length: u64,
     changed: (i64, i64),
@@ -21,10 +22,8 @@ pub struct FileStamp {
 impl Stamp {
     /// How the vault of a home looks now; nothing where that can't be seen.
     pub(crate) fn of(dir: &Path) -> Option<Self> {
-        Some(Self([
-            FileStamp::of(&dir.join("vault.epoch"))?,
-            FileStamp::of(&home::database(dir).join("journal"))?,
-        ]))
+        let [current, journal] = LocalStore::files(&home::database(dir))?;
+        Some(Self([FileStamp::of(&current)?, FileStamp::of(&journal)?]))
     }
 }
 
@@ -33,11 +32,6 @@ impl FileStamp {
         let meta = fs::metadata(path).ok()?;
         Some(Self { inode: meta.ino(), length: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
     }
-}
-
-/// How the file looks that every change of a vault writes at its end; opening and closing leave it as it is.
-pub(crate) fn epoch_stamp(dir: &Path) -> Option<FileStamp> {
-    FileStamp::of(&dir.join("vault.epoch"))
 }
 
 /// How a home's description looks: another way where it has got another vault.

@@ -1,6 +1,6 @@
 //! Attacks on the records themselves, and the operations as tables.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Audit, Backup, Before, DocumentKind, Freshness, Pin, Restoring, SecretMeta, UnlockMethod,
-    UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, open::DerivedKeys, unlock,
+    UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, object::Author, unlock,
 };
 use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
     names::{RunId, SecretName},
     policy::testing::allowed,
-    store::{Batch, Engine, MemoryStore, Store},
+    store::{Engine, MemoryStore, ObjectId, Store},
     value::SecretValue,
 };
 
@@ -126,114 +126,198 @@ fn names_are_not_readable_at_rest() {
     }
 }
 
-/// A vault over a copy of its records, which the test then changes as whoever can write the disk could.
-fn tampered(change: impl Fn(&MemoryStore, &DerivedKeys)) -> Vec<String> {
-    let (dir, key) = home();
-    let mut vault = open(dir.path(), &key).unwrap();
-    for secret in ["a/one", "a/two", "b/three"] {
-        set(&mut vault, secret, format!("old value of {secret}").as_bytes());
-    }
-    let old: Vec<(Vec<u8>, Vec<u8>)> = vault.store.scan(b"").unwrap();
-    set(&mut vault, "a/one", b"new value of a/one");
-    let memory = MemoryStore::default();
-    let all = vault.store.scan(b"").unwrap();
-    memory.apply(Batch(all.into_iter().map(|(k, v)| (k, Some(v))).collect())).unwrap();
-    // The old state, beside, under a prefix that the vault does not look at.
-    let old = old.into_iter().map(|(k, v)| ([b"~".as_slice(), &k].concat(), Some(v))).collect();
-    memory.apply(Batch(old)).unwrap();
-    change(&memory, &DerivedKeys::of(&key));
-    let opened = Vault::over(Box::new(memory), dir.path(), home_info(dir.path()).unwrap(), &key, None);
-    match opened {
-        Err(error) => vec![error.to_string()],
-        Ok(vault) => {
-            let mut said = vault.verify().unwrap().damage;
-            for secret in ["a/one", "a/two", "b/three"] {
-                match reveal(dir.path(), &vault, secret) {
-                    Err(error) => said.push(error.to_string()),
-                    Ok(value) if secret == "a/one" => {
-                        assert_eq!(value, b"new value of a/one", "served around the damage")
-                    }
-                    Ok(value) => assert_eq!(
-                        value,
-                        format!("old value of {secret}").as_bytes(),
-                        "served around the damage"
-                    ),
-                }
+/// A vault in memory, before and after a change, which a test changes as whoever can write the disk could.
+struct Disk {
+    store: MemoryStore,
+    /// The present object of each secret.
+    records: BTreeMap<&'static str, ObjectId>,
+    older_record: ObjectId,
+    top: ObjectId,
+    older_top: ObjectId,
+    older_root: Vec<u8>,
+    objects: BTreeMap<ObjectId, Vec<u8>>,
+    key: VaultKey,
+}
+
+impl Disk {
+    fn with(vault: &mut Vault, memory: &MemoryStore, key: &VaultKey) -> Self {
+        let mut objects = BTreeMap::new();
+        let mut keep = || {
+            for id in memory.list().unwrap() {
+                objects.insert(id, memory.get(&id).unwrap().unwrap());
             }
-            said
+        };
+        keep();
+        let (older_top, older_root) = (vault.root.top.unwrap(), memory.value(index::ROOT).unwrap().unwrap());
+        set(vault, "a/one", b"new value of a/one");
+        keep();
+        let entries = vault.entries("secret").unwrap();
+        let record = |name: &'static str| {
+            (name, entries.iter().find(|entry| entry.name == name).unwrap().current().unwrap().id)
+        };
+        Self {
+            store: memory.clone(),
+            records: SECRETS.map(record).into(),
+            older_record: entries[0].versions[0].id,
+            top: vault.root.top.unwrap(),
+            older_top,
+            older_root,
+            objects,
+            key: key.duplicate(),
         }
     }
+
+    fn object(&self, id: &ObjectId) -> Vec<u8> {
+        self.objects[id].clone()
+    }
 }
 
-fn record(keys: &DerivedKeys, secret: &str, version: u64) -> Vec<u8> {
-    index::record_key(&index::record_id(&keys.names, "secret", secret), version)
-}
+const SECRETS: [&str; 3] = ["a/one", "a/two", "b/three"];
 
-fn page(keys: &DerivedKeys, secret: &str) -> Vec<u8> {
-    index::page_key(index::record_id(&keys.names, "secret", secret)[0])
-}
-
-fn put(store: &MemoryStore, key: &[u8], value: Option<Vec<u8>>) {
-    store.apply(Batch(vec![(key.to_vec(), value)])).unwrap();
-}
-
-fn get(store: &MemoryStore, key: &[u8]) -> Vec<u8> {
-    store.get(key).unwrap().expect("it is there")
-}
-
-fn old(store: &MemoryStore, key: &[u8]) -> Vec<u8> {
-    get(store, &[b"~", key].concat())
+/// What is said of a vault that was tampered with; a value that is served is the right one.
+fn tampered(change: impl Fn(&Disk)) -> Vec<String> {
+    let (dir, key) = home();
+    let memory = MemoryStore::default();
+    let (info, root) = (home_info(dir.path()).unwrap(), open(dir.path(), &key).unwrap().root.clone());
+    index::write_root(&memory, &key, &root, &mut index::Stored::default()).unwrap();
+    let shared = memory.clone();
+    let engine = Engine::new(move |_| Ok(Arc::new(shared.clone())));
+    let over = || Vault::over(engine.open(dir.path()).unwrap(), dir.path(), info.clone(), &key, None);
+    let mut vault = over().unwrap();
+    for secret in SECRETS {
+        set(&mut vault, secret, format!("old value of {secret}").as_bytes());
+    }
+    let disk = Disk::with(&mut vault, &memory, &key);
+    vault.anchor_audit(Head { seq: 7, ..Head::default() }, Timestamp::now()).unwrap();
+    drop(vault);
+    change(&disk);
+    let vault = match over() {
+        Err(error) => return vec![error.to_string()],
+        Ok(vault) => vault,
+    };
+    let mut said = vault.verify().unwrap().damage;
+    for secret in SECRETS {
+        let right = if secret == "a/one" { "new value of a/one" } else { &format!("old value of {secret}") };
+        match reveal(dir.path(), &vault, secret) {
+            Err(error) => said.push(error.to_string()),
+            Ok(value) => assert_eq!(value, right.as_bytes(), "served around the damage"),
+        }
+    }
+    said
 }
 
 #[test]
 fn swapped_replayed_and_missing_records_are_named() {
-    assert!(tampered(|_, _| ()).is_empty(), "nothing was done");
-    type Attack = fn(&MemoryStore, &DerivedKeys);
+    assert!(tampered(|_| ()).is_empty(), "nothing was done");
+    type Attack = fn(&Disk);
     let attacks: &[(&str, &str, Attack)] = &[
-        ("two records swapped", "a/two was swapped", |s, k| {
-            let (one, two) = (get(s, &record(k, "a/two", 1)), get(s, &record(k, "b/three", 1)));
-            put(s, &record(k, "a/two", 1), Some(two));
-            put(s, &record(k, "b/three", 1), Some(one));
+        ("two records swapped", "a/two was swapped", |d| {
+            d.store.replace(&d.records["a/two"], Some(d.object(&d.records["b/three"])));
+            d.store.replace(&d.records["b/three"], Some(d.object(&d.records["a/two"])));
         }),
-        ("an older version in place of the newer", "a/one was swapped", |s, k| {
-            let older = get(s, &record(k, "a/one", 1));
-            put(s, &record(k, "a/one", 2), Some(older));
+        ("an older version in place of the newer", "a/one was swapped", |d| {
+            d.store.replace(&d.records["a/one"], Some(d.object(&d.older_record)));
         }),
-        ("a record removed", "a/two is missing", |s, k| put(s, &record(k, "a/two", 1), None)),
-        ("a record cut", "a/two was swapped", |s, k| {
-            let mut cut = get(s, &record(k, "a/two", 1));
-            cut.truncate(cut.len() / 2);
-            put(s, &record(k, "a/two", 1), Some(cut));
+        ("a record removed", "a/two is missing", |d| d.store.replace(&d.records["a/two"], None)),
+        ("a record cut", "a/two was swapped", |d| {
+            let whole = d.object(&d.records["a/two"]);
+            d.store.replace(&d.records["a/two"], Some(whole[..whole.len() / 2].to_vec()));
         }),
-        ("a record forged with the recipient's public key", "a/two was swapped", |s, k| {
-            put(s, &record(k, "a/two", 1), Some(k.vault.encrypt(b"{\"name\":\"a/two\"}").unwrap()));
+        ("a record forged with the recipient's public key", "a/two was swapped", |d| {
+            let forged = d.key.encrypt(b"{\"name\":\"a/two\"}").unwrap();
+            d.store.replace(&d.records["a/two"], Some(forged));
         }),
-        ("an older page", "index page", |s, k| {
-            let older = old(s, &page(k, "a/one"));
-            put(s, &page(k, "a/one"), Some(older));
+        ("an older node", "index node", |d| d.store.replace(&d.top, Some(d.object(&d.older_top)))),
+        ("a node removed", "index node", |d| d.store.replace(&d.top, None)),
+        ("an older root, whose nodes were let go", "index node", |d| {
+            d.store.set(index::ROOT, Some(&d.older_root))
         }),
-        ("a page removed", "index page", |s, k| put(s, &page(k, "a/one"), None)),
-        ("an older root", "cut or put back", |s, _| {
-            let older = old(s, index::ROOT);
-            put(s, index::ROOT, Some(older));
+        ("a root removed", "the root is missing", |d| d.store.set(index::ROOT, None)),
+        ("a root of one's own", "the root is cut, forged", |d| d.store.set(index::ROOT, Some(&[b'x'; 300]))),
+        ("a root by another author", "the root is cut, forged", |d| {
+            let (mut root, _) = index::read_root(&d.store, &d.key).unwrap();
+            root.authors.insert(root.author.clone(), "ab".repeat(32));
+            index::write_root(&d.store, &d.key, &root, &mut present(&d.store)).unwrap();
         }),
-        ("everything older", "cut or put back", |s, _| {
-            for (key, _) in s.scan(b"").unwrap() {
-                if let Some(key) = key.strip_prefix(b"~") {
-                    put(s, key, Some(old(s, key)));
-                }
-            }
+        ("a standing of one's own", "standing is cut, forged", |d| {
+            d.store.set("ledger/standing", Some(b"x"))
         }),
-        ("a root removed", "the root is missing", |s, _| put(s, index::ROOT, None)),
-        ("a root of one's own", "the root is cut, forged", |s, _| put(s, index::ROOT, Some(vec![b'x'; 200]))),
-        ("a record that no page names", "no index page names", |s, _| {
-            put(s, b"r0123456789abcdef\0\0\0\0\0\0\0\x01", Some(vec![1]))
+        ("the root's text as a standing", "standing is cut, forged", |d| {
+            d.store.set("ledger/standing", Some(&d.older_root));
         }),
     ];
     for (what, words, attack) in attacks {
         let said = tampered(attack);
         assert!(said.iter().any(|line| line.contains(words)), "{what}: {said:?}");
     }
+}
+
+fn present(store: &MemoryStore) -> index::Stored {
+    index::Stored { root: store.value(index::ROOT).unwrap(), standing: None }
+}
+
+#[test]
+fn what_others_made_is_named_by_verify() {
+    let (dir, key) = home();
+    let mut vault = open(dir.path(), &key).unwrap();
+    vault.key.author = Author::of(&VaultKey::new(age::x25519::Identity::generate()));
+    set(&mut vault, "a", b"by somebody who can encrypt, and that is all");
+    let damage = vault.verify().unwrap().damage;
+    assert!(damage.iter().any(|line| line.contains("the secret a was made by nobody")), "{damage:?}");
+}
+
+#[test]
+fn what_an_anchor_says_is_no_change_and_is_there_again() {
+    let (dir, key) = home();
+    let head = Head { seq: 41, ..Head::default() };
+    let mut vault = open(dir.path(), &key).unwrap();
+    let (change, epoch) = (vault.present(), vault.epoch());
+    vault.anchor_audit(head, Timestamp::now()).unwrap();
+    drop(vault);
+    let mut vault = open(dir.path(), &key).unwrap();
+    assert_eq!((vault.audit_anchor().unwrap(), vault.present(), vault.epoch()), (Some(head), change, epoch));
+    set(&mut vault, "a", b"a value");
+    drop(vault);
+    assert_eq!(
+        open(dir.path(), &key).unwrap().audit_anchor().unwrap(),
+        Some(head),
+        "taken over by the next root"
+    );
+}
+
+#[test]
+fn a_vault_of_many_secrets_is_a_flat_tree() {
+    let (dir, key) = home();
+    let mut vault = open(dir.path(), &key).unwrap();
+    let many = |from: usize| {
+        let change =
+            |n| (name(&format!("many/{n:04}")), SecretValue::new(vec![7; 40]), SecretMeta::default());
+        (from..from + 500).map(change).collect::<Vec<_>>()
+    };
+    for from in [0, 500, 250] {
+        vault.set_secrets(many(from), Timestamp::now()).unwrap();
+    }
+    drop(vault);
+    let mut vault = open(dir.path(), &key).unwrap();
+    assert_eq!(vault.list_secrets().unwrap().len(), 1000);
+    assert_eq!(vault.secret(&name("many/0300")).unwrap().unwrap().version, 2);
+    for n in 0..990 {
+        if n % 7 != 0 {
+            vault.hold();
+            vault.remove_secret(&name(&format!("many/{n:04}"))).unwrap();
+        }
+    }
+    vault.make(Head::default(), Timestamp::now()).unwrap();
+    let report = vault.verify().unwrap();
+    assert!(report.damage.is_empty(), "{report:?}");
+    assert_eq!(vault.list_secrets().unwrap().len(), 152);
+    vault.store.put(&[crate::store::Object::new(b"of a change that was cut short".to_vec())]).unwrap();
+    vault.verify().unwrap();
+    let listed = vault.store.list().unwrap().len() as u64;
+    let nodes = listed - report.records;
+    assert!(nodes < 20, "what was replaced was let go: {nodes} objects are no records");
+    let left = ObjectId::of(b"of a change that was cut short");
+    assert!(vault.store.get(&left).unwrap().is_none(), "verify lets go of what nothing names");
 }
 
 #[test]
@@ -311,14 +395,12 @@ fn a_process_that_saw_a_vault_takes_no_older_one() {
     let (dir, key) = home();
     let kept = tempfile::tempdir().unwrap();
     let copy = |from: &Path, to: &Path| crate::files::copy_dir(from, to).unwrap();
-    copy(&dir.path().join("vault"), &kept.path().join("vault"));
-    let epoch = std::fs::read(dir.path().join("vault.epoch")).unwrap();
+    copy(&dir.path().join("store"), &kept.path().join("store"));
     let fresh = Freshness::default();
     set(&mut open(dir.path(), &key).unwrap(), "a", b"a value");
     drop(fresh.open(dir.path(), &key, Duration::from_secs(5)).unwrap());
-    std::fs::remove_dir_all(dir.path().join("vault")).unwrap();
-    copy(&kept.path().join("vault"), &dir.path().join("vault"));
-    std::fs::write(dir.path().join("vault.epoch"), epoch).unwrap();
+    std::fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy(&kept.path().join("store"), &dir.path().join("store"));
     assert!(open(dir.path(), &key).is_ok(), "the files agree with each other");
     let refused = fresh.open(dir.path(), &key, Duration::from_secs(5));
     assert!(matches!(refused, Err(VaultError::Damaged { .. })), "{:?}", refused.err());
@@ -336,31 +418,4 @@ fn a_value_that_is_too_large_changes_nothing() {
     ];
     assert!(matches!(vault.set_secrets(changes, Timestamp::now()), Err(VaultError::TooLarge)));
     assert_eq!((vault.epoch(), vault.list_secrets().unwrap().len()), (epoch, 0));
-}
-
-#[test]
-fn an_engine_that_panics_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    {
-        let store = Engine::default().open(dir.path()).unwrap();
-        for n in 0..200u32 {
-            store.apply(Batch(vec![(n.to_be_bytes().to_vec(), Some(vec![7; 300]))])).unwrap();
-        }
-    }
-    let path = dir.path().join("db").join("db");
-    let whole = std::fs::read(&path).unwrap();
-    let good = Engine::default().open(dir.path()).and_then(|store| store.scan(b"")).unwrap();
-    std::fs::write(&path, &whole).unwrap();
-    let mut seen = 0;
-    for at in (0..whole.len()).step_by((whole.len() / 60).max(1)) {
-        let mut bad = whole.clone();
-        bad[at..(at + 7).min(whole.len())].iter_mut().for_each(|byte| *byte ^= 0x55);
-        std::fs::write(&path, &bad).unwrap();
-        // The engine may also open what is left; that it lacks something is for the index to say.
-        let read = Engine::default().open(dir.path()).and_then(|store| store.scan(b""));
-        seen += usize::from(read.is_err() || read.is_ok_and(|pairs| pairs != good));
-        std::fs::write(&path, &whole).unwrap();
-    }
-    // That nothing escaped is what is shown; that the flips were in something, is this.
-    assert!(seen > 0, "no flip did anything");
 }

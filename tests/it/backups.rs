@@ -49,14 +49,14 @@ fn a_change_is_followed_by_one_and_restore_brings_it_back() {
     assert!(stage.ok(&["doctor"]).contains("2 automatic backups"));
 
     stage.ok(&["admin", "rm", "b/one", "--yes"]);
-    fs::write(stage.home().join("vault.epoch"), "x").unwrap();
+    fs::write(stage.home().join("store/current"), "x").unwrap();
     stage.ok(&["admin", "restore", newest.to_str().unwrap(), "--yes"]);
     assert_eq!(stage.ok(&["admin", "get", "b/one", "--reveal", "--out", "-"]).as_bytes(), VALUE);
     assert_eq!(all(&stage).len(), 2, "the backups go on in the new home");
     let replaced = fs::read_dir(stage.dir.path()).unwrap().flatten();
     let mut replaced = replaced.filter(|e| e.file_name().to_string_lossy().starts_with("home.replaced-"));
     let kept = replaced.next().expect("what was there is kept").path();
-    assert!(kept.join("vault").is_dir() && kept.join("backups").is_dir());
+    assert!(kept.join("store").is_dir() && kept.join("backups").is_dir());
     stage.ok(&["admin", "verify"]);
 }
 

@@ -147,14 +147,14 @@ fn flipped_bits() {
 
 #[test]
 fn a_file_that_is_gone_is_named() {
-    for name in ["home.json", "identity.txt", "vault.epoch", "audit/log.jsonl"] {
+    for name in ["home.json", "identity.txt", "store/current", "store/journal-1", "audit/log.jsonl"] {
         let stage = stage();
         fs::remove_file(stage.home().join(name)).unwrap();
         assert!(named_or_whole(&stage, name), "{name} is missed");
     }
     let stage = stage();
-    fs::remove_dir_all(stage.home().join("vault")).unwrap();
-    assert!(named_or_whole(&stage, "vault/"));
+    fs::remove_dir_all(stage.home().join("store")).unwrap();
+    assert!(named_or_whole(&stage, "store/"));
 }
 
 #[test]
@@ -170,12 +170,12 @@ fn an_older_database_is_not_taken_for_the_newest() {
                 .success()
         );
     };
-    copy(&stage.home().join("vault"), &kept);
+    copy(&stage.home().join("store"), &kept);
     stage.ok(&["admin", "rm", "d/key-0", "--yes"]);
-    fs::remove_dir_all(stage.home().join("vault")).unwrap();
-    copy(&kept, &stage.home().join("vault"));
+    fs::remove_dir_all(stage.home().join("store")).unwrap();
+    copy(&kept, &stage.home().join("store"));
     let said = stage.fails(7, &["admin", "list"]);
-    assert!(said.contains("cut or put back"), "{said}");
+    assert!(said.contains("put back"), "{said}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn restore_brings_a_backup_back_and_keeps_what_it_replaces() {
     let said = stage.fails(4, &["admin", "backup", dir]);
     assert!(said.contains("already"), "{said}");
     stage.ok(&["admin", "rm", "d/key-1", "--yes"]);
-    fs::write(stage.home().join("vault.epoch"), "x").unwrap();
+    fs::write(stage.home().join("store/current"), "x").unwrap();
     stage.fails(7, &["admin", "list"]);
     stage.ok(&["admin", "restore", dir, "--yes"]);
     assert_eq!(stage.ok(&["admin", "get", "d/key-1", "--reveal", "--out", "-"]), format!("{VALUE}-1"));
@@ -220,7 +220,7 @@ fn restore_brings_a_backup_back_and_keeps_what_it_replaces() {
         .unwrap()
         .flatten()
         .find(|e| e.file_name().to_string_lossy().starts_with("home.replaced-"));
-    assert!(replaced.is_some_and(|e| e.path().join("vault").is_dir()), "what was there is kept");
+    assert!(replaced.is_some_and(|e| e.path().join("store").is_dir()), "what was there is kept");
     fs::write(
         backup
             .join("records")

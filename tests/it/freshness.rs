@@ -133,7 +133,7 @@ fn text(done: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
 }
 
-const VAULT: [&str; 3] = ["home.json", "vault", "vault.epoch"];
+const VAULT: [&str; 2] = ["home.json", "store"];
 
 #[test]
 fn a_vault_put_back_under_a_running_daemon_is_damaged() {
@@ -175,7 +175,7 @@ fn a_daemon_remembers_what_the_command_line_changed() {
     let fresh = Fresh::locked();
     fresh.ok(&["unlock", "--allow-user-namespace"]);
     // Everything, and what remembers it, too: the daemon alone knows better, and nobody called it since.
-    let kept = fresh.keep("kept", &["home.json", "vault", "vault.epoch", "audit"]);
+    let kept = fresh.keep("kept", &["home.json", "store", "audit"]);
     let (pin, pinned) = (fresh.pin(), fs::read(fresh.pin()).unwrap());
     fresh.ok(&["admin", "token", "revoke", &fresh.token_id()]);
     fresh.put_back(&kept);
@@ -187,7 +187,7 @@ fn a_daemon_remembers_what_the_command_line_changed() {
 #[test]
 fn without_a_daemon_the_pin_knows_better() {
     let fresh = Fresh::new();
-    let kept = fresh.keep("kept", &["home.json", "vault", "vault.epoch", "audit"]);
+    let kept = fresh.keep("kept", &["home.json", "store", "audit"]);
     fresh.ok(&["--no-daemon", "admin", "token", "revoke", &fresh.token_id()]);
     fresh.put_back(&kept);
     let said = fresh.fails(7, &["--no-daemon", "admin", "list"]);
@@ -211,7 +211,7 @@ fn a_log_put_back_alone_is_named() {
 #[test]
 fn the_head_of_the_log_is_remembered_with_each_run() {
     let fresh = Fresh::new();
-    let kept = fresh.keep("kept", &["home.json", "vault", "vault.epoch", "audit"]);
+    let kept = fresh.keep("kept", &["home.json", "store", "audit"]);
     let run = || {
         let mut server =
             Server::start(fresh.command().args(["--no-daemon", "serve", "--token-file", &fresh.token]));
@@ -273,7 +273,7 @@ fn a_missing_pin_is_damage_until_the_vault_is_accepted() {
 fn an_older_pin_is_said_and_a_newer_one_is_damage() {
     let fresh = Fresh::new();
     let (pin, old) = (fresh.pin(), fs::read(fresh.pin()).unwrap());
-    let kept = fresh.keep("kept", &["home.json", "vault", "vault.epoch", "audit"]);
+    let kept = fresh.keep("kept", &["home.json", "store", "audit"]);
     fresh.ok(&["--no-daemon", "admin", "set", "f/a", "--generate"]);
     fs::write(&pin, &old).unwrap();
     let said = fresh.fails(7, &["--no-daemon", "admin", "list"]);
@@ -333,12 +333,21 @@ fn a_user_without_a_home_is_served_without_a_pin() {
     assert!(as_nobody(&["admin", "verify"]).status.success());
 }
 
+/// The record that counts, as it was written before there were slots.
+fn newest_slot(pin: &[u8]) -> Vec<u8> {
+    let seq = |slot: &&[u8]| serde_json::from_slice::<Value>(&slot[65..]).unwrap()["seq"].as_u64();
+    let slots = pin.chunks(pin.len() / 2).map(<[u8]>::trim_ascii_end).filter(|slot| !slot.is_empty());
+    slots.max_by_key(seq).unwrap().to_vec()
+}
+
 #[test]
 fn a_pin_that_cant_be_written_any_more_stops_nothing_and_is_said() {
     let fresh = Fresh::new();
     let (pin, place) = (fresh.pin(), fresh.pin().parent().unwrap().to_owned());
-    // Its file can't be replaced by another where a directory with something in it stands: nor can root do that.
-    let kept = fs::read(&pin).unwrap();
+    // One of before there were slots is replaced, which can't be done where a directory with something in it stands: nor
+    // can root do that.
+    let kept = newest_slot(&fs::read(&pin).unwrap());
+    fs::write(&pin, &kept).unwrap();
     let part = place.join(format!(".new-{}", pin.file_name().unwrap().to_string_lossy()));
     fs::create_dir(&part).unwrap();
     fs::write(part.join("x"), "").unwrap();
@@ -430,7 +439,7 @@ fn what_unlocks_the_vault_is_the_one_that_it_knows() {
 /// Puts the vault and the pin back to before the last change, and cuts the log behind its announcement: what a kill
 /// between the two leaves.
 fn cut_off(fresh: &Fresh, change: &[&str]) {
-    let kept = fresh.keep("kept", &["vault", "vault.epoch"]);
+    let kept = fresh.keep("kept", &["store"]);
     let (pin, pinned) = (fresh.pin(), fs::read(fresh.pin()).unwrap());
     fresh.ok(&[&["--no-daemon"], change].concat());
     fresh.put_back(&kept);
@@ -475,11 +484,10 @@ fn something_else_in_a_files_place_hangs_nothing() {
     let names = [
         "home.json",
         "identity.txt",
-        "vault.epoch",
         "vault.lock",
         "vault.turn",
-        "vault/journal",
-        "vault/state",
+        "store/current",
+        "store/journal-1",
         "audit/head.json",
         "audit/log.jsonl",
         "audit/lock",
@@ -519,17 +527,17 @@ fn a_daemon_goes_on_once_a_fifo_is_gone() {
     let mut server = Server::start(fresh.command().args(["serve", "--token-file", &fresh.token]));
     let mut call = || server.run(json!({"command": ["printenv", "F_KEY"], "secrets": ["f/key"]}));
     assert_eq!(call()["exit_code"], 0);
-    let epoch = fresh.stage.home().join("vault.epoch");
-    let kept = fresh.stage.path("vault.epoch");
+    let journal = fresh.stage.home().join("store/journal-1");
+    let kept = fresh.stage.path("journal");
     eventually("the head is anchored", || {
-        let before = fs::read(&epoch).unwrap();
+        let before = fs::read(&journal).unwrap();
         std::thread::sleep(Duration::from_millis(1500));
-        before == fs::read(&epoch).unwrap()
+        before == fs::read(&journal).unwrap()
     });
-    fs::rename(&epoch, &kept).unwrap();
-    assert!(Command::new("mkfifo").arg(&epoch).status().unwrap().success());
+    fs::rename(&journal, &kept).unwrap();
+    assert!(Command::new("mkfifo").arg(&journal).status().unwrap().success());
     assert_eq!(call()["code"], "damaged");
-    fs::rename(&kept, &epoch).unwrap();
+    fs::rename(&kept, &journal).unwrap();
     assert_eq!(call()["exit_code"], 0);
 }
 
@@ -586,7 +594,7 @@ fn id_of(token: &str) -> String {
 fn where_the_present_vault_cant_be_opened_no_token_is_good_any_more() {
     let fresh = Fresh::new();
     let backup = backup_of(&fresh);
-    fs::write(fresh.stage.home().join("vault.epoch"), "x").unwrap();
+    fs::write(fresh.stage.home().join("store/current"), "x").unwrap();
     let said = fresh.ok(&["--no-daemon", "admin", "restore", &backup, "--yes"]);
     assert!(said.contains("1 token(s) are void"), "{said}");
     assert_eq!(fresh.call()["code"], "token_invalid");

@@ -42,3 +42,4 @@ mod states;
 mod surroundings;
 mod tap;
 mod terms;
+mod upgrade;

@@ -303,7 +303,7 @@ impl Scene {
         for part in (0..PARTS.len()).filter(|part| subset & (1 << part) != 0) {
             let home = self.stage.home();
             let above =
-                if PARTS[part].1[0].starts_with("vault/") { home.join("vault") } else { home.clone() };
+                if PARTS[part].1[0].starts_with("store/") { home.join("store") } else { home.clone() };
             let kept = from.join(part.to_string());
             let saved: Vec<PathBuf> =
                 fs::read_dir(kept).unwrap().flatten().map(|entry| entry.path()).collect();

@@ -24,6 +24,19 @@ impl From<VaultError> for Refusal {
             VaultError::WrongKey(_) | VaultError::NoKeyring(_) => {
                 Refusal::new(Code::VaultLocked, message, "ask the operator to run: authy-mcp doctor")
             }
+            VaultError::OlderFormat { .. } => Refusal {
+                operator_command: Some("authy-mcp admin verify".to_owned()),
+                ..Refusal::new(
+                    Code::VaultLocked,
+                    message,
+                    "ask the operator to run: authy-mcp admin verify, which upgrades the vault",
+                )
+            },
+            VaultError::NewerFormat { .. } => Refusal::new(
+                Code::VaultLocked,
+                message,
+                "ask the operator to install that version of authy-mcp here",
+            ),
             VaultError::Busy => Refusal::new(Code::Busy, message, "call again in a moment"),
             VaultError::Damaged { .. } => {
                 Refusal::new(Code::Damaged, message, "ask the operator to run: authy-mcp admin verify")

@@ -1,6 +1,7 @@
 //! An audit that can't be written: nothing is revealed, and nothing is started.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +17,7 @@ use crate::{
     broker::refusal::Code,
     vault::{
         Engine,
-        testing::{Batch, MemoryStore, Store, StoreError},
+        testing::{MemoryStore, Object, ObjectId, Store, StoreError},
     },
 };
 
@@ -29,7 +30,43 @@ type Trap = Arc<Mutex<Option<(usize, PathBuf, fn(&Path))>>>;
 struct Trapped(MemoryStore, Trap);
 
 impl Store for Trapped {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.look();
+        self.0.value(key)
+    }
+
+    fn get(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.look();
+        self.0.get(id)
+    }
+
+    fn put(&self, objects: &[Object]) -> Result<(), StoreError> {
+        self.0.put(objects)
+    }
+
+    fn values(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.0.values(prefix)
+    }
+
+    fn exchange(&self, key: &str, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), StoreError> {
+        self.0.exchange(key, expected, new)
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
+        self.0.list()
+    }
+
+    fn remove(&self, ids: &[ObjectId]) -> Result<(), StoreError> {
+        self.0.remove(ids)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.0.check()
+    }
+}
+
+impl Trapped {
+    fn look(&self) {
         let mut trap = self.1.lock();
         match trap.as_mut() {
             Some((0, audit, spring)) => {
@@ -39,15 +76,6 @@ impl Store for Trapped {
             Some((left, ..)) => *left -= 1,
             None => {}
         }
-        self.0.get(key)
-    }
-
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        self.0.scan(prefix)
-    }
-
-    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
-        self.0.apply(batch)
     }
 }
 
@@ -71,7 +99,7 @@ async fn nothing_is_revealed_that_can_not_be_put_on_record() {
             let (store, trap) = (MemoryStore::default(), Trap::default());
             let engine = {
                 let trap = Arc::clone(&trap);
-                Engine::new(move |_| Ok(Box::new(Trapped(store.clone(), Arc::clone(&trap)))))
+                Engine::new(move |_| Ok(Arc::new(Trapped(store.clone(), Arc::clone(&trap)))))
             };
             let bench = Bench::over(engine);
             bench.policy(POLICY);

@@ -21,11 +21,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, home, index, open::Files};
+use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, cache::Cache, home, index, open::Files};
 use crate::{
     audit::{Announced, Change, Head},
     clock::{Clock, SystemClock},
-    store::Engine,
+    store::{Engine, LocalStore},
 };
 use pin::{Found, Pin};
 use standing::Known;
@@ -37,6 +37,7 @@ const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 /// What a process that holds the keys of a vault remembers of it.
 pub(crate) struct Freshness {
     engine: Engine,
+    cache: Arc<Cache>,
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
 }
@@ -89,7 +90,7 @@ impl Default for Freshness {
 impl Freshness {
     /// One that remembers nothing yet: of a vault that this engine opens, by this clock.
     pub(crate) fn new(engine: Engine, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, clock, inner: Mutex::default() }
+        Self { engine, cache: Arc::default(), clock, inner: Mutex::default() }
     }
 
     /// Opens the vault of a home, and holds it against what is remembered: by this process, and by the pin.
@@ -98,7 +99,7 @@ impl Freshness {
     /// [`VaultError::Damaged`] where it was put back, [`VaultError::Unconfirmed`] where nothing says that it
     /// was not, or as [`Vault::open`] has them.
     pub(crate) fn open(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
-        let vault = Vault::open_with(home, key, wait, Files::Known, &self.engine)?;
+        let vault = Vault::open_with(home, key, wait, Files::Known, &self.engine, &self.cache)?;
         self.check(&vault)?;
         Ok(vault)
     }
@@ -113,7 +114,7 @@ impl Freshness {
         key: &VaultKey,
         wait: Duration,
     ) -> Result<Vault, VaultError> {
-        let vault = Vault::open_with(home, key, wait, Files::Accepted, &self.engine)?;
+        let vault = Vault::open_with(home, key, wait, Files::Accepted, &self.engine, &self.cache)?;
         match self.check(&vault) {
             Err(VaultError::Unconfirmed { .. }) | Ok(()) => Ok(vault),
             Err(error) => Err(error),
@@ -130,14 +131,14 @@ impl Freshness {
             }
             if change.epoch == seen.change.epoch && change.root != seen.change.root {
                 return Err(VaultError::damaged(format!(
-                    "vault/: its change {} is not the one that this process has seen",
+                    "store/: its change {} is not the one that this process has seen",
                     change.epoch
                 )));
             }
             // Only of one change: one that moved on, as a restore does, counts its writes anew.
-            if change.epoch == seen.change.epoch && root.writes < seen.writes {
+            if change.epoch == seen.change.epoch && root.standing.writes < seen.writes {
                 return Err(VaultError::damaged(
-                    "vault/: the database was put back: this process has seen a later one",
+                    "store/: the database was put back: this process has seen a later one",
                 ));
             }
         }
@@ -146,10 +147,10 @@ impl Freshness {
             inner.pinned = pin.epoch;
             inner.note_time(pin.time, moment);
         }
-        inner.note_time(root.time.unwrap_or(Timestamp::UNIX_EPOCH), moment);
+        inner.note_time(root.standing.time.unwrap_or(Timestamp::UNIX_EPOCH), moment);
         judge(vault, &pin, Known::PerhapsCompleted)?;
         let head = furthest(inner.seen, &pin, vault).unwrap_or_default();
-        inner.seen = Some(Mark { change, writes: root.writes, chain: root.chain, head });
+        inner.seen = Some(Mark { change, writes: root.standing.writes, chain: root.chain, head });
         Ok(())
     }
 
@@ -193,14 +194,14 @@ impl Freshness {
     pub(crate) fn accept(&self, vault: &mut Vault, accepted: Accepted) -> Result<(), VaultError> {
         vault.accept_files()?;
         // What was recorded with a clock that was ahead holds no longer.
-        vault.root.time = None;
+        vault.root.standing.time = None;
         self.inner().latest = None;
         match accepted {
             Accepted::Unpinned => vault.plan_pin(Pinned::None),
             Accepted::Pinned => {
                 pin::usable()
                     .map_err(|what| VaultError::io(what, std::io::ErrorKind::PermissionDenied.into()))?;
-                vault.root.unpinned = None;
+                vault.root.standing.unpinned = None;
                 vault.plan_pin(pin_of(&vault.info, &vault.home, &vault.key.vault))
             }
         }
@@ -215,10 +216,11 @@ impl Freshness {
         let now = self.now();
         let mut inner = self.inner();
         let change = vault.present();
-        inner.seen = Some(Mark { change, writes: vault.root.writes, chain: vault.root.chain, head });
+        inner.seen = Some(Mark { change, writes: vault.root.standing.writes, chain: vault.root.chain, head });
         inner.note_time(now, self.clock.instant());
         let Some(Pinned::Made { instance, file }) = vault.info.pin.clone() else { return Ok(()) };
         let pin = Pin {
+            seq: 0,
             vault_id: vault.info.vault_id.clone(),
             epoch: change.epoch,
             root: change.root,
@@ -244,12 +246,12 @@ impl Freshness {
                     tracing::warn!("{trouble}");
                 }
                 inner.trouble = Some(trouble);
-                Some(vault.root.unpinned.unwrap_or(inner.pinned))
+                Some(vault.root.standing.unpinned.unwrap_or(inner.pinned))
             }
         };
         vault.note_pin(unpinned)?;
         if let Some(seen) = &mut inner.seen {
-            seen.writes = vault.root.writes;
+            seen.writes = vault.root.standing.writes;
         }
         Ok(())
     }
@@ -311,7 +313,7 @@ pub(crate) fn memory(home: &Path, info: &HomeInfo) -> Memory {
     match pin::said(file, &info.vault_id) {
         Found::Missing => Memory::Lacking("nothing remembers this vault here".to_owned()),
         Found::Bad(what) => Memory::Lacking(format!("what should remember this vault here does not: {what}")),
-        Found::Pin(pin) => match index::said_epoch(home) {
+        Found::Pin(pin) => match said_epoch(home) {
             _ if is_copy(&pin, home, &info.vault_id) => Memory::Lacking(copy_of(&pin)),
             Some(epoch) if pin.epoch < epoch => Memory::Lacking(format!(
                 "what is remembered of this vault here is older than it: change {} of {epoch}",
@@ -320,6 +322,10 @@ pub(crate) fn memory(home: &Path, info: &HomeInfo) -> Memory {
             _ => Memory::Kept(pin::place().map(|place| place.join(file)).unwrap_or_default()),
         },
     }
+}
+
+fn said_epoch(home: &Path) -> Option<u64> {
+    index::said_epoch(&LocalStore::read(&home::database(home)).ok()?)
 }
 
 /// How a new vault is remembered: `None` inside where nothing can be written, with the reason.
@@ -333,8 +339,9 @@ pub(super) fn begin(home: &Path, info: &HomeInfo, key: &VaultKey, engine: &Engin
     if !matches!(info.pin, Some(Pinned::Made { .. })) {
         return Ok(());
     }
-    let mut vault = Vault::open_with(home, key, Duration::from_secs(5), Files::Known, engine)?;
-    Freshness::default().remember(&mut vault, Head::default())
+    let fresh = Freshness::new(engine.clone(), Arc::new(SystemClock));
+    let mut vault = Vault::open_with(home, key, Duration::from_secs(5), Files::Known, engine, &fresh.cache)?;
+    fresh.remember(&mut vault, Head::default())
 }
 
 /// What remembers a vault outside of any home, of this key: its last change, its audit's chain and head.
@@ -385,13 +392,17 @@ fn pin_of(info: &HomeInfo, home: &Path, key: &VaultKey) -> Pinned {
 }
 
 fn found(vault: &Vault) -> Found {
-    let id = &vault.info.vault_id;
-    if let Some(Pinned::Made { file, .. }) = &vault.info.pin {
-        return pin::read(file, id, &vault.key.vault);
+    find(&vault.info, &vault.home, &vault.key.vault)
+}
+
+fn find(info: &HomeInfo, home: &Path, key: &VaultKey) -> Found {
+    let id = &info.vault_id;
+    if let Some(Pinned::Made { file, .. }) = &info.pin {
+        return pin::read(file, id, key);
     }
     // A description from before there was a pin may have been put back: one of this home counts.
-    match pin::read(id, id, &vault.key.vault) {
-        Found::Pin(pin) if is_copy(&pin, &vault.home, id) => Found::Missing,
+    match pin::read(id, id, key) {
+        Found::Pin(pin) if is_copy(&pin, home, id) => Found::Missing,
         found => found,
     }
 }
@@ -403,18 +414,37 @@ fn furthest(seen: Option<Mark>, pin: &Found, vault: &Vault) -> Option<Head> {
         Found::Pin(pin) if pin.chain == chain => Some(pin.head),
         _ => None,
     };
-    seen.into_iter().chain(pinned).chain(vault.root.anchor).max_by_key(|head| head.seq)
+    seen.into_iter().chain(pinned).chain(vault.root.standing.anchor).max_by_key(|head| head.seq)
 }
 
 /// Holds a vault against its pin.
 fn judge(vault: &Vault, found: &Found, known: Known) -> Result<(), VaultError> {
-    let unconfirmed =
-        |what: String| VaultError::Unconfirmed { what, fingerprint: vault.info.fingerprint.clone() };
-    let made = matches!(vault.info.pin, Some(Pinned::Made { .. }));
-    let change = vault.present();
+    let (info, home, change) = (&vault.info, vault.home.as_path(), vault.present());
+    judge_state(&State { info, home, change, unpinned: vault.root.standing.unpinned }, found, known)
+}
+
+/// What is held against a pin.
+pub(super) struct State<'a> {
+    pub info: &'a HomeInfo,
+    pub home: &'a Path,
+    pub change: Change,
+    /// The last change that is remembered, where later ones could not be.
+    pub unpinned: Option<u64>,
+}
+
+/// Holds a home of format 1 against its pin.
+pub(super) fn judge_format_one(state: &State<'_>, key: &VaultKey) -> Result<(), VaultError> {
+    let found = find(state.info, state.home, key);
+    judge_state(state, &found, Known::PerhapsCompleted)
+}
+
+fn judge_state(state: &State<'_>, found: &Found, known: Known) -> Result<(), VaultError> {
+    let State { info, home, change, unpinned } = state;
+    let unconfirmed = |what: String| VaultError::Unconfirmed { what, fingerprint: info.fingerprint.clone() };
+    let made = matches!(info.pin, Some(Pinned::Made { .. }));
     match found {
         Found::Pin(pin) => {
-            if is_copy(pin, &vault.home, &vault.info.vault_id) {
+            if is_copy(pin, home, &info.vault_id) {
                 return Err(unconfirmed(copy_of(pin)));
             }
             if pin.epoch > change.epoch {
@@ -427,11 +457,11 @@ fn judge(vault: &Vault, found: &Found, known: Known) -> Result<(), VaultError> {
             }
             if pin.epoch == change.epoch && pin.root != change.root {
                 return Err(VaultError::damaged(format!(
-                    "vault/: its change {} is not the one that is remembered outside of the home",
+                    "store/: its change {} is not the one that is remembered outside of the home",
                     change.epoch
                 )));
             }
-            let least = match (vault.root.unpinned, known) {
+            let least = match (*unpinned, known) {
                 _ if !made => 0,
                 (Some(last), _) => last,
                 (None, Known::Completed) => change.epoch,
@@ -445,7 +475,7 @@ fn judge(vault: &Vault, found: &Found, known: Known) -> Result<(), VaultError> {
             }
             Ok(())
         }
-        _ if !made || vault.root.unpinned.is_some() => Ok(()),
+        _ if !made || unpinned.is_some() => Ok(()),
         Found::Missing => Err(unconfirmed("nothing outside of the home remembers it any more".to_owned())),
         Found::Bad(what) => Err(unconfirmed(what.clone())),
     }
@@ -465,5 +495,5 @@ fn real(home: &Path) -> PathBuf {
 }
 
 fn put_back(what: &str, who: &str, known: u64, found: u64) -> VaultError {
-    VaultError::damaged(format!("vault/: {what}: {who} change {known}, and it is at change {found}"))
+    VaultError::damaged(format!("store/: {what}: {who} change {known}, and it is at change {found}"))
 }

@@ -1,15 +1,17 @@
 //! The pin: how far a vault has come, kept outside of its home.
 //!
 //! ```text
-//! ~/.local/state/authy-mcp/VAULT-ID   MAC ‖ { vault_id, epoch, root, chain, head, time, instance, home }
+//! ~/.local/state/authy-mcp/VAULT-ID   two slots of 8 KiB, each: MAC ‖ { seq, vault_id, epoch, root, … } ‖ spaces
 //! ```
+//! The newer one counts that holds; a write goes into the other, and costs one sync. A write that is cut off leaves the
+//! one before. What is longer than a slot, and pins of before there were slots, are one record, replaced whole.
 //! Below the home that the system's user list names, and no variable leads elsewhere: whoever starts us
 //! chooses our environment. Any process of the user can delete it; none can make one that says less.
 
 use std::{
     fs::File,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -30,9 +32,15 @@ const MOST: u64 = 64 << 10;
 const PURPOSE: &str = "pin";
 const BELOW: &str = ".local/state/authy-mcp";
 
+/// The length of a slot.
+const SLOT: usize = 8 << 10;
+
 /// What is remembered of a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pin {
+    /// Grows with every write.
+    #[serde(default)]
+    pub seq: u64,
     pub vault_id: String,
     /// The last change.
     pub epoch: u64,
@@ -102,12 +110,23 @@ fn look(name: &str, vault_id: &str, parse: impl Fn(&[u8]) -> Option<Pin>) -> Fou
         }
         opened => opened.and_then(|file| files::read_at_most(&file, MOST)),
     };
-    match bytes.map(|bytes| parse(&bytes)) {
+    match bytes.map(|bytes| newest(&bytes, parse)) {
         Ok(Some(pin)) if pin.vault_id == vault_id => Found::Pin(pin),
         Ok(Some(_)) => Found::Bad(format!("{shown} is of another vault")),
         Ok(None) => Found::Bad(format!("{shown} is cut, changed, or of another vault")),
         Err(error) => Found::Bad(format!("{shown} can't be read: {error}")),
     }
+}
+
+/// The newest of what holds, with its slot.
+fn newest(bytes: &[u8], parse: impl Fn(&[u8]) -> Option<Pin>) -> Option<Pin> {
+    slots(bytes).filter_map(|slot| parse(slot.trim_ascii_end())).max_by_key(|pin| pin.seq)
+}
+
+/// The slots of a pin's file; the whole of one that has none.
+fn slots(bytes: &[u8]) -> std::slice::Chunks<'_, u8> {
+    let length = if bytes.len() == 2 * SLOT { SLOT } else { bytes.len().max(1) };
+    bytes.chunks(length)
 }
 
 fn ours(file: &File) -> io::Result<()> {
@@ -132,6 +151,9 @@ pub(super) fn write(name: &str, pin: &Pin, key: &VaultKey) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let dir = open_place(place)?;
+    if write_slot(&dir, name, pin, key)? {
+        return Ok(());
+    }
     // Writers hold the vault's lock; what one that was killed left is replaced.
     let part = format!(".new-{name}");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -144,10 +166,43 @@ pub(super) fn write(name: &str, pin: &Pin, key: &VaultKey) -> io::Result<()> {
         created => created?,
     };
     let mut file = File::from(file);
-    file.write_all(&index::signed(key, PURPOSE, pin))?;
+    let mut record = index::signed(key, PURPOSE, pin);
+    if record.len() <= SLOT {
+        record.resize(2 * SLOT, b' ');
+    }
+    file.write_all(&record)?;
     file.sync_all()?;
     renameat(&dir, &part, &dir, name)?;
     dir.sync_all()
+}
+
+/// Writes into the slot that does not count, durably; nothing is done where the file has no slots.
+fn write_slot(dir: &File, name: &str, pin: &Pin, key: &VaultKey) -> io::Result<bool> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = openat(dir, name, flags, Mode::empty()) else { return Ok(false) };
+    // What is something else is replaced.
+    let Ok(file) = files::regular(Ok(File::from(file))) else { return Ok(false) };
+    ours(&file)?;
+    if file.metadata()?.len() != 2 * SLOT as u64 {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; 2 * SLOT];
+    file.read_exact_at(&mut bytes, 0)?;
+    let seq = |slot: &[u8]| {
+        let pin: Option<Pin> = index::open_signed(key, PURPOSE, slot.trim_ascii_end());
+        pin.map(|pin| pin.seq)
+    };
+    let [first, second] = [seq(&bytes[..SLOT]), seq(&bytes[SLOT..])];
+    let at = if first > second { SLOT as u64 } else { 0 };
+    let next = Pin { seq: first.max(second).map_or(0, |seq| seq + 1), ..pin.clone() };
+    let mut record = index::signed(key, PURPOSE, &next);
+    if record.len() > SLOT {
+        return Ok(false);
+    }
+    record.resize(SLOT, b' ');
+    file.write_all_at(&record, at)?;
+    file.sync_data()?;
+    Ok(true)
 }
 
 /// The place itself is no link, is ours, and is closed to others.
@@ -185,4 +240,53 @@ fn open_place(place: &Path) -> io::Result<File> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(epoch: u64) -> Pin {
+        Pin {
+            seq: 0,
+            vault_id: "ab12".to_owned(),
+            epoch,
+            root: [7; 32],
+            chain: 0,
+            head: Head::default(),
+            time: Timestamp::UNIX_EPOCH,
+            instance: "x".to_owned(),
+            home: "/somewhere".into(),
+        }
+    }
+
+    #[test]
+    fn a_write_goes_into_the_slot_that_does_not_count_and_may_be_cut_off() {
+        let place = tempfile::tempdir().unwrap();
+        let (dir, file) = (File::open(place.path()).unwrap(), place.path().join("ab12"));
+        let key = VaultKey::new(age::x25519::Identity::generate());
+        let said = |bytes: &[u8]| {
+            newest(bytes, |slot| index::open_signed(&key, PURPOSE, slot)).map(|pin: Pin| pin.epoch)
+        };
+        assert!(!write_slot(&dir, "ab12", &pin(1), &key).unwrap(), "there is no file yet");
+        // One of before there were slots.
+        std::fs::write(&file, index::signed(&key, PURPOSE, &pin(1))).unwrap();
+        assert_eq!(said(&std::fs::read(&file).unwrap()), Some(1));
+        assert!(!write_slot(&dir, "ab12", &pin(2), &key).unwrap());
+        std::fs::write(&file, vec![b' '; 2 * SLOT]).unwrap();
+        for epoch in 2..9 {
+            let before = std::fs::read(&file).unwrap();
+            assert!(write_slot(&dir, "ab12", &pin(epoch), &key).unwrap());
+            let after = std::fs::read(&file).unwrap();
+            assert_eq!(said(&after), Some(epoch));
+            let changed = (0..after.len()).find(|at| after[*at] != before[*at]).unwrap() / SLOT;
+            for cut in (0..SLOT).step_by(37) {
+                let mut torn = before.clone();
+                let at = changed * SLOT;
+                torn[at..at + cut].copy_from_slice(&after[at..at + cut]);
+                let right = [Some(epoch), Some(epoch - 1).filter(|before| *before > 1)];
+                assert!(right.contains(&said(&torn)), "cut at {cut}");
+            }
+        }
+    }
 }

@@ -28,8 +28,8 @@ pub(super) enum Known {
 pub(super) fn of(root: &Root, announced: Option<Announced>) -> Result<Standing, VaultError> {
     let change = root.change();
     let Some(announced) = announced else {
-        // The first version announced nothing, and a vault that is just being made has not yet.
-        if root.writes == 0 || (root.epoch == 1 && root.anchor.is_none()) {
+        // A vault that is just being made has announced nothing yet.
+        if root.epoch == 1 && root.standing.anchor.is_none() {
             return Ok(Standing::Unannounced);
         }
         return Err(VaultError::damaged(
@@ -40,13 +40,13 @@ pub(super) fn of(root: &Root, announced: Option<Announced>) -> Result<Standing, 
     if last == change {
         return Ok(if announced.completed { Standing::Well } else { Standing::Unsaid(change.epoch) });
     }
-    let before = announced.before.map_or(root.writes == 0, |before| before == change);
+    let before = announced.before == Some(change);
     if before && !announced.completed {
         return Ok(Standing::Interrupted(last));
     }
     Err(VaultError::damaged(if change.epoch < last.epoch {
         format!(
-            "vault/: the vault was put back: the audit log knows of change {}, and it is at change {}",
+            "store/: the vault was put back: the audit log knows of change {}, and it is at change {}",
             last.epoch, change.epoch
         )
     } else if change.epoch > last.epoch {
@@ -55,7 +55,7 @@ pub(super) fn of(root: &Root, announced: Option<Announced>) -> Result<Standing, 
             change.epoch, last.epoch
         )
     } else {
-        format!("vault/: its change {} is not the one that the audit log announced", change.epoch)
+        format!("store/: its change {} is not the one that the audit log announced", change.epoch)
     }))
 }
 
@@ -63,64 +63,52 @@ pub(super) fn of(root: &Root, announced: Option<Announced>) -> Result<Standing, 
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::*;
+    use super::{super::super::index, *};
 
-    fn root(epoch: u64, writes: u64) -> Root {
+    fn root(epoch: u64) -> Root {
         Root {
+            format: 2,
             vault_id: "v".into(),
             epoch,
-            writes,
-            pages: BTreeMap::new(),
+            top: None,
             files: BTreeMap::new(),
             chain: 0,
-            unpinned: None,
-            time: None,
-            anchor: Some(crate::audit::Head::default()),
+            key: "k".into(),
+            author: "a".into(),
+            authors: BTreeMap::new(),
+            standing: index::Standing { anchor: Some(crate::audit::Head::default()), ..Default::default() },
         }
     }
 
     fn announced(last: u64, before: Option<u64>, completed: bool) -> Option<Announced> {
-        let change = |epoch| root(epoch, 1).change();
+        let change = |epoch| root(epoch).change();
         Some(Announced { change: change(last), before: before.map(change), completed })
     }
 
     #[test]
     fn only_what_was_announced_last_is_right_or_the_one_before_an_unfinished_one() {
         let rows: &[(&str, Root, Option<Announced>, Option<Standing>)] = &[
-            ("as announced", root(7, 9), announced(7, Some(6), true), Some(Standing::Well)),
-            (
-                "cut off before it said so",
-                root(7, 9),
-                announced(7, Some(6), false),
-                Some(Standing::Unsaid(7)),
-            ),
+            ("as announced", root(7), announced(7, Some(6), true), Some(Standing::Well)),
+            ("cut off before it said so", root(7), announced(7, Some(6), false), Some(Standing::Unsaid(7))),
             (
                 "cut off before it was made",
-                root(6, 9),
+                root(6),
                 announced(7, Some(6), false),
-                Some(Standing::Interrupted(root(7, 1).change())),
+                Some(Standing::Interrupted(root(7).change())),
             ),
-            ("put back by one", root(6, 9), announced(7, Some(6), true), None),
-            ("put back by two", root(5, 9), announced(7, Some(6), false), None),
-            ("the log was put back", root(8, 9), announced(7, Some(6), true), None),
-            ("the log has nothing any more", root(8, 9), None, None),
-            ("the first version's", root(8, 0), None, Some(Standing::Unannounced)),
-            (
-                "the first version's, and the first change was cut off",
-                root(8, 0),
-                announced(9, None, false),
-                Some(Standing::Interrupted(root(9, 1).change())),
-            ),
-            ("the first version's root, put back", root(8, 0), announced(9, None, true), None),
+            ("put back by one", root(6), announced(7, Some(6), true), None),
+            ("put back by two", root(5), announced(7, Some(6), false), None),
+            ("the log was put back", root(8), announced(7, Some(6), true), None),
+            ("the log has nothing any more", root(8), None, None),
         ];
         for (what, root, announced, right) in rows {
             assert_eq!(of(root, *announced).ok(), *right, "{what}");
         }
-        let mut other = root(7, 9);
+        let mut other = root(7);
         other.chain = 1;
         assert!(of(&other, announced(7, Some(6), true)).is_err(), "the same epoch with another content");
         assert_eq!(
-            of(&Root { anchor: None, ..root(1, 1) }, None).ok(),
+            of(&Root { standing: index::Standing::default(), ..root(1) }, None).ok(),
             Some(Standing::Unannounced),
             "just made"
         );

@@ -13,7 +13,8 @@ impl Vault {
     /// [`VaultError`].
     pub fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         let Some(entry) = self.entry(kind.as_str(), name)? else { return Ok(None) };
-        self.record(&entry, None).map(|(_, value)| Some(value))
+        let Some(current) = entry.current() else { return Ok(None) };
+        self.cache.document(&current.id, || self.record(&entry, None).map(|(_, value)| value)).map(Some)
     }
 
     /// The names of the documents of a kind.

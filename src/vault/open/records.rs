@@ -1,19 +1,20 @@
-//! Records, and the index pages that name them: read and compared, and changed together.
+//! Records, and the tree that names them: read and compared, and changed together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Vault;
 use crate::{
-    store::{Batch, StoreError},
+    store::{Object, ObjectId},
     vault::{
         SecretMeta, VaultError,
         envelope::{self, Envelope},
         freshness::files as beside,
-        home,
-        index::{self, Entry, Page, Version},
+        index::{self, Entry, Root, Version},
+        object,
+        tree::{self, Node, Nodes},
     },
 };
 
@@ -28,33 +29,57 @@ pub(in crate::vault) enum Change {
     Remove { kind: &'static str, name: String },
 }
 
+impl Nodes for Vault {
+    fn read(&self, id: &ObjectId) -> Result<Arc<Node>, VaultError> {
+        self.cache.node(id, || self.decrypt_node(id))
+    }
+
+    fn seal(&self, text: &[u8]) -> Result<Object, VaultError> {
+        object::seal(&self.key.vault, &self.key.author, &self.root.vault_id, text)
+    }
+}
+
 impl Vault {
-    pub(in crate::vault) fn page(&self, bucket: u8) -> Result<Page, VaultError> {
-        index::read_page(|key| self.read(key), &self.key.vault, &self.root, bucket)
+    pub(super) fn decrypt_node(&self, id: &ObjectId) -> Result<Node, VaultError> {
+        let bad = |what: &str| VaultError::damaged(format!("store/: the index node {id:?} {what}"));
+        let bytes = self.object(id)?.ok_or_else(|| bad("is missing"))?;
+        if ObjectId::of(&bytes) != *id {
+            return Err(bad("was swapped or changed"));
+        }
+        let age = object::open(&bytes).ok_or_else(|| bad("is no object of a vault"))?.age;
+        let plain = self.key.vault.decrypt(age).ok_or_else(|| bad("can't be decrypted"))?;
+        serde_json::from_slice(&plain).map_err(|_| bad("can't be read"))
     }
 
     /// What is stored, or was gathered and will be.
-    pub(super) fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.gathered.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => self.store.get(key),
+    fn object(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, VaultError> {
+        match self.gathered.get(id) {
+            Some(object) => Ok(Some(object.bytes().to_vec())),
+            None => Ok(self.store.get(id)?),
         }
     }
 
     pub(super) fn entry(&self, kind: &str, name: &str) -> Result<Option<Entry>, VaultError> {
-        let id = index::record_id(&self.key.names, kind, name);
-        Ok(self.page(id[0])?.entries.remove(&index::entry_key(kind, name)))
+        tree::find(self, self.root.top, &index::entry_key(kind, name))
     }
 
+    /// All entries of a kind, by name.
     pub(in crate::vault) fn entries(&self, kind: &str) -> Result<Vec<Entry>, VaultError> {
+        self.scan(&index::entry_key(kind, ""))
+    }
+
+    /// All entries.
+    pub(in crate::vault) fn all_entries(&self) -> Result<Vec<Entry>, VaultError> {
+        self.scan("")
+    }
+
+    fn scan(&self, prefix: &str) -> Result<Vec<Entry>, VaultError> {
         let mut all = Vec::new();
-        for bucket in self.root.pages.keys() {
-            all.extend(self.page(*bucket)?.entries.into_values().filter(|entry| entry.kind == kind));
-        }
+        tree::scan(self, self.root.top, prefix, &mut |entry| all.push(entry))?;
         Ok(all)
     }
 
-    /// A record's bytes as they are stored, and its value: compared with the index and with its envelope.
+    /// A record's age file, and its value: compared with the index and with its envelope.
     pub(in crate::vault) fn record(
         &self,
         entry: &Entry,
@@ -66,13 +91,13 @@ impl Vault {
             Some(number) => entry.versions.iter().find(|v| v.version == number),
         };
         let wanted = wanted.ok_or_else(|| not_found("version", &entry.name))?;
-        let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
-        let cipher = self.read(&index::record_key(&id, wanted.version))?.ok_or_else(|| bad("is missing"))?;
-        if index::digest(&cipher) != wanted.digest {
+        let bytes = self.object(&wanted.id)?.ok_or_else(|| bad("is missing"))?;
+        if ObjectId::of(&bytes) != wanted.id {
             return Err(bad("was swapped, replayed or changed"));
         }
+        let cipher = object::open(&bytes).ok_or_else(|| bad("is no object of a vault"))?.age.to_vec();
         let envelope = Envelope::open(&self.key.vault, &cipher).ok_or_else(|| bad("can't be decrypted"))?;
-        let same = envelope.format == home::FORMAT
+        let same = envelope.format == envelope::FORMAT
             && envelope.vault_id == self.root.vault_id
             && envelope.kind == entry.kind
             && envelope.name == entry.name
@@ -91,85 +116,76 @@ impl Vault {
         self.commit(vec![Change::Remove { kind, name: name.to_owned() }], Timestamp::UNIX_EPOCH)
     }
 
-    /// Makes changes, all in one batch: records, their pages, the root.
+    /// Makes changes, all or none of them.
     pub(in crate::vault) fn commit(
         &mut self,
         changes: Vec<Change>,
         now: Timestamp,
     ) -> Result<(), VaultError> {
-        let mut pages: BTreeMap<u8, Page> = BTreeMap::new();
-        let mut batch = Batch::default();
+        let mut entries: BTreeMap<String, Option<Entry>> = BTreeMap::new();
+        let mut records = Records::default();
         for change in changes {
             let (Change::Put { kind, name, .. } | Change::Remove { kind, name }) = &change;
-            let id = index::record_id(&self.key.names, kind, name);
-            let page = match pages.entry(id[0]) {
-                std::collections::btree_map::Entry::Occupied(page) => page.into_mut(),
-                std::collections::btree_map::Entry::Vacant(free) => free.insert(self.page(id[0])?),
+            let key = index::entry_key(kind, name);
+            let before = match entries.remove(&key) {
+                Some(entry) => entry,
+                None => tree::find(self, self.root.top, &key)?,
             };
-            self.change_page(page, &id, change, now, &mut batch)?;
-        }
-        self.commit_pages(pages, batch)
-    }
-
-    /// Writes pages and the records that go with them.
-    pub(in crate::vault) fn commit_pages(
-        &mut self,
-        pages: BTreeMap<u8, Page>,
-        mut batch: Batch,
-    ) -> Result<(), VaultError> {
-        let mut root = self.root.clone();
-        beside::settle(&self.home, &mut root.files)?;
-        for (bucket, page) in pages {
-            let sealed = index::seal_page(&self.key.vault, &page)?;
-            root.pages.insert(bucket, index::digest(&sealed));
-            batch.0.push((index::page_key(bucket), Some(sealed)));
-        }
-        self.write(batch, root)
-    }
-
-    fn change_page(
-        &self,
-        page: &mut Page,
-        id: &[u8; 16],
-        change: Change,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) -> Result<(), VaultError> {
-        match change {
-            Change::Remove { kind, name } => {
-                if let Some(entry) = page.entries.remove(&index::entry_key(kind, &name)) {
-                    batch.0.extend(entry.versions.iter().map(|v| (index::record_key(id, v.version), None)));
+            let after = match change {
+                Change::Remove { .. } => {
+                    records.dropped.extend(before.iter().flat_map(|entry| &entry.versions).map(|v| v.id));
+                    None
                 }
-                Ok(())
-            }
-            Change::Put { kind, name, value, meta } => {
-                let entry = page.entries.entry(index::entry_key(kind, &name)).or_insert_with(|| Entry {
-                    kind: kind.to_owned(),
-                    name,
-                    meta: SecretMeta::default(),
-                    since: now,
-                    versions: Vec::new(),
-                });
-                entry.meta = SecretMeta {
-                    description: meta.description.or(entry.meta.description.take()),
-                    env: meta.env.or(entry.meta.env.take()),
-                };
-                self.add_version(entry, id, &value, now, batch)
+                Change::Put { kind, name, value, meta } => {
+                    let mut entry = before.unwrap_or_else(|| Entry {
+                        kind: kind.to_owned(),
+                        name,
+                        meta: SecretMeta::default(),
+                        since: now,
+                        versions: Vec::new(),
+                    });
+                    entry.meta = SecretMeta {
+                        description: meta.description.or(entry.meta.description.take()),
+                        env: meta.env.or(entry.meta.env.take()),
+                    };
+                    self.add_version(&mut entry, &value, now, &mut records)?;
+                    Some(entry)
+                }
+            };
+            entries.insert(key, after);
+        }
+        self.commit_entries(entries, records)
+    }
+
+    /// Gathers entries, the records that go with them, and the root that names them.
+    pub(in crate::vault) fn commit_entries(
+        &mut self,
+        entries: BTreeMap<String, Option<Entry>>,
+        records: Records,
+    ) -> Result<(), VaultError> {
+        let mut files = self.root.files.clone();
+        beside::settle(&self.home, &mut files)?;
+        let edited = tree::edit(self, self.root.top, entries)?;
+        for id in records.dropped.into_iter().chain(edited.dropped) {
+            // What was never stored is not let go, but left away.
+            if self.gathered.remove(&id).is_none() {
+                self.dropped.push(id);
             }
         }
+        self.gathered.extend(records.made.into_iter().chain(edited.made).map(|object| (object.id(), object)));
+        self.write(Root { top: edited.top, files, ..self.root.clone() })
     }
 
     fn add_version(
         &self,
         entry: &mut Entry,
-        id: &[u8; 16],
         value: &[u8],
         now: Timestamp,
-        batch: &mut Batch,
+        records: &mut Records,
     ) -> Result<(), VaultError> {
         let version = entry.current().map_or(0, |v| v.version) + 1;
         let envelope = Envelope {
-            format: home::FORMAT,
+            format: envelope::FORMAT,
             vault_id: self.root.vault_id.clone(),
             kind: entry.kind.clone(),
             name: entry.name.clone(),
@@ -179,16 +195,32 @@ impl Vault {
             meta: entry.meta.clone(),
             value: envelope::encode(value),
         };
-        let sealed = envelope.seal(&self.key.vault)?;
-        entry.versions.push(Version { version, created: now, digest: index::digest(&sealed) });
-        batch.0.push((index::record_key(id, version), Some(sealed)));
+        let cipher = envelope.seal(&self.key.vault)?;
+        let record = self.record_of(&cipher);
+        entry.versions.push(Version {
+            version,
+            created: now,
+            id: record.id(),
+            digest: index::digest(&cipher),
+        });
+        records.made.push(record);
         let kept = if entry.kind == SECRET { KEPT_VERSIONS } else { 1 };
         let over = entry.versions.len().saturating_sub(kept);
-        for old in entry.versions.drain(..over) {
-            batch.0.push((index::record_key(id, old.version), None));
-        }
+        records.dropped.extend(entry.versions.drain(..over).map(|old| old.id));
         Ok(())
     }
+
+    /// The object of an age file.
+    pub(in crate::vault) fn record_of(&self, cipher: &[u8]) -> Object {
+        object::wrap(&self.key.vault, &self.key.author, &self.root.vault_id, cipher)
+    }
+}
+
+/// Records that a change makes, and those that it lets go.
+#[derive(Default)]
+pub(in crate::vault) struct Records {
+    pub made: Vec<Object>,
+    pub dropped: Vec<ObjectId>,
 }
 
 pub(super) fn not_found(what: &'static str, name: &str) -> VaultError {

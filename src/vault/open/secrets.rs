@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// From so many names on all pages are read, once each.
+/// From so many names on the whole index is read, once.
 const MANY: usize = 256;
 
 impl Vault {
@@ -41,7 +41,7 @@ impl Vault {
         let puts = changes.into_iter().map(|(name, value, meta)| put_secret(&name, &value, meta)).collect();
         self.commit(puts, now)?;
         if names.len() > MANY {
-            // Every page once, not one for each name.
+            // Every node once, not the way down for each name.
             let wanted: BTreeSet<&SecretName> = names.iter().collect();
             let all = self.list_secrets()?;
             return Ok(all.into_iter().filter(|info| wanted.contains(&info.name)).collect());
@@ -49,7 +49,7 @@ impl Vault {
         names.iter().map(|name| self.secret(name)?.ok_or_else(|| not_found(SECRET, name.as_str()))).collect()
     }
 
-    /// All secrets, by name, values aside: reads the pages, decrypts no record.
+    /// All secrets, by name, values aside: reads the index, decrypts no record.
     ///
     /// # Errors
     /// [`VaultError`].
@@ -67,7 +67,7 @@ impl Vault {
         Ok(self.entry(SECRET, name.as_str())?.as_ref().and_then(info_of))
     }
 
-    /// What a decision needs of those names that exist. Costs one page a name, there or not.
+    /// What a decision needs of those names that exist. Costs the way down the tree for each name, there or not.
     ///
     /// # Errors
     /// [`VaultError`].

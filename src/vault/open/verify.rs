@@ -1,13 +1,18 @@
 //! Reads and compares all that a vault holds.
 
-use std::collections::BTreeSet;
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 
 use super::Vault;
-use crate::vault::{
-    Backups, VaultError,
-    index::{self, Entry},
+use crate::{
+    store::{Object, ObjectId},
+    vault::{
+        Backups, VaultError,
+        index::{self, Entry},
+        object,
+        tree::{self, Node, Nodes},
+    },
 };
 
 /// What `verify` found.
@@ -33,31 +38,65 @@ impl Vault {
         if let Err(error) = self.store.check() {
             report.damage.push(VaultError::from(error).to_string());
         }
-        let mut known = BTreeSet::new();
-        for bucket in self.root.pages.keys() {
-            match self.page(*bucket) {
-                Err(error) => report.damage.push(error.to_string()),
-                Ok(page) => {
-                    page.entries.values().for_each(|entry| self.verify_entry(entry, &mut known, &mut report))
+        let mut named = HashSet::new();
+        // What is kept in memory says nothing of the disk.
+        tree::walk(&Uncached(self), self.root.top, &mut |id, node| match node {
+            Err(error) => report.damage.push(error.to_string()),
+            Ok(node) => {
+                named.insert(id);
+                self.verify_author(id, "an index node", &mut report);
+                if let Node::Leaf(entries) = &*node {
+                    named
+                        .extend(entries.values().flat_map(|entry| &entry.versions).map(|version| version.id));
+                    entries.values().for_each(|entry| self.verify_entry(entry, &mut report));
                 }
             }
+        });
+        for key in self.store.values("")?.into_keys().filter(|key| !index::is_known(key)) {
+            report.damage.push(format!("store/: {key} is a value of nothing that this version knows"));
         }
-        let stored = self.store.scan(b"r")?;
-        let orphans = stored.iter().filter(|(key, _)| !known.contains(key)).count();
-        if orphans > 0 && report.damage.is_empty() {
-            report.damage.push(format!("vault/: {orphans} record(s) that no index page names"));
+        if report.damage.is_empty() {
+            self.collect(&named)?;
         }
         Ok(report)
     }
 
-    fn verify_entry(&self, entry: &Entry, known: &mut BTreeSet<Vec<u8>>, report: &mut VerifyReport) {
-        let id = index::record_id(&self.key.names, &entry.kind, &entry.name);
+    /// Lets go of objects that nothing names: a change that was cut short left them.
+    fn collect(&self, named: &HashSet<ObjectId>) -> Result<(), VaultError> {
+        let left: Vec<ObjectId> = self.store.list()?.into_iter().filter(|id| !named.contains(id)).collect();
+        tracing::debug!(objects = left.len(), "nothing names them");
+        Ok(self.store.remove(&left)?)
+    }
+
+    fn verify_entry(&self, entry: &Entry, report: &mut VerifyReport) {
         for version in &entry.versions {
-            known.insert(index::record_key(&id, version.version));
             match self.record(entry, Some(version.version)) {
                 Ok(_) => report.records += 1,
                 Err(error) => report.damage.push(error.to_string()),
             }
+            self.verify_author(version.id, &format!("the {} {}", entry.kind, entry.name), report);
         }
+    }
+
+    /// Whoever can encrypt to the vault has not for that reason made what is in it.
+    fn verify_author(&self, id: ObjectId, what: &str, report: &mut VerifyReport) {
+        let Ok(Some(bytes)) = self.store.get(&id) else { return };
+        let authors = self.root.authors.values();
+        if object::open(&bytes).is_some_and(|opened| !opened.is_by(authors, &self.root.vault_id)) {
+            report.damage.push(format!("store/: {what} was made by nobody that the root names"));
+        }
+    }
+}
+
+/// The nodes of a vault as they are in the store.
+struct Uncached<'a>(&'a Vault);
+
+impl Nodes for Uncached<'_> {
+    fn read(&self, id: &ObjectId) -> Result<Arc<Node>, VaultError> {
+        self.0.decrypt_node(id).map(Arc::new)
+    }
+
+    fn seal(&self, text: &[u8]) -> Result<Object, VaultError> {
+        self.0.seal(text)
     }
 }

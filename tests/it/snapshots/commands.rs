@@ -369,7 +369,7 @@ fn busy_and_damaged() -> String {
         session.types(words);
     }
     fs::write(&log, &whole).unwrap();
-    fs::write(stage.home().join("vault.epoch"), b"0").unwrap();
+    fs::write(stage.home().join("store/current"), b"0").unwrap();
     for words in
         [&["admin", "list"][..], &["admin", "verify"], &["run", "--scope", "dev", "--", "true"], &["doctor"]]
     {

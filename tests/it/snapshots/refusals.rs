@@ -287,7 +287,7 @@ fn states(stage: &Stage, told: &mut Told) {
     told.run(stage, &mut serve(stage), "a vault that another process holds", "busy", call.clone());
     drop(lock);
 
-    let epoch = stage.home().join("vault.epoch");
+    let epoch = stage.home().join("store/current");
     let whole = fs::read(&epoch).unwrap();
     fs::write(&epoch, b"0").unwrap();
     told.run(stage, &mut serve(stage), "a vault that was tampered with", "damaged", call);

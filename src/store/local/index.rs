@@ -1,0 +1,206 @@
+//! The writer's index over journal and runs, in sled 0.34: where each object is.
+//!
+//! It is never the truth. It is made anew from journal and runs where it was not closed, is of another state, or can't
+//! be read; and where it can't be made, the writer finds its objects in the runs themselves, as readers do. Measured:
+//! after some hundred SIGKILLs under load sled's log could not be opened again; flipped bytes panic inside of `open`,
+//! or it does not end. So panics are caught, and opening and closing are done on threads of their own, and bounded.
+
+use std::{
+    cell::Cell,
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    sync::{Once, mpsc},
+    thread,
+    time::Duration,
+};
+
+use super::super::ObjectId;
+use crate::files;
+
+/// The longest that opening, filling or closing may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// What must be free on the disk before it is filled, in bytes.
+const ROOM: u64 = 768 << 10;
+/// sled's page cache, in bytes.
+const CACHE: u64 = 8 << 20;
+/// A longer state was not written by us.
+const STATE_MOST: u64 = 4096;
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the journal, which knows where.
+    Journal,
+    /// In a run: its number, the offset and the length.
+    Run(u64, u64, u32),
+}
+
+/// The index, while it can be relied on.
+pub(super) struct Index {
+    db: Option<sled::Db>,
+    dir: PathBuf,
+}
+
+impl Index {
+    /// Opens the index if it was closed in this state (in words), and else makes it anew of what there is. Nothing where
+    /// neither can be done.
+    pub(super) fn open(
+        dir: &Path,
+        state: &str,
+        everything: impl FnOnce() -> Vec<(ObjectId, Place)>,
+    ) -> Option<Self> {
+        let left = files::read_regular(&state_file(dir), STATE_MOST).unwrap_or_default();
+        let _ = fs::remove_file(state_file(dir));
+        if left == clean(state).as_bytes()
+            && let Some(db) = open_engine(&engine(dir))
+        {
+            return Some(Self { db: Some(db), dir: dir.to_owned() });
+        }
+        Self::make(dir, &everything())
+    }
+
+    fn make(dir: &Path, everything: &[(ObjectId, Place)]) -> Option<Self> {
+        let engine = engine(dir);
+        match fs::remove_dir_all(&engine) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
+            _ => {}
+        }
+        let disk = rustix::fs::statvfs(dir).ok()?;
+        // sled does not take a full disk well: it is not let near the end of one.
+        (disk.f_bavail.saturating_mul(disk.f_frsize) > ROOM + 256 * everything.len() as u64).then_some(())?;
+        files::create_private_dir(&engine).ok()?;
+        let index = Self { db: Some(open_engine(&engine)?), dir: dir.to_owned() };
+        close_to_others(&engine).ok()?;
+        index.put(everything).then_some(index)
+    }
+
+    /// Takes places over. Whether it could: an index that could not is not to be used any more.
+    pub(super) fn put(&self, places: &[(ObjectId, Place)]) -> bool {
+        let mut batch = sled::Batch::default();
+        for (id, place) in places {
+            batch.insert(&id.0, encode(*place));
+        }
+        self.apply(batch)
+    }
+
+    /// Forgets objects; says whether it could.
+    pub(super) fn remove(&self, ids: &[ObjectId]) -> bool {
+        let mut batch = sled::Batch::default();
+        ids.iter().for_each(|id| batch.remove(&id.0));
+        self.apply(batch)
+    }
+
+    fn apply(&self, batch: sled::Batch) -> bool {
+        let Some(db) = self.db.clone() else { return false };
+        matches!(bounded(move || db.apply_batch(batch)), Some(Ok(Ok(()))))
+    }
+
+    /// Where an object is; an error where the engine can't say.
+    pub(super) fn get(&self, id: &ObjectId) -> Result<Option<Place>, ()> {
+        let db = self.db.as_ref().ok_or(())?;
+        match quietly(|| db.get(id.0)) {
+            Ok(Ok(Some(bytes))) => decode(&bytes).map(Some).ok_or(()),
+            Ok(Ok(None)) => Ok(None),
+            _ => Err(()),
+        }
+    }
+
+    /// Closes it in this state, so that the next writer need not make it anew.
+    pub(super) fn close(mut self, state: &str) {
+        let Some(db) = self.db.take() else { return };
+        let flushed = bounded(move || db.flush().map(drop));
+        if !matches!(flushed, Some(Ok(Ok(())))) {
+            return;
+        }
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        // Without it the next one makes the index anew, which is as right.
+        let _ =
+            options.open(state_file(&self.dir)).and_then(|mut file| file.write_all(clean(state).as_bytes()));
+    }
+}
+
+/// sled makes its files by the umask; the directory is closed to others, and the files are, too.
+fn close_to_others(engine: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let close = |file: &PathBuf| fs::set_permissions(file, fs::Permissions::from_mode(0o600));
+    files::files_below(engine)?.iter().try_for_each(close)
+}
+
+fn engine(dir: &Path) -> PathBuf {
+    dir.join("index")
+}
+
+fn state_file(dir: &Path) -> PathBuf {
+    dir.join("index.state")
+}
+
+fn clean(state: &str) -> String {
+    // What was not synced may be gone after a start of the machine (random(4)).
+    let boot = fs::read_to_string(crate::system::BOOT_ID).unwrap_or_default();
+    format!("clean {} {state}\n", boot.trim())
+}
+
+fn encode(place: Place) -> Vec<u8> {
+    match place {
+        Place::Journal => vec![0],
+        Place::Run(number, at, length) => {
+            [[1].as_slice(), &number.to_be_bytes(), &at.to_be_bytes(), &length.to_be_bytes()].concat()
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Place> {
+    match bytes.split_first()? {
+        (0, []) => Some(Place::Journal),
+        (1, rest) => {
+            let (number, rest) = rest.split_first_chunk::<8>()?;
+            let (at, rest) = rest.split_first_chunk::<8>()?;
+            let length = u32::from_be_bytes(rest.try_into().ok()?);
+            Some(Place::Run(u64::from_be_bytes(*number), u64::from_be_bytes(*at), length))
+        }
+        _ => None,
+    }
+}
+
+fn open_engine(dir: &Path) -> Option<sled::Db> {
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
+    bounded(move || config.open())?.ok()?.ok()
+}
+
+/// Lets the engine work on a thread of its own, and waits only so long: where its disk is full, or its files make no
+/// sense, it may never come back. Nothing then; what it does in the end is nobody's any more.
+fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<thread::Result<T>> {
+    let (send, receive) = mpsc::channel();
+    thread::Builder::new()
+        .spawn(move || {
+            // Nobody waits any more where this fails.
+            let _ = send.send(quietly(work));
+        })
+        .ok()?;
+    receive.recv_timeout(WITHIN).ok()
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the engine; a panic of its comes back as an error, and is not printed.
+fn quietly<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(outer);
+    done
+}
