@@ -229,7 +229,7 @@ impl Broker {
 
     /// What this machine gives to contain a run; looked at once.
     pub(crate) fn machine(&self) -> &SandboxCapabilities {
-        self.machine.get_or_init(|| crate::supervise::machine(self.supervisors.binary()))
+        self.machine.get_or_init(|| self.supervisors.machine())
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

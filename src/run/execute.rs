@@ -12,7 +12,6 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixStream, unix::pipe},
-    process::Child,
     sync::mpsc,
     time::{sleep, timeout},
 };
@@ -24,7 +23,7 @@ use super::{
     reader::{Reader, Redaction},
     scan,
     stage::RunDir,
-    supervisors::{Supervisor, Supervisors},
+    supervisors::{Process, Supervisor, Supervisors},
 };
 use crate::{
     redact::{Capture, Captured, Counts, NeedleSet},
@@ -184,7 +183,7 @@ struct Leftovers {
 /// A supervisor at work.
 pub(super) struct Supervised {
     socket: UnixStream,
-    process: Option<(Child, Option<Registered>)>,
+    process: Option<(Process, Option<Registered>)>,
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
     left: Option<Leftovers>,
@@ -206,7 +205,7 @@ impl Supervised {
             .map_err(|error| RunError::io("start and instruct its supervisor", error))?;
         // The program's ends are its own from here on: its end is seen by them.
         drop(streams);
-        let Supervisor { socket: mut ours, child, registered } = supervisor;
+        let Supervisor { socket: mut ours, process, registered } = supervisor;
         let ended = listen(&mut ours, launch, listening).await?;
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
@@ -216,7 +215,7 @@ impl Supervised {
             run_as,
             scratch: stage.spec.scratch.clone(),
         });
-        let process = Some((child, registered));
+        let process = Some((process, registered));
         Ok(Self { socket, process, ended, left, supervisors, role: stage.role })
     }
 
@@ -285,10 +284,10 @@ impl Supervised {
     }
 }
 
-async fn wait_for((mut child, registered): (Child, Option<Registered>)) {
-    if timeout(END_WITHIN, child.wait()).await.is_err() {
-        let _ = child.start_kill();
-        let _ = child.wait().await;
+async fn wait_for((mut process, registered): (Process, Option<Registered>)) {
+    if timeout(END_WITHIN, process.wait()).await.is_err() {
+        process.kill();
+        process.wait().await;
     }
     drop(registered);
 }

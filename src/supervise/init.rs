@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use rustix::process::{Pid, Signal, WaitOptions, wait};
+use rustix::process::{Pid, Signal, WaitOptions, wait, waitpid};
 
 use super::{
     DIRS, Role, SUPERVISE,
@@ -119,6 +119,52 @@ fn reap_until(program: Pid) -> Report {
             Err(_) => return Report::Signaled(9),
         }
     }
+}
+
+/// Whether this machine lets a view be made, by a process 1 that makes what it can refuse, and ends. The process that
+/// asks has entered its user namespace, and no other is its own afterwards.
+pub(crate) fn try_view() -> Result<(), i32> {
+    let tried = || -> Result<Result<(), i32>, Failed> {
+        let (mut said, mut say) = io::pipe().at(Step::Fork)?;
+        let asker = fork_and(|| {
+            // A pid namespace is over with its process 1, so the one that forks it is not the one that asks.
+            let made = next_child_is_init().at(Step::Namespaces).and_then(|()| {
+                fork_and(|| {
+                    tell(&mut say, leave_the_rest().at(Step::Namespaces).and_then(|()| mounts::try_out()))
+                })
+            });
+            match made {
+                Ok(init) => drop(waitpid(Some(init), WaitOptions::empty())),
+                Err(failed) => tell(&mut say, Err(failed)),
+            }
+        })?;
+        drop(say);
+        let mut bytes = [0; 5];
+        let report = said.read_exact(&mut bytes).map(|()| Report::decode(bytes));
+        waitpid(Some(asker), WaitOptions::empty()).at(Step::Fork)?;
+        Ok(match report.at(Step::Fork)? {
+            Report::NotContained(number) => Err(number),
+            _ => Ok(()),
+        })
+    };
+    tried().unwrap_or_else(|Failed(number)| Err(number))
+}
+
+/// Forks a process that does this, and ends. To be called by a process with one thread.
+fn fork_and(work: impl FnOnce()) -> Result<Pid, Failed> {
+    match fork::fork().at(Step::Fork)? {
+        fork::Fork::Parent(pid) => Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData).at(Step::Fork),
+        fork::Fork::Child => {
+            work();
+            std::process::exit(0);
+        }
+    }
+}
+
+fn tell(say: &mut io::PipeWriter, tried: Result<(), Failed>) {
+    let report = tried.map_or_else(|Failed(number)| Report::NotContained(number), |()| Report::Exited(0));
+    // Whoever asked is gone where this fails.
+    let _ = say.write_all(&report.encode());
 }
 
 /// Sets everything up as for a run, and runs nothing but this binary's own `true`; what failed, in words.

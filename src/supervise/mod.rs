@@ -5,6 +5,7 @@
 //! this room: values enter over one socket ([`wire`]), after the process made itself unreadable, and stay only until
 //! the program is started. Nothing of the vault, no key and no policy text ever enters.
 
+mod ahead;
 pub(crate) mod discard;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
@@ -21,6 +22,7 @@ mod user;
 mod watch;
 pub(crate) mod wire;
 
+pub(crate) use ahead::{Ahead, Forked};
 pub(crate) use harden::{
     Manner, Side, continue_in_child, in_a_user_namespace, leave_streams, lock_memory, proc_is_anothers,
     set_nondumpable, survive_file_limits,

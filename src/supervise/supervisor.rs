@@ -13,7 +13,7 @@ use std::{
 };
 
 #[cfg(target_os = "linux")]
-use super::init::{rehearse_namespaces, start_init};
+use super::init::{rehearse_namespaces, start_init, try_view};
 use super::{
     Role, RunAs,
     discard::discard,
@@ -91,8 +91,13 @@ fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
     let [_, uid, gid, ..] = words else { return Ok(()) };
     let run_as = uid.to_str().zip(gid.to_str()).and_then(|(uid, gid)| RunAs::from_words(uid, gid));
     run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()?;
-    // After the switch, never before: a process that changes its user becomes unreadable (prctl(2), PR_SET_DUMPABLE), and
-    // one that is unreadable can't write the maps of the namespace that it enters next.
+    // After the switch, never before: a process that changes its user becomes unreadable (prctl(2), PR_SET_DUMPABLE).
+    become_readable(role)
+}
+
+/// One that is unreadable can't write the maps of the namespace that it enters next. Nothing is here yet that could be
+/// read, and nothing is open through which it could be.
+fn become_readable(role: Role) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if role.has_namespaces() {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
@@ -114,13 +119,37 @@ fn rehearse() -> io::Result<()> {
     Ok(())
 }
 
-fn try_supervise(role: Role) -> io::Result<()> {
-    // In this order. What a client left open is closed before anything is opened that must stay. The namespace is entered
-    // while this process can still be read, since one that can't be read can't write its maps; then it becomes unreadable;
-    // and only then does it take what it is to start, values included. A namespace that failed is reported behind that,
-    // when there is somebody to tell.
-    close_inherited();
+/// What a process becomes that was forked ahead, and has left all behind: it says first whether namespaces can be set
+/// up.
+pub(super) fn supervise_in_own_network() -> io::Result<()> {
+    let role = Role::OwnNetwork;
+    become_readable(role)?;
     let entered = enter_namespace(role);
+    #[cfg(target_os = "linux")]
+    let found = entered.and_then(|()| try_view());
+    #[cfg(not(target_os = "linux"))]
+    let found = entered;
+    let said = found.map_or_else(Report::NotContained, |()| Report::Exited(0));
+    UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&said.encode())?;
+    supervise_one(role, entered)
+}
+
+/// The same for one that is told its role.
+pub(super) fn supervise_as(role: Role) -> io::Result<()> {
+    become_readable(role)?;
+    supervise_one(role, enter_namespace(role))
+}
+
+fn try_supervise(role: Role) -> io::Result<()> {
+    // What a client left open is closed before anything is opened that must stay.
+    close_inherited();
+    supervise_one(role, enter_namespace(role))
+}
+
+fn supervise_one(role: Role, entered: Result<(), i32>) -> io::Result<()> {
+    // In this order. The namespace was entered while this process could still be read, since one that can't be read can't
+    // write its maps; now it becomes unreadable; and only then does it take what it is to start, values included. A
+    // namespace that failed is reported behind that, when there is somebody to tell.
     let signals = harden()?;
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (streams, spec) = wire::receive(&mut socket)?;
@@ -235,7 +264,7 @@ fn take_signals() -> io::Result<Signals> {
     Ok(signals)
 }
 
-fn close_inherited() {
+pub(super) fn close_inherited() {
     let Ok(entries) = fs::read_dir("/dev/fd") else { return };
     let open: Vec<i32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();

@@ -92,6 +92,7 @@ pub(crate) fn become_subreaper() {
 }
 
 /// A supervisor while it lives.
+#[derive(Debug)]
 pub(crate) struct Registered(i32);
 
 impl Registered {

@@ -234,3 +234,47 @@ fn how_long_it_took_is_told_in_whole_seconds_where_only_success_is() {
     assert_eq!(ran["duration_ms"].as_u64().unwrap() % 1000, 0, "{ran}");
     assert_eq!((&ran["exit_code"], said(&ran)), (&json!(1), ""), "{ran}");
 }
+
+/// Who supervises a run of a command is that command itself, forked as it began: it has nothing open that the command
+/// was started with, and nobody below it reads it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_supervises_its_run_without_being_started_again() {
+    let rows = [
+        ("network = \"none\"", "/proc/1"),
+        ("network = \"open\"", "/proc/1"),
+        ("mode = \"off\"", "/proc/$PPID"),
+    ];
+    for (sandbox, supervisor) in rows {
+        let (stage, project) = stage(sandbox, "\"any\"", "");
+        // Closed by the shell itself: what is open here was open before.
+        let script = format!(
+            "echo /proc/self/fd/*; tr '\\0' ' ' < {supervisor}/cmdline; echo; cat {supervisor}/environ | wc -c; \
+             echo $KEY; pwd"
+        );
+        let binary = env!("CARGO_BIN_EXE_authy-mcp");
+        let words =
+            format!("exec 7</etc/passwd; exec {binary} --no-daemon run --scope s -- sh -c '{script}'");
+        let mut leaky = std::process::Command::new("/bin/sh");
+        leaky
+            .args(["-c", &words.replace("tr '\\0' ' '", "tr \"\\\\0\" \" \"")])
+            .env_clear()
+            .current_dir(&project);
+        leaky.env("AUTHY_MCP_HOME", stage.home()).env("HOME", stage.dir.path()).env("PATH", "/usr/bin:/bin");
+        let done = leaky.stdin(std::process::Stdio::null()).output().unwrap();
+        let (said, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let lines: Vec<&str> = said.lines().collect();
+        let [open, command, environment, value, cwd] = lines[..] else {
+            panic!("{sandbox}: {said} {errors}")
+        };
+        assert!(!open.contains("/7"), "{sandbox}: {open}");
+        assert!(
+            command.contains("run --scope s") && !command.contains("__supervise"),
+            "{sandbox}: {command}"
+        );
+        // Outside of namespaces, root reads everything.
+        let root = sandbox == "mode = \"off\"" && rustix::process::geteuid().is_root();
+        assert!(environment == "0" || root, "{sandbox}: {environment}");
+        assert_eq!((value, cwd), ("[redacted:a/key]", project.to_str().unwrap()), "{sandbox}: {errors}");
+    }
+}

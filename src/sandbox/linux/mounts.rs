@@ -51,6 +51,17 @@ pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
     view.pivot().at(Step::Enter)
 }
 
+/// Makes the mounts that a machine can refuse, of which no run sees anything: in mounts of one's own, over the
+/// directory of temporary files. What else a view is made of lies in paths, and is refused with the run itself.
+pub(crate) fn try_out() -> Result<(), Failed> {
+    let root = std::env::temp_dir();
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
+    mount("tmpfs", &root, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=755").at(Step::Root)?;
+    let view = MountView { root: &root };
+    view.mount_proc().at(Step::Proc)?;
+    view.close(&Access::default()).at(Step::ReadOnly)
+}
+
 struct MountView<'a> {
     root: &'a Path,
 }
@@ -100,11 +111,16 @@ impl MountView<'_> {
             .map_err(Into::into)
     }
 
-    fn proc(&self) -> io::Result<()> {
+    fn mount_proc(&self) -> io::Result<PathBuf> {
         let proc = self.root.join("proc");
         fs::create_dir(&proc)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", &proc, "proc", flags, None)?;
+        Ok(proc)
+    }
+
+    fn proc(&self) -> io::Result<()> {
+        let proc = self.mount_proc()?;
         if geteuid().is_root() {
             for name in system::PROC_READ.map(|name| proc.join(name)).iter().filter(|path| path.exists()) {
                 mount_bind(name, name)?;
