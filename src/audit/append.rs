@@ -69,7 +69,8 @@ impl AuditLog {
             })
             .map_err(|error| AuditError::io("write it", error))?;
         // A head that is ahead of what the disk has would call a log cut that only lost its power.
-        if durable == Durable::Now {
+        next.synced = durable == Durable::Now;
+        if next.synced {
             next.write(&self.dir, &self.keys).map_err(|error| AuditError::io("write its head", error))?;
         }
         *place = next;
@@ -180,10 +181,21 @@ impl AuditLog {
         if durable == Durable::Later {
             return Ok(());
         }
-        (self.sync)(&file).or_else(|error| {
+        self.synced(&file).inspect_err(|_| {
+            // What could not be made durable was never acknowledged.
+            let _ = file.set_len(offset);
+        })
+    }
+
+    /// Makes durable what was written to the present segment, by whomever.
+    pub(super) fn sync_segment(&self) -> io::Result<()> {
+        self.synced(&OpenOptions::new().write(true).open(self.current())?)
+    }
+
+    fn synced(&self, file: &File) -> io::Result<()> {
+        (self.sync)(file).or_else(|error| {
             // Never tried again on this file: it is left with the next event.
             File::create(self.dir.join(UNSYNCED))?;
-            file.set_len(offset)?;
             Err(error)
         })
     }

@@ -28,6 +28,8 @@ pub(super) struct LogPosition {
     pub length: u64,
     /// Whether the last line is a checkpoint.
     pub checkpoint: bool,
+    /// Whether this process knows that all of it is on the disk.
+    pub synced: bool,
     pub state: State,
 }
 
@@ -52,7 +54,15 @@ impl LogPosition {
 
     /// Before the first event of a segment, which says what must be known of those before.
     pub(super) fn at_segment(segment: u64, head: Head) -> Self {
-        Self { head, segment, offset: 0, length: 0, checkpoint: false, state: State::default() }
+        Self {
+            head,
+            segment,
+            offset: 0,
+            length: 0,
+            checkpoint: false,
+            synced: false,
+            state: State::default(),
+        }
     }
 
     /// Goes on in the next segment.
@@ -68,10 +78,12 @@ impl LogPosition {
         self.length = line.len() as u64 + 1;
         self.offset += self.length;
         self.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
+        self.synced = false;
         self.state.step(body);
     }
 
-    /// Replaces the file.
+    /// Replaces the file. It is no truth of its own: a loss of power may leave an older one, from which the log is read on,
+    /// or none. It costs no sync.
     pub(super) fn write(&self, dir: &Path, keys: &AuditKeys) -> io::Result<()> {
         let mut file = HeadFile {
             head: self.head,
@@ -83,7 +95,7 @@ impl LogPosition {
         };
         file.mac = mac(keys, &file);
         let text = serde_json::to_vec(&file).expect("string keys only");
-        crate::files::write_private(&dir.join(NAME), &text)
+        crate::files::replace_unsynced(&dir.join(NAME), &text)
     }
 
     /// The place that the file vouches for; nothing where there is no such file.
@@ -96,6 +108,10 @@ impl LogPosition {
             }
             Err(error) => return Err(AuditError::io("read its head", error)),
         };
+        // What a file system gives for what never reached the disk.
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
         let mut file: HeadFile = serde_json::from_slice(&bytes)
             .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
         let said = std::mem::take(&mut file.mac);
@@ -108,6 +124,7 @@ impl LogPosition {
             offset: file.offset,
             length: file.length,
             checkpoint: false,
+            synced: false,
             state: file.state.unwrap_or_default(),
         }))
     }

@@ -81,12 +81,14 @@ impl AuditLog {
         Ok(Intent { run_id, scope, terms })
     }
 
-    /// Puts an outcome on record.
+    /// Puts an outcome on record. May be lost with the power: then the run is found without one at the next start, and
+    /// `interrupted` is put on record.
     ///
     /// # Errors
     /// [`AuditError`].
     pub fn record_outcome<T>(&self, intent: Intent<T>, facts: OutcomeFacts) -> Result<(), AuditError> {
-        self.append_own(Own::Outcome { run: intent.run_id, scope: intent.scope, facts })
+        let outcome = Own::Outcome { run: intent.run_id, scope: intent.scope, facts };
+        self.append(vec![(Event::Own(outcome), None)], Durable::Later)
     }
 
     /// Puts `interrupted` on record for every intent that has no outcome and whose process has ended.
@@ -199,6 +201,21 @@ impl AuditLog {
             self.rotate(&mut place)?;
         }
         Ok(())
+    }
+
+    /// The end of the chain as this process last saw or wrote it, once it is on the disk: what remembers a head that the
+    /// disk does not have would call a log cut that only lost its power.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn head_on_disk(&self) -> Result<Head, AuditError> {
+        let _lock = self.lock()?;
+        let mut place = self.place.lock();
+        if !place.synced && place.offset > 0 {
+            self.sync_segment().map_err(|error| AuditError::io("write it", error))?;
+            place.synced = true;
+        }
+        Ok(place.head)
     }
 
     /// The end of the chain as this process last saw or wrote it.

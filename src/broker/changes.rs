@@ -110,7 +110,7 @@ impl Opened {
     /// Has the audit's head be remembered: by the pin where there is one, which the vault follows with its next
     /// write, and else by the vault.
     pub(crate) fn anchor(&mut self) -> Result<(), Refusal> {
-        let (head, now) = (self.audit.head(), self.now());
+        let (head, now) = (self.audit.head_on_disk()?, self.now());
         if !self.keys.freshness.is_pinned(&self.vault) {
             self.vault.anchor_audit(head, now)?;
         }
@@ -119,7 +119,7 @@ impl Opened {
 
     /// Has the audit's head be remembered by the vault, too.
     pub(crate) fn anchor_in_vault(&mut self) -> Result<(), Refusal> {
-        let (head, now) = (self.audit.head(), self.now());
+        let (head, now) = (self.audit.head_on_disk()?, self.now());
         self.vault.anchor_audit(head, now)?;
         self.remember()
     }
@@ -153,7 +153,7 @@ impl Opened {
     }
 
     fn remember(&mut self) -> Result<(), Refusal> {
-        let head = self.audit.head();
+        let head = self.audit.head_on_disk()?;
         let freshness = Arc::clone(&self.keys.freshness);
         freshness.remember(&mut self.vault, head).map_err(Refusal::from)
     }

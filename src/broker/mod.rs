@@ -183,6 +183,16 @@ impl Broker {
         blocking(move || broker.anchor_and_checkpoint()).await;
     }
 
+    /// The same after a single run, whose intent is remembered already: the log is signed by whoever serves, and anchored
+    /// by the next change.
+    pub(crate) async fn close_after_run(self: &Arc<Self>) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let broker = Arc::clone(self);
+        blocking(move || broker.record_refusals()).await;
+    }
+
     /// The home.
     pub(crate) fn home(&self) -> &std::path::Path {
         &self.settings.home
@@ -265,6 +275,18 @@ impl Broker {
         if let Err(refusal) = anchored {
             self.unanchored.store(true, Ordering::Release);
             tracing::warn!(code = ?refusal.code, "the audit's head could not be anchored yet");
+        }
+    }
+
+    /// Puts on record the refusals that were summed up, if there were any.
+    fn record_refusals(&self) {
+        let summed = self.denials.all();
+        if summed.is_empty() {
+            return;
+        }
+        let done = self.open().and_then(|open| open.audit.record_all(summed).map_err(Refusal::from));
+        if let Err(refusal) = done {
+            tracing::warn!(code = ?refusal.code, "refusals could not be put on record");
         }
     }
 

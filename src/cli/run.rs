@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
             // Its socket goes with it.
             let _ = serving.await;
         }
-        broker.close().await;
+        broker.close_after_run().await;
         done
     });
     // Whoever still reads our input would hold the runtime; nothing is lost with it.

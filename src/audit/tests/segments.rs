@@ -261,3 +261,46 @@ fn more_open_runs_than_are_carried_are_found_by_a_walk() {
     assert_eq!(open(dir.path(), None).unwrap().report_interrupted(|_| true).unwrap(), 0);
     assert!(verify(dir.path(), &keys(), None).unwrap().pending.is_empty());
 }
+
+static SYNCS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+fn sync_that_is_counted(file: &fs::File) -> io::Result<()> {
+    SYNCS.fetch_add(1, Ordering::SeqCst);
+    file.sync_data()
+}
+
+#[test]
+fn what_is_remembered_of_the_log_is_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = AuditLog { sync: sync_that_is_counted, ..open(dir.path(), None).unwrap() };
+    let syncs = || SYNCS.swap(0, Ordering::SeqCst);
+    log.record(note("a"), None).unwrap();
+    assert_eq!((log.head_on_disk().unwrap().seq, syncs()), (1, 1), "it is there already");
+    let intent = log.record_intent(allowed("a/b"), RunId::random(), facts(), None).unwrap();
+    assert_eq!(syncs(), 1, "before anything is revealed");
+    log.record_outcome(intent, ended()).unwrap();
+    assert_eq!(syncs(), 0, "it may follow");
+    assert_eq!((log.head_on_disk().unwrap().seq, syncs()), (3, 1), "once something is to remember it");
+    assert_eq!((log.head_on_disk().unwrap().seq, syncs()), (3, 0));
+    // Another process's lines: whether they are on the disk is not known here.
+    let other = open(dir.path(), None).unwrap();
+    let intent = other.record_intent(allowed("a/b"), RunId::random(), facts(), None).unwrap();
+    other.record_outcome(intent, ended()).unwrap();
+    let log = AuditLog { sync: sync_that_is_counted, ..open(dir.path(), None).unwrap() };
+    assert_eq!((log.head_on_disk().unwrap().seq, syncs()), (5, 1));
+}
+
+#[test]
+fn a_head_that_never_reached_the_disk_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), None).unwrap();
+    (0..5).for_each(|n| log.record(note(&n.to_string()), None).unwrap());
+    let (head, file) = (log.head(), dir.path().join("head.json"));
+    let length = fs::metadata(&file).unwrap().len();
+    for left in [Vec::new(), vec![0; usize::try_from(length).unwrap()]] {
+        fs::write(&file, left).unwrap();
+        assert_eq!(open(dir.path(), Some(head)).unwrap().head(), head);
+    }
+    fs::write(&file, "x").unwrap();
+    assert!(open(dir.path(), Some(head)).is_err());
+}
