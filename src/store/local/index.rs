@@ -68,9 +68,7 @@ impl Index {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
             _ => {}
         }
-        let disk = rustix::fs::statvfs(dir).ok()?;
-        // sled does not take a full disk well: it is not let near the end of one.
-        (disk.f_bavail.saturating_mul(disk.f_frsize) > ROOM + 256 * everything.len() as u64).then_some(())?;
+        has_room(dir, everything.len()).then_some(())?;
         files::create_private_dir(&engine).ok()?;
         let index = Self { db: Some(open_engine(&engine)?), dir: dir.to_owned() };
         close_to_others(&engine).ok()?;
@@ -94,7 +92,7 @@ impl Index {
     }
 
     fn apply(&self, batch: sled::Batch) -> bool {
-        let Some(db) = self.db.clone() else { return false };
+        let Some(db) = self.db.clone().filter(|_| has_room(&self.dir, 0)) else { return false };
         matches!(bounded(move || db.apply_batch(batch)), Some(Ok(Ok(()))))
     }
 
@@ -121,6 +119,21 @@ impl Index {
         let _ =
             options.open(state_file(&self.dir)).and_then(|mut file| file.write_all(clean(state).as_bytes()));
     }
+}
+
+impl Drop for Index {
+    /// An index that is given up: what the engine still does as it ends is waited for no longer than anything else.
+    fn drop(&mut self) {
+        if let Some(db) = self.db.take() {
+            bounded(move || drop(db));
+        }
+    }
+}
+
+/// sled does not take a full disk well: it is not let near the end of one.
+fn has_room(dir: &Path, entries: usize) -> bool {
+    let Ok(disk) = rustix::fs::statvfs(dir) else { return false };
+    disk.f_bavail.saturating_mul(disk.f_frsize) > ROOM + 256 * entries as u64
 }
 
 /// sled makes its files by the umask; the directory is closed to others, and the files are, too.
