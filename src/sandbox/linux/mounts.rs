@@ -56,7 +56,12 @@ pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
 pub(crate) fn try_out() -> Result<(), Failed> {
     let root = std::env::temp_dir();
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
-    mount("tmpfs", &root, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=755").at(Step::Root)?;
+    let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", &root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
+    // Not that directory itself: what the machine has mounted below it is still in the list of mounts, and is covered.
+    let root = root.join(".authy-mcp-view");
+    fs::create_dir(&root).at(Step::Root)?;
+    mount("tmpfs", &root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
     let view = MountView { root: &root };
     view.mount_proc().at(Step::Proc)?;
     view.close(&Access::default()).at(Step::ReadOnly)
