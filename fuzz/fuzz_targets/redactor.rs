@@ -25,7 +25,7 @@ static SET: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::new(NEEDLES.iter()
 // The first byte says how long the chunks are; bytes from 128 on stand for whole forms.
 fuzz_target!(|data: &[u8]| {
     let Some((chunk, rest)) = data.split_first() else { return };
-    let forms: Vec<&[u8]> = NEEDLES.iter().flat_map(Needles::written).collect();
+    let forms: Vec<&[u8]> = NEEDLES.iter().flat_map(Needles::literal).collect();
     let mut text = Vec::new();
     for byte in rest {
         match byte.checked_sub(128) {
