@@ -24,7 +24,7 @@ use std::{
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::super::{Object, ObjectId, StoreError};
+use super::super::{ObjectId, StoreError};
 use crate::files;
 
 const MAGIC: &[u8; 20] = b"authy-mcp journal 2\n";
@@ -325,11 +325,6 @@ fn step(kind: u8, payload: &[u8]) -> Option<Step<'_>> {
         b'x' => Step::NoValue(std::str::from_utf8(payload).ok()?),
         _ => return None,
     })
-}
-
-/// The steps that put objects.
-pub(super) fn puts(objects: &[Object]) -> Vec<Step<'_>> {
-    objects.iter().map(|object| Step::Object(object.id(), object.bytes())).collect()
 }
 
 /// Reads a journal's groups, whatever they are; for the fuzz target `journal`.

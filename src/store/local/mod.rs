@@ -17,7 +17,7 @@ mod run;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -184,24 +184,17 @@ impl Store for LocalStore {
     fn put(&self, objects: &[Object]) -> Result<(), StoreError> {
         let mut state = self.writing()?;
         state.open_index(&self.dir);
-        let new: HashSet<ObjectId> = objects
-            .iter()
-            .map(|object| Ok((object.id(), state.has(&object.id())?)))
-            .filter_map(|found: Result<_, StoreError>| match found {
-                Ok((id, false)) => Some(Ok(id)),
-                Ok((_, true)) => None,
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<Result<_, _>>()?;
-        let steps: Vec<Step<'_>> = journal::puts(objects)
-            .into_iter()
-            .filter(|step| matches!(step, Step::Object(id, _) if new.contains(id)))
-            .collect();
+        let (mut steps, mut places) = (Vec::new(), Vec::new());
+        for object in objects {
+            if !state.has(&object.id())? {
+                steps.push(Step::Object(object.id(), object.bytes()));
+                places.push((object.id(), Place::Journal));
+            }
+        }
         if steps.is_empty() {
             return Ok(());
         }
         state.append(&steps)?;
-        let places: Vec<_> = new.into_iter().map(|id| (id, Place::Journal)).collect();
         state.index(|index| index.put(&places));
         Ok(())
     }
@@ -262,7 +255,11 @@ impl Store for LocalStore {
         if state.journal.end > LONG
             && let Err(error) = state.turn_over(&self.dir)
         {
-            tracing::warn!(%error, "the journal stays as long as it is");
+            tracing::warn!(%error, "the journal could not be made a run");
+            // `current` may name the new files already: what is here is not written to any more.
+            state.failed = true;
+            state.index = Indexed::GivenUp;
+            return;
         }
         if let Indexed::Open(index) = std::mem::replace(&mut state.index, Indexed::NotYet) {
             index.close(&state.in_words());

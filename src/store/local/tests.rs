@@ -2,6 +2,7 @@
 //! run, readers beside the writer.
 
 use std::{
+    collections::HashSet,
     fs,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -317,4 +318,24 @@ fn a_store_that_nobody_has_open_any_more_writes_nothing() {
     let store = LocalStore::write(&scene.at).unwrap();
     assert_eq!(said(&store, 60_000), Some(59));
     store.check().unwrap();
+}
+
+#[test]
+fn a_run_that_can_not_be_made_loses_nothing_that_was_acknowledged() {
+    let scene = scene();
+    let engine = super::super::Engine::default();
+    let store = engine.open(&scene.at).unwrap();
+    for number in 0..30 {
+        store.put(&[object(number, 60_000)]).unwrap();
+    }
+    store.exchange("root", None, Some(&29u32.to_be_bytes())).unwrap();
+    // Where the next run would be written.
+    fs::create_dir(scene.at.join("run-2")).unwrap();
+    drop(store);
+    let store = engine.open(&scene.at).unwrap();
+    store.put(&[object(30, 60_000)]).unwrap();
+    store.exchange("root", Some(&29u32.to_be_bytes()), Some(&30u32.to_be_bytes())).unwrap();
+    fs::remove_dir(scene.at.join("run-2")).unwrap();
+    drop(store);
+    assert_eq!(said(&LocalStore::read(&scene.at).unwrap(), 60_000), Some(30));
 }
