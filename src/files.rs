@@ -13,6 +13,23 @@ use rustix::{fs::OFlags, io::Errno};
 /// What no file of a home may be: a link leads elsewhere, and a FIFO hangs whoever opens it.
 const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
+/// A file as it looks: which one, how long, and when it was last changed, which no process of the same user sets
+/// (`ctime`): one that was put back looks another way, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    /// How a file looks now; nothing where that can't be seen.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let meta = fs::metadata(path).ok()?;
+        Some(Self { inode: meta.ino(), length: meta.len(), changed: (meta.ctime(), meta.ctime_nsec()) })
+    }
+}
+
 /// Makes a directory that only its owner can enter, and the ones above it.
 ///
 /// # Errors

@@ -13,8 +13,9 @@ use super::surroundings::Surroundings;
 use crate::{
     audit::AuditKeys,
     clock::Clock,
+    files::FileStamp,
     token::TokenKeys,
-    vault::{self, FileStamp, Freshness, UnlockMethod, Vault, VaultError, VaultKey},
+    vault::{self, Freshness, UnlockMethod, Vault, VaultError, VaultKey},
 };
 
 /// How long an operation waits for another process that has the vault.

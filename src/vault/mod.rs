@@ -42,7 +42,7 @@ pub(crate) use key::VaultKey;
 pub use open::Vault;
 pub(crate) use open::{Files, VerifyReport};
 pub(crate) use restore::{Audit, Before, Restoring};
-pub(crate) use stamp::{FileStamp, Stamp, description_stamp};
+pub(crate) use stamp::{Stamp, description_stamp};
 pub use unlock::unlock;
 pub(crate) use unlock::{Pin, init};
 

@@ -19,13 +19,13 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use parking_lot::Mutex;
 
 use super::{Object, ObjectId, Store, StoreError};
+use crate::files::FileStamp;
 use current::Current;
 use index::{Index, Place};
 pub use journal::fuzz;
@@ -47,9 +47,9 @@ pub(crate) struct LocalStore {
 struct State {
     current: Current,
     /// How `current` looked when it was read.
-    looked: Option<Seen>,
+    looked: Option<FileStamp>,
     /// How `current` and the journal looked when they were let go of.
-    left: Option<[Seen; 2]>,
+    left: Option<[FileStamp; 2]>,
     journal: Journal,
     /// From the oldest to the newest.
     runs: Vec<Run>,
@@ -66,22 +66,6 @@ enum Indexed {
     Open(Index),
     /// It could not be made, or could not keep up: runs are looked up by themselves.
     GivenUp,
-}
-
-/// How a file looks: which it is, how long, and when anything last happened to it, which no process of the same user sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    inode: u64,
-    length: u64,
-    changed: (i64, i64),
-}
-
-impl Seen {
-    fn of(path: &Path) -> Option<Self> {
-        let found = fs::symlink_metadata(path).ok()?;
-        let changed = (found.ctime(), found.ctime_nsec());
-        Some(Self { inode: found.ino(), length: found.len(), changed })
-    }
 }
 
 impl LocalStore {
@@ -292,7 +276,7 @@ impl Drop for LocalStore {
 impl State {
     fn open(dir: &Path, access: Access) -> Result<(Self, Tail), StoreError> {
         for _ in 0..TRIES {
-            let looked = Seen::of(&current::path(dir));
+            let looked = FileStamp::of(&current::path(dir));
             let current = Current::read(dir)?.ok_or_else(|| StoreError::damaged("current is gone"))?;
             match Self::of(dir, access, &current, looked) {
                 // Whoever wrote it went on to other files meanwhile.
@@ -312,7 +296,7 @@ impl State {
         dir: &Path,
         access: Access,
         current: &Current,
-        looked: Option<Seen>,
+        looked: Option<FileStamp>,
     ) -> Result<(Self, Tail), StoreError> {
         let number = current.journal;
         let (journal, tail) = Journal::open(&current::journal(dir, number), number, access)?;
@@ -333,7 +317,7 @@ impl State {
 
     /// What was written since, by another process.
     fn look_again(&mut self, dir: &Path) -> Result<(), StoreError> {
-        if Seen::of(&current::path(dir)) != self.looked {
+        if FileStamp::of(&current::path(dir)) != self.looked {
             (*self, _) = Self::open(dir, Access::Read)?;
         } else if self.journal.length()? > self.journal.end {
             self.journal.read_on()?;
@@ -452,7 +436,7 @@ impl State {
         self.runs.push(opened);
         self.journal = journal;
         self.current = current;
-        self.looked = Seen::of(&current::path(dir));
+        self.looked = FileStamp::of(&current::path(dir));
         self.clear_away(dir);
         let places = self.places();
         self.index(|index| index.put(&places));
@@ -491,6 +475,6 @@ impl State {
 }
 
 /// How the files look that every exchange writes.
-fn look(dir: &Path, current: &Current) -> Option<[Seen; 2]> {
-    Some([Seen::of(&current::path(dir))?, Seen::of(&current::journal(dir, current.journal))?])
+fn look(dir: &Path, current: &Current) -> Option<[FileStamp; 2]> {
+    Some([FileStamp::of(&current::path(dir))?, FileStamp::of(&current::journal(dir, current.journal))?])
 }
