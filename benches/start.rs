@@ -19,11 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rmcp::{
-    RoleServer, ServerHandler, ServiceExt,
-    model::{ErrorData, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool},
-    service::RequestContext,
-};
+#[path = "bare.rs"]
+mod bare;
 
 /// Rounds; the medians are shown.
 const ROUNDS: usize = 41;
@@ -32,28 +29,9 @@ const MANY: usize = 10_000;
 /// What this program is started with to be the bare server.
 const BARE: &str = "__bare";
 
-/// One tool, and nothing behind it.
-#[derive(Clone)]
-struct Bare;
-
-impl ServerHandler for Bare {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        let tool = Tool::new("nothing", "Does nothing", serde_json::Map::new());
-        Ok(ListToolsResult::with_all_items(vec![tool]))
-    }
-}
-
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(BARE) {
-        return bare();
+        return bare::main();
     }
     let scene = tempfile::tempdir().expect("a temporary directory");
     let homes = [home(scene.path(), "few", FEW), home(scene.path(), "many", MANY)];
@@ -91,15 +69,6 @@ fn main() {
     let name = "list_allowed, of a rule with a glob";
     println!("{name:<40}{:>12}{:>14}{:>14}{:>12}{ratio:>12.2}", "-", millis(few), millis(many), "-");
     homes.iter().for_each(|home| typed(home, &["lock"], ""));
-}
-
-fn bare() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let served = runtime.block_on(async {
-        let running = Bare.serve(rmcp::transport::stdio()).await.expect("a client");
-        running.waiting().await
-    });
-    served.expect("an end in order");
 }
 
 fn serve(home: &Path, scope: &str) -> Command {
