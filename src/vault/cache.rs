@@ -1,14 +1,18 @@
-//! What a process that holds the keys has decrypted already: nodes of the index, and documents.
+//! What a process that holds the keys has decrypted already: nodes of the index, and documents; the root that it last
+//! found right, and who signs.
 //!
 //! An object never changes, so what is kept under its id is right as long as it is kept. Values of secrets are never
 //! kept: each reveal decrypts its record.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::tree::Node;
+use super::{VaultKey, index::KnownRoot, object::Author, tree::Node};
 use crate::store::ObjectId;
 
 /// Nodes that are kept: of 16 KiB of text each at most.
@@ -21,6 +25,8 @@ const DOCUMENTS: usize = 4 << 20;
 pub(crate) struct Cache {
     nodes: Mutex<HashMap<ObjectId, Arc<Node>>>,
     documents: Mutex<Documents>,
+    pub(super) root: KnownRoot,
+    author: OnceLock<Arc<Author>>,
 }
 
 #[derive(Default)]
@@ -65,6 +71,11 @@ impl Cache {
         documents.bytes += document.len();
         documents.by_id.insert(*id, document.clone());
         Ok(document)
+    }
+
+    /// The author that the identity is, whose vault this is kept of.
+    pub(super) fn author(&self, key: &VaultKey) -> Arc<Author> {
+        Arc::clone(self.author.get_or_init(|| Arc::new(Author::of(key))))
     }
 }
 

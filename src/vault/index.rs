@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -149,11 +150,35 @@ pub(super) struct Stored {
     pub standing: Option<Vec<u8>>,
 }
 
+/// The root that was last found right, by every byte of it: one that was changed, or put back, is held against its MAC
+/// and signature again.
+#[derive(Default)]
+pub(super) struct KnownRoot(Mutex<Option<(Vec<u8>, Root)>>);
+
+impl KnownRoot {
+    /// What these very bytes were found to say, or what opens them.
+    fn or_opened(&self, bytes: &[u8], open: impl FnOnce() -> Option<Root>) -> Option<Root> {
+        let mut known = self.0.lock();
+        if let Some((before, root)) = &*known
+            && before == bytes
+        {
+            return Some(root.clone());
+        }
+        let root = open()?;
+        *known = Some((bytes.to_vec(), root.clone()));
+        Some(root)
+    }
+}
+
 /// Reads the root, with the standing of whichever of the two was written last.
-pub(super) fn read_root(store: &dyn Store, key: &VaultKey) -> Result<(Root, Stored), VaultError> {
+pub(super) fn read_root(
+    store: &dyn Store,
+    key: &VaultKey,
+    known: &KnownRoot,
+) -> Result<(Root, Stored), VaultError> {
     let root = store.value(ROOT)?.ok_or_else(|| VaultError::damaged("store/: the root is missing"))?;
     let forged = || VaultError::damaged("store/: the root is cut, forged, or of another vault");
-    let mut read = open_root(key, &root).ok_or_else(forged)?;
+    let mut read = known.or_opened(&root, || open_root(key, &root)).ok_or_else(forged)?;
     let standing = store.value(STANDING)?;
     if let Some(bytes) = &standing {
         let bad = || VaultError::damaged("store/: the ledger's standing is cut, forged, or of another vault");
@@ -241,4 +266,38 @@ pub(super) fn open_signed<T: DeserializeOwned>(key: &VaultKey, purpose: &str, by
     let json = json.strip_prefix(b"\n")?;
     let right = hex::encode(key.mac(purpose, &[json]));
     bool::from(tag.ct_eq(right.as_bytes())).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_known_by_every_byte_of_it() {
+        let key = VaultKey::new(age::x25519::Identity::generate());
+        let author = Author::of(&key);
+        let root = Root {
+            format: FORMAT,
+            vault_id: "v".into(),
+            epoch: 1,
+            top: None,
+            files: BTreeMap::new(),
+            chain: 0,
+            key: "k".into(),
+            author: author.id(),
+            authors: BTreeMap::from([(author.id(), author.public())]),
+            standing: Standing::default(),
+        };
+        let (bytes, known) = (sign_root(&key, &root), KnownRoot::default());
+        let open = |bytes: &[u8]| known.or_opened(bytes, || open_root(&key, bytes)).map(|root| root.epoch);
+        assert_eq!(open(&bytes), Some(1));
+        assert_eq!(known.or_opened(&bytes, || None).map(|root| root.epoch), Some(1), "it is known");
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert_eq!(open(&changed), None, "byte {at}");
+        }
+        assert_eq!(open(&sign_root(&key, &Root { epoch: 2, ..root })), Some(2));
+        assert_eq!(open(&bytes[..bytes.len() - 1]), None);
+    }
 }

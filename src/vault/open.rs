@@ -82,12 +82,12 @@ pub(crate) enum Files {
 pub(super) struct DerivedKeys {
     pub vault: VaultKey,
     pub names: Zeroizing<[u8; 32]>,
-    pub author: Author,
+    pub author: Arc<Author>,
 }
 
 impl DerivedKeys {
-    pub(super) fn of(key: &VaultKey) -> Self {
-        Self { vault: key.duplicate(), names: key.derive("names"), author: Author::of(key) }
+    fn of(key: &VaultKey, cache: &Cache) -> Self {
+        Self { vault: key.duplicate(), names: key.derive("names"), author: cache.author(key) }
     }
 }
 
@@ -118,7 +118,7 @@ impl Vault {
             return Err(VaultError::damaged("store/ is gone"));
         }
         let store = engine.open(&dir)?;
-        let vault = Self { cache: Arc::clone(cache), ..Self::over(store, home, info, key, Some(lock))? };
+        let vault = Self::over(store, home, info, key, cache, Some(lock))?;
         if files == Files::Known {
             beside::check(home, &vault.root.files, &vault.info)?;
         }
@@ -130,18 +130,19 @@ impl Vault {
         home: &Path,
         info: HomeInfo,
         key: &VaultKey,
+        cache: &Arc<Cache>,
         lock: Option<File>,
     ) -> Result<Self, VaultError> {
-        let (root, stored) = index::read_root(&*store, key)?;
+        let (root, stored) = index::read_root(&*store, key, &cache.root)?;
         if root.vault_id != info.vault_id {
             return Err(VaultError::damaged("store/ is of another vault than home.json"));
         }
         Ok(Self {
-            cache: Arc::default(),
+            cache: Arc::clone(cache),
             store,
             home: home.to_owned(),
             info,
-            key: DerivedKeys::of(key),
+            key: DerivedKeys::of(key, cache),
             written: root.clone(),
             root,
             stored,
@@ -194,7 +195,7 @@ impl Vault {
         files::create_private_dir(&dir).map_err(|error| VaultError::io("make store/", error))?;
         let store = engine.open(&dir)?;
         index::write_root(&*store, key, root, &mut Stored::default())?;
-        Self::over(store, home, info.clone(), key, Some(lock))
+        Self::over(store, home, info.clone(), key, &Arc::default(), Some(lock))
     }
 
     /// From here on changes are gathered, and made by [`Vault::make`].

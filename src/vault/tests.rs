@@ -182,7 +182,9 @@ fn tampered(change: impl Fn(&Disk)) -> Vec<String> {
     index::write_root(&memory, &key, &root, &mut index::Stored::default()).unwrap();
     let shared = memory.clone();
     let engine = Engine::new(move |_| Ok(Arc::new(shared.clone())));
-    let over = || Vault::over(engine.open(dir.path()).unwrap(), dir.path(), info.clone(), &key, None);
+    let over = || {
+        Vault::over(engine.open(dir.path()).unwrap(), dir.path(), info.clone(), &key, &Arc::default(), None)
+    };
     let mut vault = over().unwrap();
     for secret in SECRETS {
         set(&mut vault, secret, format!("old value of {secret}").as_bytes());
@@ -235,7 +237,7 @@ fn swapped_replayed_and_missing_records_are_named() {
         ("a root removed", "the root is missing", |d| d.store.set(index::ROOT, None)),
         ("a root of one's own", "the root is cut, forged", |d| d.store.set(index::ROOT, Some(&[b'x'; 300]))),
         ("a root by another author", "the root is cut, forged", |d| {
-            let (mut root, _) = index::read_root(&d.store, &d.key).unwrap();
+            let (mut root, _) = index::read_root(&d.store, &d.key, &index::KnownRoot::default()).unwrap();
             root.authors.insert(root.author.clone(), "ab".repeat(32));
             index::write_root(&d.store, &d.key, &root, &mut present(&d.store)).unwrap();
         }),
@@ -260,7 +262,7 @@ fn present(store: &MemoryStore) -> index::Stored {
 fn what_others_made_is_named_by_verify() {
     let (dir, key) = home();
     let mut vault = open(dir.path(), &key).unwrap();
-    vault.key.author = Author::of(&VaultKey::new(age::x25519::Identity::generate()));
+    vault.key.author = Arc::new(Author::of(&VaultKey::new(age::x25519::Identity::generate())));
     set(&mut vault, "a", b"by somebody who can encrypt, and that is all");
     let damage = vault.verify().unwrap().damage;
     assert!(damage.iter().any(|line| line.contains("the secret a was made by nobody")), "{damage:?}");

@@ -49,6 +49,8 @@ struct Inner {
     latest: Option<(Timestamp, Instant)>,
     /// The change that the pin has.
     pinned: u64,
+    /// What the pin said when the vault was opened. Who writes it holds the vault's lock.
+    found: Option<Found>,
     trouble: Option<String>,
 }
 
@@ -143,6 +145,7 @@ impl Freshness {
             }
         }
         let pin = found(vault);
+        inner.found = Some(pin.clone());
         if let Found::Pin(pin) = &pin {
             inner.pinned = pin.epoch;
             inner.note_time(pin.time, moment);
@@ -156,8 +159,8 @@ impl Freshness {
 
     /// The furthest head of the audit that anything remembers: a log that ends before it was cut.
     pub(crate) fn head(&self, vault: &Vault) -> Option<Head> {
-        let seen = self.inner().seen;
-        furthest(seen, &found(vault), vault)
+        let inner = self.inner();
+        furthest(inner.seen, &inner.found(vault), vault)
     }
 
     /// Holds the vault against the changes that the audit has announced, and the pin against both.
@@ -171,7 +174,7 @@ impl Freshness {
     ) -> Result<Standing, VaultError> {
         let standing = standing::of(&vault.root, announced)?;
         let known = if standing == Standing::Well { Known::Completed } else { Known::PerhapsCompleted };
-        judge(vault, &found(vault), known)?;
+        judge(vault, &self.inner().found(vault), known)?;
         Ok(standing)
     }
 
@@ -215,6 +218,7 @@ impl Freshness {
     pub(crate) fn remember(&self, vault: &mut Vault, head: Head) -> Result<(), VaultError> {
         let now = self.now();
         let mut inner = self.inner();
+        inner.found = None;
         let change = vault.present();
         inner.seen = Some(Mark { change, writes: vault.root.standing.writes, chain: vault.root.chain, head });
         inner.note_time(now, self.clock.instant());
@@ -293,6 +297,11 @@ impl Freshness {
 }
 
 impl Inner {
+    /// What the pin said when the vault was opened, and else what it says.
+    fn found(&self, vault: &Vault) -> Found {
+        self.found.clone().unwrap_or_else(|| found(vault))
+    }
+
     /// Time goes on by itself: else nothing would end while the clock is behind.
     fn latest(&self, moment: Instant) -> Option<Timestamp> {
         let (time, seen) = self.latest?;
@@ -483,7 +492,9 @@ fn judge_state(state: &State<'_>, found: &Found, known: Known) -> Result<(), Vau
 
 /// Whether a pin is of another home of the same vault, which is still there.
 fn is_copy(pin: &Pin, home: &Path, vault_id: &str) -> bool {
-    real(&pin.home) != real(home) && home::home_info(&pin.home).is_ok_and(|info| info.vault_id == vault_id)
+    pin.home != home
+        && real(&pin.home) != real(home)
+        && home::home_info(&pin.home).is_ok_and(|info| info.vault_id == vault_id)
 }
 
 fn copy_of(pin: &Pin) -> String {

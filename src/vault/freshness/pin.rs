@@ -120,7 +120,15 @@ fn look(name: &str, vault_id: &str, parse: impl Fn(&[u8]) -> Option<Pin>) -> Fou
 
 /// The newest of what holds, with its slot.
 fn newest(bytes: &[u8], parse: impl Fn(&[u8]) -> Option<Pin>) -> Option<Pin> {
-    slots(bytes).filter_map(|slot| parse(slot.trim_ascii_end())).max_by_key(|pin| pin.seq)
+    slots(bytes).filter_map(|slot| parse(record(slot))).max_by_key(|pin| pin.seq)
+}
+
+/// A slot without the spaces behind its record.
+fn record(slot: &[u8]) -> &[u8] {
+    const SPACES: &[u8; SLOT] = &[b' '; SLOT];
+    let (record, rest) = slot.split_at(memchr::memrchr(b'}', slot).map_or(0, |last| last + 1));
+    // In one comparison: every opening reads two slots that are spaces for the most part.
+    if SPACES.starts_with(rest) { record } else { slot }
 }
 
 /// The slots of a pin's file; the whole of one that has none.
@@ -189,7 +197,7 @@ fn write_slot(dir: &File, name: &str, pin: &Pin, key: &VaultKey) -> io::Result<b
     let mut bytes = vec![0; 2 * SLOT];
     file.read_exact_at(&mut bytes, 0)?;
     let seq = |slot: &[u8]| {
-        let pin: Option<Pin> = index::open_signed(key, PURPOSE, slot.trim_ascii_end());
+        let pin: Option<Pin> = index::open_signed(key, PURPOSE, record(slot));
         pin.map(|pin| pin.seq)
     };
     let [first, second] = [seq(&bytes[..SLOT]), seq(&bytes[SLOT..])];
