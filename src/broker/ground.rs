@@ -2,11 +2,13 @@
 //! paths are in question; here they are looked at, again for every request, and nothing of it is kept.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+use rustix::io::Errno;
 
 use super::refusal::{Code, Refusal};
 use crate::{
@@ -23,8 +25,9 @@ const OTHER_LISTS: [&str; 3] = ["system.nfs4_acl", "system.richacl", "system.cif
 /// The policy, on this machine as it is now.
 pub(crate) fn look(policy: Policy) -> Policy {
     let wanted = policy.ground_in_question();
+    let mut looked = Looked::default();
     let paths = wanted.into_iter().map(|path| {
-        let found = found(&path);
+        let found = looked.found(&path);
         (path, found)
     });
     let changed = policy.programs_under_review().filter(|(path, mark)| has_changed(path, mark));
@@ -32,26 +35,73 @@ pub(crate) fn look(policy: Policy) -> Policy {
     policy.on(ground)
 }
 
-fn found(path: &Path) -> Found {
-    let real = existing(path);
-    // To root every file is its own: whoever calls as root, or has the person's hands, changes what they like.
-    let root = rustix::process::geteuid().is_root() || rustix::process::getuid().is_root();
-    let held = !root && real.as_deref().is_some_and(administrators_alone) && administrators_alone(path);
-    Found {
-        hold: if held { Hold::Administrators } else { Hold::Anybodys },
-        real: real.unwrap_or_else(|| path.to_owned()),
-    }
+/// What one look has found: paths share most of the directories on the way to them, and each is looked at once.
+#[derive(Default)]
+struct Looked {
+    /// Where a path leads.
+    real: HashMap<PathBuf, Option<PathBuf>>,
+    administrators: HashMap<PathBuf, bool>,
 }
 
-/// Where a path leads; for one that isn't there, where it would be made.
-fn existing(path: &Path) -> Option<PathBuf> {
-    path.ancestors().find_map(|part| fs::canonicalize(part).ok())
+/// So many links may follow one another (path_resolution(7)).
+const MOST_LINKS: u32 = 40;
+
+impl Looked {
+    fn found(&mut self, path: &Path) -> Found {
+        let real = self.existing(path);
+        // To root every file is its own: whoever calls as root, or has the person's hands, changes what they like.
+        let root = rustix::process::geteuid().is_root() || rustix::process::getuid().is_root();
+        let held = !root
+            && real.as_deref().is_some_and(|real| self.administrators_alone(real))
+            && self.administrators_alone(path);
+        Found {
+            hold: if held { Hold::Administrators } else { Hold::Anybodys },
+            real: real.unwrap_or_else(|| path.to_owned()),
+        }
+    }
+
+    /// Where a path leads; for one that isn't there, where it would be made.
+    fn existing(&mut self, path: &Path) -> Option<PathBuf> {
+        path.ancestors().find_map(|part| self.real(part, MOST_LINKS))
+    }
+
+    /// As `realpath` has it; nothing for what isn't there.
+    fn real(&mut self, path: &Path, links: u32) -> Option<PathBuf> {
+        if let Some(known) = self.real.get(path) {
+            return known.clone();
+        }
+        let real = match (path.parent(), path.file_name()) {
+            (None, _) => path.has_root().then(|| path.to_owned()),
+            (Some(parent), Some(name)) => {
+                self.real(parent, links).and_then(|parent| self.real_in(&parent, Path::new(name), links))
+            }
+            (Some(_), None) => fs::canonicalize(path).ok(),
+        };
+        self.real.insert(path.to_owned(), real.clone());
+        real
+    }
+
+    fn real_in(&mut self, parent: &Path, name: &Path, links: u32) -> Option<PathBuf> {
+        let here = parent.join(name);
+        match fs::read_link(&here) {
+            Ok(target) => self.real(&parent.join(target), links.checked_sub(1)?),
+            // It is there, and no link.
+            Err(error) => (error.raw_os_error() == Some(Errno::INVAL.raw_os_error())).then_some(here),
+        }
+    }
+
+    fn administrators_alone(&mut self, path: &Path) -> bool {
+        path.is_absolute()
+            && path.ancestors().all(|part| {
+                *self.administrators.entry(part.to_owned()).or_insert_with(|| is_administrators(part))
+            })
+    }
 }
 
 /// Whether nobody but root can change what lies at a path, or put another there: it and every directory above it
 /// are root's, and nobody else may write them. A link is its directory's to change.
 pub(crate) fn administrators_alone(path: &Path) -> bool {
-    path.is_absolute() && path.ancestors().all(is_administrators)
+    Looked::default().administrators_alone(path)
 }
 
 fn is_administrators(part: &Path) -> bool {
@@ -196,8 +246,46 @@ mod tests {
         assert!(!administrators_alone(&file));
         let link = dir.path().join("link");
         symlink("/usr/bin/env", &link).unwrap();
+        let found = |path: &Path| Looked::default().found(path);
         assert_eq!(found(&link).hold, Hold::Anybodys, "whoever has the link's directory has the program");
         assert_eq!(found(&link).real, fs::canonicalize("/usr/bin/env").unwrap());
+    }
+
+    #[test]
+    fn one_look_finds_where_every_path_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("deep/er")).unwrap();
+        fs::write(at("deep/file"), "").unwrap();
+        for (target, name) in [
+            ("deep", "by-name"),
+            ("by-name/../deep/er", "by-dots"),
+            ("deep/file", "to-a-file"),
+            ("loop", "loop"),
+            ("gone", "nowhere"),
+        ] {
+            symlink(target, at(name)).unwrap();
+        }
+        symlink(at("by-name"), at("by-root")).unwrap();
+        let mut looked = Looked::default();
+        for path in [
+            at("deep/er"),
+            at("by-name/er"),
+            at("by-name/file"),
+            at("by-dots"),
+            at("by-root/er/../file"),
+            at("to-a-file"),
+            at("to-a-file/below"),
+            at("loop/x"),
+            at("nowhere"),
+            at("gone"),
+            at("deep/er/.."),
+            "/".into(),
+            "/usr/bin/env".into(),
+            "/bin/env".into(),
+        ] {
+            assert_eq!(looked.real(&path, MOST_LINKS), fs::canonicalize(&path).ok(), "{}", path.display());
+        }
     }
 
     #[test]
