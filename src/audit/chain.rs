@@ -85,9 +85,11 @@ impl AuditLog {
             if event::hash(last) != place.head.hash {
                 return Err(AuditError::damaged(place.head.seq, "the line was changed"));
             }
-            let body = event::read(&self.keys, last);
-            place.checkpoint =
-                body.is_ok_and(|body| matches!(body.event, Event::Own(Own::Checkpoint { .. })));
+            if place.checkpoint.is_none() {
+                let body = event::read(&self.keys, last);
+                place.checkpoint =
+                    Some(body.is_ok_and(|body| matches!(body.event, Event::Own(Own::Checkpoint { .. }))));
+            }
         }
         loop {
             match lines.next().map_err(failed)? {

@@ -26,8 +26,8 @@ pub(super) struct LogPosition {
     pub offset: u64,
     /// Length of the last line, its line feed included.
     pub length: u64,
-    /// Whether the last line is a checkpoint.
-    pub checkpoint: bool,
+    /// Whether the last line is a checkpoint, where it was read.
+    pub checkpoint: Option<bool>,
     /// Whether this process knows that all of it is on the disk.
     pub synced: bool,
     pub state: State,
@@ -54,15 +54,7 @@ impl LogPosition {
 
     /// Before the first event of a segment, which says what must be known of those before.
     pub(super) fn at_segment(segment: u64, head: Head) -> Self {
-        Self {
-            head,
-            segment,
-            offset: 0,
-            length: 0,
-            checkpoint: false,
-            synced: false,
-            state: State::default(),
-        }
+        Self { head, segment, offset: 0, length: 0, checkpoint: None, synced: false, state: State::default() }
     }
 
     /// Goes on in the next segment.
@@ -77,7 +69,7 @@ impl LogPosition {
         self.head = Head { seq: body.seq, hash: event::hash(line) };
         self.length = line.len() as u64 + 1;
         self.offset += self.length;
-        self.checkpoint = matches!(body.event, Event::Own(Own::Checkpoint { .. }));
+        self.checkpoint = Some(matches!(body.event, Event::Own(Own::Checkpoint { .. })));
         self.synced = false;
         self.state.step(body);
     }
@@ -123,7 +115,7 @@ impl LogPosition {
             segment: file.segment,
             offset: file.offset,
             length: file.length,
-            checkpoint: false,
+            checkpoint: None,
             synced: false,
             state: file.state.unwrap_or_default(),
         }))

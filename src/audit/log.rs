@@ -62,6 +62,24 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Whether this is the log of a directory.
+    pub fn is_in(&self, dir: &Path) -> bool {
+        self.dir == dir
+    }
+
+    /// Reads what others have appended since, and holds the log against an anchor as opening it does.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn read_on(&self, anchor: Option<Head>) -> Result<(), AuditError> {
+        let _lock = self.lock()?;
+        let mut place = self.place.lock();
+        let (now, _) = self.catch_up(place.clone())?;
+        check_anchor(now.head, anchor)?;
+        *place = now;
+        Ok(())
+    }
+
     /// Puts an intent on record and returns the witness, once it is on the disk. A change of the vault
     /// that belongs to it (a use that it spends) is announced with it.
     ///
@@ -181,7 +199,7 @@ impl AuditLog {
         let mut place = self.place.lock();
         let (now, torn) = self.catch_up(place.clone())?;
         *place = now;
-        if place.head.seq == 0 || place.checkpoint {
+        if place.head.seq == 0 || place.checkpoint == Some(true) {
             return Ok(());
         }
         let event = event::checkpoint(&self.keys, place.head, &place.state);

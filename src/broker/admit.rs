@@ -48,7 +48,7 @@ pub(super) struct Admitted {
     pub(super) needles: RunNeedles,
     pub(super) promise: Promise,
     pub(super) services: Services,
-    pub(super) audit: AuditLog,
+    pub(super) audit: Arc<AuditLog>,
     pub(super) trace: Trace,
     pub(super) watched: Watched,
     pub(super) _place: limits::RunPermit,

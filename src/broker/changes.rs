@@ -31,7 +31,7 @@ impl Opened {
     /// The same with a vault that is opened already.
     pub(crate) fn with(home: &Path, keys: Arc<VaultKeys>, vault: HeldVault) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
-        let audit = AuditLog::open(&home.join("audit"), keys.audit(), head)?;
+        let audit = keys.kept.log(&home.join("audit"), || keys.audit(), head)?;
         Self::over(home, keys, vault, audit)
     }
 
@@ -39,8 +39,9 @@ impl Opened {
         home: &Path,
         keys: Arc<VaultKeys>,
         mut vault: HeldVault,
-        audit: AuditLog,
+        audit: impl Into<Arc<AuditLog>>,
     ) -> Result<Self, Refusal> {
+        let audit = audit.into();
         let announced = audit.last_change()?;
         let standing = keys.freshness.standing(&vault, announced)?;
         vault.hold();
@@ -133,13 +134,16 @@ impl Opened {
     /// Makes what was announced. Where that fails the audit says so: the vault is as it was.
     fn make(&mut self, change: Option<Change>) -> Result<(), Refusal> {
         let Some(change) = change else { return Ok(()) };
-        let (head, now) = (self.audit.head(), self.now());
-        if let Err(error) = self.vault.make(head, now) {
+        let now = self.now();
+        // Others of this process may have put outcomes behind the announcement, which are not on the disk yet.
+        let head = self.audit.head_on_disk().map_err(Refusal::from);
+        let made = head.and_then(|head| self.vault.make(head, now).map_err(Refusal::from));
+        if let Err(refusal) = made {
             self.vault.discard();
-            let note = lost(format!("change {}", change.epoch), error.to_string());
+            let note = lost(format!("change {}", change.epoch), refusal.message.clone());
             // Where even that can't be recorded, the next to open the vault finds it announced and not made.
             let _ = self.record_present(note);
-            return Err(Refusal::from(error));
+            return Err(refusal);
         }
         self.complete(change.epoch)
     }

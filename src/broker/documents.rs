@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use super::{credential::Bound, ground, holder::Holder};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     token::{Claims, Class, Revocations},
     vault::{DocumentKind, Vault, VaultError},
 };
+
+/// A document's bytes.
+type Record = Zeroizing<Vec<u8>>;
 
 /// Why a document of ours can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +57,13 @@ impl StoredPolicy {
     }
 
     /// The policy, on this machine as it is now.
-    pub(crate) fn compile(&self) -> Result<Policy, RecordError> {
-        Ok(ground::look(Policy::new(self.document()?, self.resolved.clone())))
+    pub(crate) fn compile(self) -> Result<Policy, RecordError> {
+        Ok(ground::look(self.assemble()?))
+    }
+
+    /// The policy, before anybody has looked at this machine.
+    pub(super) fn assemble(self) -> Result<Policy, RecordError> {
+        Ok(Policy::new(self.document()?, self.resolved))
     }
 }
 
@@ -141,7 +150,15 @@ pub(crate) struct Narrowing {
 pub(crate) struct Issued(pub BTreeMap<TokenId, i64>);
 
 pub(crate) fn policy(vault: &Vault, scope: &ScopeName) -> Result<Option<StoredPolicy>, RecordError> {
-    read(vault, DocumentKind::Policy, "policy", scope.as_str())
+    policy_record(vault, scope)?.map(|record| policy_of(&record, scope)).transpose()
+}
+
+pub(super) fn policy_record(vault: &Vault, scope: &ScopeName) -> Result<Option<Record>, RecordError> {
+    Ok(vault.document(DocumentKind::Policy, scope.as_str())?)
+}
+
+pub(super) fn policy_of(record: &Record, scope: &ScopeName) -> Result<StoredPolicy, RecordError> {
+    parse(record, "policy", scope.as_str())
 }
 
 pub(crate) fn put_policy(
@@ -164,7 +181,15 @@ pub(crate) fn put_token(vault: &mut Vault, token: &StoredToken, now: Timestamp) 
 const REVOCATIONS: &str = "all";
 
 pub(crate) fn revocations(vault: &Vault) -> Result<Revocations, RecordError> {
-    Ok(read(vault, DocumentKind::Revocation, "revocation list", REVOCATIONS)?.unwrap_or_default())
+    Ok(revocations_record(vault)?.map(|record| revocations_of(&record)).transpose()?.unwrap_or_default())
+}
+
+pub(super) fn revocations_record(vault: &Vault) -> Result<Option<Record>, RecordError> {
+    Ok(vault.document(DocumentKind::Revocation, REVOCATIONS)?)
+}
+
+pub(super) fn revocations_of(record: &Record) -> Result<Revocations, RecordError> {
+    parse(record, "revocation list", REVOCATIONS)
 }
 
 pub(crate) fn put_revocations(
@@ -230,10 +255,11 @@ fn read<T: DeserializeOwned>(
     what: &'static str,
     name: &str,
 ) -> Result<Option<T>, RecordError> {
-    let Some(bytes) = vault.document(kind, name)? else { return Ok(None) };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|_| RecordError::Unreadable { what, name: name.to_owned() })
+    vault.document(kind, name)?.map(|record| parse(&record, what, name)).transpose()
+}
+
+fn parse<T: DeserializeOwned>(record: &Record, what: &'static str, name: &str) -> Result<T, RecordError> {
+    serde_json::from_slice(record).map_err(|_| RecordError::Unreadable { what, name: name.to_owned() })
 }
 
 fn write<T: Serialize>(

@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::surroundings::Surroundings;
+use super::{kept::Kept, surroundings::Surroundings};
 use crate::{
     audit::AuditKeys,
     clock::Clock,
@@ -29,6 +29,8 @@ pub(crate) struct VaultKeys {
     pub token: TokenKeys,
     /// What this process remembers of the vault.
     pub freshness: Arc<Freshness>,
+    /// What need not be worked out again while the vault says the same.
+    pub kept: Kept,
 }
 
 impl VaultKeys {
@@ -43,7 +45,7 @@ impl VaultKeys {
             &vault.derive("token-session"),
             &vault.derive("token-delegated"),
         );
-        Self { vault, token, freshness }
+        Self { vault, token, freshness, kept: Kept::default() }
     }
 
     /// Opens the vault of a home, and holds it against what is remembered of it.

@@ -22,6 +22,7 @@ mod grants;
 pub(crate) mod ground;
 pub(crate) mod guessable;
 pub(crate) mod holder;
+mod kept;
 pub(crate) mod keys;
 mod limits;
 pub(crate) mod lineage;

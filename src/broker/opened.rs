@@ -12,7 +12,7 @@ use crate::{audit::AuditLog, vault::Vault};
 pub(crate) struct Opened {
     pub(crate) keys: Arc<VaultKeys>,
     pub(crate) vault: HeldVault,
-    pub(crate) audit: AuditLog,
+    pub(crate) audit: Arc<AuditLog>,
 }
 
 /// The vault while it is ours. When it is given back, what the doors know is held against it, and the next in this

@@ -147,7 +147,6 @@ impl Broker {
         let Admitted { intent, launch, needles, promise, services, audit, mut trace, watched, _place } =
             admitted;
         self.keep_watching();
-        let audit = Arc::new(audit);
         let (listening, served) = self.serve_run(services, &intent, &audit, &watched.live);
         let (needles_now, over) = (needles.set.clone(), watched.live.over());
         let running = start(Ready { launch, needles: needles_now, listening, over });

@@ -95,10 +95,7 @@ fn present(
     spent: Spent,
 ) -> Result<Identity, Refusal> {
     let (principal, scope, chain) = identify(vault, keys, credential, now)?;
-    let policy = match documents::policy(vault, &scope)? {
-        Some(stored) => Some(stored.compile()?),
-        None => None,
-    };
+    let policy = keys.kept.policy(vault, &scope)?;
     let ends = chain.ends(policy.as_ref().map(|policy| policy.document().limits.token_ttl));
     if ends.is_some_and(|end| end <= now.as_second()) {
         return Err(Refusal::from(TokenError::Expired));
@@ -122,7 +119,7 @@ fn identify(
             Ok((local.principal(), local.scope.clone(), Chain::of_local(vault, local)?))
         }
         Credential::Token(bearer) => {
-            let revoked = documents::revocations(vault)?;
+            let revoked = keys.kept.revocations(vault)?;
             let token = verify_token(vault, keys, bearer, &revoked, now)?;
             let (principal, scope) = (format!("token:{}", token.info.subject), token.info.scope.clone());
             Ok((principal, scope, Chain::of_token(vault, token, bearer, &revoked, now)?))

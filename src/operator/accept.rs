@@ -47,7 +47,8 @@ impl Admin {
         }
         vault.hold();
         freshness.accept(&mut vault, accepted)?;
-        let mut open = Opened { keys: Arc::clone(&admin.keys), vault: HeldVault::alone(vault), audit };
+        let mut open =
+            Opened { keys: Arc::clone(&admin.keys), vault: HeldVault::alone(vault), audit: audit.into() };
         let how = if accepted == Accepted::Pinned { "remembered from here on" } else { "without a pin" };
         let note = admin.note("accept", fingerprint.to_owned(), Some(how.to_owned()));
         open.record(note)?;

@@ -89,7 +89,8 @@ impl Admin {
         let (kept, _) = audit::restart(&self.audit_dir(), self.keys.audit())?;
         let audit = AuditLog::open(&self.audit_dir(), self.keys.audit(), None)?;
         vault.begin_chain()?;
-        let mut open = Opened { keys: Arc::clone(&self.keys), vault: HeldVault::alone(vault), audit };
+        let mut open =
+            Opened { keys: Arc::clone(&self.keys), vault: HeldVault::alone(vault), audit: audit.into() };
         let note = self.note("audit_restart", kept.display().to_string(), None);
         open.record(note)?;
         self.done(open);

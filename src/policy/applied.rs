@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -20,8 +21,8 @@ use crate::names::{ScopeName, SecretName};
 /// A document resolved against the machine on which it was applied: what decides.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
-    pub(super) document: Document,
-    pub(super) resolved: Resolved,
+    pub(super) document: Arc<Document>,
+    pub(super) resolved: Arc<Resolved>,
     pub(super) narrowings: Vec<Narrow>,
     pub(super) operator: Operator,
     pub(super) ground: Ground,
@@ -44,7 +45,13 @@ pub(super) struct Narrow {
 impl Policy {
     /// Joins a document and what its programs and paths were resolved to.
     pub(crate) fn new(document: Document, resolved: Resolved) -> Self {
-        Self { document, resolved, narrowings: Vec::new(), operator: Operator::No, ground: Ground::default() }
+        Self {
+            document: Arc::new(document),
+            resolved: Arc::new(resolved),
+            narrowings: Vec::new(),
+            operator: Operator::No,
+            ground: Ground::default(),
+        }
     }
 
     /// The built-in policy of the person who can unlock the vault: it allows to reveal one named
