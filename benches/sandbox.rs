@@ -22,6 +22,7 @@ use authy_mcp::testing::{
     redact::NeedleSet,
     run::{self, Launch, Materials, Sandbox, Spares, Start, Supervisors, Unseen},
     sandbox::SandboxPlan,
+    supervise::Nursery,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,8 @@ const BWRAP: &[&str] = &[
 type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
 
 fn main() {
+    // Before there is a second thread.
+    let nursery = Nursery::fork().expect("one thread");
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let machine = authy_mcp::testing::supervise::machine(env!("CARGO_BIN_EXE_authy-mcp").as_ref());
     let contained = |network| {
@@ -69,8 +72,8 @@ fn main() {
         SandboxPlan::make(&terms, &machine).expect("this machine can contain")
     };
     let binary = || env!("CARGO_BIN_EXE_authy-mcp").into();
-    let (ahead, fresh) =
-        [Spares::Kept, Spares::None].map(|spares| Supervisors::new(binary(), None, spares, None)).into();
+    let ahead = Supervisors::new(binary(), None, Some(nursery), Spares::Kept, None);
+    let fresh = Supervisors::new(binary(), None, None, Spares::None, None);
     let by_run = |plan: SandboxPlan, supervisors: &Arc<Supervisors>| {
         let (runtime, supervisors) = (&runtime, Arc::clone(supervisors));
         move || runtime.block_on(once(plan.clone(), &supervisors))
@@ -83,7 +86,7 @@ fn main() {
         ("authy-mcp, no sandbox", Box::new(by_run(off, &ahead))),
         ("authy-mcp, network none", Box::new(by_run(contained(Network::None), &ahead))),
         ("authy-mcp, network open", Box::new(by_run(contained(Network::Open), &ahead))),
-        ("the same, the first run", Box::new(by_run(contained(Network::None), &fresh))),
+        ("the same, started for it", Box::new(by_run(contained(Network::None), &fresh))),
     ];
     let others: [(&str, &str, &[&str]); 3] = [
         ("bwrap --unshare-all", "bwrap", BWRAP),

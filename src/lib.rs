@@ -107,7 +107,7 @@ pub mod testing {
 
     /// The other process.
     pub mod supervise {
-        pub use crate::supervise::{fuzzing::*, machine};
+        pub use crate::supervise::{Nursery, fuzzing::*, machine};
     }
 
     /// Tokens, as they are issued and checked.

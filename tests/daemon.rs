@@ -33,6 +33,8 @@ mod hosted;
 mod hostile;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/nursery.rs"]
+mod nursery;
 #[path = "it/promises.rs"]
 mod promises;
 #[path = "it/revoked.rs"]

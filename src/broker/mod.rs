@@ -138,6 +138,7 @@ impl Broker {
             supervisors: Supervisors::new(
                 settings.supervisor,
                 settings.run_as,
+                settings.nursery,
                 settings.spares,
                 settings.descriptors,
             ),

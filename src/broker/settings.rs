@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use super::surroundings::Surroundings;
-use crate::{run::Spares, supervise::RunAs, vault::UnlockMethod};
+use crate::{
+    run::Spares,
+    supervise::{Nursery, RunAs},
+    vault::UnlockMethod,
+};
 
 /// How a broker reaches its home.
 pub(crate) struct Settings {
@@ -13,7 +17,9 @@ pub(crate) struct Settings {
     pub opener: Option<UnlockMethod>,
     /// This binary, which supervises runs.
     pub supervisor: PathBuf,
-    /// Whether supervisors are started ahead.
+    /// Where supervisors are forked, if this process has one.
+    pub nursery: Option<Nursery>,
+    /// Whether supervisors wait for runs to come.
     pub spares: Spares,
     /// The user's home directory.
     pub user_home: PathBuf,

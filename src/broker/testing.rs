@@ -43,6 +43,7 @@ impl Settings {
             home,
             opener: Some(UnlockMethod::IdentityFile(None)),
             supervisor: PathBuf::from("/nothing/is/started"),
+            nursery: None,
             spares: Spares::None,
             user_home: PathBuf::from("/"),
             hidden: Hidden::default(),

@@ -29,7 +29,7 @@ use crate::{
     operator::{Failure, FailureKind},
     run::Spares,
     setup, supervise,
-    supervise::{Manner, RunAs},
+    supervise::{Manner, Nursery, RunAs},
     vault::{HomeInfo, UnlockMethod, UnlockMethodKind},
 };
 
@@ -79,7 +79,9 @@ pub(super) fn daemon(args: &DaemonArgs, globals: &Globals, out: &Output) -> Resu
     if let supervise::Side::Parent(code) = side {
         return Ok(ExitCode::from(code));
     }
-    broker(args, globals, &home, &info, endpoint.run_as.take())
+    // Unreadable as this process is, and before a key is in it.
+    let nursery = Nursery::fork().ok();
+    broker(args, globals, &home, &info, (nursery, endpoint.run_as.take()))
         .and_then(|broker| host(args, out, &broker, endpoint))
         .inspect_err(|failure| tracing::error!(%failure, "the daemon can't go on"))
 }
@@ -158,7 +160,7 @@ fn broker(
     globals: &Globals,
     home: &Path,
     info: &HomeInfo,
-    run_as: Option<RunAs>,
+    (nursery, run_as): (Option<Nursery>, Option<RunAs>),
 ) -> Result<Arc<Broker>, Failure> {
     let opener = if args.handed_over {
         let mut text = Zeroizing::new(String::new());
@@ -179,6 +181,7 @@ fn broker(
         home: home.to_owned(),
         opener,
         supervisor: open::binary()?,
+        nursery,
         spares: Spares::Kept,
         user_home,
         hidden: open::hidden(globals, home, Some(info))?,
@@ -227,6 +230,9 @@ fn host(
             bound => bound?,
         };
         broker.report_interrupted().await;
+        // What this machine can do is known by the first call.
+        let machine = Arc::clone(broker);
+        tokio::task::spawn_blocking(move || drop(machine.machine().clone()));
         out.line(READY);
         if args.background {
             supervise::leave_streams().map_err(|error| hardening(&error))?;

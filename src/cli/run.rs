@@ -22,7 +22,7 @@ use crate::{
     operator::{Failure, FailureKind},
     run::{RunOutcome, Spares},
     setup,
-    supervise::{Ahead, Process},
+    supervise::{Nursery, Process},
     vault::{self, HomeInfo},
 };
 
@@ -70,9 +70,9 @@ const NOT_FOUND: u8 = 127;
 pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let out = Output::new(globals.json);
     // Before anything is opened, asked for or started. Where it can't be, the run's supervisor is this binary.
-    let ahead = args.scope.as_ref().and_then(|_| Ahead::fork().ok());
+    let nursery = args.scope.as_ref().and_then(|_| Nursery::fork().ok());
     let settings = match serve::settings(globals) {
-        Ok(settings) => Settings { spares: ahead.map_or(Spares::None, Spares::Forked), ..settings },
+        Ok(settings) => Settings { nursery, spares: Spares::None, ..settings },
         Err(failure) => {
             out.failure(&failure);
             return Ok(ExitCode::from(NOT_RUN));

@@ -18,7 +18,9 @@ use crate::{
     names::{GrantId, ScopeName},
     operator::{Failure, FailureKind},
     run::Spares,
-    setup, vault,
+    setup,
+    supervise::Nursery,
+    vault,
 };
 
 /// How long the end waits for what still works.
@@ -60,8 +62,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    // Before anything is opened, read or raised, and while there is one thread. Where it can't be, supervisors are started.
+    let nursery = Nursery::fork().ok();
     let before = listen::raise_descriptor_limit();
-    let broker = service(args, globals, before)?;
+    let broker = service(args, globals, nursery, before)?;
     crate::supervise::become_subreaper();
     let runtime = runtime()?;
     let served = runtime.block_on(async {
@@ -76,8 +80,13 @@ pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure>
 }
 
 /// The daemon where there is or can be one, and else the broker of this process.
-fn service(args: &Args, globals: &Globals, descriptors: Option<u64>) -> Result<Arc<dyn Service>, Failure> {
-    let settings = Settings { descriptors, ..settings(globals)? };
+fn service(
+    args: &Args,
+    globals: &Globals,
+    nursery: Option<Nursery>,
+    descriptors: Option<u64>,
+) -> Result<Arc<dyn Service>, Failure> {
+    let settings = Settings { nursery, descriptors, ..settings(globals)? };
     let home = settings.home.clone();
     let here = Broker::new(settings);
     if globals.no_daemon {
@@ -103,6 +112,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         opener,
         // Where it can't be found, tools are listed all the same, and each run is refused.
         supervisor: open::binary().unwrap_or_else(|_| PathBuf::from(setup::OWN_BINARY)),
+        nursery: None,
         spares: Spares::Kept,
         user_home: setup::user_home()?,
         hidden: open::hidden(globals, &home, info.as_ref())?,

@@ -55,12 +55,15 @@ pub(crate) async fn pass_through(
     let stdin: OwnedFd = io::stdin().as_fd().try_clone_to_owned().map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
+    let supervisor = Supervised::obtain(&launch, &stage)?;
+    // In this order: a terminal's signal that came before there was a supervisor is seen here, a later one by that.
     if let Some(number) = signals.ended_by() {
         return Ok(Ended::before_it_began(RunOutcome::Signaled(number.into()), started));
     }
     let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
     let mask_err = Masker::start(needles.redactor()).map_err(setup)?;
-    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
+    let streams = [stdin, stdout, stderr];
+    let mut supervised = Supervised::start(supervisor, &launch, &stage, streams, listening).await?;
     let setup = started.elapsed();
     let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
     let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));

@@ -4,7 +4,6 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     path::PathBuf,
-    process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,13 +22,13 @@ use super::{
     reader::{Reader, Redaction},
     scan,
     stage::RunDir,
-    supervisors::{Process, Supervisor, Supervisors},
+    supervisors::{Supervisor, SupervisorProcess, Supervisors},
 };
 use crate::{
     redact::{Capture, Captured, Counts, NeedleSet},
     sandbox::{CHANGED, Step},
     supervise::{
-        Role, RunAs, SUPERVISE,
+        Role,
         tree::{self, Registered},
         wire::{self, First, Order, Report, TtyMode},
     },
@@ -55,13 +54,15 @@ pub async fn execute(
     let (stdin, feeder) = input(launch.start.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;
+    let supervisor = Supervised::obtain(&launch, &stage)?;
     if cancel.is_cancelled() {
         return Ok(never_ran(&needles, started));
     }
     let capture = || Capture::new(&needles, launch.start.output_limit);
     let redact_out = Redaction::start(1, capture(), progress.clone()).map_err(setup)?;
     let redact_err = Redaction::start(2, capture(), progress).map_err(setup)?;
-    let mut supervised = Supervised::start(&launch, &stage, [stdin, stdout, stderr], listening).await?;
+    let streams = [stdin, stdout, stderr];
+    let mut supervised = Supervised::start(supervisor, &launch, &stage, streams, listening).await?;
     let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
     let (out, err) = (redact_out.read(out), redact_err.read(err));
@@ -175,15 +176,14 @@ pub(super) fn setup(error: io::Error) -> RunError {
 
 /// What a run of another user leaves where its supervisor is killed: only that user can remove it.
 struct Leftovers {
-    supervisor: PathBuf,
-    run_as: RunAs,
+    supervisors: Arc<Supervisors>,
     scratch: PathBuf,
 }
 
 /// A supervisor at work.
 pub(super) struct Supervised {
     socket: UnixStream,
-    process: Option<(Process, Option<Registered>)>,
+    process: Option<(SupervisorProcess, Option<Registered>)>,
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
     left: Option<Leftovers>,
@@ -192,7 +192,14 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
+    /// Whoever will supervise the run, and is told nothing yet: what comes from here on is seen by it.
+    pub(super) fn obtain(launch: &Launch, stage: &RunDir) -> Result<Supervisor, RunError> {
+        let obtained = launch.start.supervisors.obtain(stage.role);
+        obtained.map_err(|error| RunError::io("start its supervisor", error))
+    }
+
     pub(super) async fn start(
+        supervisor: Supervisor,
         launch: &Launch,
         stage: &RunDir,
         streams: [OwnedFd; 3],
@@ -201,8 +208,8 @@ impl Supervised {
         let supervisor = launch
             .start
             .supervisors
-            .instruct(stage.role, &streams, &stage.spec)
-            .map_err(|error| RunError::io("start and instruct its supervisor", error))?;
+            .instruct(supervisor, stage.role, &streams, &stage.spec)
+            .map_err(|error| RunError::io("instruct its supervisor", error))?;
         // The program's ends are its own from here on: its end is seen by them.
         drop(streams);
         let Supervisor { socket: mut ours, process, registered } = supervisor;
@@ -210,9 +217,8 @@ impl Supervised {
         ours.set_nonblocking(true).map_err(setup)?;
         let socket = UnixStream::from_std(ours).map_err(setup)?;
         let supervisors = Arc::clone(&launch.start.supervisors);
-        let left = supervisors.run_as().cloned().map(|run_as| Leftovers {
-            supervisor: supervisors.binary().to_owned(),
-            run_as,
+        let left = supervisors.run_as().map(|_| Leftovers {
+            supervisors: Arc::clone(&supervisors),
             scratch: stage.spec.scratch.clone(),
         });
         let process = Some((process, registered));
@@ -265,7 +271,9 @@ impl Supervised {
     /// Waits for the supervisor itself. One that has reported has nothing left to do but to end, which nobody has to
     /// wait for; one that ended without a report was killed: what it watched over has fallen to this process.
     pub(super) async fn reap(&mut self, report: Option<Report>, forced: Forced) -> (Option<Report>, Forced) {
-        let ending = self.process.take().map(|process| tokio::spawn(wait_for(process)));
+        let unwaited =
+            self.process.take().filter(|(process, _)| report.is_none() || !process.is_waited_for());
+        let ending = unwaited.map(|process| tokio::spawn(wait_for(process)));
         if report.is_none() {
             if let Some(ending) = ending {
                 // It can't fail but by a panic, and there is none in it.
@@ -273,7 +281,8 @@ impl Supervised {
             }
             let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
             if let Some(left) = &self.left {
-                left.empty().await;
+                // As the user whose it is.
+                left.supervisors.sweep(&left.scratch).await;
             }
         }
         if let Some(left) = &self.left {
@@ -284,7 +293,7 @@ impl Supervised {
     }
 }
 
-async fn wait_for((mut process, registered): (Process, Option<Registered>)) {
+async fn wait_for((mut process, registered): (SupervisorProcess, Option<Registered>)) {
     if timeout(END_WITHIN, process.wait()).await.is_err() {
         process.kill();
         process.wait().await;
@@ -315,17 +324,6 @@ async fn listen(
 }
 
 impl Leftovers {
-    /// As the user whose it is.
-    async fn empty(&self) {
-        #[expect(clippy::disallowed_methods, reason = "this binary, as the user whose directory it is")]
-        let mut command = tokio::process::Command::new(&self.supervisor);
-        command.args([SUPERVISE, Role::Sweep.as_str()]).args(self.run_as.words()).arg(&self.scratch);
-        command.env_clear().current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // What it could not remove is said below.
-        let _ = command.status().await;
-    }
-
     /// The empty directory lies in one of this process's, whose user alone can remove it from there.
     fn remove(&self) {
         let removed = std::fs::remove_dir(&self.scratch);

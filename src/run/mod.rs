@@ -1,13 +1,14 @@
 //! Child processes: argv without a shell, an environment that starts empty, output redacted as it
 //! comes, and a tree that ends with its run.
 //!
-//! What enters are terms that a policy set and values that an intent covers. A small supervisor (this
-//! same binary, started for each run) is the subreaper of the run's tree: it ends the tree when it
-//! is told to, when the program ends, and when whoever started it is gone.
+//! What enters are terms that a policy set and values that an intent covers. A small supervisor (a process of this
+//! same binary, one a run) is the subreaper of the run's tree: it ends the tree when it is told to, when the program
+//! ends, and when whoever started the run is gone.
 
 mod attached;
 mod execute;
 mod masker;
+mod pool;
 mod reader;
 mod scan;
 mod stage;

@@ -5,7 +5,6 @@
 //! this room: values enter over one socket ([`wire`]), after the process made itself unreadable, and stay only until
 //! the program is started. Nothing of the vault, no key and no policy text ever enters.
 
-mod ahead;
 pub(crate) mod discard;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
@@ -13,6 +12,7 @@ mod gate;
 mod harden;
 #[cfg(target_os = "linux")]
 mod init;
+mod nursery;
 mod process;
 mod program;
 mod role;
@@ -22,14 +22,15 @@ mod user;
 mod watch;
 pub(crate) mod wire;
 
-pub(crate) use ahead::{Ahead, Forked};
 pub(crate) use harden::{
     Manner, Side, continue_in_child, in_a_user_namespace, leave_streams, lock_memory, proc_is_anothers,
     set_nondumpable, survive_file_limits,
 };
+pub use nursery::Nursery;
+pub(crate) use nursery::{Newborn, Unborn};
 pub(crate) use process::Process;
 pub(crate) use role::Role;
-pub(crate) use supervisor::DESCRIPTORS;
+pub(crate) use supervisor::words;
 pub use supervisor::{machine, supervise};
 pub(crate) use tree::{become_subreaper, private_umask, signal_name, signal_number};
 pub(crate) use user::{RunAs, RunAsError};

@@ -64,9 +64,10 @@ impl FromStr for Process {
     }
 }
 
-/// The parent of a process, also of one that has ended and was not waited for.
-pub(crate) fn parent(pid: i32) -> Option<i32> {
-    field(&fields(pid)?, 1)
+/// A process and its parent, also of one that has ended and was not waited for.
+pub(crate) fn parent_of(pid: i32) -> Option<(Process, i32)> {
+    let fields = fields(pid)?;
+    Some((Process { pid, started: field(&fields, 19)? }, field(&fields, 1)?))
 }
 
 /// Parent and starting time of a process that runs.

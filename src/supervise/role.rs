@@ -1,8 +1,8 @@
-//! As what this binary is started by itself.
+//! What a process of this binary is that is neither a server nor a command.
 
 use crate::{policy::Network, sandbox::SandboxBackend};
 
-/// What this binary is started as.
+/// What a process is told to be: this binary, started by itself, or forked by its nursery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// The supervisor of a run outside of namespaces.
@@ -11,6 +11,9 @@ pub(crate) enum Role {
     Namespaces,
     /// The supervisor of a run in namespaces, with a network of its own.
     OwnNetwork,
+    /// [`Role::OwnNetwork`], by which a server finds out what this machine lets a run be contained by: it says first
+    /// whether namespaces can be set up.
+    Trial,
     /// One that tries namespaces out, and prints what came of it.
     Rehearsal,
     /// What such a trial runs.
@@ -20,8 +23,15 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Plain, Self::Namespaces, Self::OwnNetwork, Self::Rehearsal, Self::Nothing, Self::Sweep];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::Namespaces,
+        Self::OwnNetwork,
+        Self::Trial,
+        Self::Rehearsal,
+        Self::Nothing,
+        Self::Sweep,
+    ];
 
     /// Whom a run of this shape, with this network, is supervised by.
     pub(crate) fn of(shape: SandboxBackend, network: Network) -> Self {
@@ -33,7 +43,7 @@ impl Role {
     }
 
     pub(super) fn has_namespaces(self) -> bool {
-        matches!(self, Self::Namespaces | Self::OwnNetwork)
+        matches!(self, Self::Namespaces | Self::OwnNetwork | Self::Trial)
     }
 
     /// The word behind [`SUPERVISE`](super::SUPERVISE).
@@ -42,6 +52,7 @@ impl Role {
             Self::Plain => "plain",
             Self::Namespaces => "namespaces",
             Self::OwnNetwork => "own-network",
+            Self::Trial => "trial",
             Self::Rehearsal => "rehearsal",
             Self::Nothing => "nothing",
             Self::Sweep => "sweep",

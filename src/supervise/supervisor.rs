@@ -9,7 +9,10 @@ use std::{
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     process::{ExitCode, Stdio},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 #[cfg(target_os = "linux")]
@@ -25,27 +28,48 @@ use super::{
 };
 use crate::sandbox::SandboxCapabilities;
 
-/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE`, and where a run
-/// is of another user, that one's number and group behind it; then the limit of its descriptors, where there is one. Standard input is the socket to the run.
+/// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE …`. Standard input is the
+/// socket to the run.
 pub fn supervise() -> ExitCode {
-    let (limits, words): (Vec<OsString>, Vec<OsString>) = std::env::args_os()
-        .skip(2)
-        .partition(|word| word.to_str().is_some_and(|word| word.starts_with(DESCRIPTORS)));
-    limits.iter().for_each(|limit| limit_descriptors(limit));
-    let word = words.first();
-    let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| word == role.as_str()));
-    let done = match role {
-        Some(role @ (Role::Plain | Role::Namespaces | Role::OwnNetwork)) => {
-            become_user(&words, role).and_then(|()| try_supervise(role))
-        }
-        Some(Role::Sweep) => become_user(&words, Role::Sweep).and_then(|()| sweep(&words)),
-        Some(Role::Rehearsal) => rehearse(),
-        Some(Role::Nothing) => Ok(()),
-        None => Err(io::ErrorKind::InvalidInput.into()),
-    };
-    match done {
+    // What a client left open is closed before anything is opened that must stay.
+    close_inherited();
+    let words: Vec<OsString> = std::env::args_os().skip(2).collect();
+    match live_as_told(&words, None) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The words of a supervisor: its role, and where a run is of another user, that one's number and group behind it; then
+/// the limit of its descriptors, where there is one.
+pub(crate) fn words(role: Role, run_as: Option<&RunAs>, descriptors: Option<u64>) -> Vec<OsString> {
+    let role = [role.as_str().to_owned()];
+    let user = run_as.into_iter().flat_map(RunAs::words);
+    let limit = descriptors.map(|most| format!("{DESCRIPTORS}{most}"));
+    role.into_iter().chain(user).chain(limit).map(OsString::from).collect()
+}
+
+/// What a process does that was started or forked with these words. `taken` are its signals, where they are taken already.
+pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Result<()> {
+    let (limits, words): (Vec<&OsString>, Vec<&OsString>) =
+        words.iter().partition(|word| word.to_str().is_some_and(|word| word.starts_with(DESCRIPTORS)));
+    limits.iter().for_each(|limit| limit_descriptors(limit));
+    let word = words.first();
+    let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| *word == role.as_str()));
+    let role = role.ok_or(io::ErrorKind::InvalidInput)?;
+    become_user(&words)?;
+    match role {
+        Role::Plain | Role::Namespaces | Role::OwnNetwork => {
+            supervise_one(role, enter_namespace(role)?, taken)
+        }
+        Role::Trial => {
+            let entered = enter_namespace(role)?;
+            say_what_came_of_it(entered)?;
+            supervise_one(Role::OwnNetwork, entered, taken)
+        }
+        Role::Sweep => words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir))),
+        Role::Rehearsal => rehearse(),
+        Role::Nothing => Ok(()),
     }
 }
 
@@ -74,7 +98,7 @@ fn try_namespaces(supervisor: &Path) -> Result<(), String> {
 }
 
 /// The word by which a supervisor is told how many descriptors the program may have.
-pub(crate) const DESCRIPTORS: &str = "descriptors=";
+const DESCRIPTORS: &str = "descriptors=";
 
 /// Gives the program the limit that the server was started with: the server has raised its own.
 fn limit_descriptors(word: &OsStr) {
@@ -87,27 +111,10 @@ fn limit_descriptors(word: &OsStr) {
 }
 
 /// Before anything is taken: until [`harden`], other processes of that user can read this one, and find nothing.
-fn become_user(words: &[OsString], role: Role) -> io::Result<()> {
+fn become_user(words: &[&OsString]) -> io::Result<()> {
     let [_, uid, gid, ..] = words else { return Ok(()) };
     let run_as = uid.to_str().zip(gid.to_str()).and_then(|(uid, gid)| RunAs::from_words(uid, gid));
-    run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()?;
-    // After the switch, never before: a process that changes its user becomes unreadable (prctl(2), PR_SET_DUMPABLE).
-    become_readable(role)
-}
-
-/// One that is unreadable can't write the maps of the namespace that it enters next. Nothing is here yet that could be
-/// read, and nothing is open through which it could be.
-fn become_readable(role: Role) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    if role.has_namespaces() {
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
-    }
-    let _ = role;
-    Ok(())
-}
-
-fn sweep(words: &[OsString]) -> io::Result<()> {
-    words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir)))
+    run_as.ok_or(io::ErrorKind::InvalidInput)?.become_for_good()
 }
 
 /// Prints nothing where namespaces can be set up, and else the step that failed.
@@ -119,38 +126,21 @@ fn rehearse() -> io::Result<()> {
     Ok(())
 }
 
-/// What a process becomes that was forked ahead, and has left all behind: it says first whether namespaces can be set
-/// up.
-pub(super) fn supervise_in_own_network() -> io::Result<()> {
-    let role = Role::OwnNetwork;
-    become_readable(role)?;
-    let entered = enter_namespace(role);
+/// Says whether namespaces can be set up: by that the first run is planned.
+fn say_what_came_of_it(entered: Result<(), i32>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let found = entered.and_then(|()| try_view());
     #[cfg(not(target_os = "linux"))]
     let found = entered;
     let said = found.map_or_else(Report::NotContained, |()| Report::Exited(0));
-    UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&said.encode())?;
-    supervise_one(role, entered)
+    UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&said.encode())
 }
 
-/// The same for one that is told its role.
-pub(super) fn supervise_as(role: Role) -> io::Result<()> {
-    become_readable(role)?;
-    supervise_one(role, enter_namespace(role))
-}
-
-fn try_supervise(role: Role) -> io::Result<()> {
-    // What a client left open is closed before anything is opened that must stay.
-    close_inherited();
-    supervise_one(role, enter_namespace(role))
-}
-
-fn supervise_one(role: Role, entered: Result<(), i32>) -> io::Result<()> {
+fn supervise_one(role: Role, entered: Result<(), i32>, taken: Option<Signals>) -> io::Result<()> {
     // In this order. The namespace was entered while this process could still be read, since one that can't be read can't
     // write its maps; now it becomes unreadable; and only then does it take what it is to start, values included. A
     // namespace that failed is reported behind that, when there is somebody to tell.
-    let signals = harden()?;
+    let signals = harden(taken)?;
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (streams, spec) = wire::receive(&mut socket)?;
     if spec.session == TtyMode::Own {
@@ -180,18 +170,23 @@ fn supervise_one(role: Role, entered: Result<(), i32>) -> io::Result<()> {
     socket.write_all(&report.encode())
 }
 
-/// Before anything is here that must not be read: who can't be read can't write the maps of its namespace.
-fn enter_namespace(role: Role) -> Result<(), i32> {
+/// Before anything is here that must not be read: who can't be read can't write the maps of its namespace. Whoever was
+/// forked, or has changed its user, is unreadable (prctl(2), PR_SET_DUMPABLE): it becomes readable after that change, never
+/// before. Nothing is here yet that could be read, and nothing is open through which it could be. What fails in the
+/// namespace is the inner error: it is told when there is somebody to tell.
+fn enter_namespace(role: Role) -> io::Result<Result<(), i32>> {
     #[cfg(target_os = "linux")]
     if role.has_namespaces() {
         use crate::sandbox::{Step, enter_own_network, enter_user_namespace};
-        enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error))?;
-        if role == Role::OwnNetwork {
-            enter_own_network().map_err(|error| Step::Network.failed(&error))?;
-        }
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
+        let entered = enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error));
+        return Ok(entered.and_then(|()| match role {
+            Role::Namespaces => Ok(()),
+            _ => enter_own_network().map_err(|error| Step::Network.failed(&error)),
+        }));
     }
     let _ = role;
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Starts the program, or the process 1 that will; it waits at its gate.
@@ -231,24 +226,34 @@ fn start_here(program: Program<'_>, defaults: &Defaults) -> Result<Started, Repo
 
 /// Before any value is here: descriptors that a client left open are closed, the program can't read this
 /// process, orphans fall to it, and signals of a terminal are the program's.
-fn harden() -> io::Result<Signals> {
+fn harden(taken: Option<Signals>) -> io::Result<Signals> {
     super::harden::set_nondumpable()?;
     #[cfg(target_os = "linux")]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    take_signals()
+    {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        rustix::thread::set_name(c"authy-supervise")?;
+    }
+    taken.map_or_else(take_signals, Ok)
 }
 
 /// What signals do to this process, and to what it forks.
-struct Signals {
+pub(super) struct Signals {
     /// Whether they do what they do by default: in a process that is about to become a program.
     defaults: Defaults,
     /// The last that a terminal sent.
     of_terminal: Arc<AtomicUsize>,
 }
 
+impl Signals {
+    /// Whatever a terminal has sent so far was meant for nobody who comes after it.
+    pub(super) fn forget(&self) {
+        self.of_terminal.store(0, Ordering::SeqCst);
+    }
+}
+
 /// Signals of a terminal, or of whoever means the program, don't end this process. They are caught, not
 /// blocked or ignored: a program inherits both of these, and would not end when it is asked to.
-fn take_signals() -> io::Result<Signals> {
+pub(super) fn take_signals() -> io::Result<Signals> {
     use signal_hook::{
         consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2},
         flag,

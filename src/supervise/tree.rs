@@ -1,7 +1,7 @@
 //! Process trees: who descends from whom, and how all of them end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     sync::{
         OnceLock,
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid};
 
-use super::process::parent;
+use super::process::{Process, parent_of};
 
 /// Passes over a tree that forks while it is being ended, before giving up.
 const PASSES: u32 = 2000;
@@ -24,8 +24,8 @@ const PASSES: u32 = 2000;
 /// Every process below this one, children first.
 pub(crate) fn descendants() -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for (pid, parent) in processes() {
-        children.entry(parent).or_default().push(pid);
+    for (process, parent) in processes() {
+        children.entry(parent).or_default().push(process.pid);
     }
     let mut found = Vec::new();
     let mut waiting = vec![getpid().as_raw_nonzero().get()];
@@ -78,8 +78,8 @@ fn reap_all() -> Children {
     }
 }
 
-/// Supervisors of this process that are alive.
-static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// Supervisors of this process, and its nursery, until they have been waited for.
+static SUPERVISORS: Mutex<Vec<Process>> = Mutex::new(Vec::new());
 static SUBREAPER: AtomicBool = AtomicBool::new(false);
 
 /// Makes this process the one to which orphans fall whose supervisor was killed. To be called by a
@@ -91,21 +91,22 @@ pub(crate) fn become_subreaper() {
     }
 }
 
-/// A supervisor while it lives.
+/// A supervisor while it lives, or a nursery: none of the orphans that fall to this process. One that ended unseen stays
+/// here for a while, which spares no other process under its number.
 #[derive(Debug)]
-pub(crate) struct Registered(i32);
+pub(crate) struct Registered(Option<Process>);
 
 impl Registered {
-    pub(crate) fn new(pid: u32) -> Self {
-        let pid = i32::try_from(pid).unwrap_or_default();
-        SUPERVISORS.lock().insert(pid);
-        Self(pid)
+    pub(crate) fn new(pid: i32) -> Self {
+        let process = parent_of(pid).map(|(process, _)| process);
+        SUPERVISORS.lock().extend(process);
+        Self(process)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        SUPERVISORS.lock().remove(&self.0);
+        SUPERVISORS.lock().retain(|process| Some(*process) != self.0);
     }
 }
 
@@ -117,9 +118,10 @@ pub(crate) fn end_orphans() {
     let own = getpid().as_raw_nonzero().get();
     for _ in 0..PASSES {
         let supervisors = SUPERVISORS.lock().clone();
-        let orphans =
-            processes().into_iter().filter(|(pid, parent)| *parent == own && !supervisors.contains(pid));
-        let orphans: Vec<Pid> = orphans.filter_map(|(pid, _)| Pid::from_raw(pid)).collect();
+        let orphans = processes()
+            .into_iter()
+            .filter(|(process, parent)| *parent == own && !supervisors.contains(process));
+        let orphans: Vec<Pid> = orphans.filter_map(|(process, _)| Pid::from_raw(process.pid)).collect();
         if orphans.is_empty() {
             return;
         }
@@ -132,10 +134,10 @@ pub(crate) fn end_orphans() {
 }
 
 /// Every process and its parent, as `/proc` has them (proc_pid_stat(5), fields 1 and 4).
-fn processes() -> Vec<(i32, i32)> {
+fn processes() -> Vec<(Process, i32)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
+    pids.filter_map(parent_of).collect()
 }
 
 /// The umask that this process was started with, once [`private_umask`] has put another in its place.

@@ -190,8 +190,10 @@ fn a_child_cannot_read_its_supervisor() {
     stage.policy(&one_rule("s", "a/key", &format!("[[\"{script}\"]]"), ""));
     let ran = stage.serve("s").run(json!({"command": [script], "secrets": ["a/key"]}));
     let stdout = ran["stdout"].as_str().unwrap();
-    assert!(stdout.contains("__supervise") && !stdout.contains("redacted"), "{ran}");
-    assert!(stdout.starts_with("0\n"), "the supervisor's environment is empty: {ran}");
+    assert!(!stdout.contains("redacted"), "{ran}");
+    // Its environment is that of the server, forked as that began: to be read by nobody but root.
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || stdout.starts_with("0\n"), "the supervisor can't be read: {ran}");
 }
 
 #[test]

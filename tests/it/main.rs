@@ -30,6 +30,7 @@ mod hostile;
 mod house;
 mod leaks;
 mod log;
+mod nursery;
 mod promises;
 mod put_back;
 mod revoked;
