@@ -227,7 +227,7 @@ def audit(args):
 
 def redaction():
     """Lines of `benches/redact.rs` for one secret and for a thousand."""
-    text = bench("redact", "--ratios")
+    text = bench("redact")
     found = []
     for secrets, logs, worst in ((1, 300, 20), (1000, 100, 10)):
         words = f"{secrets:,} secret{'s' * (secrets > 1)}"
