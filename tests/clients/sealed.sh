@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Real clients, unmodified, in the sandbox, with placeholders for keys. Usage: sealed.sh BINARY PYTHON
 # PYTHON has the packages of sealed/requirements.txt; sealed/node_modules those of its package.json; the Rust
-# client is an example of this crate.
+# client is built here, by its Cargo.toml.
 set -euo pipefail
 binary=$(realpath "$1")
 python=$(realpath -s "${2:-python3}")
 here=$(cd "$(dirname "$0")" && pwd)/sealed
 root=$(cd "$here/../../.." && pwd)
 base=$("$python" -c 'import sys; print(sys.base_prefix)')
-rust=$(ls -t "$root"/target/*/examples/reqwest_client | head -n 1)
+cargo build --quiet --locked --manifest-path "$here/Cargo.toml" --target-dir "$root/target/clients"
+rust=$root/target/clients/debug/reqwest_client
 scene=$(mktemp -d)
 hosts=
 trap '[ -z "$hosts" ] || kill "$hosts" 2>/dev/null || true; rm -rf "$scene"' EXIT
