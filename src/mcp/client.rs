@@ -1,17 +1,23 @@
 //! A small client of our own server, for `demo`: it sees what a model would see.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio, time::Duration};
 
 use rmcp::{
     RoleClient, ServiceExt,
     model::{CallToolRequestParams, ContentBlock},
     service::RunningService,
-    transport::TokioChildProcess,
 };
 use serde_json::{Map, Value};
+use tokio::{process::Child, time::timeout};
+
+/// A server whose input has ended ends by itself, or is killed.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A server that was started over stdio, and the connection to it.
-pub(crate) struct Client(RunningService<RoleClient, ()>);
+pub(crate) struct Client {
+    service: RunningService<RoleClient, ()>,
+    server: Child,
+}
 
 /// What a tool answered, as the model gets it.
 #[derive(Debug, Clone)]
@@ -38,9 +44,12 @@ impl Client {
         #[expect(clippy::disallowed_methods, reason = "a client starts a server, as its configuration says")]
         let mut command = tokio::process::Command::new(binary);
         command.args(["serve", "--scope", scope]).env_clear().env("AUTHY_MCP_HOME", home);
-        let transport = TokioChildProcess::new(command).map_err(|e| ClientError(e.to_string()))?;
-        let service = ().serve(transport).await.map_err(|e| ClientError(e.to_string()))?;
-        Ok(Self(service))
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut server = command.spawn().map_err(|e| ClientError(e.to_string()))?;
+        let pipes = server.stdout.take().zip(server.stdin.take());
+        let pipes = pipes.ok_or_else(|| ClientError("it has no pipes".to_owned()))?;
+        let service = ().serve(pipes).await.map_err(|e| ClientError(e.to_string()))?;
+        Ok(Self { service, server })
     }
 
     /// The names of the server's tools.
@@ -48,7 +57,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub(crate) async fn tools(&self) -> Result<Vec<String>, ClientError> {
-        let tools = self.0.list_all_tools().await.map_err(|e| ClientError(e.to_string()))?;
+        let tools = self.service.list_all_tools().await.map_err(|e| ClientError(e.to_string()))?;
         Ok(tools.into_iter().map(|tool| tool.name.to_string()).collect())
     }
 
@@ -62,7 +71,7 @@ impl Client {
         arguments: Map<String, Value>,
     ) -> Result<ToolAnswer, ClientError> {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let result = self.0.call_tool(params).await.map_err(|e| ClientError(e.to_string()))?;
+        let result = self.service.call_tool(params).await.map_err(|e| ClientError(e.to_string()))?;
         let text = result.content.iter().filter_map(text_of).collect::<Vec<_>>().join("\n");
         Ok(ToolAnswer {
             text,
@@ -75,8 +84,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub(crate) async fn stop(self) -> Result<(), ClientError> {
-        self.0.cancel().await.map(drop).map_err(|e| ClientError(e.to_string()))
+    pub(crate) async fn stop(mut self) -> Result<(), ClientError> {
+        self.service.cancel().await.map_err(|e| ClientError(e.to_string()))?;
+        // One that is still there then is killed with its handle.
+        let _ = timeout(ENDS_WITHIN, self.server.wait()).await;
+        Ok(())
     }
 }
 
