@@ -10,9 +10,11 @@ use std::{
 };
 
 use serde::Serialize;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::{format::FmtSpan, writer::BoxMakeWriter},
+    filter::Targets,
+    fmt::{self, format::FmtSpan, writer::BoxMakeWriter},
+    prelude::*,
 };
 
 use crate::names::{ScopeName, SecretName};
@@ -173,8 +175,9 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
 /// Writes the log where it belongs: never to standard output, which may be the protocol's.
 pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
     // Libraries log what they are sent; an agent may have sent a value.
-    let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
-    let filter = format!("error,authy_mcp={level}");
+    let levels = [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
+    let ours = levels[usize::from(verbose.min(3))];
+    let filter = Targets::new().with_default(LevelFilter::ERROR).with_target("authy_mcp", ours);
     let writer = match file {
         None => BoxMakeWriter::new(io::stderr),
         Some(path) => {
@@ -186,14 +189,13 @@ pub(super) fn log_to(verbose: u8, file: Option<&Path>) -> Result<(), Failure> {
             BoxMakeWriter::new(Mutex::new(file))
         }
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+    let lines = fmt::layer()
         .with_ansi(false)
         // A run is one line, when it has ended: its span says all that there is to say.
         .with_span_events(FmtSpan::CLOSE)
         .with_writer(writer);
     // One process logs once; a second call changes nothing.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(())
 }
 
