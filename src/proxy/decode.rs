@@ -2,7 +2,7 @@
 
 use std::{io, pin::Pin};
 
-use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder};
+use async_compression::tokio::bufread::{DeflateDecoder, GzipDecoder, ZlibDecoder};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::{HeaderMap, header};
@@ -17,6 +17,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::{
     body::{Body, BoxError},
+    brotli::BrotliDecoder,
     run::Shared,
 };
 

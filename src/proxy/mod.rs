@@ -20,6 +20,7 @@
 mod addresses;
 mod authority;
 mod body;
+mod brotli;
 mod ca;
 mod decode;
 mod dial;

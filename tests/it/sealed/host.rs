@@ -248,7 +248,7 @@ fn paced(body: Vec<u8>, step: usize, pause: u64, trailers: HeaderMap) -> Body {
 }
 
 fn compress(coding: &str, body: Vec<u8>) -> Vec<u8> {
-    use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder};
+    use async_compression::tokio::bufread::{DeflateEncoder, GzipEncoder, ZlibEncoder};
     async fn all(mut from: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
         let mut out = Vec::new();
         from.read_to_end(&mut out).await.unwrap();
@@ -257,12 +257,26 @@ fn compress(coding: &str, body: Vec<u8>) -> Vec<u8> {
     let from = Cursor::new(body.clone());
     match coding {
         "gzip" => futures(all(GzipEncoder::new(from))),
-        "br" => futures(all(BrotliEncoder::new(from))),
+        "br" => brotli(&body),
         "deflate" if body.len().is_multiple_of(2) => futures(all(DeflateEncoder::new(from))),
         "deflate" => futures(all(ZlibEncoder::new(from))),
         "zstd" => ruzstd::encoding::compress_to_vec(from, ruzstd::encoding::CompressionLevel::Fastest),
         _ => body,
     }
+}
+
+/// Brotli as an encoder writes what does not get smaller (RFC 7932, section 9.2): blocks of the bytes as they are, in a
+/// window of 64 KiB, and a last one that is empty.
+fn brotli(body: &[u8]) -> Vec<u8> {
+    assert!(!body.is_empty(), "the first block says the window");
+    let mut out = Vec::new();
+    for (index, block) in body.chunks(1 << 16).enumerate() {
+        let header = (1 << 16 | (block.len() as u32 - 1)) << if index == 0 { 4 } else { 3 };
+        out.extend_from_slice(&header.to_le_bytes()[..3]);
+        out.extend_from_slice(block);
+    }
+    out.push(3);
+    out
 }
 
 /// Encoders of what lies in memory never wait.
