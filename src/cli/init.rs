@@ -103,8 +103,13 @@ fn choose(args: &Args, terminal: Option<&mut Terminal>) -> Result<UnlockMethodKi
     terminal.say("  1  by a passphrase: you unlock it for your agents; your own programs can't read it")?;
     terminal
         .say("  2  by an identity file: nothing to type; protects against other users, not against your own programs")?;
-    terminal.say("  3  by the desktop's keyring")?;
-    match terminal.line("1, 2 or 3 [1]: ")?.as_str() {
+    let question = if cfg!(feature = "keyring") {
+        terminal.say("  3  by the desktop's keyring")?;
+        "1, 2 or 3 [1]: "
+    } else {
+        "1 or 2 [1]: "
+    };
+    match terminal.line(question)?.as_str() {
         "" | "1" => Ok(UnlockMethodKind::Passphrase),
         "2" => Ok(UnlockMethodKind::IdentityFile),
         "3" => Ok(UnlockMethodKind::Keyring),

@@ -147,6 +147,10 @@ impl From<VaultError> for Failure {
             VaultError::WrongKey(_) => {
                 (FailureKind::Locked, "authy-mcp doctor shows how this vault is unlocked")
             }
+            VaultError::NoKeyring(_) if cfg!(not(feature = "keyring")) => (
+                FailureKind::Locked,
+                "install authy-mcp with its default features, or choose another way: authy-mcp init --unlock identity-file",
+            ),
             VaultError::NoKeyring(_) => (
                 FailureKind::Locked,
                 "unlock the desktop's keyring, or choose another way: authy-mcp init --unlock identity-file",

@@ -17,8 +17,8 @@ pub enum VaultError {
     /// The passphrase, file or keyring entry doesn't open it.
     #[error("this doesn't unlock the vault: {0}")]
     WrongKey(String),
-    /// No keyring on this machine.
-    #[error("no keyring can be reached: {0}")]
+    /// No keyring on this machine, or in this build.
+    #[error("{0}")]
     NoKeyring(String),
     /// Another process has it, and kept it for the whole wait.
     #[error("the vault is in use by another process")]

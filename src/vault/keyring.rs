@@ -1,7 +1,7 @@
 //! The platform's keyring: it keeps the passphrase of `unlock/keyring.age`. Where there is none, that
 //! is an error at once: a desktop that isn't there must not be waited for.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{fmt::Display, sync::mpsc, thread, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -35,8 +35,8 @@ fn ask<T: Send + 'static>(
         let _ = send.send(question());
     });
     match receive.recv_timeout(ANSWER_WITHIN) {
-        Ok(answer) => answer.map_err(|error| VaultError::NoKeyring(error.to_string())),
-        Err(_) => Err(VaultError::NoKeyring("it does not answer".to_owned())),
+        Ok(answer) => answer.map_err(unreachable),
+        Err(_) => Err(unreachable("it does not answer")),
     }
 }
 
@@ -49,10 +49,14 @@ fn reachable() -> Result<(), VaultError> {
     if named || runtime.is_some_and(|dir| dir.join("bus").exists()) {
         return Ok(());
     }
-    Err(VaultError::NoKeyring("there is no session bus on this machine, so no desktop keyring".to_owned()))
+    Err(unreachable("there is no session bus on this machine, so no desktop keyring"))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn reachable() -> Result<(), VaultError> {
     Ok(())
+}
+
+fn unreachable(why: impl Display) -> VaultError {
+    VaultError::NoKeyring(format!("no keyring can be reached: {why}"))
 }

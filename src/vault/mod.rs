@@ -16,6 +16,7 @@ mod home;
 mod index;
 mod info;
 mod key;
+#[cfg_attr(not(feature = "keyring"), path = "no_keyring.rs")]
 mod keyring;
 mod object;
 mod open;
