@@ -109,7 +109,7 @@ fn the_readme_names_what_is_there() {
     let known = words.strip_suffix(", json").expect("what fits any other client is the last");
     let flowing = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flowing.contains(&format!("`config` knows {known}, and `json` for any other client")), "{known}");
-    assert!(text.contains("cargo run --release -- demo") && text.contains("cargo test"));
+    assert!(text.contains("cargo run -- demo") && text.contains("cargo test"));
     let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
     assert!(ci.contains("\ncargo test --locked"), "CI calls the README's test command");
 }
