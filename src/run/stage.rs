@@ -2,8 +2,8 @@
 
 use std::{
     ffi::OsString,
-    fs,
-    os::unix::ffi::OsStrExt,
+    fs::{self, DirBuilder},
+    os::unix::{ffi::OsStrExt, fs::DirBuilderExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,14 +47,18 @@ impl RunDir {
         check_program(launch)?;
         let scratch = Scratch::make().map_err(|error| RunError::io("make its private directory", error))?;
         for dir in DIRS {
-            files::create_private_dir(&scratch.path().join(dir))
+            // Below a directory that is private already.
+            DirBuilder::new()
+                .mode(0o700)
+                .create(scratch.path().join(dir))
                 .map_err(|error| RunError::io("make its private directory", error))?;
         }
         let shape = launch.sandbox.plan.shape;
         let own = Own::of(shape, scratch.path());
         let outside = working_directory(&launch.start.cwd)?;
         let since = Moment::now();
-        let mut contain = contain(launch, session, outside.as_deref(), scratch.path())?;
+        let program = started_as(launch);
+        let mut contain = contain(launch, &program, session, outside.as_deref(), scratch.path())?;
         let written = contain.iter_mut().flat_map(|contain| &mut contain.places);
         let written = written.filter(|place| place.seen == Seen::Write);
         let written =
@@ -66,7 +70,7 @@ impl RunDir {
                 .map_err(|error| RunError::io("hand its private directory to its user", error))?;
         }
         let spec = Spec {
-            program: started_as(launch),
+            program,
             argv: launch.start.argv.clone(),
             env,
             cwd: outside.unwrap_or_else(|| own.base.join("work")),
@@ -98,6 +102,7 @@ impl Own {
 /// What contains the run, worked out.
 fn contain(
     launch: &Launch,
+    program: &Path,
     session: TtyMode,
     cwd: Option<&Path>,
     scratch: &Path,
@@ -119,7 +124,7 @@ fn contain(
         path: &launch.start.path,
         cwd,
         home: (launch.start.home == HomeMode::User).then_some(launch.start.user_home.as_path()),
-        program: &started_as(launch),
+        program,
         copies: &copies,
         shape: plan.shape,
         hidden: &unseen.hidden,
@@ -205,13 +210,13 @@ fn environment(
     let mut paths: Vec<(String, PathBuf)> = Vec::new();
     for (index, (called, bytes)) in launch.materials.files.iter().enumerate() {
         let name_of_file = format!("own-{index}");
-        files::create_private(&scratch.join("in/files").join(&name_of_file), bytes)
+        files::create_unsynced(&scratch.join("in/files").join(&name_of_file), bytes)
             .map_err(|error| RunError::io("write a private file", error))?;
         paths.push((called.clone(), own.base.join("files").join(name_of_file)));
     }
     for (index, (name, secret, value)) in launch.materials.file_secrets.iter().enumerate() {
         let name_of_file = index.to_string();
-        files::create_private(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
+        files::create_unsynced(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
         let path = own.base.join("files").join(name_of_file);
         set(name.as_str(), path.as_os_str().as_bytes());

@@ -134,7 +134,11 @@ impl View<'_> {
     /// What is hidden is hidden also where a link leads to it, and if it comes to be later; what the policy names
     /// is not.
     fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) -> Result<(), ViewError> {
-        let follow = |path: &PathBuf| [Some(path.clone()), fs::canonicalize(path).ok()].into_iter().flatten();
+        // Most of it isn't there, which one look tells: there is nothing to be followed then.
+        let real = |path: &PathBuf| {
+            fs::symlink_metadata(path).is_ok().then(|| fs::canonicalize(path).ok()).flatten()
+        };
+        let follow = |path: &PathBuf| [Some(path.clone()), real(path)].into_iter().flatten();
         let unnamed = |hidden: &PathBuf| !named.clone().any(|path| path == hidden);
         let wanted = self.wanted;
         let covered = wanted.covered.iter().flat_map(follow).filter(unnamed).filter(|path| path.exists());

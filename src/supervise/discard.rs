@@ -19,7 +19,9 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn make() -> io::Result<Self> {
-        Ok(Self(tempfile::Builder::new().prefix("authy-mcp-run-").tempdir()?.keep()))
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("authy-mcp-run-").permissions(fs::Permissions::from_mode(0o700));
+        Ok(Self(builder.tempdir()?.keep()))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -60,14 +62,14 @@ pub(crate) fn discard(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what has this name; directories in it move up first.
+/// Removes what has this name; directories in it move up first, unless they are empty.
 fn take_away(top: &OwnedFd, name: &CString, moved: &mut u64) -> io::Result<()> {
-    if unlinkat(top, name, AtFlags::empty()).is_ok() {
+    if unlink(top, name).is_ok() {
         return Ok(());
     }
     let dir = open(top, name)?;
     for inner in names(&dir)? {
-        if unlinkat(&dir, &inner, AtFlags::empty()).is_ok() {
+        if unlink(&dir, &inner).is_ok() {
             continue;
         }
         // To be moved, a directory must let its owner write to it.
@@ -76,6 +78,11 @@ fn take_away(top: &OwnedFd, name: &CString, moved: &mut u64) -> io::Result<()> {
         renameat(&dir, &inner, top, format!(".{moved}"))?;
     }
     Ok(unlinkat(top, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Removes a file, or a directory that is empty: most are.
+fn unlink(dir: &OwnedFd, name: &CString) -> rustix::io::Result<()> {
+    unlinkat(dir, name, AtFlags::empty()).or_else(|_| unlinkat(dir, name, AtFlags::REMOVEDIR))
 }
 
 fn names(dir: &OwnedFd) -> io::Result<Vec<CString>> {

@@ -129,6 +129,9 @@ fn live(socket: UnixStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::thread::set_name(c"authy-nursery")?;
     let signals = supervisor::take_signals()?;
+    // Asked for once, and known to everyone who is forked.
+    #[cfg(target_os = "linux")]
+    crate::sandbox::landlock_abi();
     match tend(socket, &signals)? {
         None => Ok(()),
         Some((words, theirs)) => {
