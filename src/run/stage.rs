@@ -47,11 +47,7 @@ impl RunDir {
         check_program(launch)?;
         let scratch = Scratch::make().map_err(|error| RunError::io("make its private directory", error))?;
         for dir in DIRS {
-            // Below a directory that is private already.
-            DirBuilder::new()
-                .mode(0o700)
-                .create(scratch.path().join(dir))
-                .map_err(|error| RunError::io("make its private directory", error))?;
+            make_inside(&scratch.path().join(dir))?;
         }
         let shape = launch.sandbox.plan.shape;
         let own = Own::of(shape, scratch.path());
@@ -84,6 +80,12 @@ impl RunDir {
     }
 }
 
+/// Makes a directory in one that is private already.
+fn make_inside(dir: &Path) -> Result<(), RunError> {
+    let made = DirBuilder::new().mode(0o700).create(dir);
+    made.map_err(|error| RunError::io("make its private directory", error))
+}
+
 /// Where the run finds what is its own.
 struct Own {
     base: PathBuf,
@@ -94,7 +96,7 @@ impl Own {
     fn of(shape: SandboxBackend, scratch: &Path) -> Self {
         match shape {
             SandboxBackend::Namespaces => Self { base: INSIDE.into(), tmp: "/tmp".into() },
-            _ => Self { base: scratch.join("in"), tmp: scratch.join("tmp") },
+            _ => Self { base: scratch.to_owned(), tmp: scratch.join("tmp") },
         }
     }
 }
@@ -136,7 +138,7 @@ fn contain(
         shape: plan.shape,
         network: plan.network,
         places,
-        root: scratch.join("root"),
+        scratch: scratch.to_owned(),
         listen: launch.materials.listen.clone(),
         landlock: plan.landlock(),
         given: !launch.given.is_empty(),
@@ -208,15 +210,19 @@ fn environment(
         set("LANG", b"C.UTF-8");
     }
     let mut paths: Vec<(String, PathBuf)> = Vec::new();
+    let own_files = scratch.join("files");
+    if !(launch.materials.files.is_empty() && launch.materials.file_secrets.is_empty()) {
+        make_inside(&own_files)?;
+    }
     for (index, (called, bytes)) in launch.materials.files.iter().enumerate() {
         let name_of_file = format!("own-{index}");
-        files::create_unsynced(&scratch.join("in/files").join(&name_of_file), bytes)
+        files::create_unsynced(&own_files.join(&name_of_file), bytes)
             .map_err(|error| RunError::io("write a private file", error))?;
         paths.push((called.clone(), own.base.join("files").join(name_of_file)));
     }
     for (index, (name, secret, value)) in launch.materials.file_secrets.iter().enumerate() {
         let name_of_file = index.to_string();
-        files::create_unsynced(&scratch.join("in/files").join(&name_of_file), value.expose_secret())
+        files::create_unsynced(&own_files.join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
         let path = own.base.join("files").join(name_of_file);
         set(name.as_str(), path.as_os_str().as_bytes());

@@ -153,8 +153,8 @@ pub(crate) struct Containment {
     pub network: Network,
     /// What is seen, and how; in the order in which it is put together.
     pub places: Vec<PathRule>,
-    /// An empty directory that becomes the root.
-    pub root: PathBuf,
+    /// The run's private directory. The root of its view is put together over it.
+    pub scratch: PathBuf,
     /// Ports of the run's own loopback on which the caller listens.
     pub listen: Vec<u16>,
     /// Whether Landlock is there.

@@ -43,8 +43,7 @@ fn profile(contained: &Containment) -> io::Result<String> {
     for dir in system::READ_ON_MACOS {
         rule(&mut profile, "allow file-read* (subpath", Path::new(dir))?;
     }
-    let scratch = contained.root.parent().unwrap_or(Path::new("/nowhere"));
-    rule(&mut profile, "allow file-read* file-write* (subpath", scratch)?;
+    rule(&mut profile, "allow file-read* file-write* (subpath", &contained.scratch)?;
     for place in &contained.places {
         rule_of(&mut profile, place)?;
     }
@@ -88,7 +87,7 @@ mod tests {
             shape: SandboxBackend::Seatbelt,
             network,
             places: places.into_iter().map(place).collect(),
-            root: "/private/tmp/run/root".into(),
+            scratch: "/private/tmp/run".into(),
             listen: Vec::new(),
             landlock: false,
             given: false,

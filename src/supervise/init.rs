@@ -102,8 +102,7 @@ fn live(
     }
     // The view is complete before there is a program, and before the filters, which refuse what it is made with. They are
     // the program's alone: it takes them on itself, when it has been forked.
-    let scratch = contained.root.parent().unwrap_or(Path::new("/"));
-    mounts::enter(contained, scratch)?;
+    mounts::enter(contained)?;
     match fork_program(program, Some(contained), waiting, None) {
         Ok((mut forked, _)) => Ok(forked.failure().unwrap_or_else(|| reap_until(forked.pid))),
         Err(report) => Ok(report),
@@ -202,7 +201,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         shape: SandboxBackend::Namespaces,
         network: Network::None,
         places: vec![PathRule { path: binary.clone(), seen: Seen::Read, inode: None }],
-        root: scratch.join("root"),
+        scratch: scratch.to_owned(),
         listen: Vec::new(),
         landlock: landlock_abi() > 0,
         given: false,

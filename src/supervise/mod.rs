@@ -38,5 +38,5 @@ pub(crate) use user::{RunAs, RunAsError};
 /// The argument with which this binary is started as a supervisor; the user that it becomes may follow.
 pub const SUPERVISE: &str = "__supervise";
 
-/// What stands ready in a run's private directory: its own places, and an empty one for the root of its view.
-pub(crate) const DIRS: [&str; 6] = ["in", "in/home", "in/work", "in/files", "tmp", "root"];
+/// What stands ready in a run's private directory.
+pub(crate) const DIRS: [&str; 3] = ["home", "work", "tmp"];

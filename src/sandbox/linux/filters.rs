@@ -137,9 +137,7 @@ impl LandlockRules {
                 self.add(&device, read | AccessFs::WriteFile)?;
             }
         }
-        if let Some(scratch) = contained.root.parent() {
-            self.add(&open_without_links(&fs::canonicalize(scratch)?)?, all)?;
-        }
+        self.add(&open_without_links(&fs::canonicalize(&contained.scratch)?)?, all)?;
         let shown = contained.places.iter().filter(|place| place.seen == Seen::Read);
         shown.into_iter().try_for_each(|place| self.around(&place.path, &hidden, read))
     }

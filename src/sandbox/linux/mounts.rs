@@ -31,8 +31,10 @@ const COPIES: &str = ".programs";
 pub(crate) const CHANGED: i32 = libc::EKEYREJECTED;
 
 /// Puts the view together and enters it. What was shown of the host before is gone from here afterwards.
-pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Failed> {
-    let root = contained.root.as_path();
+pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
+    let root = contained.scratch.as_path();
+    // The view covers it, and shows it.
+    let [own, tmp] = [open_dir(root).at(Step::Private)?, open_dir(&root.join("tmp")).at(Step::Private)?];
     // First: a mount below a shared one would show up on the host.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
@@ -41,7 +43,7 @@ pub(crate) fn enter(contained: &Containment, scratch: &Path) -> Result<(), Faile
     view.system(contained.network).at(Step::System)?;
     view.devices(contained.terminal).at(Step::Devices)?;
     view.proc().at(Step::Proc)?;
-    let private = view.private(scratch).at(Step::Private)?;
+    let private = view.private(&own, &tmp).at(Step::Private)?;
     let mut access = view.places(contained).at(Step::Places)?;
     access.written.extend(private);
     access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
@@ -138,14 +140,13 @@ impl MountView<'_> {
     }
 
     /// The run's own directories, which are what it may write in any case.
-    fn private(&self, scratch: &Path) -> io::Result<Vec<PathBuf>> {
-        let inside = self.inside(Path::new(INSIDE));
-        let tmp = self.root.join("tmp");
-        fs::create_dir_all(&inside)?;
-        fs::create_dir(&tmp)?;
-        mount_bind(scratch.join("in"), &inside)?;
-        mount_bind(scratch.join("tmp"), &tmp)?;
-        Ok(vec![inside, tmp])
+    fn private(&self, own: &OwnedFd, tmp: &OwnedFd) -> io::Result<Vec<PathBuf>> {
+        let places = [(self.inside(Path::new(INSIDE)), own), (self.root.join("tmp"), tmp)];
+        for (place, shown) in &places {
+            fs::create_dir_all(place)?;
+            mount_bind(by_descriptor(shown), place)?;
+        }
+        Ok(places.map(|(place, _)| place).into())
     }
 
     /// What the policy names.
@@ -335,6 +336,12 @@ impl Access {
         };
         deepest(&self.written) > deepest(&self.closed)
     }
+}
+
+/// Opens a directory of the run's, for mounting.
+fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 fn by_descriptor(descriptor: &OwnedFd) -> String {

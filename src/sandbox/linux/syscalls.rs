@@ -281,7 +281,7 @@ mod tests {
             shape,
             network,
             places: Vec::new(),
-            root: PathBuf::new(),
+            scratch: PathBuf::new(),
             listen: Vec::new(),
             landlock: true,
             given,
