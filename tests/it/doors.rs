@@ -307,26 +307,16 @@ fn http_2_is_not_spoken() {
 }
 
 #[test]
-fn a_thousand_calls_at_once_are_served_or_told_to_wait() {
+fn a_thousand_calls_at_once_are_answered() {
     let (stage, ..) = two_scopes();
     let mut server = stage.serve("one");
     server.tool("list_allowed", json!({}));
     let params = json!({"name": "list_allowed", "arguments": {}});
     let ids: Vec<u64> = (0..1000).map(|_| server.send("tools/call", params.clone())).collect();
-    let (mut served, mut limited) = (0, 0);
     for id in ids {
         let answer = server.answer(id)["result"]["structuredContent"].clone();
-        match answer["code"].as_str() {
-            None => served += 1,
-            Some("rate_limited") => {
-                limited += 1;
-                let text = answer.to_string();
-                assert!(text.contains("call again") && !text.contains("another process"), "{text}");
-            }
-            Some(_) => panic!("{answer}"),
-        }
+        assert_eq!(answer["scope"], "one", "{answer}");
     }
-    assert!(served >= 16, "{served} served, {limited} told to wait");
     assert_eq!(server.tool("list_allowed", json!({}))["structuredContent"]["scope"], "one");
 }
 

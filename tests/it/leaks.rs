@@ -132,7 +132,7 @@ fn show_that_decoders_work(scripts: &[&Transform]) {
     }
 }
 
-/// What is said once the caller may call again: a refused call counts as five, and so many are more than a second takes.
+/// What is said once the caller may call again: a refused call counts as 25, and so many are more than a second takes.
 fn once_it_may(server: &mut Server, column: &Column, row: &Transform, mut told: Value) -> Value {
     while told["code"] == "rate_limited" {
         std::thread::sleep(Duration::from_secs(1));
