@@ -113,6 +113,15 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     regular(options.read(true).custom_flags(flags(PLAIN)).open(path))
 }
 
+/// Opens a file of ours that is there to be written in place: as [`open_regular`].
+///
+/// # Errors
+/// As [`open_regular`].
+pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    regular(options.read(true).write(true).custom_flags(flags(PLAIN)).open(path))
+}
+
 /// Opens what a person names for reading, through links: a regular file or a pipe. A device may have no end, and is not
 /// even opened.
 ///
@@ -192,12 +201,12 @@ pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
 /// [`io::ErrorKind::WouldBlock`] when the wait is over, or of the operating system.
 pub(crate) fn lock(path: &Path, wait: Duration) -> io::Result<File> {
     let until = Instant::now() + wait;
-    let mut file = open_lock(path)?;
+    let mut file = open_or_make(path)?;
     loop {
         match file.try_lock() {
             // Whoever exchanged the directory meanwhile has put another lock there.
             Ok(()) if is_at(&file, path) => return Ok(file),
-            Ok(()) => file = open_lock(path)?,
+            Ok(()) => file = open_or_make(path)?,
             Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -207,13 +216,18 @@ pub(crate) fn lock(path: &Path, wait: Duration) -> io::Result<File> {
     }
 }
 
-fn open_lock(path: &Path) -> io::Result<File> {
+/// Opens a file of ours to be written in place, and makes an empty one where there is none: as [`open_regular`].
+///
+/// # Errors
+/// As [`open_regular`].
+pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags(PLAIN));
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags(PLAIN));
     regular(options.open(path))
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
+/// Whether an open file is the one that is at a path now.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(held), Ok(found)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
     (held.dev(), held.ino()) == (found.dev(), found.ino())
 }

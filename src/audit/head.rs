@@ -1,6 +1,13 @@
 //! `head.json`: where the chain ends, so that nothing reads the whole log to go on from there.
+//!
+//! ```text
+//! audit/head.json   two slots of 16 KiB, each: { head, segment, offset, length, state, mac } ‖ line feed ‖ anything
+//! ```
+//! The newer one counts that holds; a write goes into the other, in place: it follows each durable line, and to
+//! exchange a file by another costs what a sync costs on a file system that then writes the new one out. What is longer
+//! than a slot, and files of before there were slots, are one record, replaced whole.
 
-use std::{io, path::Path};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -10,11 +17,14 @@ use super::{
     event::{self, Body, Event, Own},
     state::State,
 };
+use crate::files;
 
 /// More than this was not written by us: a head carries what 256 open runs are known by.
 const MOST: u64 = 16 << 20;
 /// The file's name.
 pub(super) const NAME: &str = "head.json";
+/// The length of a slot.
+const SLOT: usize = 16 << 10;
 
 /// Where the chain ends.
 #[derive(Debug, Clone)]
@@ -74,7 +84,7 @@ impl LogPosition {
         self.state.step(body);
     }
 
-    /// Replaces the file. It is no truth of its own: a loss of power may leave an older one, from which the log is read on,
+    /// Writes the file. It is no truth of its own: a loss of power may leave an older one, from which the log is read on,
     /// or none. It costs no sync.
     pub(super) fn write(&self, dir: &Path, keys: &AuditKeys) -> io::Result<()> {
         let mut file = HeadFile {
@@ -86,13 +96,21 @@ impl LogPosition {
             mac: String::new(),
         };
         file.mac = mac(keys, &file);
-        let text = serde_json::to_vec(&file).expect("string keys only");
-        crate::files::replace_unsynced(&dir.join(NAME), &text)
+        let mut record = serde_json::to_vec(&file).expect("string keys only");
+        let path = dir.join(NAME);
+        if record.len() < SLOT {
+            record.push(b'\n');
+            if write_slot(&path, &record)? {
+                return Ok(());
+            }
+            record.resize(2 * SLOT, 0);
+        }
+        files::replace_unsynced(&path, &record)
     }
 
     /// The place that the file vouches for; nothing where there is no such file.
     pub(super) fn read(dir: &Path, keys: &AuditKeys) -> Result<Option<Self>, AuditError> {
-        let bytes = match crate::files::read_regular(&dir.join(NAME), MOST) {
+        let bytes = match files::read_regular(&dir.join(NAME), MOST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -104,13 +122,16 @@ impl LogPosition {
         if bytes.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let mut file: HeadFile = serde_json::from_slice(&bytes)
-            .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
-        let said = std::mem::take(&mut file.mac);
-        if !bool::from(said.as_bytes().ct_eq(mac(keys, &file).as_bytes())) {
-            return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
+        let opened: Vec<_> = records(&bytes).map(|record| opened(record, keys)).collect();
+        // One that was cut off while it was written, by a kill or by the power, leaves the one before.
+        match opened.iter().flatten().max_by_key(|place| place.head.seq) {
+            Some(place) => Ok(Some(place.clone())),
+            None => opened.into_iter().next().transpose(),
         }
-        Ok(Some(Self {
+    }
+
+    fn of(file: HeadFile) -> Self {
+        Self {
             head: file.head,
             segment: file.segment,
             offset: file.offset,
@@ -118,8 +139,51 @@ impl LogPosition {
             checkpoint: None,
             synced: false,
             state: file.state.unwrap_or_default(),
-        }))
+        }
     }
+}
+
+/// What stands in the slots of a file that has slots, and else all of it.
+fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let length = if bytes.len() == 2 * SLOT { SLOT } else { bytes.len().max(1) };
+    bytes.chunks(length).map(|slot| {
+        let end = memchr::memchr(b'\n', slot).unwrap_or(slot.len());
+        &slot[..end]
+    })
+}
+
+fn opened(record: &[u8], keys: &AuditKeys) -> Result<LogPosition, AuditError> {
+    let mut file: HeadFile = serde_json::from_slice(record)
+        .map_err(|_| AuditError::damaged(0, "audit/head.json can't be read"))?;
+    let said = std::mem::take(&mut file.mac);
+    if !bool::from(said.as_bytes().ct_eq(mac(keys, &file).as_bytes())) {
+        return Err(AuditError::damaged(file.head.seq, "audit/head.json was changed"));
+    }
+    Ok(LogPosition::of(file))
+}
+
+/// Writes into the slot that does not count; nothing is done where the file has no slots.
+fn write_slot(path: &Path, record: &[u8]) -> io::Result<bool> {
+    let file = match files::open_to_change(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.len() != 2 * SLOT as u64 {
+        return Ok(false);
+    }
+    let second = seq_in(&file, 0)? > seq_in(&file, SLOT as u64)?;
+    file.write_all_at(record, if second { SLOT as u64 } else { 0 })?;
+    Ok(true)
+}
+
+/// Which event a slot says that it ends with, whatever its MAC: only which of the two is written to depends on it.
+fn seq_in(file: &File, at: u64) -> io::Result<Option<u64>> {
+    let mut start = [0; 48];
+    file.read_exact_at(&mut start, at)?;
+    let digits = start.strip_prefix(br#"{"head":{"seq":"#).unwrap_or_default();
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Ok(std::str::from_utf8(&digits[..length]).ok().and_then(|text| text.parse().ok()))
 }
 
 fn first() -> u64 {

@@ -304,3 +304,34 @@ fn a_head_that_never_reached_the_disk_is_none() {
     fs::write(&file, "x").unwrap();
     assert!(open(dir.path(), Some(head)).is_err());
 }
+
+#[test]
+fn a_head_that_is_cut_off_while_it_is_written_leaves_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, file) = (open(dir.path(), None).unwrap(), dir.path().join("head.json"));
+    let said =
+        || super::super::head::LogPosition::read(dir.path(), &keys()).map(|place| place.unwrap().head.seq);
+    log.record(note("1"), None).unwrap();
+    log.record(note("2"), None).unwrap();
+    for seq in 3..40 {
+        let before = fs::read(&file).unwrap();
+        let intent = log.record_intent(allowed("a/b"), RunId::random(), facts(), None).unwrap();
+        let after = fs::read(&file).unwrap();
+        log.record_outcome(intent, ended()).unwrap();
+        let seq = seq * 2 - 3;
+        assert_eq!(said().unwrap(), seq);
+        let at = before.iter().zip(&after).position(|(a, b)| a != b).unwrap();
+        for cut in [1, 50, 100, 400] {
+            let mut torn = before.clone();
+            torn[at..at + cut].copy_from_slice(&after[at..at + cut]);
+            fs::write(&file, &torn).unwrap();
+            assert!([seq, seq - 1, seq - 2].contains(&said().unwrap()), "cut at {cut}");
+            assert_eq!(open(dir.path(), Some(log.head())).unwrap().head(), log.head());
+        }
+        fs::write(&file, &after).unwrap();
+    }
+    // Both slots changed by somebody: that is none of a kill's.
+    let spoiled = fs::read_to_string(&file).unwrap().replace("\"offset\":", "\"offsET\":");
+    fs::write(&file, spoiled).unwrap();
+    assert!(said().is_err());
+}
