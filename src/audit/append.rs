@@ -2,35 +2,37 @@
 //! the head.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
     path::PathBuf,
 };
 
 use super::{
-    AuditError, AuditLog, Note,
+    AuditError, AuditLog, Head, Note,
     entry::{Durable, Entry},
     event::{self, Body, Event, Own},
     head::LogPosition,
     reserve,
-    segments::{self, Lines, Next},
+    segments::{self, Lines, Next, UNSYNCED},
 };
+use crate::files;
 
 /// A signed checkpoint stands at least after so many events.
 const CHECKPOINT_EVERY: u64 = 256;
-/// Is there while a sync of the segment that is written to has failed. The kernel forgets such a failure
-/// once it was told, and calls pages clean that never reached the disk: another sync of the same file
-/// would succeed and mean nothing.
-pub(super) const UNSYNCED: &str = "unsynced";
-
 impl AuditLog {
-    pub(super) fn append(&self, entries: Vec<Entry>, durable: Durable) -> Result<(), AuditError> {
+    /// Appends events. Returns the head with them.
+    pub(super) fn append(&self, entries: Vec<Entry>, durable: Durable) -> Result<Head, AuditError> {
         let _lock = self.lock()?;
         let mut place = self.place.lock();
+        if self.group.has_failed(&self.current()) {
+            // The end of what this process has written may be gone with the cache.
+            *place = self.on_disk(&place)?;
+        }
         let (now, unfinished) = self.catch_up(place.clone())?;
         *place = now;
-        self.write(&mut place, unfinished, entries, durable)
+        self.write(&mut place, unfinished, entries, durable)?;
+        Ok(place.head)
     }
 
     /// Writes events' lines, those that belong before and behind them, and then the head.
@@ -44,7 +46,7 @@ impl AuditLog {
         let by_operator = entries.iter().any(|(event, _)| is_operators(event));
         let mut next = place.clone();
         let mut bytes = Vec::new();
-        if self.dir.join(UNSYNCED).exists() {
+        if self.is_unsynced() {
             self.leave_unsynced(&mut next, &mut bytes)?;
         } else if next.offset >= self.segment_bytes {
             self.close_segment(&mut next, &mut bytes)?;
@@ -71,6 +73,7 @@ impl AuditLog {
         // A head that is ahead of what the disk has would call a log cut that only lost its power.
         next.synced = durable == Durable::Now;
         if next.synced {
+            self.group.is_durable(next.head);
             next.write(&self.dir, &self.keys).map_err(|error| AuditError::io("write its head", error))?;
         }
         *place = next;
@@ -111,8 +114,8 @@ impl AuditLog {
     fn leave_unsynced(&self, place: &mut LogPosition, bytes: &mut Vec<u8>) -> Result<(), AuditError> {
         let failed = |error| AuditError::io("leave the segment that can't be synced", error);
         if place.offset > 0 {
-            self.check_on_disk(place)?;
-            let file = OpenOptions::new().write(true).open(self.current()).map_err(failed)?;
+            *place = self.on_disk(place)?;
+            let file = files::open_or_make(&self.current()).map_err(failed)?;
             file.set_len(place.offset).map_err(failed)?;
             self.begin_segment(place, bytes, true)?;
         } else if let Err(error) = fs::remove_file(self.current())
@@ -120,31 +123,56 @@ impl AuditLog {
         {
             return Err(failed(error));
         }
-        fs::remove_file(self.dir.join(UNSYNCED)).map_err(failed)
+        if let Err(error) = fs::remove_file(self.dir.join(UNSYNCED))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failed(error));
+        }
+        Ok(())
     }
 
-    /// Walks the segment up to its last acknowledged line, past the cache, which may hold what the disk
-    /// has not.
-    fn check_on_disk(&self, place: &LogPosition) -> Result<(), AuditError> {
+    /// Whether a sync of the segment that is written to has failed, in any process.
+    fn is_unsynced(&self) -> bool {
+        self.group.has_failed(&self.current()) || self.dir.join(UNSYNCED).exists()
+    }
+
+    /// How much of the segment is on the disk, past the cache, which may hold what the disk has not: all that was
+    /// acknowledged is.
+    fn on_disk(&self, place: &LogPosition) -> Result<LogPosition, AuditError> {
+        let (read, last) = self.walk_disk(place)?;
+        let lost = || AuditError::damaged(place.head.seq, "it was acknowledged and is not on the disk");
+        if last.is_some_and(|last| last.hash == place.head.hash) {
+            return Ok(place.clone());
+        }
+        let sure = self.group.durable().seq;
+        let known = self.trusted_place()?;
+        if last.map_or(0, |last| last.seq) < sure.max(known.head.seq) || known.segment != place.segment {
+            return Err(lost());
+        }
+        // Lines that nobody was told of, and that never came so far.
+        let file = files::open_or_make(&self.current()).map_err(|error| AuditError::io("cut it", error))?;
+        file.set_len(read).map_err(|error| AuditError::io("cut it", error))?;
+        Ok(self.catch_up(known)?.0)
+    }
+
+    /// Where the last whole line of the segment ends that goes on from those before, up to a place.
+    fn walk_disk(&self, place: &LogPosition) -> Result<(u64, Option<Head>), AuditError> {
         let failed = |error| AuditError::io("read it", error);
         let file = File::open(self.current()).map_err(failed)?;
         let whole = std::num::NonZeroU64::new(place.offset);
         rustix::fs::fadvise(&file, 0, whole, rustix::fs::Advice::DontNeed).map_err(|e| failed(e.into()))?;
         let mut lines = Lines::from(file, 0).map_err(failed)?;
-        let (mut read, mut last) = (0, None);
+        let (mut read, mut last): (u64, Option<Head>) = (0, None);
         while read < place.offset {
             let Next::Line(line) = lines.next().map_err(failed)? else { break };
-            read += line.len() as u64 + 1;
-            let body = event::read(&self.keys, line).map_err(|what| AuditError::damaged(0, what))?;
-            if last.is_some_and(|hash| body.prev != hex::encode(hash)) {
-                return Err(AuditError::damaged(body.seq, "the line does not go on from the one before"));
+            let Ok(body) = event::read(&self.keys, line) else { break };
+            if last.is_some_and(|last| body.prev != hex::encode(last.hash)) {
+                break;
             }
-            last = Some(event::hash(line));
+            read += line.len() as u64 + 1;
+            last = Some(Head { seq: body.seq, hash: event::hash(line) });
         }
-        if last != Some(place.head.hash) {
-            return Err(AuditError::damaged(place.head.seq, "it was acknowledged and is not on the disk"));
-        }
-        Ok(())
+        Ok((read, last))
     }
 
     /// The closed file gets its number, and the next one its first event.
@@ -170,18 +198,19 @@ impl AuditLog {
     /// Writes behind the last whole line; what stood there was never acknowledged. A write that fails
     /// half way is taken back, so that the log ends in a whole line whatever happens.
     fn write_log(&self, offset: u64, bytes: &[u8], durable: Durable) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(self.current())?;
-        file.set_len(offset)?;
-        file.seek(SeekFrom::Start(offset))?;
-        if let Err(error) = file.write_all(bytes) {
+        let (file, failures) = (self.current_file()?, self.group.failures());
+        // A file system begins a transaction even for a length that a file has already.
+        if file.metadata()?.len() != offset {
+            file.set_len(offset)?;
+        }
+        if let Err(error) = file.write_all_at(bytes, offset) {
             file.set_len(offset)?;
             return Err(error);
         }
         if durable == Durable::Later {
             return Ok(());
         }
-        self.synced(&file).inspect_err(|_| {
+        self.synced(&file, failures).inspect_err(|_| {
             // What could not be made durable was never acknowledged.
             let _ = file.set_len(offset);
         })
@@ -189,18 +218,14 @@ impl AuditLog {
 
     /// Makes durable what was written to the present segment, by whomever.
     pub(super) fn sync_segment(&self) -> io::Result<()> {
-        self.synced(&OpenOptions::new().write(true).open(self.current())?)
+        let failures = self.group.failures();
+        if self.is_unsynced() {
+            return Err(io::Error::other("a sync of it has failed"));
+        }
+        self.synced(&*self.current_file()?, failures)
     }
 
-    fn synced(&self, file: &File) -> io::Result<()> {
-        (self.sync)(file).or_else(|error| {
-            // Never tried again on this file: it is left with the next event.
-            File::create(self.dir.join(UNSYNCED))?;
-            Err(error)
-        })
-    }
-
-    fn current(&self) -> PathBuf {
+    pub(super) fn current(&self) -> PathBuf {
         self.dir.join(segments::CURRENT)
     }
 }

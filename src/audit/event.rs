@@ -60,6 +60,19 @@ pub struct OutcomeFacts {
     pub redactions: BTreeMap<String, u64>,
 }
 
+impl OutcomeFacts {
+    /// Of a run that never was.
+    pub(crate) fn failed_to_start() -> Self {
+        Self {
+            outcome: "failed_to_start".to_owned(),
+            exit_code: None,
+            duration_ms: 0,
+            file_hits: Vec::new(),
+            redactions: BTreeMap::new(),
+        }
+    }
+}
+
 /// An event that is neither intent nor outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

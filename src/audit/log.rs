@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use super::{
     change::{Announced, Change},
     entry::{Durable, Entry},
     event::{self, Event, Own},
+    group::{Group, Unsettled},
     head::LogPosition,
     segments,
     state::OpenRun,
@@ -33,6 +35,9 @@ pub struct AuditLog {
     /// Where a segment is full.
     pub(super) segment_bytes: u64,
     pub(super) sync: fn(&File) -> io::Result<()>,
+    pub(super) group: Group,
+    /// The segment that is written to.
+    pub(super) file: Mutex<Option<Arc<File>>>,
 }
 
 impl AuditLog {
@@ -49,6 +54,8 @@ impl AuditLog {
             place: Mutex::new(LogPosition::beginning()),
             segment_bytes: segments::SEGMENT_BYTES,
             sync: File::sync_data,
+            group: Group::default(),
+            file: Mutex::default(),
         };
         let _lock = log.lock()?;
         let (mut place, _) = log.catch_up(log.trusted_place()?)?;
@@ -92,11 +99,26 @@ impl AuditLog {
         facts: IntentFacts,
         change: Option<Change>,
     ) -> Result<Intent<T>, AuditError> {
-        let (scope, terms) = allowed.into_parts();
-        let what = terms.allowance();
-        let event = Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what };
-        self.append(vec![(Event::Own(event), change)], Durable::Now)?;
-        Ok(Intent { run_id, scope, terms })
+        let (intent, event) = begun(allowed, run_id, facts);
+        self.append(vec![(event, change)], Durable::Now)?;
+        Ok(intent)
+    }
+
+    /// Writes an intent's line, in its place among all others. It is none yet: [`AuditLog::settle`] makes it one, once it
+    /// is on the disk, for which nobody has to hold the vault.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn write_intent<T: OnRecord>(
+        &self,
+        allowed: Allowed<T>,
+        run_id: RunId,
+        facts: IntentFacts,
+    ) -> Result<Unsettled<T>, AuditError> {
+        let (intent, event) = begun(allowed, run_id, facts);
+        let failures = self.group.failures();
+        let seq = self.append(vec![(event, None)], Durable::Later)?.seq;
+        Ok(Unsettled::of(intent, seq, failures))
     }
 
     /// Puts an outcome on record. May be lost with the power: then the run is found without one at the next start, and
@@ -106,7 +128,7 @@ impl AuditLog {
     /// [`AuditError`].
     pub fn record_outcome<T>(&self, intent: Intent<T>, facts: OutcomeFacts) -> Result<(), AuditError> {
         let outcome = Own::Outcome { run: intent.run_id, scope: intent.scope, facts };
-        self.append(vec![(Event::Own(outcome), None)], Durable::Later)
+        self.append(vec![(Event::Own(outcome), None)], Durable::Later).map(drop)
     }
 
     /// Puts `interrupted` on record for every intent that has no outcome and whose process has ended.
@@ -159,7 +181,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record(&self, note: Note, change: Option<Change>) -> Result<(), AuditError> {
-        self.append(vec![(Event::Note(note), change)], Durable::Now)
+        self.append(vec![(Event::Note(note), change)], Durable::Now).map(drop)
     }
 
     /// Puts several on record at once: durable together.
@@ -170,7 +192,7 @@ impl AuditLog {
         if notes.is_empty() {
             return Ok(());
         }
-        self.append(notes.into_iter().map(|note| (Event::Note(note), None)).collect(), Durable::Now)
+        self.append(notes.into_iter().map(|note| (Event::Note(note), None)).collect(), Durable::Now).map(drop)
     }
 
     /// Puts on record that an announced change was made. May be lost with the power, and then says less
@@ -179,7 +201,7 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn record_changed(&self, epoch: u64) -> Result<(), AuditError> {
-        self.append(vec![(Event::Own(Own::Changed { epoch }), None)], Durable::Later)
+        self.append(vec![(Event::Own(Own::Changed { epoch }), None)], Durable::Later).map(drop)
     }
 
     /// The last change of the vault that is announced, known from the end of the log alone.
@@ -232,6 +254,7 @@ impl AuditLog {
         if !place.synced && place.offset > 0 {
             self.sync_segment().map_err(|error| AuditError::io("write it", error))?;
             place.synced = true;
+            self.group.is_durable(place.head);
         }
         Ok(place.head)
     }
@@ -241,8 +264,13 @@ impl AuditLog {
         self.place.lock().head
     }
 
+    /// The last event that this process knows to be on the disk, since it synced it.
+    pub fn durable_head(&self) -> Option<Head> {
+        Some(self.group.durable()).filter(|head| head.seq > 0)
+    }
+
     pub(super) fn append_own(&self, event: Own) -> Result<(), AuditError> {
-        self.append(vec![(Event::Own(event), None)], Durable::Now)
+        self.append(vec![(Event::Own(event), None)], Durable::Now).map(drop)
     }
 
     pub(super) fn lock(&self) -> Result<File, AuditError> {
@@ -251,6 +279,14 @@ impl AuditLog {
             _ => AuditError::io("lock it", error),
         })
     }
+}
+
+/// An intent, and the event that it is once that is durable.
+fn begun<T: OnRecord>(allowed: Allowed<T>, run_id: RunId, facts: IntentFacts) -> (Intent<T>, Event) {
+    let (scope, terms) = allowed.into_parts();
+    let what = terms.allowance();
+    let event = Own::Intent { run: run_id.clone(), scope: scope.clone(), facts, what };
+    (Intent { run_id, scope, terms }, Event::Own(event))
 }
 
 fn check_anchor(head: Head, anchor: Option<Head>) -> Result<(), AuditError> {

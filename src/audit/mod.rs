@@ -10,7 +10,7 @@
 //! audit/log.000001.jsonl closed segments, each of about 64 MiB and ended by a signed checkpoint; the next
 //!                        one's first event (`segment`) names it, and the chain goes through
 //! audit/head.json        the last line's number, hash, place and length, open runs and the last announced
-//!                        change of the vault, with a MAC: replaced after each durable line
+//!                        change of the vault, with a MAC: written after each durable line (`head`)
 //! audit/reserve          disk for operators' events, see `reserve`
 //! audit/unsynced         is there while a sync of log.jsonl has failed: it gets no more events
 //! audit/lock             held for each append
@@ -30,12 +30,14 @@ mod change;
 mod denials;
 mod entry;
 mod event;
+mod group;
 mod head;
 mod log;
 mod read;
 mod reserve;
 mod said;
 mod segments;
+mod settle;
 mod state;
 mod steps;
 mod verify;
@@ -53,6 +55,7 @@ pub(crate) use change::{Announced, Change};
 pub(crate) use denials::Denials;
 pub use event::Note;
 pub(crate) use event::{IntentFacts, OnRecord, OutcomeFacts};
+pub(crate) use group::Unsettled;
 pub use log::AuditLog;
 pub use read::{Filter, Found, events, last_denial};
 pub(crate) use read::{LastDenial, announcement};

@@ -12,6 +12,10 @@ use super::AuditError;
 /// The segment that is written to; closed ones have their number in their name. The first version's
 /// whole log has this name, too, and is the first segment.
 pub(super) const CURRENT: &str = "log.jsonl";
+/// Is there while a sync of the segment that is written to has failed. The kernel forgets such a failure
+/// once it was told, and calls pages clean that never reached the disk: another sync of the same file
+/// would succeed and mean nothing.
+pub(super) const UNSYNCED: &str = "unsynced";
 /// A segment is closed behind the event with which it gets so long.
 pub(super) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest line that is read. The first version wrote lines as long as a call was.

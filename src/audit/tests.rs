@@ -1,6 +1,7 @@
 //! What is done to a log, and what is said of it.
 
 mod denials;
+mod group;
 mod reading;
 mod said;
 mod segments;

@@ -266,7 +266,7 @@ pub(crate) fn restart(dir: &Path, keys: AuditKeys) -> Result<(PathBuf, Head), Au
     let others = [
         (current, kept.clone()),
         (dir.join("head.json"), dir.join(format!("head.{stamp}.kept.json"))),
-        (dir.join(super::append::UNSYNCED), dir.join(format!("unsynced.{stamp}.kept"))),
+        (dir.join(super::segments::UNSYNCED), dir.join(format!("unsynced.{stamp}.kept"))),
     ];
     for (from, to) in closed.chain(others) {
         match fs::rename(from, to) {

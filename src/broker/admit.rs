@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Broker, Caller, Credential, Opened, Refused, Way,
+    Anchors, Broker, Caller, Credential, Opened, Refused, Way,
     api::RunParams,
     asked::{Asked, Setup, Streams},
     blocking,
@@ -17,22 +17,20 @@ use super::{
     ground, limits,
     live::{self, Live},
     needles::RunNeedles,
-    outcome::outcome_facts,
-    prepare::Prepared,
+    prepare::{self, Prepared},
     refusal::{Code, Refusal},
     session::Session,
     trace::{Step, Trace},
     watch::Watched,
 };
 use crate::{
-    audit::{AuditLog, Intent, IntentFacts},
+    audit::{AuditLog, Intent, IntentFacts, OutcomeFacts, Unsettled},
     delivery::Services,
     names::{RunId, SecretName},
     policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms},
-    redact::Counts,
-    run::{Launch, RunOutcome},
+    run::Launch,
     supervise::Process,
-    vault::Stamp,
+    vault::{SealedSecret, Stamp},
 };
 
 /// The most secrets that a call may name.
@@ -84,11 +82,20 @@ enum Decided {
     Committed(Box<Committed>),
 }
 
-/// On record, and its values revealed.
+/// On record, once that is settled. The vault is not needed any more: what is to be revealed is here, as it is stored.
 struct Committed {
-    intent: Intent<RunTerms>,
+    unsettled: Unsettled<RunTerms>,
+    sealed: Vec<SealedSecret>,
+    setup: Setup,
     live: Live,
+    place: limits::RunPermit,
+}
+
+/// A run whose values are known here.
+struct Revealed {
+    intent: Intent<RunTerms>,
     prepared: Prepared,
+    watched: Watched,
     place: limits::RunPermit,
 }
 
@@ -116,7 +123,12 @@ impl Broker {
         loop {
             let broker = Arc::clone(self);
             let (back, pending) = match blocking(move || broker.admit(turn, call)).await? {
-                Phase::Admitted(admitted) => return Ok(*admitted),
+                Phase::Admitted(admitted) => {
+                    if self.settings.anchors == Anchors::Follow {
+                        self.anchor_soon();
+                    }
+                    return Ok(*admitted);
+                }
                 Phase::Pending(call, pending) => (*call, pending),
             };
             call = back;
@@ -143,12 +155,20 @@ impl Broker {
         }
         let before = Stamp::of(&self.settings.home);
         let mut who = Who::default();
-        match self.admit_in(&mut open, &mut who, &mut call) {
-            Ok(Decided::Pending(pending)) => Ok(Phase::Pending(Box::new(call), pending)),
+        let decided = self.admit_in(&mut open, &mut who, &mut call);
+        let audit = Arc::clone(&open.audit);
+        let revealed = match decided {
+            Ok(Decided::Pending(pending)) => return Ok(Phase::Pending(Box::new(call), pending)),
             Ok(Decided::Committed(committed)) => {
-                let Committed { intent, live, prepared, place } = *committed;
+                // Others decide while this one waits for the disk, and wait there with it.
+                drop(open);
+                self.reveal(*committed, &audit, &mut call, before)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match revealed {
+            Ok(Revealed { intent, prepared, watched, place }) => {
                 let Prepared { launch, needles, promise, services } = prepared;
-                let (watched, audit, trace) = (self.watch_over(live, before), open.audit, call.trace);
                 Ok(Phase::Admitted(Box::new(Admitted {
                     intent,
                     launch,
@@ -156,7 +176,7 @@ impl Broker {
                     promise,
                     services,
                     audit,
-                    trace,
+                    trace: call.trace,
                     watched,
                     _place: place,
                 })))
@@ -164,7 +184,31 @@ impl Broker {
             Err(refusal) => {
                 call.pass.was_refused();
                 call.trace.refused(&refusal);
-                Err(self.refused(self.record_denial(&mut open, who, &call.asked.params, refusal)))
+                Err(self.refused(self.record_denial(&audit, who, &call.asked.params, refusal)))
+            }
+        }
+    }
+
+    /// On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
+    /// run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
+    fn reveal(
+        self: &Arc<Self>,
+        committed: Committed,
+        audit: &AuditLog,
+        call: &mut Call,
+        before: Option<Stamp>,
+    ) -> Result<Revealed, Refusal> {
+        let Committed { unsettled, sealed, setup, live, place } = committed;
+        let intent = audit.settle(unsettled)?;
+        call.trace.allowed(intent.run_id(), intent.terms());
+        call.trace.step(Step::Audit);
+        let prepared = self.prepare(&sealed, &intent, &call.asked, setup);
+        call.trace.step(Step::Reveal);
+        match prepared {
+            Ok(prepared) => Ok(Revealed { intent, prepared, watched: self.watch_over(live, before), place }),
+            Err(refusal) => {
+                audit.record_outcome(intent, OutcomeFacts::failed_to_start())?;
+                Err(refusal)
             }
         }
     }
@@ -206,34 +250,23 @@ impl Broker {
         request: &Request,
         allowed: Allowed<RunTerms>,
     ) -> Result<Decided, Refusal> {
-        let Call { asked, trace, .. } = call;
+        let asked = &call.asked;
         let terms = allowed.terms();
         ground::confine(terms)?;
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
         let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
+        let sealed = prepare::sealed(&open.vault, terms)?;
         let place = self.limits.enter(&session.scope, terms, self.around.clock.instant())?;
         let now = open.now();
         session.consume_use(&mut open.vault, now)?;
         let (credential, timed) = (&asked.caller.credential, asked.streams.timed());
         let live = Live::new(&open.keys, credential, &session, request, terms, timed);
 
-        // On the disk, with the use that it takes, before any value is revealed: a process that is killed in between leaves a
-        // run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
+        // In its place in the log while the vault is held: a revocation comes behind it there if it comes behind it here.
         let facts = intent_facts(&session, terms, request, &setup);
-        let intent = open.record_intent(allowed, call.run.clone(), facts)?;
-        trace.allowed(intent.run_id(), intent.terms());
-        trace.step(Step::Audit);
-        let prepared = self.prepare(open, &intent, asked, setup);
-        trace.step(Step::Reveal);
-        match prepared {
-            Ok(prepared) => Ok(Decided::Committed(Box::new(Committed { intent, live, prepared, place }))),
-            Err(refusal) => {
-                let facts = outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &Counts::default());
-                open.audit.record_outcome(intent, facts)?;
-                Err(refusal)
-            }
-        }
+        let unsettled = open.write_intent(allowed, call.run.clone(), facts, self.settings.anchors)?;
+        Ok(Decided::Committed(Box::new(Committed { unsettled, sealed, setup, live, place })))
     }
 
     fn request(&self, asked: &Asked, session: &Session) -> Result<Request, Refusal> {
@@ -256,11 +289,11 @@ impl Broker {
 
     /// Records a refusal, its command redacted and bounded. Where even that can't be recorded, the
     /// caller is told so instead.
-    fn record_denial(&self, open: &mut Opened, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
+    fn record_denial(&self, audit: &AuditLog, who: Who, params: &RunParams, refusal: Refusal) -> Refusal {
         let note =
             super::denied::note(who.principal, who.scope, &refusal, params, &self.needles.everything());
         let notes = self.denials.take(note, self.around.clock.instant());
-        match open.audit.record_all(notes) {
+        match audit.record_all(notes) {
             Ok(()) => refusal,
             Err(error) => Refusal::from(error),
         }

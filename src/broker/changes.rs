@@ -4,14 +4,14 @@
 //! What an operation does to an opened vault is gathered there; it is made by the event that is put on record
 //! behind it, and by nothing else.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{HeldVault, Opened, documents, keys::VaultKeys, refusal::Refusal};
+use super::{Anchors, HeldVault, Opened, documents, keys::VaultKeys, refusal::Refusal};
 use crate::{
-    audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts},
+    audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts, Unsettled},
     names::{RunId, TokenId},
     policy::Allowed,
     vault::Standing,
@@ -31,7 +31,7 @@ impl Opened {
     /// The same with a vault that is opened already.
     pub(crate) fn with(home: &Path, keys: Arc<VaultKeys>, vault: HeldVault) -> Result<Self, Refusal> {
         let head = keys.freshness.head(&vault);
-        let audit = keys.kept.log(&home.join("audit"), || keys.audit(), head)?;
+        let audit = keys.kept.log(&home.join("audit"), || keys.audit(), head, vault.chain())?;
         Self::over(home, keys, vault, audit)
     }
 
@@ -97,15 +97,23 @@ impl Opened {
         let intent = self.audit.record_intent(allowed, run, facts, change)?;
         let kept = if change.is_some() { self.make(change) } else { self.anchor() };
         let Err(refusal) = kept else { return Ok(intent) };
-        let facts = OutcomeFacts {
-            outcome: "failed_to_start".to_owned(),
-            exit_code: None,
-            duration_ms: 0,
-            file_hits: Vec::new(),
-            redactions: BTreeMap::new(),
-        };
-        self.audit.record_outcome(intent, facts)?;
+        self.audit.record_outcome(intent, OutcomeFacts::failed_to_start())?;
         Err(refusal)
+    }
+
+    /// Writes an intent, which is to be settled before anything is revealed. Where what remembers the audit has it at
+    /// once, or a use goes with it, it is on the disk already.
+    pub(crate) fn write_intent<T: OnRecord>(
+        &mut self,
+        allowed: Allowed<T>,
+        run: RunId,
+        facts: IntentFacts,
+        anchors: Anchors,
+    ) -> Result<Unsettled<T>, Refusal> {
+        if anchors == Anchors::AtOnce || self.vault.gathered().is_some() {
+            return self.record_intent(allowed, run, facts).map(Unsettled::from);
+        }
+        Ok(self.audit.write_intent(allowed, run, facts)?)
     }
 
     /// Has the audit's head be remembered: by the pin where there is one, which the vault follows with its next

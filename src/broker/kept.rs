@@ -29,7 +29,8 @@ const POLICIES: usize = 256;
 pub(crate) struct Kept {
     policies: Mutex<HashMap<[u8; 32], Policy>>,
     revocations: Mutex<Option<([u8; 32], Arc<Revocations>)>>,
-    log: Mutex<Option<Arc<AuditLog>>>,
+    /// With the number of its chain.
+    log: Mutex<Option<(u64, Arc<AuditLog>)>>,
 }
 
 impl Kept {
@@ -76,7 +77,7 @@ impl Kept {
     }
 
     /// The audit log of a directory, read up to its end and held against the head that is remembered. Where what was
-    /// known of it does not lead there, it is opened as by a process that knows nothing.
+    /// known of it does not lead there, it is opened as by a process that knows no more of it than how far it was.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -85,15 +86,19 @@ impl Kept {
         dir: &Path,
         keys: impl FnOnce() -> AuditKeys,
         anchor: Option<Head>,
+        chain: u64,
     ) -> Result<Arc<AuditLog>, AuditError> {
         let mut kept = self.log.lock();
-        if let Some(log) = kept.as_ref().filter(|log| log.is_in(dir))
+        let known = kept.as_ref().filter(|(known, log)| *known == chain && log.is_in(dir));
+        if let Some((_, log)) = known
             && log.read_on(anchor).is_ok()
         {
             return Ok(Arc::clone(log));
         }
-        let log = Arc::new(AuditLog::open(dir, keys(), anchor)?);
-        *kept = Some(Arc::clone(&log));
+        let durable = known.and_then(|(_, log)| log.durable_head());
+        let furthest = anchor.into_iter().chain(durable).max_by_key(|head| head.seq);
+        let log = Arc::new(AuditLog::open(dir, keys(), furthest)?);
+        *kept = Some((chain, Arc::clone(&log)));
         Ok(log)
     }
 }

@@ -78,14 +78,14 @@ pub(crate) use opened::{HeldVault, Opened};
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;
 pub(crate) use service::{Caller, Meanwhile, Pending, Service, Way};
-pub(crate) use settings::{Hidden, Settings};
+pub(crate) use settings::{Anchors, Hidden, Settings};
 pub(crate) use surroundings::Surroundings;
 pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
 /// What the key of the daemon's API is derived for.
 pub(crate) const LOCAL_API: &str = "local-api";
-/// How long an audit event that no intent followed may stay unanchored.
-const ANCHOR_WITHIN: Duration = Duration::from_secs(1);
+/// When an audit event is anchored that was not at once: within a second, what that takes included.
+const ANCHOR_AFTER: Duration = Duration::from_millis(800);
 
 /// The broker of one home, in this process.
 pub(crate) struct Broker {
@@ -116,6 +116,7 @@ struct BrokerPaths {
     home: PathBuf,
     user_home: PathBuf,
     hidden: Hidden,
+    anchors: Anchors,
 }
 
 impl Broker {
@@ -134,6 +135,7 @@ impl Broker {
                 home: settings.home,
                 user_home: settings.user_home,
                 hidden: settings.hidden,
+                anchors: settings.anchors,
             },
             supervisors: Supervisors::new(
                 settings.supervisor,
@@ -256,7 +258,7 @@ impl Broker {
         let broker = Arc::clone(self);
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(ANCHOR_WITHIN) => {}
+                () = tokio::time::sleep(ANCHOR_AFTER) => {}
                 () = broker.closing.cancelled() => return,
             }
             blocking(move || broker.anchor_now()).await;

@@ -14,7 +14,7 @@ use super::{
     blocking, guessable,
     needles::RunNeedles,
     outcome::{ended_facts, outcome_facts, result},
-    prepare::values_before,
+    prepare::{sealed, values_before},
     recount::Done,
     refusal::Refusal,
     surroundings::{Ready, Running},
@@ -191,10 +191,10 @@ impl Broker {
         vault: &Vault,
         intent: &Intent<RunTerms>,
     ) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
-        let mut values = values_before(vault, intent)?;
-        for secret in &intent.terms().secrets {
-            let value = vault.reveal(&secret.name, intent)?;
-            values.push((secret.name.clone(), value));
+        let sealed = sealed(vault, intent.terms())?;
+        let mut values = values_before(&sealed, intent)?;
+        for secret in &sealed {
+            values.push((secret.name().clone(), secret.reveal(intent)?));
         }
         Ok(values)
     }

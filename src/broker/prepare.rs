@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Broker, Caller, Opened,
+    Broker, Caller,
     api::RunParams,
     asked::{Asked, Setup},
     needles::{RunNeedles, Shared},
@@ -16,7 +16,7 @@ use crate::{
     policy::{Delivered, Promise, RunTerms},
     run::{Launch, Materials, Start},
     value::SecretValue,
-    vault::Vault,
+    vault::{SealedSecret, Vault},
 };
 
 /// Between SIGTERM and SIGKILL (docs/policy.md, `limits.timeout`).
@@ -34,14 +34,14 @@ impl Broker {
     /// Reveals what the intent covers, and puts together what the child gets.
     pub(super) fn prepare(
         &self,
-        open: &mut Opened,
+        sealed: &[SealedSecret],
         intent: &Intent<RunTerms>,
         asked: &Asked,
         Setup { plan, chain }: Setup,
     ) -> Result<Prepared, Refusal> {
         let terms = intent.terms();
-        let sorted = Deliveries::all().sort(revealed(&open.vault, intent)?)?;
-        let before = values_before(&open.vault, intent)?;
+        let sorted = Deliveries::all().sort(revealed(sealed, intent)?)?;
+        let before = values_before(sealed, intent)?;
         let promise = sorted.judge(terms)?;
         let known = before.iter().map(|(name, value)| (name, value));
         let known = sorted.in_hands(Hands::Ours).chain(known);
@@ -85,25 +85,30 @@ impl Broker {
     }
 }
 
+/// A run's secrets as they are stored.
+pub(super) fn sealed(vault: &Vault, terms: &RunTerms) -> Result<Vec<SealedSecret>, Refusal> {
+    terms.secrets.iter().map(|secret| vault.sealed(&secret.name, None).map_err(Refusal::from)).collect()
+}
+
 /// The values of a run's secrets, each with its way.
-pub(super) fn revealed(vault: &Vault, intent: &Intent<RunTerms>) -> Result<Vec<Revealed>, Refusal> {
-    let reveal = |secret: &Delivered| {
-        let value = vault.reveal(&secret.name, intent)?;
+fn revealed(sealed: &[SealedSecret], intent: &Intent<RunTerms>) -> Result<Vec<Revealed>, Refusal> {
+    let reveal = |(secret, sealed): (&Delivered, &SealedSecret)| {
+        let value = sealed.reveal(intent)?;
         let Delivered { name, env, how } = secret.clone();
         Ok(Revealed { name, env, how, value })
     };
-    intent.terms().secrets.iter().map(reveal).collect()
+    intent.terms().secrets.iter().zip(sealed).map(reveal).collect()
 }
 
 /// The values that a run's secrets had before their present ones: a program may have one from elsewhere.
 pub(super) fn values_before(
-    vault: &Vault,
+    sealed: &[SealedSecret],
     intent: &Intent<RunTerms>,
 ) -> Result<Vec<(SecretName, SecretValue)>, Refusal> {
     let mut values = Vec::new();
-    for secret in &intent.terms().secrets {
-        let before = vault.reveal_previous(&secret.name, intent)?;
-        values.extend(before.map(|value| (secret.name.clone(), value)));
+    for secret in sealed {
+        let before = secret.reveal_previous(intent)?;
+        values.extend(before.map(|value| (secret.name().clone(), value)));
     }
     Ok(values)
 }

@@ -29,8 +29,19 @@ pub(crate) struct Settings {
     pub run_as: Option<RunAs>,
     /// How many descriptors programs may have, where this process has raised its own limit.
     pub descriptors: Option<u64>,
+    /// When what remembers the audit outside of the home has an intent.
+    pub anchors: Anchors,
     /// The clock, the vault's engine, and what starts programs.
     pub around: Surroundings,
+}
+
+/// When what remembers the audit outside of the home has an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anchors {
+    /// Before anything is revealed: nothing else remembers it once this process is gone.
+    AtOnce,
+    /// Within a second: a daemon lives on, and remembers it meanwhile.
+    Follow,
 }
 
 /// What no run sees, whatever a policy shows it of what lies around.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Bearer, Broker, Caller, Credential, Hidden, Opened, ResolveContext, Settings, Surroundings, Way,
+    Anchors, Bearer, Broker, Caller, Credential, Hidden, Opened, ResolveContext, Settings, Surroundings, Way,
     api::{RunParams, RunResult},
     documents::{self, NarrowedUnder, StoredPolicy, StoredToken, TokenInfo},
     keys::VaultKeys,
@@ -49,6 +49,7 @@ impl Settings {
             hidden: Hidden::default(),
             run_as: None,
             descriptors: None,
+            anchors: Anchors::Follow,
             around,
         }
     }

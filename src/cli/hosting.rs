@@ -23,7 +23,7 @@ use super::{
     usage_failure,
 };
 use crate::{
-    broker::{Broker, Settings, Surroundings},
+    broker::{Anchors, Broker, Settings, Surroundings},
     daemon::{self, AuthMode, Host, HostSettings, Lifetime, Listener, LocalError, LocalKey, OpenTo},
     listen,
     operator::{Failure, FailureKind},
@@ -187,6 +187,7 @@ fn broker(
         hidden: open::hidden(globals, home, Some(info))?,
         run_as,
         descriptors: args.descriptors.or(before),
+        anchors: Anchors::Follow,
         around: Surroundings::default(),
     }))
 }

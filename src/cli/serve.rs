@@ -11,7 +11,10 @@ use super::{
     runtime, sockets, starting, token_file, usage_failure,
 };
 use crate::{
-    broker::{Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Surroundings, Way},
+    broker::{
+        Anchors, Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Surroundings,
+        Way,
+    },
     daemon::{self, Client, Socket},
     listen,
     mcp::{Exposure, HttpSettings, serve_http, serve_stdio},
@@ -119,6 +122,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         home,
         run_as: None,
         descriptors: None,
+        anchors: Anchors::AtOnce,
         around: Surroundings::default(),
     })
 }

@@ -41,7 +41,7 @@ pub(crate) use info::{
 };
 pub(crate) use key::VaultKey;
 pub use open::Vault;
-pub(crate) use open::{Files, VerifyReport};
+pub(crate) use open::{Files, SealedSecret, VerifyReport};
 pub(crate) use restore::{Audit, Before, Restoring};
 pub(crate) use stamp::{Stamp, description_stamp};
 pub use unlock::unlock;

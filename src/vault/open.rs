@@ -10,6 +10,7 @@ mod secrets;
 mod verify;
 
 pub(super) use records::Records;
+pub(crate) use secrets::SealedSecret;
 pub(crate) use verify::VerifyReport;
 
 use std::{
@@ -292,6 +293,11 @@ impl Vault {
     /// The vault's epoch: it grows with every change.
     pub fn epoch(&self) -> u64 {
         self.root.epoch
+    }
+
+    /// Which of the audit's chains is the vault's.
+    pub(crate) fn chain(&self) -> u64 {
+        self.root.chain
     }
 
     /// The audit head that was last anchored.

@@ -116,3 +116,21 @@ async fn nothing_is_revealed_that_can_not_be_put_on_record() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_audit_that_is_put_back_is_noticed_before_anything_outside_remembers_it() {
+    let bench = Bench::new(&[POLICY]);
+    bench.secrets(&[("app/key", VALUE)]);
+    let credential = bench.of("ann", "dev", |_| ());
+    let audit = bench.broker.home().join("audit");
+    let files = ["log.jsonl", "head.json"].map(|name| audit.join(name));
+    bench.run(&credential, check()).await.unwrap();
+    let before = files.clone().map(|file| fs::read(file).unwrap());
+    bench.run(&credential, check()).await.unwrap();
+    for (file, bytes) in files.iter().zip(before) {
+        fs::write(file, bytes).unwrap();
+    }
+    let done = bench.run(&credential, check()).await;
+    assert_eq!(done.err(), Some(Code::AuditUnavailable));
+    assert_eq!(bench.runner.started().len(), 2);
+}

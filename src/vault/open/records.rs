@@ -9,7 +9,7 @@ use super::Vault;
 use crate::{
     store::{Object, ObjectId},
     vault::{
-        SecretMeta, VaultError,
+        SecretMeta, VaultError, VaultKey,
         envelope::{self, Envelope},
         freshness::files as beside,
         index::{self, Entry, Root, Version},
@@ -85,6 +85,13 @@ impl Vault {
         entry: &Entry,
         version: Option<u64>,
     ) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), VaultError> {
+        let record = self.stored(entry, version)?;
+        let value = record.value(&self.key.vault)?;
+        Ok((record.cipher, value))
+    }
+
+    /// A record as it is stored, compared with the index.
+    pub(super) fn stored(&self, entry: &Entry, version: Option<u64>) -> Result<StoredRecord, VaultError> {
         let bad = |what: &str| VaultError::damaged(format!("the {} {} {what}", entry.kind, entry.name));
         let wanted = match version {
             None => entry.current(),
@@ -96,17 +103,13 @@ impl Vault {
             return Err(bad("was swapped, replayed or changed"));
         }
         let cipher = object::open(&bytes).ok_or_else(|| bad("is no object of a vault"))?.age.to_vec();
-        let envelope = Envelope::open(&self.key.vault, &cipher).ok_or_else(|| bad("can't be decrypted"))?;
-        let same = envelope.format == envelope::FORMAT
-            && envelope.vault_id == self.root.vault_id
-            && envelope.kind == entry.kind
-            && envelope.name == entry.name
-            && envelope.version == wanted.version;
-        if !same {
-            return Err(bad("says that it is another"));
-        }
-        let value = envelope.value().ok_or_else(|| bad("can't be read"))?;
-        Ok((cipher, value))
+        Ok(StoredRecord {
+            vault_id: self.root.vault_id.clone(),
+            kind: entry.kind.clone(),
+            name: entry.name.clone(),
+            version: wanted.version,
+            cipher,
+        })
     }
 
     pub(super) fn remove(&mut self, kind: &'static str, name: &str) -> Result<(), VaultError> {
@@ -213,6 +216,32 @@ impl Vault {
     /// The object of an age file.
     pub(in crate::vault) fn record_of(&self, cipher: &[u8]) -> Object {
         object::wrap(&self.key.vault, &self.key.author, &self.root.vault_id, cipher)
+    }
+}
+
+/// A record's age file, with what its envelope has to say.
+pub(super) struct StoredRecord {
+    vault_id: String,
+    kind: String,
+    name: String,
+    version: u64,
+    cipher: Vec<u8>,
+}
+
+impl StoredRecord {
+    /// Its value, compared with its envelope.
+    pub(super) fn value(&self, key: &VaultKey) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let bad = |what: &str| VaultError::damaged(format!("the {} {} {what}", self.kind, self.name));
+        let envelope = Envelope::open(key, &self.cipher).ok_or_else(|| bad("can't be decrypted"))?;
+        let same = envelope.format == envelope::FORMAT
+            && envelope.vault_id == self.vault_id
+            && envelope.kind == self.kind
+            && envelope.name == self.name
+            && envelope.version == self.version;
+        if !same {
+            return Err(bad("says that it is another"));
+        }
+        envelope.value().ok_or_else(|| bad("can't be read"))
     }
 }
 

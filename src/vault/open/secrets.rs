@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Vault,
-    records::{Change, SECRET, not_found},
+    records::{Change, SECRET, StoredRecord, not_found},
 };
 use crate::{
     audit::Intent,
@@ -16,7 +16,7 @@ use crate::{
     policy::{SecretFacts, Terms},
     value::{MAX_VALUE_BYTES, SecretValue},
     vault::{
-        SecretInfo, SecretMeta, VaultError, VersionInfo,
+        SecretInfo, SecretMeta, VaultError, VaultKey, VersionInfo,
         index::{Entry, Version},
     },
 };
@@ -134,31 +134,24 @@ impl Vault {
         if !intent.covers(name) {
             return Err(VaultError::NotCovered(name.clone()));
         }
-        let version = intent.version_of(name);
-        let entry = self.entry(SECRET, name.as_str())?.ok_or_else(|| not_found(SECRET, name.as_str()))?;
-        let (_, value) = self.record(&entry, version)?;
-        Ok(SecretValue::from_zeroizing(value))
+        self.sealed(name, intent.version_of(name))?.reveal(intent)
     }
 
-    /// The value that a secret had before its present one, for an intent that covers it: what rotation has
-    /// replaced may still open doors, and is masked beside the present one.
+    /// A secret as it is stored, to be revealed once the intent is durable: for that nobody has to hold the vault.
     ///
     /// # Errors
-    /// As [`Vault::reveal`] has them.
-    pub fn reveal_previous<T: Terms>(
-        &self,
-        name: &SecretName,
-        intent: &Intent<T>,
-    ) -> Result<Option<SecretValue>, VaultError> {
-        if !intent.covers(name) {
-            return Err(VaultError::NotCovered(name.clone()));
-        }
+    /// [`VaultError::NotFound`], [`VaultError::Damaged`] naming the record.
+    pub fn sealed(&self, name: &SecretName, version: Option<u64>) -> Result<SealedSecret, VaultError> {
         let entry = self.entry(SECRET, name.as_str())?.ok_or_else(|| not_found(SECRET, name.as_str()))?;
         let current = entry.current().map(|version| version.version);
         let before = entry.versions.iter().map(|v| v.version).filter(|v| Some(*v) < current).max();
-        let Some(version) = before else { return Ok(None) };
-        let (_, value) = self.record(&entry, Some(version))?;
-        Ok(Some(SecretValue::from_zeroizing(value)))
+        Ok(SealedSecret {
+            key: self.key.vault.duplicate(),
+            name: name.clone(),
+            version,
+            wanted: self.stored(&entry, version)?,
+            before: before.map(|version| self.stored(&entry, Some(version))).transpose()?,
+        })
     }
 
     /// What is thought of a secret's present value, which stays here: no intent is needed for a number.
@@ -169,6 +162,49 @@ impl Vault {
         let Some(entry) = self.entry(SECRET, name.as_str())? else { return Ok(None) };
         let (_, value) = self.record(&entry, None)?;
         Ok(Some(by(&value)))
+    }
+}
+
+/// A secret as it is stored: no value, and the only way from here to one is an intent.
+pub struct SealedSecret {
+    key: VaultKey,
+    name: SecretName,
+    version: Option<u64>,
+    wanted: StoredRecord,
+    before: Option<StoredRecord>,
+}
+
+impl SealedSecret {
+    /// The value, for an intent that is on record and covers it.
+    ///
+    /// # Errors
+    /// [`VaultError::NotCovered`], [`VaultError::Damaged`] naming the record.
+    pub fn reveal<T: Terms>(&self, intent: &Intent<T>) -> Result<SecretValue, VaultError> {
+        self.check(intent)?;
+        Ok(SecretValue::from_zeroizing(self.wanted.value(&self.key)?))
+    }
+
+    /// The value that the secret had before its present one, for an intent that covers it: what rotation has replaced may
+    /// still open doors, and is masked beside the present one.
+    ///
+    /// # Errors
+    /// As [`SealedSecret::reveal`] has them.
+    pub fn reveal_previous<T: Terms>(&self, intent: &Intent<T>) -> Result<Option<SecretValue>, VaultError> {
+        self.check(intent)?;
+        let value = self.before.as_ref().map(|record| record.value(&self.key)).transpose()?;
+        Ok(value.map(SecretValue::from_zeroizing))
+    }
+
+    /// Which secret this is.
+    pub fn name(&self) -> &SecretName {
+        &self.name
+    }
+
+    fn check<T: Terms>(&self, intent: &Intent<T>) -> Result<(), VaultError> {
+        if intent.covers(&self.name) && intent.version_of(&self.name) == self.version {
+            return Ok(());
+        }
+        Err(VaultError::NotCovered(self.name.clone()))
     }
 }
 
