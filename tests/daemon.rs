@@ -31,6 +31,8 @@ mod guesses;
 mod hosted;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/lent.rs"]
+mod lent;
 #[path = "it/log.rs"]
 mod log;
 #[path = "it/nursery.rs"]

@@ -14,7 +14,7 @@ use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts, Unsettled},
     names::{RunId, TokenId},
     policy::Allowed,
-    vault::Standing,
+    vault::{Standing, Turn},
 };
 
 /// Whoever puts on record what no principal did.
@@ -23,8 +23,8 @@ const OURSELVES: &str = "authy-mcp";
 impl Opened {
     /// Opens vault and audit, holds each against the other and against what is remembered, and finishes what a
     /// process that was killed had announced.
-    pub(crate) fn new(home: &Path, keys: Arc<VaultKeys>) -> Result<Self, Refusal> {
-        let vault = keys.open_vault(home)?;
+    pub(crate) fn new(home: &Path, keys: Arc<VaultKeys>, turn: Turn) -> Result<Self, Refusal> {
+        let vault = keys.open_vault(home, turn)?;
         Self::with(home, keys, HeldVault::alone(vault))
     }
 

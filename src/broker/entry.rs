@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     token::{Claims, PublicKeys},
-    vault::{self, Stamp, VaultError},
+    vault::{self, Order, Stamp, VaultError},
 };
 
 /// What is left for another process to give the vault back, however long a call has waited for its turn.
@@ -171,10 +171,7 @@ impl Broker {
     /// Opens the vault behind an operator who stands first.
     fn hold(&self, keys: &VaultKeys, turn: Turn, wait: Duration) -> Result<HeldVault, VaultError> {
         let home = &self.settings.home;
-        let vault = turn.opening(|| {
-            vault::give_way(home, wait)?;
-            keys.open_vault_within(home, wait)
-        })?;
+        let vault = turn.opening(|| keys.open_vault(home, vault::Turn { order: Order::Behind, wait }))?;
         Ok(HeldVault::in_turn(vault, self.standing.clone(), turn))
     }
 }

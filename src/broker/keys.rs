@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     files::FileStamp,
     token::TokenKeys,
-    vault::{self, Freshness, UnlockMethod, Vault, VaultError, VaultKey},
+    vault::{self, Freshness, Turn, UnlockMethod, Vault, VaultError, VaultKey},
 };
 
 /// How long an operation waits for another process that has the vault.
@@ -49,13 +49,8 @@ impl VaultKeys {
     }
 
     /// Opens the vault of a home, and holds it against what is remembered of it.
-    pub(crate) fn open_vault(&self, home: &Path) -> Result<Vault, VaultError> {
-        self.open_vault_within(home, WAIT)
-    }
-
-    /// The same, for whoever has waited already.
-    pub(crate) fn open_vault_within(&self, home: &Path, wait: Duration) -> Result<Vault, VaultError> {
-        self.freshness.open(home, &self.vault, wait)
+    pub(crate) fn open_vault(&self, home: &Path, turn: Turn) -> Result<Vault, VaultError> {
+        self.freshness.open(home, &self.vault, turn)
     }
 
     /// The clock by which what is done with them is dated.

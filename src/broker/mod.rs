@@ -24,6 +24,7 @@ pub(crate) mod guessable;
 pub(crate) mod holder;
 mod kept;
 pub(crate) mod keys;
+mod lend;
 mod limits;
 pub(crate) mod lineage;
 mod listing;
@@ -82,8 +83,6 @@ pub(crate) use settings::{Anchors, Hidden, Settings};
 pub(crate) use surroundings::Surroundings;
 pub(crate) use upkeep::{Upkeep, remembered, said_last_change};
 
-/// What the key of the daemon's API is derived for.
-pub(crate) const LOCAL_API: &str = "local-api";
 /// When an audit event is anchored that was not at once: within a second, what that takes included.
 const ANCHOR_AFTER: Duration = Duration::from_millis(800);
 
@@ -223,7 +222,7 @@ impl Broker {
     /// A key by which two processes show each other that both know the vault's identity; `None` where
     /// this one does not.
     pub(crate) fn local_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
-        self.keyring.keys().ok().flatten().map(|keys| keys.vault.derive(LOCAL_API))
+        self.keyring.keys().ok().flatten().map(|keys| keys.vault.of_the_local_api())
     }
 
     /// Looks at the vault, and so remembers how far it has come: whoever changed it says that it did. Says what is wrong

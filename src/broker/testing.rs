@@ -192,7 +192,8 @@ impl Bench {
 
     /// The vault, as an operator's command opens it.
     pub(crate) fn open(&self) -> Opened {
-        Opened::new(self.broker.home(), Arc::clone(&self.keys)).unwrap()
+        let turn = vault::Turn { order: vault::Order::First, wait: super::WAIT };
+        Opened::new(self.broker.home(), Arc::clone(&self.keys), turn).unwrap()
     }
 
     /// Changes the vault, as an operator does.

@@ -57,6 +57,13 @@ struct Queue {
     waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
 }
 
+/// Where in the queue a caller comes that has no call in it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    First,
+    InTurn,
+}
+
 /// The vault is this holder's, as far as this process goes; the next has it when this is dropped.
 pub(crate) struct Turn(Option<Arc<Shared>>);
 
@@ -66,7 +73,20 @@ impl Turns {
     /// # Errors
     /// When the wait is over: `busy` where another process has the vault, else `rate_limited`.
     pub(crate) async fn take(&self, caller: &str, until: Instant) -> Result<Turn, Refusal> {
-        let Some(turn) = self.0.join(caller) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
+        self.wait(caller, Next::InTurn, until).await
+    }
+
+    /// Waits for a turn before all callers: for what a person types.
+    ///
+    /// # Errors
+    /// As [`Turns::take`].
+    pub(crate) async fn take_first(&self, until: Instant) -> Result<Turn, Refusal> {
+        // No caller is called so: names of callers are of processes and subjects.
+        self.wait("\0first", Next::First, until).await
+    }
+
+    async fn wait(&self, caller: &str, next: Next, until: Instant) -> Result<Turn, Refusal> {
+        let Some(turn) = self.0.join(caller, next) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
         match tokio::time::timeout_at(until.into(), turn).await {
             Ok(Ok(turn)) => Ok(turn),
             _ if self.0.elsewhere().has_it() => Err(Refusal::from(VaultError::Busy)),
@@ -84,7 +104,7 @@ impl Shared {
     }
 
     /// Takes the turn where it is free (`None`), or queues for it.
-    fn join(&self, caller: &str) -> Option<oneshot::Receiver<Turn>> {
+    fn join(&self, caller: &str, next: Next) -> Option<oneshot::Receiver<Turn>> {
         let mut queue = self.queue.lock();
         if !queue.taken {
             queue.taken = true;
@@ -94,8 +114,10 @@ impl Shared {
         let calls = queue.waiting.entry(caller.to_owned()).or_default();
         let first = calls.is_empty();
         calls.push_back(send);
-        if first {
-            queue.order.push_back(caller.to_owned());
+        match next {
+            Next::First if first => queue.order.push_front(caller.to_owned()),
+            Next::InTurn if first => queue.order.push_back(caller.to_owned()),
+            _ => {}
         }
         Some(receive)
     }
@@ -119,6 +141,22 @@ impl Shared {
 }
 
 impl Turn {
+    /// Gives it to another process: whoever waits meanwhile waits for that.
+    pub(crate) fn given_away(&self) {
+        self.elsewhere(Some(Instant::now()));
+    }
+
+    /// It is back from there.
+    pub(crate) fn given_back(&self) {
+        self.elsewhere(None);
+    }
+
+    fn elsewhere(&self, opening: Option<Instant>) {
+        if let Some(shared) = &self.0 {
+            *shared.elsewhere() = Elsewhere { opening, gave_up: None };
+        }
+    }
+
     /// Opens the vault, for which it may have to wait for another process.
     pub(crate) fn opening<T>(&self, open: impl FnOnce() -> Result<T, VaultError>) -> Result<T, VaultError> {
         let Some(shared) = &self.0 else { return open() };

@@ -13,11 +13,14 @@ use std::{
 };
 
 use super::{
-    Broker, blocking,
+    Broker, WAIT, blocking,
     live::Live,
     refusal::{self, Code, Refusal},
 };
-use crate::{delivery::Right, vault::Stamp};
+use crate::{
+    delivery::Right,
+    vault::{Order, Stamp, Turn},
+};
 
 /// How often it is looked whether the vault was changed, and whether something has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -111,7 +114,7 @@ impl Broker {
 
     fn decide_again(&self) -> Result<(), Refusal> {
         let keys = self.keyring.keys()?.ok_or_else(refusal::locked)?;
-        let vault = keys.open_vault(&self.settings.home)?;
+        let vault = keys.open_vault(&self.settings.home, Turn { order: Order::Behind, wait: WAIT })?;
         // Of the state that is looked at: it can't change while the vault is held.
         let stamp = Stamp::of(&self.settings.home);
         let now = keys.freshness.now();

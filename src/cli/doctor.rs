@@ -215,7 +215,7 @@ fn memory(report: &mut Report, home: &Path, info: &HomeInfo) {
 
 fn contents(report: &mut Report, globals: &Globals, home: &Path, info: &HomeInfo) {
     let opened = open::opener(globals, home, info, Ask::Nobody).and_then(|opener| match opener {
-        Some(opener) => Admin::look(home, &opener).map(Some),
+        Some(opener) => Admin::look(&open::surroundings(), home, &opener).map(Some),
         None => Ok(None),
     });
     let admin = match opened {

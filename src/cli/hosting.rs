@@ -23,7 +23,7 @@ use super::{
     usage_failure,
 };
 use crate::{
-    broker::{Anchors, Broker, Settings, Surroundings},
+    broker::{Anchors, Broker, Settings},
     daemon::{self, AuthMode, Host, HostSettings, Lifetime, Listener, LocalError, LocalKey, OpenTo},
     listen,
     operator::{Failure, FailureKind},
@@ -188,7 +188,7 @@ fn broker(
         run_as,
         descriptors: args.descriptors.or(before),
         anchors: Anchors::Follow,
-        around: Surroundings::default(),
+        around: open::surroundings(),
     }))
 }
 
@@ -212,6 +212,7 @@ fn host(
     runtime()?.block_on(async {
         // Before anybody sees that it is there, and may tell it to stop.
         let stop = serve::stop_signal()?;
+        let socket = endpoint.socket.clone();
         let bound = Host::bind(HostSettings {
             socket: endpoint.socket,
             listener: endpoint.listener,
@@ -230,6 +231,7 @@ fn host(
             Err(LocalError::Taken) if args.background && !args.handed_over => return Ok(ExitCode::SUCCESS),
             bound => bound?,
         };
+        broker.keep(&socket);
         broker.report_interrupted().await;
         // What this machine can do is known by the first call.
         let machine = Arc::clone(broker);

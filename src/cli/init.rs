@@ -86,7 +86,7 @@ pub(super) fn init(args: &Args, globals: &Globals, out: &Output) -> Result<ExitC
     let kind = choose(args, terminal.as_mut())?;
     let opener = new_opener(kind, globals, &home)?;
     let pin = if args.no_pin { Pin::Unwanted } else { Pin::Wanted };
-    let admin = Admin::init(&home, kind, &opener, pin)?;
+    let admin = Admin::init(&open::surroundings(), &home, kind, &opener, pin)?;
     report(&home, kind, out)?;
     if let Some(terminal) = terminal.as_mut().filter(|_| !globals.json) {
         go_on(terminal, &admin, out)?;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::SecretString;
@@ -10,12 +11,12 @@ use zeroize::Zeroizing;
 
 use super::{Globals, failures::unreadable, prompt::Terminal, usage_failure};
 use crate::{
-    broker::{Hidden, said_last_change},
-    daemon::{Client, LocalError},
+    broker::{Hidden, Surroundings, said_last_change},
+    daemon::{Client, LocalError, Operator},
     files,
     operator::{Admin, Failure, FailureKind},
     setup,
-    vault::{self, Accepted, HomeInfo, Memory, UnlockMethod, UnlockMethodKind},
+    vault::{self, Accepted, Engine, HomeInfo, Memory, UnlockMethod, UnlockMethodKind},
 };
 
 /// No passphrase is as long, in KiB.
@@ -43,6 +44,11 @@ pub(super) fn binary() -> Result<PathBuf, Failure> {
     Ok(setup::binary()?)
 }
 
+/// What commands stand on: the vault's own engine, or that of the daemon which keeps it.
+pub(super) fn surroundings() -> Surroundings {
+    Surroundings { engine: Engine::beside_a_daemon(Arc::new(Operator)), ..Surroundings::default() }
+}
+
 /// The operator's side of the home's vault.
 pub(super) fn admin(globals: &Globals) -> Result<Admin, Failure> {
     opened(globals, Purpose::Work)
@@ -65,14 +71,16 @@ fn opened(globals: &Globals, purpose: Purpose) -> Result<Admin, Failure> {
     }
     let mut admin = match (word, purpose, &refused) {
         (_, Purpose::Work, Some(refused)) => return Err(refused.clone()),
-        (Word::Accepted, _, None) => Admin::accept(&home, &opener, &info.fingerprint, Accepted::Pinned)?,
-        _ => Admin::unlock(&home, &opener)?,
+        (Word::Accepted, _, None) => {
+            Admin::accept(&surroundings(), &home, &opener, &info.fingerprint, Accepted::Pinned)?
+        }
+        _ => Admin::unlock(&surroundings(), &home, &opener)?,
     };
     say_upgraded(&admin);
     if let Some(refused) = refused {
         admin.refuse(refused);
     }
-    Ok(told(globals, &home, admin))
+    Ok(admin)
 }
 
 fn say_upgraded(admin: &Admin) {
@@ -88,14 +96,19 @@ fn say_upgraded(admin: &Admin) {
 /// Nothing is upgraded under a daemon: it has the format that it knows.
 fn nobody_serves(globals: &Globals, home: &Path) -> Result<(), Failure> {
     let socket = super::sockets::socket(globals, home);
-    match super::runtime()?.block_on(Client::look(&socket)) {
-        Err(LocalError::Nobody) => Ok(()),
-        _ => Err(Failure::new(
-            FailureKind::Busy,
-            "a daemon of an earlier version has this vault, which is to be upgraded",
-            "authy-mcp lock ends the daemon; then type this again",
-        )),
-    }
+    let theirs = match super::runtime()?.block_on(Client::status(&socket)) {
+        Err(LocalError::Nobody) => return Ok(()),
+        Ok(status) => format!("version {}", status.version),
+        Err(_) => "an earlier version".to_owned(),
+    };
+    Err(Failure::new(
+        FailureKind::Busy,
+        format!(
+            "a daemon of {theirs} has this vault, which this version ({}) is to upgrade",
+            env!("CARGO_PKG_VERSION")
+        ),
+        "authy-mcp lock ends the daemon; then type this again",
+    ))
 }
 
 /// The operator's side of a vault that is accepted as it is.
@@ -106,10 +119,9 @@ pub(super) fn accepted(globals: &Globals, fingerprint: &str, accepted: Accepted)
     if info.format < vault::FORMAT {
         nobody_serves(globals, &home)?;
     }
-    let admin = Admin::accept(&home, &opener, fingerprint, accepted)?;
+    let admin = Admin::accept(&surroundings(), &home, &opener, fingerprint, accepted)?;
     say_upgraded(&admin);
-    tell_daemon(globals, &home);
-    Ok(told(globals, &home, admin))
+    Ok(admin)
 }
 
 fn locked() -> Failure {
@@ -118,19 +130,6 @@ fn locked() -> Failure {
         "the vault is locked, and nobody can be asked here",
         "give --passphrase-fd N or --passphrase-file FILE, or type it at a terminal",
     )
-}
-
-/// Has the daemon see each change before it is acknowledged.
-fn told(globals: &Globals, home: &Path, mut admin: Admin) -> Admin {
-    let (globals, home) = (globals.clone(), home.to_owned());
-    admin.tell(move || tell_daemon(&globals, &home));
-    admin
-}
-
-/// Tells the daemon, where there is one, that the vault was changed.
-pub(super) fn tell_daemon(globals: &Globals, home: &Path) {
-    // What it says of it is for whoever comes next: the change is made.
-    let _ = looked_at(globals, home);
 }
 
 /// Asks the daemon, where there is one, whether the vault was put back: it remembers how far it was.

@@ -11,10 +11,7 @@ use super::{
     runtime, sockets, starting, token_file, usage_failure,
 };
 use crate::{
-    broker::{
-        Anchors, Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Surroundings,
-        Way,
-    },
+    broker::{Anchors, Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
     daemon::{self, Client, Socket},
     listen,
     mcp::{Exposure, HttpSettings, serve_http, serve_stdio},
@@ -123,7 +120,7 @@ pub(super) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         run_as: None,
         descriptors: None,
         anchors: Anchors::AtOnce,
-        around: Surroundings::default(),
+        around: open::surroundings(),
     })
 }
 

@@ -8,6 +8,7 @@ use hyper::{
     body::{Bytes, Incoming},
     client::conn::http1,
     header,
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,7 +17,9 @@ use tokio::{net::UnixStream, task::AbortHandle};
 use super::{
     LocalError, Socket,
     proof::{self, LocalKey},
-    wire::{Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, Status},
+    wire::{
+        Challenge, Challenged, NONCE_HEADER, PROOF_HEADER, PROTOCOL, PROTOCOL_HEADER, PROTOCOL_NAME, Status,
+    },
 };
 
 /// The largest answer that is read whole, in bytes; a run's lines are read one by one.
@@ -42,7 +45,7 @@ impl Connection {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let driver = tokio::spawn(async move {
             // What is wrong with the connection is said to whoever waits for an answer.
-            let _ = driver.await;
+            let _ = driver.with_upgrades().await;
         });
         Ok(Self { sender, driver: driver.abort_handle() })
     }
@@ -90,13 +93,36 @@ impl Connection {
         body: &impl Serialize,
         proven: Option<(&LocalKey, &str)>,
     ) -> Result<Response<Incoming>, LocalError> {
+        self.post_in(Request::builder(), path, body, proven).await
+    }
+
+    async fn post_in(
+        &mut self,
+        request: hyper::http::request::Builder,
+        path: &str,
+        body: &impl Serialize,
+        proven: Option<(&LocalKey, &str)>,
+    ) -> Result<Response<Incoming>, LocalError> {
         let body = serde_json::to_vec(body).map_err(|error| LocalError::Broken(error.to_string()))?;
-        let mut request = Request::builder().method(Method::POST).uri(path);
+        let mut request = request.method(Method::POST).uri(path);
         if let Some((key, nonce)) = proven {
             request =
                 request.header(NONCE_HEADER, nonce).header(PROOF_HEADER, key.of_client(nonce, path, &body));
         }
         self.send(request, body).await
+    }
+
+    /// Posts, and goes on with the connection by itself.
+    pub(super) async fn upgrade(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+        proven: Option<(&LocalKey, &str)>,
+    ) -> Result<Upgraded, LocalError> {
+        let request =
+            Request::builder().header(header::CONNECTION, "upgrade").header(header::UPGRADE, PROTOCOL_NAME);
+        let response = self.post_in(request, path, body, proven).await?;
+        hyper::upgrade::on(response).await.map_err(broken)
     }
 
     async fn send(
@@ -113,7 +139,7 @@ impl Connection {
         self.sender.ready().await.map_err(|_| LocalError::Nobody)?;
         let response = self.sender.send_request(request).await.map_err(broken)?;
         match response.status() {
-            StatusCode::OK => Ok(response),
+            StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS => Ok(response),
             StatusCode::UPGRADE_REQUIRED => {
                 let theirs =
                     response.headers().get(PROTOCOL_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());

@@ -1,8 +1,9 @@
 //! The daemon's API: HTTP over a Unix socket, and its client.
 //!
 //! What enters are agents' calls, each with its credential; what leaves is masked before it does, since
-//! nobody at the other end knows what to mask. No passphrase and no identity ever crosses the socket, and
-//! nothing here lets one change the vault: operators open it themselves. `--scope` without a token is
+//! nobody at the other end knows what to mask. No passphrase and no identity ever crosses the socket. The daemon
+//! keeps the vault's database; an operator's command, which opens the identity itself, has a turn at it over the socket:
+//! ciphertext and MACs, and a root that is the very next of this vault ([`lend`]). `--scope` without a token is
 //! taken only with a proof of the identity, or from a process of a run's own tree. Processes of other users
 //! are let in where the daemon is open to their group: with a token, and to nothing that is the operator's.
 //!
@@ -12,6 +13,8 @@
 //! POST /v1/check | list_allowed | request_token     { credential, params } → { answer } | { refused }
 //! POST /v1/run            { call, credential, environment, params } → one JSON line a piece, then the result
 //! POST /v1/cancel         { call }
+//! POST /v1/look           the vault is looked at: what is seen can't be put back
+//! POST /v1/engine         (proof) a turn at the vault's database, as long as the connection is open
 //! POST /v1/retire         (proof) finish what runs, make room for a fresh daemon
 //! POST /v1/lock           end what runs, wipe the keys, exit
 //! ```
@@ -22,6 +25,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lend;
 mod proof;
 mod server;
 mod socket;
@@ -37,6 +41,7 @@ use crate::names::GrantId;
 pub(crate) use client::{Client, Starter};
 pub(crate) use error::LocalError;
 pub(crate) use host::{Host, HostSettings, Lifetime};
+pub(crate) use lend::Operator;
 pub(crate) use proof::LocalKey;
 pub(crate) use server::AuthMode;
 pub(crate) use socket::{Listener, OpenTo, Socket, Trust, group, handed_over};

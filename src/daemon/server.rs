@@ -18,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use http_body_util::{BodyExt, Limited};
+use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -27,12 +28,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    OpenTo,
+    OpenTo, lend,
     proof::{self, LocalKey, Nonces},
     stats::Stats,
     wire::{
         Answered, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL,
-        PROTOCOL_HEADER, Posted, Status, WireCredential,
+        PROTOCOL_HEADER, PROTOCOL_NAME, Posted, Status, WireCredential,
     },
 };
 use crate::{
@@ -45,6 +46,7 @@ use crate::{
     listen::{Bounds, Guest, Listener},
     names::GrantId,
     run::Piece,
+    store::Errand,
     supervise::Process,
 };
 
@@ -170,6 +172,7 @@ pub(super) fn router(room: Arc<ServerState>) -> Router {
         .route("/v1/retire", post(retire))
         .route("/v1/lock", post(lock))
         .route("/v1/look", post(look))
+        .route(lend::PATH, post(engine))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(middleware::from_fn_with_state(Arc::clone(&room), authorize_peer))
         .with_state(room)
@@ -235,6 +238,40 @@ async fn status(State(room): State<Arc<ServerState>>) -> Response {
 /// Whoever changed the vault has it looked at before that is acknowledged.
 async fn look(State(room): State<Arc<ServerState>>) -> Response {
     json(&Looked { problem: room.broker.look().await })
+}
+
+/// Has who proved to hold the identity take a turn at the vault's database, on this connection. That the daemon lets go
+/// of it needs no proof, as locking needs none.
+async fn engine(
+    State(room): State<Arc<ServerState>>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+) -> Response {
+    let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return plain(StatusCode::BAD_REQUEST);
+    };
+    let Some((asked, upgrade)) = parse::<lend::Asked>(&body).zip(upgrade) else {
+        return plain(StatusCode::BAD_REQUEST);
+    };
+    if matches!(room.admits, AuthMode::Tree { .. }) {
+        return plain(StatusCode::NOT_FOUND);
+    }
+    if asked.errand != Errand::Leave && !room.proven(&parts.headers, lend::PATH, &body) {
+        return plain(StatusCode::FORBIDDEN);
+    }
+    let (broker, name) = (Arc::clone(&room.broker), peer.name());
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => lend::lend(broker, asked, name, TokioIo::new(upgraded)).await,
+            Err(error) => tracing::debug!(%error, "a turn at the vault was not taken"),
+        }
+    });
+    let mut response = plain(StatusCode::SWITCHING_PROTOCOLS);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL_NAME));
+    response
 }
 
 async fn challenge(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {

@@ -17,6 +17,8 @@ use crate::{
 pub(crate) const PROTOCOL: u32 = 1;
 /// The header that carries it.
 pub(super) const PROTOCOL_HEADER: &str = "authy-mcp-protocol";
+/// What a connection is upgraded to that is a turn at the vault.
+pub(super) const PROTOCOL_NAME: &str = "authy-mcp-engine";
 /// The header of a nonce that the daemon gave out.
 pub(super) const NONCE_HEADER: &str = "authy-mcp-nonce";
 /// The header of the proof that goes with it.

@@ -143,7 +143,8 @@ async fn connection<T, P, S, B>(
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header)
         .max_buf_size(READ_AHEAD)
-        .serve_connection(io, answer);
+        .serve_connection(io, answer)
+        .with_upgrades();
     let mut served = pin!(served);
     let done = tokio::select! {
         done = served.as_mut() => done,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit::AuditLog,
-    broker::{HeldVault, Opened, keys::VaultKeys},
+    broker::{HeldVault, Opened, Surroundings, keys::VaultKeys},
     vault::{self, Accepted, Files, Standing, UnlockMethod},
 };
 
@@ -19,6 +19,7 @@ impl Admin {
     /// # Errors
     /// [`Failure`]; of kind denied where the fingerprint is another's.
     pub(crate) fn accept(
+        around: &Surroundings,
         home: &Path,
         opener: &UnlockMethod,
         fingerprint: &str,
@@ -32,10 +33,10 @@ impl Admin {
                 "authy-mcp admin verify --accept FINGERPRINT, with the fingerprint of the vault that you expect",
             ));
         }
-        let upgraded = Self::upgrade(home, &key, Files::Accepted)?;
-        let admin = Self { upgraded, ..Self::with_key(home, key) };
+        let upgraded = Self::upgrade(around, home, &key, Files::Accepted)?;
+        let admin = Self { upgraded, ..Self::with_key(around, home, key) };
         let VaultKeys { freshness, vault: key, .. } = &*admin.keys;
-        let mut vault = freshness.open_accepted(home, key, crate::broker::WAIT)?;
+        let mut vault = freshness.open_accepted(home, key, super::FIRST)?;
         let head = freshness.head(&vault);
         let audit = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), head)?;
         let announced = audit.last_change()?;

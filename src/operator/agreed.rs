@@ -53,7 +53,7 @@ impl Consent for Asked {
 }
 
 fn unlocked(home: &Path) -> Admin {
-    Admin::unlock(home, &UnlockMethod::IdentityFile(None)).unwrap()
+    Admin::unlock(&Surroundings::default(), home, &UnlockMethod::IdentityFile(None)).unwrap()
 }
 
 fn scope() -> ScopeName {
@@ -78,8 +78,13 @@ impl Stage {
     fn set() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let opener = UnlockMethod::IdentityFile(None);
-        let admin =
-            Admin::init(&dir.path().join("home"), UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted);
+        let admin = Admin::init(
+            &Surroundings::default(),
+            &dir.path().join("home"),
+            UnlockMethodKind::IdentityFile,
+            &opener,
+            Pin::Unwanted,
+        );
         let admin = admin.unwrap();
         let value = SecretValue::new(b"tok_9fQ2xT7vLm4Z/kW8+hN3pR6sYb1".to_vec());
         let secret = (SecretName::parse("a/key").unwrap(), value, SecretMeta::default());

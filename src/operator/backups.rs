@@ -33,7 +33,7 @@ impl Admin {
 
     /// Makes an automatic backup where one is due. The change that it follows is made, whatever becomes of it.
     pub(super) fn keep_backup(&self) {
-        let open = || self.keys.open_vault(&self.home).map(HeldVault::alone);
+        let open = || self.keys.open_vault(&self.home, super::FIRST).map(HeldVault::alone);
         if let Err(error) = crate::broker::upkeep::back_up(&self.home, &self.keys.vault, open) {
             tracing::warn!(%error, "the change is made, but no automatic backup could be; those before are kept");
         }

@@ -36,9 +36,14 @@ fn a_policy_of_before_is_read_as_it_was_and_promises_less() {
 fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
-    let admin =
-        Admin::init(&home, UnlockMethodKind::IdentityFile, &UnlockMethod::IdentityFile(None), Pin::Unwanted)
-            .unwrap();
+    let admin = Admin::init(
+        &crate::broker::Surroundings::default(),
+        &home,
+        UnlockMethodKind::IdentityFile,
+        &UnlockMethod::IdentityFile(None),
+        Pin::Unwanted,
+    )
+    .unwrap();
     let scope = ScopeName::parse("s").unwrap();
     admin
         .change("policy_apply", "s".to_owned(), None, |open| {

@@ -93,7 +93,7 @@ impl Admin {
             Opened { keys: Arc::clone(&self.keys), vault: HeldVault::alone(vault), audit: audit.into() };
         let note = self.note("audit_restart", kept.display().to_string(), None);
         open.record(note)?;
-        self.done(open);
+        drop(open);
         Ok(kept)
     }
 
@@ -143,7 +143,7 @@ impl Admin {
     }
 
     fn audit_anchor(&self) -> Result<Option<Head>, VaultError> {
-        let vault = self.keys.open_vault(&self.home)?;
+        let vault = self.keys.open_vault(&self.home, super::FIRST)?;
         Ok(self.keys.freshness.head(&vault))
     }
 }

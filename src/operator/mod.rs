@@ -20,15 +20,17 @@ use secrecy::SecretString;
 use crate::broker::{HeldVault, Opened, Surroundings, keys::VaultKeys};
 use crate::{
     audit::{Note, Room},
-    vault::{self, Files, Pin, UnlockMethod, UnlockMethodKind, Vault, VaultKey},
+    vault::{self, Files, Order, Pin, UnlockMethod, UnlockMethodKind, Vault, VaultKey},
 };
+
+/// What a person types comes before what agents ask for.
+const FIRST: vault::Turn = vault::Turn { order: Order::First, wait: crate::broker::WAIT };
 
 /// Operations of the person who can unlock the vault. Each opens the vault, acts, records, closes.
 pub(crate) struct Admin {
     pub(super) home: PathBuf,
     pub(super) keys: Arc<VaultKeys>,
     pub(super) principal: String,
-    told: Option<Box<dyn Fn() + Send + Sync>>,
     /// Why a daemon that remembers the vault refuses it.
     refused: Option<Failure>,
     upgraded: Option<PathBuf>,
@@ -51,15 +53,6 @@ impl Admin {
     /// # Errors
     /// [`Failure`].
     pub(crate) fn init(
-        home: &Path,
-        kind: UnlockMethodKind,
-        opener: &UnlockMethod,
-        pin: Pin,
-    ) -> Result<Self, Failure> {
-        Self::init_in(&Surroundings::default(), home, kind, opener, pin)
-    }
-
-    fn init_in(
         around: &Surroundings,
         home: &Path,
         kind: UnlockMethodKind,
@@ -77,18 +70,18 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) fn unlock(home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
+    pub(crate) fn unlock(around: &Surroundings, home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
         let key = vault::unlock(home, opener)?;
-        let upgraded = Self::upgrade(home, &key, Files::Known)?;
-        Ok(Self { upgraded, ..Self::with_key(home, key) })
+        let upgraded = Self::upgrade(around, home, &key, Files::Known)?;
+        Ok(Self { upgraded, ..Self::with_key(around, home, key) })
     }
 
     /// Unlocks the vault to look at it: it is left as it is, of whatever format.
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) fn look(home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
-        Ok(Self::with_key(home, vault::unlock(home, opener)?))
+    pub(crate) fn look(around: &Surroundings, home: &Path, opener: &UnlockMethod) -> Result<Self, Failure> {
+        Ok(Self::with_key(around, home, vault::unlock(home, opener)?))
     }
 
     /// Where the home of before is kept, if unlocking it has upgraded it.
@@ -96,18 +89,13 @@ impl Admin {
         self.upgraded.as_deref()
     }
 
-    pub(super) fn with_key(home: &Path, key: VaultKey) -> Self {
-        Self::with_keys(home, Arc::new(VaultKeys::new(key, &Surroundings::default())))
+    pub(super) fn with_key(around: &Surroundings, home: &Path, key: VaultKey) -> Self {
+        Self::with_keys(home, Arc::new(VaultKeys::new(key, around)))
     }
 
     fn with_keys(home: &Path, keys: Arc<VaultKeys>) -> Self {
         let principal = format!("operator:{}", rustix::process::getuid().as_raw());
-        Self { home: home.to_owned(), keys, principal, told: None, refused: None, upgraded: None }
-    }
-
-    /// Has a daemon be told of each change before that is acknowledged: what it has seen can't be put back.
-    pub(crate) fn tell(&mut self, told: impl Fn() + Send + Sync + 'static) {
-        self.told = Some(Box::new(told));
+        Self { home: home.to_owned(), keys, principal, refused: None, upgraded: None }
     }
 
     /// Has nothing be done but say what is there and what is wrong: a daemon refuses the vault.
@@ -127,7 +115,7 @@ impl Admin {
 
     /// A key by which a daemon and its operator show each other that both know the identity.
     pub(crate) fn local_key(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        self.keys.vault.derive(crate::broker::LOCAL_API)
+        self.keys.vault.of_the_local_api()
     }
 
     /// How often the vault was changed, and when anything last happened in it.
@@ -167,8 +155,7 @@ impl Admin {
 
     /// The vault without its audit, which may be what is to be mended.
     fn vault_alone(&self) -> Result<Vault, Failure> {
-        let _first = vault::stand_first(&self.home, crate::broker::WAIT)?;
-        self.keys.open_vault(&self.home).map_err(Failure::from)
+        self.keys.open_vault(&self.home, FIRST).map_err(Failure::from)
     }
 
     /// Opens the vault before every agent's call that waits for it.
@@ -176,8 +163,7 @@ impl Admin {
         if let Some(refused) = &self.refused {
             return Err(refused.clone());
         }
-        let _first = vault::stand_first(&self.home, crate::broker::WAIT)?;
-        Opened::new(&self.home, Arc::clone(&self.keys)).map_err(Failure::from)
+        Opened::new(&self.home, Arc::clone(&self.keys), FIRST).map_err(Failure::from)
     }
 
     pub(super) fn audit_dir(&self) -> PathBuf {
@@ -204,7 +190,7 @@ impl Admin {
                 open.record(self.note(action, target, detail))?;
                 // A backup is none of what the reserve is for.
                 drop(room);
-                self.done(open);
+                drop(open);
                 self.keep_backup();
                 Ok(made)
             }
@@ -237,14 +223,6 @@ impl Admin {
     fn failed(&self, open: &mut Opened, action: &str, target: String, why: &Failure) -> Result<(), Failure> {
         open.record(self.note(&format!("{action}_failed"), target, Some(why.message.clone())))?;
         open.anchor_in_vault().map_err(Failure::from)
-    }
-
-    /// A change is made and remembered; a daemon has seen it before anybody is told.
-    pub(super) fn done(&self, open: Opened) {
-        drop(open);
-        if let Some(told) = &self.told {
-            told();
-        }
     }
 }
 

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     audit::{self, Announced, AuditError, AuditLog, Note},
-    broker::documents::{self, RecordError},
+    broker::{
+        Surroundings,
+        documents::{self, RecordError},
+    },
     names::{ScopeName, TokenId},
     policy::{self, Effect},
     token::Revocations,
@@ -91,13 +94,14 @@ impl Admin {
     /// # Errors
     /// [`Failure`]: the home is as it was.
     pub(crate) fn restore(
+        around: &Surroundings,
         home: &Path,
         dir: &Path,
         opener: &UnlockMethod,
         another: AnotherVault,
     ) -> Result<RestoreReport, Failure> {
         let backup = Backup::read(dir, opener)?;
-        let before = Before::look(home, &backup)?;
+        let before = Before::look(home, &backup, &around.engine)?;
         let differences = differences(before.info(), backup.info());
         if let (AnotherVault::Refuse, Some(first)) = (another, differences.first()) {
             return Err(Failure::new(
@@ -106,7 +110,7 @@ impl Admin {
                 "if that is what you want: authy-mcp admin restore DIR --another-vault",
             ));
         }
-        let admin = Self::with_key(home, backup.identity());
+        let admin = Self::with_key(around, home, backup.identity());
         let mut report =
             RestoreReport { records: backup.records(), notes: differences, ..RestoreReport::default() };
         let found = admin.look_at_audit(&before)?;

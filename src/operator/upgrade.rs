@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Admin, failure::Failure};
 use crate::{
     audit::AuditLog,
+    broker::Surroundings,
     vault::{Audit, Before, Files, Restoring, VaultKey},
 };
 
@@ -14,9 +15,14 @@ impl Admin {
     ///
     /// # Errors
     /// [`Failure`]: the home is as it was.
-    pub(super) fn upgrade(home: &Path, key: &VaultKey, files: Files) -> Result<Option<PathBuf>, Failure> {
-        let Some(mut before) = Before::to_upgrade(home, key, files)? else { return Ok(None) };
-        let admin = Self::with_key(home, key.duplicate());
+    pub(super) fn upgrade(
+        around: &Surroundings,
+        home: &Path,
+        key: &VaultKey,
+        files: Files,
+    ) -> Result<Option<PathBuf>, Failure> {
+        let Some(mut before) = Before::to_upgrade(home, key, files, &around.engine)? else { return Ok(None) };
+        let admin = Self::with_key(around, home, key.duplicate());
         let log = AuditLog::open(&admin.audit_dir(), admin.keys.audit(), before.head())?;
         let announced = log.last_change()?;
         drop(log);

@@ -14,18 +14,28 @@ pub mod fuzzing;
 mod local;
 #[cfg(test)]
 mod memory;
+mod socket;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub(crate) use engine::{Engine, Lent};
+pub(crate) use engine::{Asks, Engine, Hold, Left, Lent, Place};
 pub(crate) use local::LocalStore;
 #[cfg(test)]
 pub(crate) use memory::MemoryStore;
+pub(crate) use socket::{Dial, Errand, Line, Proof, answer};
+pub(crate) use turn::Order;
+
+/// The suite, and what it is held with in other rooms.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::{LocalStore, MemoryStore, Store, answer, socket::SocketStore, tests::conforms};
+}
 
 /// What the vault asks of an engine. Every engine passes the suite in `tests`.
 pub(crate) trait Store: Send + Sync {
@@ -73,13 +83,22 @@ pub(crate) trait Store: Send + Sync {
     fn remove(&self, ids: &[ObjectId]) -> Result<(), StoreError>;
 
     /// Nobody has the vault open any more: time for housekeeping, and for letting go of what others may need.
-    fn rest(&self) {}
+    fn rest(&self, _how: Rest) {}
 
     /// Reads everything, wherever it is kept, and compares.
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
     fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Who may have a store while nobody here has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nobody: this process keeps it.
+    Kept,
+    /// Whoever comes next.
+    LetGo,
 }
 
 /// The digest of an object's bytes: SHA-256, in text as hex.

@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proptest::prelude::*;
+use parking_lot::Mutex;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{LocalStore, MemoryStore, Object, ObjectId, Store, StoreError};
 use crate::files;
@@ -107,12 +108,36 @@ impl Store for FolderStore {
     }
 }
 
-/// Runs a test with every engine: what is given opens it, again and again.
-fn with_every_engine(test: impl Fn(&str, &dyn Fn() -> Box<dyn Store>)) {
-    for (name, open) in ENGINES {
+/// What opens an engine, again and again.
+type Opens<'a> = dyn Fn() -> Box<dyn Store> + 'a;
+
+/// Holds an engine to what all hold to. It lives in a directory, and is opened there again.
+pub(crate) fn conforms(engine: &str, open: &dyn Fn(&Path) -> Box<dyn Store>) {
+    let apart = |check: &dyn Fn(&str, &Opens<'_>)| {
         let dir = tempfile::tempdir().unwrap();
-        let memory = MemoryStore::default();
-        test(name, &|| open(dir.path(), &memory));
+        check(engine, &|| open(dir.path()));
+    };
+    apart(&what_was_put_is_there_under_its_digest_and_once);
+    apart(&a_value_is_exchanged_by_who_knows_the_present_one_alone);
+    apart(&keys_are_apart_and_found_by_their_beginning);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(16));
+    let steps = prop::collection::vec(step(), 1..40);
+    let held = runner.run(&steps, |steps| {
+        apart(&|engine, open| it_holds_what_a_map_holds(engine, open, &steps));
+        Ok(())
+    });
+    held.unwrap();
+}
+
+#[test]
+fn every_engine_conforms() {
+    for (name, open) in ENGINES {
+        // What is in memory alone is another one in each directory.
+        let memories = Mutex::new(BTreeMap::<PathBuf, MemoryStore>::new());
+        conforms(name, &|dir| {
+            let memory = memories.lock().entry(dir.to_owned()).or_default().clone();
+            open(dir, &memory)
+        });
     }
 }
 
@@ -120,60 +145,51 @@ fn object(text: &str) -> Object {
     Object::new(text.as_bytes().to_vec())
 }
 
-#[test]
-fn what_was_put_is_there_under_its_digest_and_once() {
-    with_every_engine(|engine, open| {
-        let store = open();
-        let [one, two] = ["one", "two"].map(object);
-        store.put(&[one.clone(), two.clone()]).unwrap();
-        store.put(std::slice::from_ref(&one)).unwrap();
-        assert_eq!(store.get(&one.id()).unwrap().as_deref(), Some(&b"one"[..]), "{engine}");
-        assert_eq!(store.get(&object("three").id()).unwrap(), None, "{engine}");
-        let listed: BTreeSet<_> = store.list().unwrap().into_iter().collect();
-        assert_eq!(listed, [one.id(), two.id()].into(), "{engine}");
-        store.remove(&[one.id(), object("never there").id()]).unwrap();
-        assert_eq!(store.list().unwrap(), [two.id()], "{engine}");
-        store.put(std::slice::from_ref(&one)).unwrap();
-        assert_eq!(store.list().unwrap().len(), 2, "{engine}: put again after it was let go");
-        store.check().unwrap();
-    });
+fn what_was_put_is_there_under_its_digest_and_once(engine: &str, open: &Opens<'_>) {
+    let store = open();
+    let [one, two] = ["one", "two"].map(object);
+    store.put(&[one.clone(), two.clone()]).unwrap();
+    store.put(std::slice::from_ref(&one)).unwrap();
+    assert_eq!(store.get(&one.id()).unwrap().as_deref(), Some(&b"one"[..]), "{engine}");
+    assert_eq!(store.get(&object("three").id()).unwrap(), None, "{engine}");
+    let listed: BTreeSet<_> = store.list().unwrap().into_iter().collect();
+    assert_eq!(listed, [one.id(), two.id()].into(), "{engine}");
+    store.remove(&[one.id(), object("never there").id()]).unwrap();
+    assert_eq!(store.list().unwrap(), [two.id()], "{engine}");
+    store.put(std::slice::from_ref(&one)).unwrap();
+    assert_eq!(store.list().unwrap().len(), 2, "{engine}: put again after it was let go");
+    store.check().unwrap();
 }
 
-#[test]
-fn a_value_is_exchanged_by_who_knows_the_present_one_alone() {
-    with_every_engine(|engine, open| {
-        let store = open();
-        let conflict = |expected: Option<&[u8]>, new: Option<&[u8]>| {
-            let done = store.exchange("root", expected, new);
-            assert!(matches!(done, Err(StoreError::Conflict { key }) if key == "root"), "{engine}");
-        };
-        conflict(Some(b"one"), Some(b"two"));
-        store.exchange("root", None, Some(b"one")).unwrap();
-        conflict(None, Some(b"two"));
-        conflict(Some(b"on"), Some(b"two"));
-        conflict(Some(b"two"), None);
-        store.exchange("root", Some(b"one"), Some(b"")).unwrap();
-        assert_eq!(store.value("root").unwrap().as_deref(), Some(&b""[..]), "{engine}: empty is a value");
-        conflict(None, Some(b"two"));
-        store.exchange("root", Some(b""), None).unwrap();
-        assert_eq!(store.value("root").unwrap(), None, "{engine}");
-        store.exchange("root", None, Some(b"again")).unwrap();
-        assert_eq!(open().value("root").unwrap().as_deref(), Some(&b"again"[..]), "{engine}");
-    });
+fn a_value_is_exchanged_by_who_knows_the_present_one_alone(engine: &str, open: &Opens<'_>) {
+    let store = open();
+    let conflict = |expected: Option<&[u8]>, new: Option<&[u8]>| {
+        let done = store.exchange("root", expected, new);
+        assert!(matches!(done, Err(StoreError::Conflict { key }) if key == "root"), "{engine}");
+    };
+    conflict(Some(b"one"), Some(b"two"));
+    store.exchange("root", None, Some(b"one")).unwrap();
+    conflict(None, Some(b"two"));
+    conflict(Some(b"on"), Some(b"two"));
+    conflict(Some(b"two"), None);
+    store.exchange("root", Some(b"one"), Some(b"")).unwrap();
+    assert_eq!(store.value("root").unwrap().as_deref(), Some(&b""[..]), "{engine}: empty is a value");
+    conflict(None, Some(b"two"));
+    store.exchange("root", Some(b""), None).unwrap();
+    assert_eq!(store.value("root").unwrap(), None, "{engine}");
+    store.exchange("root", None, Some(b"again")).unwrap();
+    assert_eq!(open().value("root").unwrap().as_deref(), Some(&b"again"[..]), "{engine}");
 }
 
-#[test]
-fn keys_are_apart_and_found_by_their_beginning() {
-    with_every_engine(|engine, open| {
-        let store = open();
-        for key in ["ledger/a", "ledger/b/c", "ledger", "ledge", "root"] {
-            store.exchange(key, None, Some(key.as_bytes())).unwrap();
-        }
-        let found: Vec<String> = store.values("ledger/").unwrap().into_keys().collect();
-        assert_eq!(found, ["ledger/a", "ledger/b/c"], "{engine}");
-        assert_eq!(store.values("").unwrap().len(), 5, "{engine}");
-        assert_eq!(store.values("ledger/a").unwrap()["ledger/a"], b"ledger/a", "{engine}");
-    });
+fn keys_are_apart_and_found_by_their_beginning(engine: &str, open: &Opens<'_>) {
+    let store = open();
+    for key in ["ledger/a", "ledger/b/c", "ledger", "ledge", "root"] {
+        store.exchange(key, None, Some(key.as_bytes())).unwrap();
+    }
+    let found: Vec<String> = store.values("ledger/").unwrap().into_keys().collect();
+    assert_eq!(found, ["ledger/a", "ledger/b/c"], "{engine}");
+    assert_eq!(store.values("").unwrap().len(), 5, "{engine}");
+    assert_eq!(store.values("ledger/a").unwrap()["ledger/a"], b"ledger/a", "{engine}");
 }
 
 /// One step of a writer.
@@ -199,48 +215,41 @@ fn large(number: u8) -> Object {
     Object::new(vec![number; 120_000 + usize::from(number)])
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn every_engine_holds_what_a_map_holds(steps in prop::collection::vec(step(), 1..40)) {
-        with_every_engine(|engine, open| {
-            let mut store = open();
-            let mut objects = BTreeSet::new();
-            let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-            for step in &steps {
-                match step {
-                    Step::Put(numbers) => {
-                        let put: Vec<Object> = numbers.iter().copied().map(large).collect();
-                        store.put(&put).unwrap();
-                        objects.extend(put.iter().map(Object::id));
-                    }
-                    Step::Remove(number) => {
-                        store.remove(&[large(*number).id()]).unwrap();
-                        objects.remove(&large(*number).id());
-                    }
-                    Step::Exchange(key, value) => {
-                        let (key, new) = (format!("k{key}"), value.map(|value| vec![value]));
-                        store.exchange(&key, values.get(&key).map(Vec::as_slice), new.as_deref()).unwrap();
-                        match new {
-                            Some(new) => drop(values.insert(key, new)),
-                            None => drop(values.remove(&key)),
-                        }
-                    }
-                    Step::OpenAgain => {
-                        drop(store);
-                        store = open();
-                    }
+fn it_holds_what_a_map_holds(engine: &str, open: &Opens<'_>, steps: &[Step]) {
+    let mut store = open();
+    let mut objects = BTreeSet::new();
+    let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for step in steps {
+        match step {
+            Step::Put(numbers) => {
+                let put: Vec<Object> = numbers.iter().copied().map(large).collect();
+                store.put(&put).unwrap();
+                objects.extend(put.iter().map(Object::id));
+            }
+            Step::Remove(number) => {
+                store.remove(&[large(*number).id()]).unwrap();
+                objects.remove(&large(*number).id());
+            }
+            Step::Exchange(key, value) => {
+                let (key, new) = (format!("k{key}"), value.map(|value| vec![value]));
+                store.exchange(&key, values.get(&key).map(Vec::as_slice), new.as_deref()).unwrap();
+                match new {
+                    Some(new) => drop(values.insert(key, new)),
+                    None => drop(values.remove(&key)),
                 }
-                assert_eq!(store.list().unwrap().into_iter().collect::<BTreeSet<_>>(), objects, "{engine}");
-                assert_eq!(store.values("").unwrap(), values, "{engine}");
             }
-            for number in 0..12 {
-                let found = store.get(&large(number).id()).unwrap();
-                let there = objects.contains(&large(number).id());
-                assert!(!there || found.as_deref() == Some(large(number).bytes()), "{engine}");
+            Step::OpenAgain => {
+                drop(store);
+                store = open();
             }
-            store.check().unwrap();
-        });
+        }
+        assert_eq!(store.list().unwrap().into_iter().collect::<BTreeSet<_>>(), objects, "{engine}");
+        assert_eq!(store.values("").unwrap(), values, "{engine}");
     }
+    for number in 0..12 {
+        let found = store.get(&large(number).id()).unwrap();
+        let there = objects.contains(&large(number).id());
+        assert!(!there || found.as_deref() == Some(large(number).bytes()), "{engine}");
+    }
+    store.check().unwrap();
 }

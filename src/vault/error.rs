@@ -49,6 +49,9 @@ pub enum VaultError {
         /// The vault's fingerprint, by which a person accepts it.
         fingerprint: String,
     },
+    /// What is to be exchanged is not what comes after the present.
+    #[error("this is no change of this vault: {0}")]
+    NotNext(&'static str),
     /// No such secret or document.
     #[error("there is no {what} called {name}")]
     NotFound {

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{HomeInfo, VaultError, VaultKey};
-use crate::files;
+use crate::{files, store::Place};
 
 pub(super) const FILE: &str = "home.json";
 /// More than this was not written by us.
@@ -112,8 +112,9 @@ pub(super) fn database_one(home: &Path) -> PathBuf {
     home.join("vault")
 }
 
-pub(super) fn lock_file(home: &Path) -> PathBuf {
-    home.join("vault.lock")
+/// Where the database of a home is, and its lock.
+pub(super) fn place(home: &Path) -> Place {
+    Place { dir: database(home), lock: home.join("vault.lock") }
 }
 
 pub(super) fn random_hex(bytes: usize) -> String {

@@ -32,7 +32,7 @@ pub(super) const FORMAT: u32 = 2;
 /// The key of the root in a store.
 pub(super) const ROOT: &str = "root";
 /// The key of the standing.
-const STANDING: &str = "ledger/standing";
+pub(super) const STANDING: &str = "ledger/standing";
 
 /// What the root says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -213,15 +213,19 @@ pub(super) fn write_standing(
     standing: &Standing,
     stored: &mut Stored,
 ) -> Result<(), VaultError> {
-    let ledger = Ledger { key: STANDING.to_owned(), seq: standing.writes, value: standing.clone() };
-    let bytes = signed(key, STANDING, &ledger);
+    let bytes = sign_standing(key, standing);
     store.exchange(STANDING, stored.standing.as_deref(), Some(&bytes))?;
     stored.standing = Some(bytes);
     Ok(())
 }
 
+pub(super) fn sign_standing(key: &VaultKey, standing: &Standing) -> Vec<u8> {
+    let ledger = Ledger { key: STANDING.to_owned(), seq: standing.writes, value: standing.clone() };
+    signed(key, STANDING, &ledger)
+}
+
 /// MAC ‖ signature ‖ JSON, a line each.
-fn sign_root(key: &VaultKey, root: &Root) -> Vec<u8> {
+pub(super) fn sign_root(key: &VaultKey, root: &Root) -> Vec<u8> {
     let json = serde_json::to_vec(root).expect("string keys only");
     let signature = Author::of(key).sign(&root.vault_id, &json);
     let rest = [hex::encode(signature).as_bytes(), b"\n", &json].concat();
@@ -266,6 +270,47 @@ pub(super) fn open_signed<T: DeserializeOwned>(key: &VaultKey, purpose: &str, by
     let json = json.strip_prefix(b"\n")?;
     let right = hex::encode(key.mac(purpose, &[json]));
     bool::from(tag.ct_eq(right.as_bytes())).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// What may come after the present root and standing.
+pub(super) struct Next<'a> {
+    pub store: &'a dyn Store,
+    pub key: &'a VaultKey,
+    pub known: &'a KnownRoot,
+    pub vault_id: &'a str,
+}
+
+impl Next<'_> {
+    /// Whether a value may be exchanged for this one: made by this vault's identity, of this vault, and the very next.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] where the present ones are; [`VaultError::NotNext`], with what is wrong.
+    pub(super) fn admits(&self, key: &str, new: Option<&[u8]>) -> Result<(), VaultError> {
+        let (present, _) = read_root(self.store, self.key, self.known)?;
+        let new = new.ok_or(VaultError::NotNext("it would be removed"))?;
+        match key {
+            ROOT => {
+                let root = open_root(self.key, new)
+                    .ok_or(VaultError::NotNext("the root is not of this vault's identity"))?;
+                let right = root.vault_id == self.vault_id
+                    && root.format == FORMAT
+                    && root.epoch == present.epoch + 1
+                    && root.standing.writes == present.standing.writes + 1;
+                right.then_some(()).ok_or(VaultError::NotNext("the root is not the one after the present"))
+            }
+            STANDING => {
+                let ledger: Ledger = open_signed(self.key, STANDING, new)
+                    .ok_or(VaultError::NotNext("the standing is not of this vault's identity"))?;
+                let right = ledger.key == STANDING
+                    && ledger.seq == ledger.value.writes
+                    && ledger.seq == present.standing.writes + 1;
+                right
+                    .then_some(())
+                    .ok_or(VaultError::NotNext("the standing is not the one after the present"))
+            }
+            _ => Err(VaultError::NotNext("there is no value of this name")),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,11 @@ impl VaultKey {
         key
     }
 
+    /// What a daemon and its operators show each other that both know.
+    pub(crate) fn of_the_local_api(&self) -> Zeroizing<[u8; 32]> {
+        self.derive("local-api")
+    }
+
     /// The vault's fingerprint: 80 bits of the hash of its recipient, in groups of four.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint

@@ -9,7 +9,6 @@ mod backup;
 mod cache;
 mod envelope;
 mod error;
-mod first;
 mod format_one;
 mod freshness;
 mod home;
@@ -18,6 +17,7 @@ mod info;
 mod key;
 #[cfg_attr(not(feature = "keyring"), path = "no_keyring.rs")]
 mod keyring;
+mod lend;
 mod object;
 mod open;
 mod restore;
@@ -30,7 +30,6 @@ pub(crate) use backup::Backup;
 #[doc(hidden)]
 pub use envelope::fuzz as fuzz_envelope;
 pub(crate) use error::VaultError;
-pub(crate) use first::{give_way, stand_first};
 pub(crate) use freshness::{Accepted, Freshness, Memory, Standing, memory};
 #[doc(hidden)]
 pub use home::PARTS;
@@ -40,14 +39,15 @@ pub(crate) use info::{
     DocumentKind, HomeInfo, Pinned, SecretInfo, SecretMeta, UnlockMethodKind, VersionInfo,
 };
 pub(crate) use key::VaultKey;
+pub(crate) use lend::Loan;
 pub use open::Vault;
-pub(crate) use open::{Files, SealedSecret, VerifyReport};
+pub(crate) use open::{Files, SealedSecret, Turn, VerifyReport};
 pub(crate) use restore::{Audit, Before, Restoring};
 pub(crate) use stamp::{Stamp, description_stamp};
 pub use unlock::unlock;
 pub(crate) use unlock::{Pin, init};
 
-pub(crate) use crate::store::Engine;
+pub(crate) use crate::store::{Engine, Errand, Left, Order};
 
 /// Stores, for tests of the rooms above.
 #[cfg(test)]

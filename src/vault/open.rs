@@ -15,8 +15,6 @@ pub(crate) use verify::VerifyReport;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::File,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -37,7 +35,7 @@ use super::{
 use crate::{
     audit::{self, Head},
     files,
-    store::{Engine, Lent, Object, ObjectId},
+    store::{Asks, Engine, Hold, Lent, Object, ObjectId, Order, Proof},
 };
 
 /// An open vault: the database is ours until this is dropped.
@@ -59,8 +57,6 @@ pub struct Vault {
     writes: Writes,
     /// Whether the description is to be written anew with what is gathered.
     described_anew: bool,
-    // Released last.
-    _lock: Option<File>,
 }
 
 /// When a change is written.
@@ -69,6 +65,21 @@ enum Writes {
     AtOnce,
     /// Once the audit has announced it.
     Held,
+}
+
+/// A turn at a vault that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    /// Before or behind whom.
+    pub order: Order,
+    /// For how long.
+    pub wait: Duration,
+}
+
+impl Turn {
+    pub(super) fn asks<'a>(&self, proof: &'a Proof<'a>) -> Asks<'a> {
+        Asks { order: self.order, wait: self.wait, proof }
+    }
 }
 
 /// Which files of the home must be those that the vault knows.
@@ -99,31 +110,48 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Busy`] when the wait is over, [`VaultError::Damaged`], [`VaultError::WrongKey`].
     pub fn open(home: &Path, key: &VaultKey, wait: Duration) -> Result<Self, VaultError> {
-        Self::open_with(home, key, wait, Files::Known, &Engine::default(), &Arc::default())
+        let engine = Engine::default();
+        Self::open_with(
+            home,
+            key,
+            Turn { order: Order::Behind, wait },
+            Files::Known,
+            &engine,
+            &Arc::default(),
+        )
     }
 
     pub(super) fn open_with(
         home: &Path,
         key: &VaultKey,
-        wait: Duration,
+        turn: Turn,
         files: Files,
         engine: &Engine,
         cache: &Arc<Cache>,
     ) -> Result<Self, VaultError> {
         home::checked(home, key)?;
-        let lock = lock(home, wait)?;
+        let proof = || key.of_the_local_api();
+        let entry = engine.enter(home::place(home), &turn.asks(&proof))?;
         // What was there before another let go of the lock may not be there any more.
         let info = home::of_this_format(home::checked(home, key)?)?;
-        let dir = home::database(home);
-        if !dir.is_dir() {
+        if !home::database(home).is_dir() {
             return Err(VaultError::damaged("store/ is gone"));
         }
-        let store = engine.open(&dir)?;
-        let vault = Self::over(store, home, info, key, cache, Some(lock))?;
+        let vault = Self::over(entry.open()?, home, info, key, cache)?;
         if files == Files::Known {
             beside::check(home, &vault.root.files, &vault.info)?;
         }
         Ok(vault)
+    }
+
+    /// Opens a vault that is about to be exchanged: of what remembers it nothing is asked.
+    pub(super) fn open_alone(
+        home: &Path,
+        key: &VaultKey,
+        turn: Turn,
+        engine: &Engine,
+    ) -> Result<Self, VaultError> {
+        Self::open_with(home, key, turn, Files::Known, engine, &Arc::default())
     }
 
     pub(super) fn over(
@@ -132,7 +160,6 @@ impl Vault {
         info: HomeInfo,
         key: &VaultKey,
         cache: &Arc<Cache>,
-        lock: Option<File>,
     ) -> Result<Self, VaultError> {
         let (root, stored) = index::read_root(&*store, key, &cache.root)?;
         if root.vault_id != info.vault_id {
@@ -151,7 +178,6 @@ impl Vault {
             dropped: Vec::new(),
             writes: Writes::AtOnce,
             described_anew: false,
-            _lock: lock,
         })
     }
 
@@ -191,12 +217,12 @@ impl Vault {
         root: &Root,
         engine: &Engine,
     ) -> Result<Self, VaultError> {
-        let lock = lock(home, Duration::ZERO)?;
-        let dir = home::database(home);
-        files::create_private_dir(&dir).map_err(|error| VaultError::io("make store/", error))?;
-        let store = engine.open(&dir)?;
+        let place = home::place(home);
+        let (turn, proof) = (Turn { order: Order::Behind, wait: Duration::ZERO }, || key.of_the_local_api());
+        files::create_private_dir(&place.dir).map_err(|error| VaultError::io("make store/", error))?;
+        let store = engine.enter(place, &turn.asks(&proof))?.open()?;
         index::write_root(&*store, key, root, &mut Stored::default())?;
-        Self::over(store, home, info.clone(), key, &Arc::default(), Some(lock))
+        Self::over(store, home, info.clone(), key, &Arc::default())
     }
 
     /// From here on changes are gathered, and made by [`Vault::make`].
@@ -268,10 +294,8 @@ impl Vault {
     }
 
     /// Closes the database, and goes on keeping others from it.
-    pub(super) fn into_lock(self) -> Option<File> {
-        let Self { store, _lock: lock, .. } = self;
-        drop(store);
-        lock
+    pub(super) fn into_hold(self) -> Hold {
+        self.store.into_hold()
     }
 
     /// A digest of all that the vault holds, its audit anchor and the like aside: those move with every run.
@@ -367,9 +391,8 @@ impl Vault {
     }
 }
 
-pub(super) fn lock(home: &Path, wait: Duration) -> Result<File, VaultError> {
-    files::lock_in_turn(&home::lock_file(home), wait).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => VaultError::Busy,
-        _ => VaultError::io("lock the vault", error),
-    })
+/// Keeps everybody else from a home whose vault can't be opened, or need not be.
+pub(super) fn hold(home: &Path, key: &VaultKey, turn: Turn, engine: &Engine) -> Result<Hold, VaultError> {
+    let proof = || key.of_the_local_api();
+    Ok(engine.enter(home::place(home), &turn.asks(&proof))?.into_hold())
 }

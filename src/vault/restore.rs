@@ -17,23 +17,23 @@ use super::{
     freshness::{self, files as beside},
     home,
     index::{Root, Standing},
-    open::{self, Files, Vault},
+    open::{self, Files, Turn, Vault},
 };
 use crate::{
     audit::{Announced, Head},
     files,
-    store::Engine,
+    store::{Engine, Hold, Order},
 };
 
-/// How long the commands that run may take.
-const WAIT: Duration = Duration::from_secs(5);
+/// Nobody has the home while it is exchanged. How long the commands that run may take.
+const ALONE: Turn = Turn { order: Order::Alone, wait: Duration::from_secs(5) };
 
 /// What stands in the home before a restore.
 pub(crate) struct Before {
     info: Option<HomeInfo>,
     vault: Option<Vault>,
     format_one: Option<FormatOne>,
-    _lock: Option<File>,
+    _hold: Option<Hold>,
     floor: Floor,
 }
 
@@ -52,29 +52,29 @@ impl Before {
     ///
     /// # Errors
     /// [`VaultError::Busy`].
-    pub(crate) fn look(home: &Path, backup: &Backup) -> Result<Self, VaultError> {
+    pub(crate) fn look(home: &Path, backup: &Backup, engine: &Engine) -> Result<Self, VaultError> {
         let info = home::home_info(home).ok();
         let same = info.clone().filter(|info| info.fingerprint == backup.info.fingerprint);
         let pinned = freshness::remembered(same.as_ref().unwrap_or(&backup.info), &backup.key);
         let mut floor =
             Floor { epoch: pinned.epoch, chain: pinned.chain, head: pinned.head, time: pinned.time };
         if !home.is_dir() {
-            return Ok(Self { info, vault: None, format_one: None, _lock: None, floor });
+            return Ok(Self { info, vault: None, format_one: None, _hold: None, floor });
         }
-        let opened = same.map(|_| Vault::open(home, &backup.key, WAIT));
+        let opened = same.map(|_| Vault::open_alone(home, &backup.key, ALONE, engine));
         let vault = match opened {
             Some(Err(VaultError::Busy)) => return Err(VaultError::Busy),
             Some(Ok(vault)) => Some(vault),
             _ => None,
         };
-        let lock = if vault.is_none() { Some(open::lock(home, WAIT)?) } else { None };
+        let hold = if vault.is_none() { Some(open::hold(home, &backup.key, ALONE, engine)?) } else { None };
         if let Some(vault) = &vault {
             floor.epoch = floor.epoch.max(vault.root.epoch);
             floor.chain = floor.chain.max(vault.root.chain);
             floor.time = floor.time.max(vault.root.standing.time);
             floor.head = vault.root.standing.anchor.into_iter().chain(floor.head).max_by_key(|head| head.seq);
         }
-        Ok(Self { info, vault, format_one: None, _lock: lock, floor })
+        Ok(Self { info, vault, format_one: None, _hold: hold, floor })
     }
 
     /// Looks at a home of format 1 that is to be upgraded, and keeps everybody else from it; nothing where it is of this
@@ -82,11 +82,16 @@ impl Before {
     ///
     /// # Errors
     /// [`VaultError::Busy`], [`VaultError::Damaged`], [`VaultError::Unconfirmed`] unless a person accepts it.
-    pub(crate) fn to_upgrade(home: &Path, key: &VaultKey, files: Files) -> Result<Option<Self>, VaultError> {
+    pub(crate) fn to_upgrade(
+        home: &Path,
+        key: &VaultKey,
+        files: Files,
+        engine: &Engine,
+    ) -> Result<Option<Self>, VaultError> {
         if home::home_info(home)?.format == home::FORMAT {
             return Ok(None);
         }
-        let lock = open::lock(home, WAIT)?;
+        let hold = open::hold(home, key, ALONE, engine)?;
         // Somebody else may have done it while we waited.
         let info = home::checked(home, key)?;
         if info.format == home::FORMAT {
@@ -101,7 +106,7 @@ impl Before {
             head: heads.max_by_key(|head| head.seq),
             time: far.time.max(pinned.time),
         };
-        Ok(Some(Self { info: Some(info), vault: None, format_one: Some(found), _lock: Some(lock), floor }))
+        Ok(Some(Self { info: Some(info), vault: None, format_one: Some(found), _hold: Some(hold), floor }))
     }
 
     /// What a home of format 1 holds, as a backup of it would have it, if it agrees with what its audit announced.
@@ -254,7 +259,7 @@ impl Restoring {
     pub(crate) fn put_in_place(mut self) -> Result<Restored, VaultError> {
         // Closed where they are: what an engine writes as it ends would go into the other's place.
         drop(self.vault.take());
-        let _held = self.before.vault.take().and_then(Vault::into_lock);
+        let _held = self.before.vault.take().map(Vault::into_hold);
         let exchanged = if self.within { self.exchange_within() } else { self.exchange_beside() };
         let kept = exchanged.map_err(|error| VaultError::io("put the new home in place", error))?;
         Ok(Restored { kept })

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    Audit, Backup, Before, DocumentKind, Freshness, Pin, Restoring, SecretMeta, UnlockMethod,
+    Audit, Backup, Before, DocumentKind, Freshness, Order, Pin, Restoring, SecretMeta, Turn, UnlockMethod,
     UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, object::Author, unlock,
 };
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     store::{Engine, MemoryStore, ObjectId, Store},
     value::SecretValue,
 };
+
+const FIRST: Turn = Turn { order: Order::First, wait: Duration::from_secs(5) };
 
 fn home() -> (TempDir, VaultKey) {
     let dir = tempfile::tempdir().unwrap();
@@ -182,9 +184,7 @@ fn tampered(change: impl Fn(&Disk)) -> Vec<String> {
     index::write_root(&memory, &key, &root, &mut index::Stored::default()).unwrap();
     let shared = memory.clone();
     let engine = Engine::new(move |_| Ok(Arc::new(shared.clone())));
-    let over = || {
-        Vault::over(engine.open(dir.path()).unwrap(), dir.path(), info.clone(), &key, &Arc::default(), None)
-    };
+    let over = || Vault::over(engine.lent(dir.path()), dir.path(), info.clone(), &key, &Arc::default());
     let mut vault = over().unwrap();
     for secret in SECRETS {
         set(&mut vault, secret, format!("old value of {secret}").as_bytes());
@@ -344,7 +344,7 @@ fn unlocking_in_each_way() {
 fn restore(home: &Path, backup: &Path) -> u64 {
     let backup = Backup::read(backup, &UnlockMethod::IdentityFile(None)).unwrap();
     let records = backup.records();
-    let before = Before::look(home, &backup).unwrap();
+    let before = Before::look(home, &backup, &Engine::default()).unwrap();
     let mut restoring = Restoring::build(home, backup, before, None, Audit::Anew).unwrap();
     restoring.vaults().1.make(Head::default(), Timestamp::now()).unwrap();
     restoring.put_in_place().unwrap();
@@ -384,7 +384,7 @@ fn time_does_not_run_backwards() {
     }
     let fresh = Freshness::default();
     assert!(fresh.now() < ahead && fresh.clock_is_behind().is_none(), "nothing was seen yet");
-    drop(fresh.open(dir.path(), &key, Duration::from_secs(5)).unwrap());
+    drop(fresh.open(dir.path(), &key, FIRST).unwrap());
     let first = fresh.now();
     assert!(first >= ahead, "what ended two hours from now stays ended: {first}");
     assert!(fresh.clock_is_behind().is_some(), "and it is said");
@@ -400,11 +400,11 @@ fn a_process_that_saw_a_vault_takes_no_older_one() {
     copy(&dir.path().join("store"), &kept.path().join("store"));
     let fresh = Freshness::default();
     set(&mut open(dir.path(), &key).unwrap(), "a", b"a value");
-    drop(fresh.open(dir.path(), &key, Duration::from_secs(5)).unwrap());
+    drop(fresh.open(dir.path(), &key, FIRST).unwrap());
     std::fs::remove_dir_all(dir.path().join("store")).unwrap();
     copy(&kept.path().join("store"), &dir.path().join("store"));
     assert!(open(dir.path(), &key).is_ok(), "the files agree with each other");
-    let refused = fresh.open(dir.path(), &key, Duration::from_secs(5));
+    let refused = fresh.open(dir.path(), &key, FIRST);
     assert!(matches!(refused, Err(VaultError::Damaged { .. })), "{:?}", refused.err());
 }
 

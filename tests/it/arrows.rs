@@ -50,7 +50,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "operator",
         &["names", "value", "policy", "token", "audit", "vault", "broker", "redact", "files", "clock"],
     ),
-    ("daemon", &["names", "broker", "redact", "run", "supervise", "files", "listen"]),
+    ("daemon", &["names", "store", "broker", "redact", "run", "supervise", "files", "listen"]),
     ("mcp", &["names", "broker", "redact", "run", "policy", "listen"]),
     ("setup", &["names", "broker", "system"]),
     (

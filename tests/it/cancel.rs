@@ -79,8 +79,7 @@ fn a_call_that_is_cancelled_while_the_vault_is_another_s_never_was_one() {
     let mut server = stage.serve("s");
     server.run(json!({"command": ["sh", "-c", "true"], "secrets": ["a/key"]}));
     let before = stage.audit().len();
-    let lock = std::fs::File::options().write(true).open(stage.home().join("vault.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = stage.hold();
     let id = send(&mut server, &["sleep", "7102.5"]);
     thread::sleep(Duration::from_millis(300));
     cancel(&mut server, id);

@@ -2,7 +2,6 @@
 //! can do to others by calling, badly or too often.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpStream},
     process::{Child, Command, Stdio},
@@ -122,14 +121,6 @@ fn two_scopes() -> (Stage, String, String) {
     (stage, one, two)
 }
 
-/// Another process has the vault.
-fn hold(stage: &Stage) -> File {
-    let file = File::options().write(true).create(true).truncate(false).open(stage.home().join("vault.lock"));
-    let file = file.unwrap();
-    file.lock().unwrap();
-    file
-}
-
 /// A token whose signature is that of another vault, and what is none at all.
 fn garbage(token: &str) -> Vec<String> {
     let mut forged: Vec<char> = token.chars().collect();
@@ -145,7 +136,7 @@ fn while_another_process_has_the_vault_nobody_is_let_in_unseen() {
     let http = Http::serve(&stage, &[]);
     assert_eq!(http.list_allowed(&one).status, 200);
     let garbage = garbage(&one);
-    let held = hold(&stage);
+    let held = stage.hold();
     for token in &garbage {
         let answer = http.list(token);
         assert_eq!(answer.status, 401, "{}: {}", &token[..5.min(token.len())], answer.body);
@@ -221,7 +212,7 @@ fn another_tokens_session_is_nothing_to_it() {
     };
     assert_eq!(tried(&two), [404; 3]);
     assert_eq!(tried("x.y.z"), [401; 3]);
-    let held = hold(&stage);
+    let held = stage.hold();
     assert_eq!(tried(&two), [404; 3], "while the vault is busy, too");
     drop(held);
     assert_eq!(http.ping(&one, &session).status, 200, "it was not ended by any of this");

@@ -76,8 +76,7 @@ fn commands_at_once_wait_for_each_other() {
 #[test]
 fn one_that_waits_too_long_says_so() {
     let stage = Stage::new();
-    let lock = std::fs::File::open(stage.home().join("vault.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = stage.hold();
     let said = stage.fails(6, &["admin", "list"]);
     assert!(said.contains("in use by another process"), "{said}");
     drop(lock);

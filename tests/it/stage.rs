@@ -1,7 +1,9 @@
 //! A throw-away home, the binary on it, and a client that keeps every byte that the server wrote.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -120,6 +122,27 @@ impl Stage {
     /// A server over stdio for a scope.
     pub(crate) fn serve(&self, scope: &str) -> Server {
         Server::start(self.command().args(["serve", "--scope", scope]))
+    }
+
+    /// Takes the vault from everybody until what is returned is dropped: from the daemon, too, where there is one.
+    pub(crate) fn hold(&self) -> (Option<UnixStream>, File) {
+        let daemon = UnixStream::connect(self.home().join("run").join("daemon.sock")).ok().map(|mut stream| {
+            let body = r#"{"errand":"leave","wait_ms":5000}"#;
+            let head = "POST /v1/engine HTTP/1.1\r\nHost: x\r\nauthy-mcp-protocol: 1\r\nConnection: upgrade\r\nUpgrade: x";
+            write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+            let mut said = Vec::new();
+            while !said.ends_with(b"\r\n\r\n\0\0\0\0") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                said.extend(byte);
+            }
+            stream
+        });
+        let lock =
+            File::options().write(true).create(true).truncate(false).open(self.home().join("vault.lock"));
+        let lock = lock.unwrap();
+        lock.lock().unwrap();
+        (daemon, lock)
     }
 
     pub(crate) fn audit(&self) -> Vec<Value> {

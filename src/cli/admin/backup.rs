@@ -84,8 +84,7 @@ pub(super) fn restore(args: &Restore, globals: &Globals, out: &Output) -> Result
     let opener = open::opener(globals, &args.dir, &info, Ask::Person)?.ok_or_else(|| {
         usage_failure("the backup is locked, and nobody can be asked here", "give --passphrase-file FILE")
     })?;
-    let report = Admin::restore(&home, &args.dir, &opener, another)?;
-    open::tell_daemon(globals, &home);
+    let report = Admin::restore(&open::surroundings(), &home, &args.dir, &opener, another)?;
     out.answer(&report, |report| {
         let mut lines = vec![format!("restored {} records", report.records)];
         lines.extend(report.kept.iter().map(|kept| format!("the vault that was there is kept in {}", crate::shown::shown_path(kept))));

@@ -41,7 +41,7 @@ impl Home {
             Surroundings { clock: clock.clone(), engine: MemoryStore::engine(), ..Surroundings::default() };
         let opener = UnlockMethod::IdentityFile(None);
         let kind = UnlockMethodKind::IdentityFile;
-        let admin = Admin::init_in(&around, &home, kind, &opener, Pin::Unwanted).unwrap();
+        let admin = Admin::init(&around, &home, kind, &opener, Pin::Unwanted).unwrap();
         Self { dir, admin, clock }
     }
 

@@ -24,7 +24,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Object, ObjectId, Store, StoreError};
+use super::{Object, ObjectId, Rest, Store, StoreError};
 use crate::files::FileStamp;
 use current::Current;
 use index::{Index, Place};
@@ -230,13 +230,16 @@ impl Store for LocalStore {
 
     /// A long journal becomes a run, which what is acknowledged has not waited for; the index is closed, which sled lets
     /// one process have.
-    fn rest(&self) {
+    fn rest(&self, how: Rest) {
         let mut state = self.state.lock();
         // Once: whoever let go of it has no lock any more, and others may have written since.
-        if self.access == Access::Read || state.failed || std::mem::replace(&mut state.at_rest, true) {
+        let rested = std::mem::replace(&mut state.at_rest, true);
+        let is_open = matches!(state.index, Indexed::Open(_));
+        if self.access == Access::Read || state.failed || (rested && !is_open) {
             return;
         }
-        if state.journal.end > LONG
+        if !rested
+            && state.journal.end > LONG
             && let Err(error) = state.turn_over(&self.dir)
         {
             tracing::warn!(%error, "the journal could not be made a run");
@@ -245,7 +248,9 @@ impl Store for LocalStore {
             state.index = Indexed::GivenUp;
             return;
         }
-        if let Indexed::Open(index) = std::mem::replace(&mut state.index, Indexed::NotYet) {
+        if how == Rest::LetGo
+            && let Indexed::Open(index) = std::mem::replace(&mut state.index, Indexed::NotYet)
+        {
             index.close(&state.in_words());
         }
         state.left = look(&self.dir, &state.current);
@@ -269,7 +274,7 @@ impl Store for LocalStore {
 
 impl Drop for LocalStore {
     fn drop(&mut self) {
-        self.rest();
+        self.rest(Rest::LetGo);
     }
 }
 

@@ -258,7 +258,7 @@ fn what_is_kept_between_two_openings_is_what_the_files_say() {
     let scene = scene();
     let kept = LocalStore::write(&scene.at).unwrap();
     change(&kept, 0, 30);
-    kept.rest();
+    kept.rest(Rest::LetGo);
     let copy = scene.at.with_extension("copy");
     files::copy_dir(&scene.at, &copy).unwrap();
     let number = |store: &LocalStore| store.state.lock().current.journal;
@@ -268,7 +268,7 @@ fn what_is_kept_between_two_openings_is_what_the_files_say() {
     {
         let other = LocalStore::write(&scene.at).unwrap();
         change(&other, 1, 30);
-        other.rest();
+        other.rest(Rest::LetGo);
         kept.renew().unwrap();
         assert_eq!(said(&kept, 30), Some(1), "it reads on");
         other.renew().unwrap();
@@ -279,7 +279,7 @@ fn what_is_kept_between_two_openings_is_what_the_files_say() {
     }
     kept.renew().unwrap();
     assert_eq!((said(&kept, 30), number(&kept)), (Some(29), 2));
-    kept.rest();
+    kept.rest(Rest::LetGo);
     // Put back: other files, and the same file with other bytes.
     for name in ["current", "journal-1"] {
         fs::copy(copy.join(name), scene.at.join(name)).unwrap();
@@ -297,14 +297,14 @@ fn a_store_that_nobody_has_open_any_more_writes_nothing() {
     for number in 0..30 {
         change(&kept, number, 60_000);
     }
-    kept.rest();
+    kept.rest(Rest::LetGo);
     assert!(matches!(kept.put(&[object(90, 1)]), Err(StoreError::Io { .. })));
     // Another process goes on; what ends meanwhile overwrites none of it.
     let other = LocalStore::write(&scene.at).unwrap();
     for number in 30..60 {
         change(&other, number, 60_000);
     }
-    other.rest();
+    other.rest(Rest::LetGo);
     let files = || {
         let mut names: Vec<_> = fs::read_dir(&scene.at).unwrap().flatten().map(|e| e.file_name()).collect();
         names.sort();
@@ -324,7 +324,7 @@ fn a_store_that_nobody_has_open_any_more_writes_nothing() {
 fn a_run_that_can_not_be_made_loses_nothing_that_was_acknowledged() {
     let scene = scene();
     let engine = super::super::Engine::default();
-    let store = engine.open(&scene.at).unwrap();
+    let store = engine.lent(&scene.at);
     for number in 0..30 {
         store.put(&[object(number, 60_000)]).unwrap();
     }
@@ -332,7 +332,7 @@ fn a_run_that_can_not_be_made_loses_nothing_that_was_acknowledged() {
     // Where the next run would be written.
     fs::create_dir(scene.at.join("run-2")).unwrap();
     drop(store);
-    let store = engine.open(&scene.at).unwrap();
+    let store = engine.lent(&scene.at);
     store.put(&[object(30, 60_000)]).unwrap();
     store.exchange("root", Some(&29u32.to_be_bytes()), Some(&30u32.to_be_bytes())).unwrap();
     fs::remove_dir(scene.at.join("run-2")).unwrap();

@@ -21,11 +21,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HomeInfo, Pinned, Vault, VaultError, VaultKey, cache::Cache, home, index, open::Files};
+use super::{
+    HomeInfo, Pinned, Vault, VaultError, VaultKey,
+    cache::Cache,
+    home, index,
+    open::{Files, Turn},
+};
 use crate::{
     audit::{Announced, Change, Head},
     clock::{Clock, SystemClock},
-    store::{Engine, LocalStore},
+    store::{Engine, LocalStore, Order},
 };
 use pin::{Found, Pin};
 use standing::Known;
@@ -100,8 +105,8 @@ impl Freshness {
     /// # Errors
     /// [`VaultError::Damaged`] where it was put back, [`VaultError::Unconfirmed`] where nothing says that it
     /// was not, or as [`Vault::open`] has them.
-    pub(crate) fn open(&self, home: &Path, key: &VaultKey, wait: Duration) -> Result<Vault, VaultError> {
-        let vault = Vault::open_with(home, key, wait, Files::Known, &self.engine, &self.cache)?;
+    pub(crate) fn open(&self, home: &Path, key: &VaultKey, turn: Turn) -> Result<Vault, VaultError> {
+        let vault = Vault::open_with(home, key, turn, Files::Known, &self.engine, &self.cache)?;
         self.check(&vault)?;
         Ok(vault)
     }
@@ -110,13 +115,8 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError::Damaged`] where it is older than what remembers it: that is for a restore to move on from.
-    pub(crate) fn open_accepted(
-        &self,
-        home: &Path,
-        key: &VaultKey,
-        wait: Duration,
-    ) -> Result<Vault, VaultError> {
-        let vault = Vault::open_with(home, key, wait, Files::Accepted, &self.engine, &self.cache)?;
+    pub(crate) fn open_accepted(&self, home: &Path, key: &VaultKey, turn: Turn) -> Result<Vault, VaultError> {
+        let vault = Vault::open_with(home, key, turn, Files::Accepted, &self.engine, &self.cache)?;
         match self.check(&vault) {
             Err(VaultError::Unconfirmed { .. }) | Ok(()) => Ok(vault),
             Err(error) => Err(error),
@@ -260,6 +260,15 @@ impl Freshness {
         Ok(())
     }
 
+    /// Notes what another process has made of the vault through this one: it can't be put back from here on.
+    pub(super) fn saw(&self, root: &index::Root) {
+        let mut inner = self.inner();
+        let head =
+            inner.seen.filter(|seen| seen.chain == root.chain).map(|seen| seen.head).unwrap_or_default();
+        let (change, writes, chain) = (root.change(), root.standing.writes, root.chain);
+        inner.seen = Some(Mark { change, writes, chain, head });
+    }
+
     /// Whether a pin of this vault can take what is to be remembered.
     pub(crate) fn is_pinned(&self, vault: &Vault) -> bool {
         matches!(vault.info.pin, Some(Pinned::Made { .. })) && self.inner().trouble.is_none()
@@ -278,6 +287,14 @@ impl Freshness {
             Some(latest) if latest > clock => latest,
             _ => clock,
         }
+    }
+
+    pub(super) fn known_root(&self) -> &index::KnownRoot {
+        &self.cache.root
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The clock as it is, whatever was recorded.
@@ -349,7 +366,8 @@ pub(super) fn begin(home: &Path, info: &HomeInfo, key: &VaultKey, engine: &Engin
         return Ok(());
     }
     let fresh = Freshness::new(engine.clone(), Arc::new(SystemClock));
-    let mut vault = Vault::open_with(home, key, Duration::from_secs(5), Files::Known, engine, &fresh.cache)?;
+    let turn = Turn { order: Order::First, wait: Duration::from_secs(5) };
+    let mut vault = Vault::open_with(home, key, turn, Files::Known, engine, &fresh.cache)?;
     fresh.remember(&mut vault, Head::default())
 }
 

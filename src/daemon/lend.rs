@@ -1,0 +1,251 @@
+//! The vault's database over the socket: what a daemon answers while another process has its turn, and how that is
+//! reached. A connection is one turn; it begins with who asks proving the identity, and is over when either end closes it.
+//!
+//! ```text
+//! POST /v1/engine   (proof) { errand: { turn: { first } }, wait_ms } → 101, then messages
+//! POST /v1/engine           { errand: "leave", wait_ms }            → 101, then messages
+//! ```
+//! Each message is its length (32 bits, big-endian) and its bytes. The first comes from the daemon: an error in words, or
+//! nothing where the turn is there.
+
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{LocalError, LocalKey, Socket, connection::Connection};
+use crate::{
+    broker::Broker,
+    store::{Dial, Errand, Line, Proof, StoreError},
+};
+
+/// Where the engine is reached.
+pub(super) const PATH: &str = "/v1/engine";
+/// No message is longer, in bytes: an object holds a value of 1 MiB at most, and some go together.
+const LONGEST: u32 = 256 << 20;
+/// For how long whoever has the turn may think.
+const THINKS: Duration = Duration::from_secs(60);
+/// How much longer than the wait a daemon may take to say that it is over.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a turn is asked for with.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub errand: Errand,
+    pub wait_ms: u64,
+}
+
+/// Gives the turn at a broker's vault to who is at the other end, until they close it.
+pub(super) async fn lend(
+    broker: Arc<Broker>,
+    asked: Asked,
+    peer: String,
+    io: impl AsyncRead + AsyncWrite + Unpin,
+) {
+    let mut io = io;
+    // Longer than any wait of ours: who says so waits for something else.
+    let wait = Duration::from_millis(asked.wait_ms).min(THINKS);
+    let given = match broker.give(asked.errand, &peer, wait).await {
+        Ok(given) => given,
+        Err(refusal) => return drop(write(&mut io, refusal.message.as_bytes()).await),
+    };
+    if let Err(error) = answer(move |request| given.answer(request), &mut io).await {
+        tracing::debug!(%error, "a turn at the vault broke off");
+    }
+    broker.look().await;
+}
+
+/// Has each request be answered, off the tasks that serve.
+async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
+    mut answering: A,
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> io::Result<()> {
+    write(io, &[]).await?;
+    loop {
+        let request = tokio::time::timeout(THINKS, read(io)).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        let Some(request) = request? else { return Ok(()) };
+        let answered = tokio::task::spawn_blocking(move || (answering(&request), answering));
+        let (reply, back) = answered.await.map_err(io::Error::other)?;
+        answering = back;
+        write(io, &reply).await?;
+    }
+}
+
+async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= LONGEST);
+    let length = length.ok_or(io::ErrorKind::InvalidData)?;
+    io.write_all(&[&length.to_be_bytes(), bytes].concat()).await?;
+    io.flush().await
+}
+
+/// The next message; nothing at the end.
+async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let length = match io.read_u32().await {
+        Ok(length) if length <= LONGEST => length,
+        Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // What is promised is not taken at its word before it is there.
+    let mut bytes = Vec::new();
+    io.take(length.into()).read_to_end(&mut bytes).await?;
+    if bytes.len() == length as usize { Ok(Some(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Reaches the daemon that keeps a vault, for whoever holds the identity.
+pub(crate) struct Operator;
+
+impl Dial for Operator {
+    fn dial(
+        &self,
+        socket: &Path,
+        errand: Errand,
+        proof: &Proof<'_>,
+        wait: Duration,
+    ) -> Result<Option<Box<dyn Line>>, StoreError> {
+        // Of its own: a line is used where nothing else drives it.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(&LocalError::Io(error)))?;
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let socket = Socket::own(socket.to_owned());
+        let begun = begin(&socket, Asked { errand, wait_ms }, proof);
+        let begun = runtime.block_on(async { tokio::time::timeout(wait + GRACE, begun).await });
+        match begun {
+            Ok(Ok(io)) => Ok(Some(Box::new(Turn { runtime: Some(runtime), io }))),
+            Ok(Err(LocalError::Nobody)) => Ok(None),
+            Ok(Err(LocalError::Crowded)) | Err(_) => Err(StoreError::Busy),
+            Ok(Err(error)) => Err(failed(&error)),
+        }
+    }
+}
+
+fn failed(error: &LocalError) -> StoreError {
+    StoreError::Io {
+        what: "reach the daemon that keeps the vault".to_owned(),
+        source: io::Error::other(match error {
+            LocalError::Version { .. } => {
+                format!("{error}: authy-mcp lock ends it, and authy-mcp unlock starts this one")
+            }
+            error => error.to_string(),
+        }),
+    }
+}
+
+async fn begin(socket: &Socket, asked: Asked, proof: &Proof<'_>) -> Result<TokioIo<Upgraded>, LocalError> {
+    let mut connection = Connection::open(socket).await?;
+    let upgraded = match asked.errand {
+        Errand::Turn { .. } => {
+            let key = LocalKey::new(proof());
+            let nonce = connection.prove(&key, socket).await?;
+            connection.upgrade(PATH, &asked, Some((&key, &nonce))).await?
+        }
+        Errand::Leave => connection.upgrade(PATH, &asked, None).await?,
+    };
+    let mut io = TokioIo::new(upgraded);
+    match read(&mut io).await? {
+        Some(nothing) if nothing.is_empty() => Ok(io),
+        // It says why: that the wait is over, as a rule.
+        Some(_) => Err(LocalError::Crowded),
+        None => Err(LocalError::Broken("it ended before it was our turn".to_owned())),
+    }
+}
+
+/// A turn at a daemon's store.
+struct Turn<T> {
+    runtime: Option<tokio::runtime::Runtime>,
+    io: T,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for Turn<T> {
+    fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
+        let Self { runtime, io } = self;
+        let runtime = runtime.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        runtime.block_on(async {
+            let asked = async {
+                write(io, request).await?;
+                read(io).await?.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+            };
+            tokio::time::timeout(THINKS, asked).await.map_err(|_| io::ErrorKind::TimedOut)?
+        })
+    }
+}
+
+impl<T> Drop for Turn<T> {
+    /// Wherever it is dropped, nothing is waited for.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{LocalStore, SocketStore, Store, answer as answer_from, conforms};
+
+    /// A store behind a socket, as a daemon has it; what may be exchanged is not for the engine to say.
+    fn over_a_socket(store: Arc<LocalStore>) -> SocketStore {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let stream = |stream: std::os::unix::net::UnixStream| {
+            stream.set_nonblocking(true).unwrap();
+            tokio::net::UnixStream::from_std(stream).unwrap()
+        };
+        std::thread::spawn(move || {
+            runtime().block_on(async {
+                let mut io = stream(theirs);
+                let answering = move |request: &[u8]| answer_from(&*store, request, |_, _| Ok(()));
+                answer(answering, &mut io).await.unwrap();
+            });
+        });
+        let runtime = runtime();
+        let io = runtime.block_on(async {
+            let mut io = stream(ours);
+            assert_eq!(read(&mut io).await.unwrap(), Some(Vec::new()));
+            io
+        });
+        SocketStore::over(Box::new(Turn { runtime: Some(runtime), io }))
+    }
+
+    #[test]
+    fn a_store_behind_a_socket_is_an_engine_as_any_other() {
+        // A daemon keeps its store from one turn to the next.
+        let kept = parking_lot::Mutex::new(std::collections::BTreeMap::new());
+        conforms("the daemon's socket", &|dir| {
+            let mut kept = kept.lock();
+            let store = kept.entry(dir.to_owned()).or_insert_with(|| {
+                let dir = dir.join("store");
+                crate::files::create_private_dir(&dir).unwrap();
+                Arc::new(LocalStore::write(&dir).unwrap())
+            });
+            Box::new(over_a_socket(Arc::clone(store)))
+        });
+    }
+
+    #[test]
+    fn a_daemon_that_is_gone_is_an_error_and_no_answer() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop(theirs);
+        ours.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let io = runtime.block_on(async { tokio::net::UnixStream::from_std(ours).unwrap() });
+        let store = SocketStore::over(Box::new(Turn { runtime: Some(runtime), io }));
+        assert!(matches!(store.value("root"), Err(StoreError::Io { .. })));
+        assert!(matches!(store.exchange("root", None, Some(b"new")), Err(StoreError::Io { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_message_is_no_longer_than_there_is_of_it() {
+        let long = [&LONGEST.to_be_bytes()[..], b"short"].concat();
+        let too_long = [&(LONGEST + 1).to_be_bytes()[..], b"short"].concat();
+        for (bytes, error) in [(long, io::ErrorKind::UnexpectedEof), (too_long, io::ErrorKind::InvalidData)] {
+            assert_eq!(read(&mut &bytes[..]).await.unwrap_err().kind(), error);
+        }
+        assert_eq!(read(&mut &b""[..]).await.unwrap(), None);
+    }
+}

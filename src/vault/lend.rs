@@ -1,0 +1,174 @@
+//! The vault's database, lent to another process that holds the identity, too: over a daemon's socket.
+//!
+//! Objects are nobody's until a root names them. So what matters is which values are exchanged: a root or a standing
+//! that this vault's identity has made, of the change after the present one.
+
+use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
+
+use super::{Freshness, VaultError, VaultKey, home, index, open::Turn};
+use crate::store::{self, Lent, Order, StoreError};
+
+/// A vault's database for somebody else's turn.
+pub(crate) struct Loan {
+    store: Lent,
+    key: VaultKey,
+    freshness: Arc<Freshness>,
+    vault_id: String,
+}
+
+impl Loan {
+    /// Opens the database of a home for another process.
+    ///
+    /// # Errors
+    /// [`VaultError::Busy`], [`VaultError::Damaged`].
+    pub(crate) fn open(
+        home: &Path,
+        key: &VaultKey,
+        freshness: &Arc<Freshness>,
+        wait: Duration,
+    ) -> Result<Self, VaultError> {
+        let (turn, proof) = (Turn { order: Order::Behind, wait }, || key.of_the_local_api());
+        let entry = freshness.engine().enter(home::place(home), &turn.asks(&proof))?;
+        let info = home::of_this_format(home::checked(home, key)?)?;
+        let (store, freshness) = (entry.open()?, Arc::clone(freshness));
+        Ok(Self { store, key: key.duplicate(), freshness, vault_id: info.vault_id })
+    }
+
+    /// Answers a request. What was exchanged is remembered here before whoever asked is told.
+    pub(crate) fn answer(&self, request: &[u8]) -> Vec<u8> {
+        let exchanges = Cell::new(false);
+        let reply = self.reply(request, &exchanges);
+        if exchanges.get()
+            && let Ok((root, _)) = index::read_root(&*self.store, &self.key, self.freshness.known_root())
+        {
+            self.freshness.saw(&root);
+        }
+        reply
+    }
+
+    fn reply(&self, request: &[u8], exchanges: &Cell<bool>) -> Vec<u8> {
+        store::answer(&*self.store, request, |key, new| {
+            let refused = |why: String| StoreError::Io {
+                what: "change the vault through its daemon".to_owned(),
+                source: std::io::Error::new(std::io::ErrorKind::PermissionDenied, why),
+            };
+            let next = index::Next {
+                store: &*self.store,
+                key: &self.key,
+                known: self.freshness.known_root(),
+                vault_id: &self.vault_id,
+            };
+            match next.admits(key, new) {
+                Ok(()) => {
+                    exchanges.set(true);
+                    Ok(())
+                }
+                Err(VaultError::Damaged { what }) => Err(StoreError::Damaged { what }),
+                Err(error) => Err(refused(error.to_string())),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        store::testing::{MemoryStore, Store},
+        vault::{
+            Pin, UnlockMethod, UnlockMethodKind,
+            index::{ROOT, Root, Standing},
+            init,
+        },
+    };
+
+    /// What a root is refused for.
+    type Wrong = fn(&mut Root);
+
+    fn key() -> (tempfile::TempDir, VaultKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let opener = UnlockMethod::IdentityFile(None);
+        let engine = MemoryStore::engine();
+        let key = init(dir.path(), UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted, &engine).unwrap();
+        (dir, key)
+    }
+
+    fn present(key: &VaultKey) -> (MemoryStore, Root) {
+        let info = crate::vault::HomeInfo {
+            format: index::FORMAT,
+            vault_id: "ours".to_owned(),
+            fingerprint: key.fingerprint().to_owned(),
+            unlock: UnlockMethodKind::IdentityFile,
+            identity_file: None,
+            pin: None,
+        };
+        let root = Root { epoch: 7, ..crate::vault::Vault::empty_root(&info, key) };
+        let store = MemoryStore::default();
+        index::write_root(&store, key, &root, &mut index::Stored::default()).unwrap();
+        (store, root)
+    }
+
+    fn next(root: &Root) -> Root {
+        let standing = Standing { writes: root.standing.writes + 1, ..root.standing.clone() };
+        Root { epoch: root.epoch + 1, standing, ..root.clone() }
+    }
+
+    #[test]
+    fn only_the_very_next_root_of_this_vault_is_taken() {
+        let ((_dir, key), (_other_dir, other)) = (key(), key());
+        let (store, root) = present(&key);
+        let known = index::KnownRoot::default();
+        let next_is = index::Next { store: &store, key: &key, known: &known, vault_id: "ours" };
+        next_is.admits(ROOT, Some(&index::sign_root(&key, &next(&root)))).unwrap();
+        let wrong: [(&str, Wrong); 6] = [
+            ("the present one", |root| root.epoch -= 1),
+            ("one that leaves one out", |root| root.epoch += 1),
+            ("an earlier one", |root| root.epoch -= 2),
+            ("a replayed standing", |root| root.standing.writes -= 1),
+            ("another vault's", |root| root.vault_id = "theirs".to_owned()),
+            ("another format", |root| root.format += 1),
+        ];
+        for (what, change) in wrong {
+            let mut root = next(&root);
+            change(&mut root);
+            let said = next_is.admits(ROOT, Some(&index::sign_root(&key, &root)));
+            assert!(matches!(said, Err(VaultError::NotNext(_))), "{what}: {said:?}");
+        }
+        let mut forged = index::sign_root(&key, &next(&root));
+        forged[3] ^= 1;
+        for (what, bytes) in [
+            ("of another identity", index::sign_root(&other, &next(&root))),
+            ("forged", forged),
+            ("empty", vec![]),
+        ] {
+            assert!(matches!(next_is.admits(ROOT, Some(&bytes)), Err(VaultError::NotNext(_))), "{what}");
+        }
+        assert!(matches!(next_is.admits(ROOT, None), Err(VaultError::NotNext(_))), "none at all");
+        let whole = index::sign_root(&key, &next(&root));
+        assert!(matches!(next_is.admits("ledger/other", Some(&whole)), Err(VaultError::NotNext(_))));
+        store.exchange(ROOT, Some(&store.value(ROOT).unwrap().unwrap()), Some(b"damaged")).unwrap();
+        assert!(matches!(next_is.admits(ROOT, Some(&whole)), Err(VaultError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_standing_goes_on_by_one() {
+        let ((_dir, key), (_other_dir, other)) = (key(), key());
+        let (store, root) = present(&key);
+        let known = index::KnownRoot::default();
+        let next_is = index::Next { store: &store, key: &key, known: &known, vault_id: "ours" };
+        let sign =
+            |key: &VaultKey, writes| index::sign_standing(key, &Standing { writes, ..root.standing.clone() });
+        let present = root.standing.writes;
+        next_is.admits(index::STANDING, Some(&sign(&key, present + 1))).unwrap();
+        for (what, bytes) in [
+            ("the present one", sign(&key, present)),
+            ("one that leaves one out", sign(&key, present + 2)),
+            ("of another identity", sign(&other, present + 1)),
+            ("a root", index::sign_root(&key, &next(&root))),
+        ] {
+            let said = next_is.admits(index::STANDING, Some(&bytes));
+            assert!(matches!(said, Err(VaultError::NotNext(_))), "{what}: {said:?}");
+        }
+        assert!(next_is.admits(index::STANDING, None).is_err());
+    }
+}
