@@ -1,12 +1,13 @@
-//! The writer's index over journal and runs, in sled 0.34: where each object is.
+//! The writer's index of the runs, in sled 0.34: where each of their objects is. What the journal has is in memory.
 //!
-//! It is never the truth. It is made anew from journal and runs where it was not closed, is of another state, or can't
+//! It is never the truth. It is made anew from the runs where it was not closed, is of another state, or can't
 //! be read; and where it can't be made, the writer finds its objects in the runs themselves, as readers do. Measured:
 //! after some hundred SIGKILLs under load sled's log could not be opened again; flipped bytes panic inside of `open`,
 //! or it does not end. So panics are caught, and opening and closing are done on threads of their own, and bounded.
 
 use std::{
     cell::Cell,
+    collections::HashSet,
     fs,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -29,13 +30,12 @@ const CACHE: u64 = 8 << 20;
 /// A longer state was not written by us.
 const STATE_MOST: u64 = 4096;
 
-/// Where an object is.
+/// Where an object is: in which run, the offset and the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the journal, which knows where.
-    Journal,
-    /// In a run: its number, the offset and the length.
-    Run(u64, u64, u32),
+pub(super) struct Place {
+    pub run: u64,
+    pub at: u64,
+    pub length: u32,
 }
 
 /// The index, while it can be relied on.
@@ -72,22 +72,16 @@ impl Index {
         files::create_private_dir(&engine).ok()?;
         let index = Self { db: Some(open_engine(&engine)?), dir: dir.to_owned() };
         close_to_others(&engine).ok()?;
-        index.put(everything).then_some(index)
+        index.exchange(everything, &HashSet::new()).then_some(index)
     }
 
-    /// Takes places over. Whether it could: an index that could not is not to be used any more.
-    pub(super) fn put(&self, places: &[(ObjectId, Place)]) -> bool {
+    /// Takes places over, and forgets what is gone. Whether it could: an index that could not is not to be used any more.
+    pub(super) fn exchange(&self, places: &[(ObjectId, Place)], gone: &HashSet<ObjectId>) -> bool {
         let mut batch = sled::Batch::default();
+        gone.iter().for_each(|id| batch.remove(&id.0));
         for (id, place) in places {
             batch.insert(&id.0, encode(*place));
         }
-        self.apply(batch)
-    }
-
-    /// Forgets objects; says whether it could.
-    pub(super) fn remove(&self, ids: &[ObjectId]) -> bool {
-        let mut batch = sled::Batch::default();
-        ids.iter().for_each(|id| batch.remove(&id.0));
         self.apply(batch)
     }
 
@@ -157,26 +151,15 @@ fn clean(state: &str) -> String {
     format!("clean {} {state}\n", boot.trim())
 }
 
-fn encode(place: Place) -> Vec<u8> {
-    match place {
-        Place::Journal => vec![0],
-        Place::Run(number, at, length) => {
-            [[1].as_slice(), &number.to_be_bytes(), &at.to_be_bytes(), &length.to_be_bytes()].concat()
-        }
-    }
+fn encode(Place { run, at, length }: Place) -> Vec<u8> {
+    [run.to_be_bytes().as_slice(), &at.to_be_bytes(), &length.to_be_bytes()].concat()
 }
 
 fn decode(bytes: &[u8]) -> Option<Place> {
-    match bytes.split_first()? {
-        (0, []) => Some(Place::Journal),
-        (1, rest) => {
-            let (number, rest) = rest.split_first_chunk::<8>()?;
-            let (at, rest) = rest.split_first_chunk::<8>()?;
-            let length = u32::from_be_bytes(rest.try_into().ok()?);
-            Some(Place::Run(u64::from_be_bytes(*number), u64::from_be_bytes(*at), length))
-        }
-        _ => None,
-    }
+    let (run, rest) = bytes.split_first_chunk()?;
+    let (at, rest) = rest.split_first_chunk()?;
+    let length = u32::from_be_bytes(rest.try_into().ok()?);
+    Some(Place { run: u64::from_be_bytes(*run), at: u64::from_be_bytes(*at), length })
 }
 
 fn open_engine(dir: &Path) -> Option<sled::Db> {

@@ -4,7 +4,7 @@
 //! current        which journal and which runs           replaced whole
 //! journal-N      what was put and exchanged since       only appended to
 //! run-N          objects by id, never changed
-//! index/         the writer's index over both, in sled  made anew where it was not closed
+//! index/         the writer's index of the runs, in sled  made anew where it was not closed
 //! ```
 //! Journal and runs are the truth. Whoever reads needs neither the index nor a lock: the files that `current` names are
 //! read as they stand. One process writes; who that is, the vault's lock says.
@@ -17,7 +17,7 @@ mod run;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -60,7 +60,7 @@ struct State {
     failed: bool,
 }
 
-/// The writer's index. Who exchanges a value and puts nothing needs none.
+/// The writer's index. Opened by who makes a run: it would cost every small change more than it saves.
 enum Indexed {
     NotYet,
     Open(Index),
@@ -167,20 +167,13 @@ impl Store for LocalStore {
 
     fn put(&self, objects: &[Object]) -> Result<(), StoreError> {
         let mut state = self.writing()?;
-        state.open_index(&self.dir);
-        let (mut steps, mut places) = (Vec::new(), Vec::new());
+        let mut steps = Vec::new();
         for object in objects {
             if !state.has(&object.id())? {
                 steps.push(Step::Object(object.id(), object.bytes()));
-                places.push((object.id(), Place::Journal));
             }
         }
-        if steps.is_empty() {
-            return Ok(());
-        }
-        state.append(&steps)?;
-        state.index(|index| index.put(&places));
-        Ok(())
+        if steps.is_empty() { Ok(()) } else { state.append(&steps) }
     }
 
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -214,7 +207,7 @@ impl Store for LocalStore {
     }
 
     fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
-        Ok(self.present()?.present_places()?.into_keys().collect())
+        Ok(self.present()?.present_ids()?.into_iter().collect())
     }
 
     fn remove(&self, ids: &[ObjectId]) -> Result<(), StoreError> {
@@ -223,9 +216,7 @@ impl Store for LocalStore {
             return Ok(());
         }
         let steps: Vec<_> = ids.iter().copied().map(Step::Removed).collect();
-        state.append(&steps)?;
-        state.index(|index| index.remove(ids));
-        Ok(())
+        state.append(&steps)
     }
 
     /// A long journal becomes a run, which what is acknowledged has not waited for; the index is closed, which sled lets
@@ -261,7 +252,7 @@ impl Store for LocalStore {
         for run in &state.runs {
             run.entries()?;
         }
-        for (id, _) in state.present_places()? {
+        for id in state.present_ids()? {
             let bytes =
                 state.get(&id)?.ok_or_else(|| StoreError::damaged(format!("the object {id:?} is gone")))?;
             if ObjectId::of(&bytes) != id {
@@ -346,13 +337,22 @@ impl State {
 
     fn has(&self, id: &ObjectId) -> Result<bool, StoreError> {
         let content = &self.journal.content;
-        Ok(content.objects.contains_key(id) || (!content.removed.contains(id) && self.find(id)?.is_some()))
+        if content.objects.contains_key(id) || content.removed.contains(id) {
+            return Ok(content.objects.contains_key(id));
+        }
+        // One that the index lacks is put once more, which is no harm.
+        if let Indexed::Open(index) = &self.index
+            && let Ok(found) = index.get(id)
+        {
+            return Ok(found.is_some());
+        }
+        Ok(self.find(id)?.is_some())
     }
 
     /// Where in the runs an object is.
     fn find(&self, id: &ObjectId) -> Result<Option<(u64, u64, u32)>, StoreError> {
         if let Indexed::Open(index) = &self.index
-            && let Ok(Some(Place::Run(run, at, length))) = index.get(id)
+            && let Ok(Some(Place { run, at, length })) = index.get(id)
         {
             return Ok(Some((run, at, length)));
         }
@@ -366,47 +366,56 @@ impl State {
         Ok(None)
     }
 
-    /// Every object that is there, by id.
-    fn present_places(&self) -> Result<BTreeMap<ObjectId, Place>, StoreError> {
+    /// Every object that is there.
+    fn present_ids(&self) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let mut ids: BTreeSet<_> = self.run_places()?.into_keys().collect();
+        let Content { objects, removed, .. } = &self.journal.content;
+        ids.retain(|id| !removed.contains(id));
+        ids.extend(objects.keys());
+        Ok(ids)
+    }
+
+    /// Where the objects of the runs are.
+    fn run_places(&self) -> Result<BTreeMap<ObjectId, Place>, StoreError> {
         let mut places = BTreeMap::new();
         for run in &self.runs {
             for (id, found) in run.entries()? {
                 match found {
-                    Found::At(at, length) => drop(places.insert(id, Place::Run(run.number(), at, length))),
+                    Found::At(at, length) => drop(places.insert(id, Place { run: run.number(), at, length })),
                     Found::Gone => drop(places.remove(&id)),
                 }
             }
         }
-        let Content { objects, removed, .. } = &self.journal.content;
-        places.retain(|id, _| !removed.contains(id));
-        places.extend(objects.keys().map(|id| (*id, Place::Journal)));
         Ok(places)
-    }
-
-    /// The same for an index, which does without what is damaged.
-    fn places(&self) -> Vec<(ObjectId, Place)> {
-        self.present_places().unwrap_or_default().into_iter().collect()
     }
 
     fn open_index(&mut self, dir: &Path) {
         if matches!(self.index, Indexed::NotYet) {
-            let opened = Index::open(dir, &self.in_words(), || self.places());
+            // An index does without what is damaged.
+            let everything = || self.run_places().unwrap_or_default().into_iter().collect();
+            let opened = Index::open(dir, &self.in_words(), everything);
             self.index = opened.map_or(Indexed::GivenUp, Indexed::Open);
         }
     }
 
-    /// Has the index keep up.
-    fn index(&mut self, work: impl FnOnce(&Index) -> bool) {
-        if let Indexed::Open(index) = &self.index
-            && !work(index)
-        {
+    /// Has the index take over what the newest run has, and forget what was let go.
+    fn index_newest(&mut self, let_go: &HashSet<ObjectId>) {
+        let (Indexed::Open(index), Some(newest)) = (&self.index, self.runs.last()) else { return };
+        let (mut puts, mut gone) = (Vec::new(), let_go.clone());
+        for (id, found) in newest.entries().unwrap_or_default() {
+            match found {
+                Found::At(at, length) => puts.push((id, Place { run: newest.number(), at, length })),
+                Found::Gone => drop(gone.insert(id)),
+            }
+        }
+        if !index.exchange(&puts, &gone) {
             self.index = Indexed::GivenUp;
         }
     }
 
     /// What an index is an index of.
     fn in_words(&self) -> String {
-        format!("{:?} {} {}", self.current.runs, self.current.journal, self.journal.content.moved)
+        format!("{:?}", self.current.runs)
     }
 
     /// Files that `current` does not name: of a writer that was killed, or of before the last one went on.
@@ -429,6 +438,8 @@ impl State {
             kept -= 1;
             length += self.runs[kept].length;
         }
+        // Of the runs as they are: what it is then told is what changes.
+        self.open_index(dir);
         run::write(&current::run(dir, number), self.merged(kept)?)?;
         let journal = Journal::create(&current::journal(dir, number), number, &self.journal.content.values)?;
         let mut runs = self.current.runs[..kept].to_vec();
@@ -439,12 +450,11 @@ impl State {
         let opened = Run::open(&current::run(dir, number), number)?;
         self.runs.truncate(kept);
         self.runs.push(opened);
-        self.journal = journal;
+        let before = std::mem::replace(&mut self.journal, journal);
         self.current = current;
         self.looked = FileStamp::of(&current::path(dir));
         self.clear_away(dir);
-        let places = self.places();
-        self.index(|index| index.put(&places));
+        self.index_newest(&before.content.removed);
         Ok(())
     }
 

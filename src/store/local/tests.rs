@@ -152,7 +152,13 @@ fn a_long_journal_becomes_a_run_and_few_runs_are_kept() {
                 store.remove(&[object(number - 5, 60_000).id()]).unwrap();
             }
         }
-        assert!(matches!(store.state.lock().index, Indexed::Open(_)), "sled has the index");
+        assert!(matches!(store.state.lock().index, Indexed::NotYet), "small changes need none");
+        store.rest(Rest::Kept);
+        let state = store.state.lock();
+        assert!(matches!(state.index, Indexed::Open(_)), "who makes a run has the index");
+        for (id, Place { run, at, length }) in state.run_places().unwrap() {
+            assert_eq!(state.find(&id).unwrap(), Some((run, at, length)), "as the runs have it");
+        }
     }
     let store = LocalStore::write(&scene.at).unwrap();
     store.check().unwrap();
@@ -204,9 +210,11 @@ fn an_index_that_is_damaged_or_of_another_state_is_made_anew() {
     ] {
         spoil(&index);
         let store = LocalStore::write(&scene.at).unwrap();
-        store.put(&[object(29, 60_000)]).unwrap();
+        let last = said(&store, 60_000).unwrap();
+        (last + 1..last + 20).for_each(|number| change(&store, number, 60_000));
+        store.rest(Rest::Kept);
         assert!(matches!(store.state.lock().index, Indexed::Open(_)));
-        assert_eq!(said(&store, 60_000), Some(29));
+        assert_eq!(said(&store, 60_000), Some(last + 19));
         store.check().unwrap();
     }
 }
