@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     LocalError, Socket, Trust,
     connection::{self, Connection},
+    idle::Idle,
     proof::{self, LocalKey},
     server,
     wire::{Answered, Cancel, Looked, Posted, Status, WireCredential},
@@ -55,6 +56,7 @@ pub(crate) struct Client {
     running: TaskTracker,
     closing: CancellationToken,
     gates: Gates,
+    idle: Arc<Idle>,
     tokens: parking_lot::Mutex<Option<Learned>>,
     learning: Mutex<()>,
 }
@@ -81,6 +83,7 @@ impl Client {
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
             gates: Gates::new(Bounds::OF_A_SERVER),
+            idle: Arc::default(),
             tokens: parking_lot::Mutex::default(),
             learning: Mutex::default(),
         }
@@ -139,6 +142,13 @@ impl Client {
 
     /// A connection to the daemon, started if need be; `None` where this process serves by itself.
     async fn connect(&self) -> Result<Option<Connection>, LocalError> {
+        match self.idle.take().await {
+            Some(connection) => Ok(Some(connection)),
+            None => self.connect_anew().await,
+        }
+    }
+
+    async fn connect_anew(&self) -> Result<Option<Connection>, LocalError> {
         let found = self.find().await;
         let keys = match &found {
             Ok(Some((_, status))) => status.token_keys.clone(),
@@ -198,7 +208,10 @@ impl Client {
         let _learning = self.learning.lock().await;
         match self.learned() {
             Some(keys) => Ok(Some(keys)),
-            None => Ok(self.connect().await?.and_then(|_| self.learned())),
+            None => Ok(self.connect_anew().await?.and_then(|connection| {
+                self.idle.give(connection);
+                self.learned()
+            })),
         }
     }
 
@@ -237,7 +250,9 @@ impl Client {
     /// Asks for what is answered as a whole.
     async fn ask(&self, mut connection: Connection, path: &str, posted: Posted) -> Result<Value, Refusal> {
         let response = self.send(&mut connection, path, &posted).await?;
-        match connection::read(response).await.map_err(|error| refusal(&error))? {
+        let answered = connection::read(response).await.map_err(|error| refusal(&error))?;
+        self.idle.give(connection);
+        match answered {
             Answered::Answer(body) => Ok(body),
             Answered::Refused(refusal) => Err(refusal),
             Answered::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
@@ -256,7 +271,7 @@ impl Client {
         let response = self.send(&mut connection, path, &posted).await?;
         let (mut body, mut held) = (response.into_body(), Vec::new());
         let mut told = false;
-        loop {
+        let answered = loop {
             let next = tokio::select! {
                 next = connection::line(&mut body, &mut held) => next,
                 () = either(&cancel, &self.closing), if !told => {
@@ -274,13 +289,21 @@ impl Client {
                         let _ = progress.try_send(Piece { fd, text });
                     }
                 }
-                Some(Answered::Answer(body)) => return Ok(body),
-                Some(Answered::Refused(refusal)) => return Err(refusal),
+                Some(Answered::Answer(answer)) => break Ok(answer),
+                Some(Answered::Refused(refusal)) => break Err(refusal),
                 None => {
                     return Err(refusal(&LocalError::Broken("it ended before the run did".to_owned())));
                 }
             }
-        }
+        };
+        let idle = Arc::clone(&self.idle);
+        // Its end comes a moment later, and is nothing to wait for.
+        tokio::spawn(async move {
+            if held.is_empty() && connection::is_over(&mut body).await {
+                idle.give(connection);
+            }
+        });
+        answered
     }
 
     /// A call that the daemon answers.

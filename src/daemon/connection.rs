@@ -86,6 +86,11 @@ impl Connection {
         }
     }
 
+    /// Whether another request can go over it.
+    pub(super) async fn is_open(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
     /// Posts, with a proof over a nonce where there is one.
     pub(super) async fn post(
         &mut self,
@@ -181,6 +186,18 @@ pub(super) async fn line<T: DeserializeOwned>(
             None => return Ok(None),
             Some(Ok(frame)) => held.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..])),
             Some(Err(error)) => return Err(broken(error)),
+        }
+    }
+}
+
+/// Whether nothing but signs of life and the end comes behind the last line.
+pub(super) async fn is_over(body: &mut Incoming) -> bool {
+    loop {
+        match body.frame().await {
+            None => return true,
+            Some(Ok(frame)) if frame.data_ref().is_none_or(|data| data.iter().all(|byte| *byte == b'\n')) => {
+            }
+            Some(_) => return false,
         }
     }
 }

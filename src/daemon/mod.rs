@@ -25,6 +25,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod idle;
 mod lend;
 mod proof;
 mod server;
