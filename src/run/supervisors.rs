@@ -62,7 +62,7 @@ enum Trial {
     /// It was asked for.
     Asked(UnixStream),
     /// It is there.
-    Born(Supervisor),
+    Born(Box<Supervisor>),
     /// It has said what it found, or there can be none.
     Over,
 }
@@ -215,7 +215,7 @@ impl Supervisors {
         supervisor.socket.read_exact(&mut said).ok()?;
         match Report::decode(said) {
             Report::Exited(0) => {
-                self.waiting.lock().entry(Role::OwnNetwork).or_default().put(supervisor);
+                self.waiting.lock().entry(Role::OwnNetwork).or_default().put(*supervisor);
                 Some(Ok(()))
             }
             #[cfg(target_os = "linux")]
@@ -236,7 +236,7 @@ impl Supervisors {
         *trial = match std::mem::replace(trial, Trial::Over) {
             Trial::Asked(socket) => {
                 let born = self.nursery.lock().as_ref().and_then(|nursery| nursery.born(socket).ok());
-                born.map_or(Trial::Over, |born| Trial::Born(born.into()))
+                born.map_or(Trial::Over, |born| Trial::Born(Box::new(born.into())))
             }
             other => other,
         };
