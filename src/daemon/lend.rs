@@ -10,12 +10,24 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
+use axum::{
+    body::Bytes,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use http_body_util::BodyExt;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{LocalError, LocalKey, Socket, connection::Connection};
+use super::{
+    LocalError, LocalKey, Socket,
+    connection::Connection,
+    reply::{parse, plain},
+    wire::PROTOCOL_NAME,
+};
 use crate::{
     broker::Broker,
     store::{Dial, Errand, Line, Proof, StoreError},
@@ -35,6 +47,37 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Asked {
     pub errand: Errand,
     pub wait_ms: u64,
+}
+
+/// Has who proved to hold the identity take a turn at the vault's database, on this connection. That the daemon lets go
+/// of it needs no proof, as locking needs none.
+pub(super) async fn engine(
+    broker: Arc<Broker>,
+    peer: String,
+    mut request: Request,
+    proven: impl FnOnce(&HeaderMap, &Bytes) -> bool,
+) -> Response {
+    let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return plain(StatusCode::BAD_REQUEST);
+    };
+    let Some((asked, upgrade)) = parse::<Asked>(&body).zip(upgrade) else {
+        return plain(StatusCode::BAD_REQUEST);
+    };
+    if asked.errand != Errand::Leave && !proven(&parts.headers, &body) {
+        return plain(StatusCode::FORBIDDEN);
+    }
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => lend(broker, asked, peer, TokioIo::new(upgraded)).await,
+            Err(error) => tracing::debug!(%error, "a turn at the vault was not taken"),
+        }
+    });
+    let mut response = plain(StatusCode::SWITCHING_PROTOCOLS);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL_NAME));
+    response
 }
 
 /// Gives the turn at a broker's vault to who is at the other end, until they close it.

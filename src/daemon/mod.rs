@@ -28,6 +28,7 @@ mod host;
 mod idle;
 mod lend;
 mod proof;
+mod reply;
 mod server;
 mod socket;
 mod stats;

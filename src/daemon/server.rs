@@ -18,8 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use http_body_util::{BodyExt, Limited};
-use hyper_util::rt::TokioIo;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::mpsc,
@@ -30,10 +29,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     OpenTo, lend,
     proof::{self, LocalKey, Nonces},
+    reply::{json, line, parse, plain},
     stats::Stats,
     wire::{
         Answered, Cancel, Challenge, Challenged, Looked, NONCE_HEADER, PROOF_HEADER, PROTOCOL,
-        PROTOCOL_HEADER, PROTOCOL_NAME, Posted, Status, WireCredential,
+        PROTOCOL_HEADER, Posted, Status, WireCredential,
     },
 };
 use crate::{
@@ -46,7 +46,6 @@ use crate::{
     listen::{Bounds, Guest, Listener},
     names::GrantId,
     run::Piece,
-    store::Errand,
     supervise::Process,
 };
 
@@ -240,38 +239,17 @@ async fn look(State(room): State<Arc<ServerState>>) -> Response {
     json(&Looked { problem: room.broker.look().await })
 }
 
-/// Has who proved to hold the identity take a turn at the vault's database, on this connection. That the daemon lets go
-/// of it needs no proof, as locking needs none.
+/// A turn at the vault's database, on this connection.
 async fn engine(
     State(room): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
-    mut request: Request,
+    request: Request,
 ) -> Response {
-    let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
-    let (parts, body) = request.into_parts();
-    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-        return plain(StatusCode::BAD_REQUEST);
-    };
-    let Some((asked, upgrade)) = parse::<lend::Asked>(&body).zip(upgrade) else {
-        return plain(StatusCode::BAD_REQUEST);
-    };
     if matches!(room.admits, AuthMode::Tree { .. }) {
         return plain(StatusCode::NOT_FOUND);
     }
-    if asked.errand != Errand::Leave && !room.proven(&parts.headers, lend::PATH, &body) {
-        return plain(StatusCode::FORBIDDEN);
-    }
-    let (broker, name) = (Arc::clone(&room.broker), peer.name());
-    tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => lend::lend(broker, asked, name, TokioIo::new(upgraded)).await,
-            Err(error) => tracing::debug!(%error, "a turn at the vault was not taken"),
-        }
-    });
-    let mut response = plain(StatusCode::SWITCHING_PROTOCOLS);
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL_NAME));
-    response
+    let proven = |headers: &HeaderMap, body: &Bytes| room.proven(headers, lend::PATH, body);
+    lend::engine(Arc::clone(&room.broker), peer.name(), request, proven).await
 }
 
 async fn challenge(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {
@@ -541,27 +519,4 @@ pub(super) fn unreadable() -> Refusal {
         "the answer holds a secret's value where a number or a fixed word belongs, so it was held back",
         "ask the operator to replace that secret with one that is not a common word",
     )
-}
-
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Option<T> {
-    serde_json::from_slice(body).ok()
-}
-
-fn line(reply: &Answered) -> Bytes {
-    let mut text = serde_json::to_vec(reply).expect("replies have string keys only");
-    text.push(b'\n');
-    Bytes::from(text)
-}
-
-fn json(body: &impl Serialize) -> Response {
-    let text = serde_json::to_vec(body).expect("answers have string keys only");
-    let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn plain(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }

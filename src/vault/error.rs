@@ -50,7 +50,7 @@ pub enum VaultError {
         fingerprint: String,
     },
     /// What is to be exchanged is not what comes after the present.
-    #[error("this is no change of this vault: {0}")]
+    #[error("the daemon does not take this change: {0}")]
     NotNext(&'static str),
     /// No such secret or document.
     #[error("there is no {what} called {name}")]
