@@ -253,7 +253,7 @@ def machine(above):
         model = re.search(r"model name\s*: (.*)", cpus.read())
     with open("/proc/meminfo") as memory:
         total = int(re.search(r"MemTotal:\s*(\d+)", memory.read())[1])
-    kind = subprocess.run(["stat", "-f", "-c", "%T", above], capture_output=True, text=True).stdout.strip()
+    kind = subprocess.run(["df", "--output=fstype", above], capture_output=True, text=True).stdout.split()[-1]
     return {
         "cores": os.cpu_count(),
         "processor": model[1] if model else platform.machine(),

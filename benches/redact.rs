@@ -134,7 +134,7 @@ fn estimates() {
 }
 
 /// Bytes of one grammar's text, and how many grammars there are.
-const HOSTILE_TEXT: usize = 1024 * 1024;
+const HOSTILE_TEXT: usize = 256 * 1024;
 const GRAMMARS: u64 = 200;
 
 /// What the views of the redactor begin with, the beginning of a secret, and whole pieces that inflate far.

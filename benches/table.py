@@ -177,7 +177,7 @@ def many_secrets(args, home, above):
     starts = []
     for _ in range(max(args.rounds // 6, 3)):
         home.lock()
-        starts.append(measure.timed(lambda: home.run("unlock", daemon=True)))
+        starts.append(measure.timed(lambda: home.run("daemon", "--background", daemon=True)))
     server = home.serve("on")
     home.call(server)
     memory = measure.resident(home.daemon())
@@ -187,7 +187,7 @@ def many_secrets(args, home, above):
     home.lock()
     words = f"{args.secrets:,} secrets"
     return [
-        Line(f"{words}: the daemon's start, by `unlock`", "150 ms", 150, statistics.median(starts)),
+        Line(f"{words}: the daemon's start, until it listens", "150 ms", 150, statistics.median(starts)),
         held_to(f"{words}: `admin set`, the whole command", "3 F + 3 ms", taken, "set"),
         Line(f"{words}: the daemon's memory behind a run", "80 MB", 80, memory, "MB"),
     ]
