@@ -4,7 +4,7 @@ Usage: document.py [--results FOLDER] [--out FOLDER] [--check]
 
 Results are JSON files below benches/results; a section whose file is not there is left out: table.json of table.py,
 side-by-side.json of run.py, callgrind.json of guard.py, and fresh-clone.json: {"machine": {…}, "steps": [{"step": "…",
-"seconds": 1.0}, …]}, by hand or by whoever measures it. --check writes nothing, and fails if a page or a chart is not what the
+"seconds": 1.0}, …]}, by hand or by what measures it. --check writes nothing, and fails if a page or a chart is not what the
 results say.
 """
 
@@ -55,11 +55,16 @@ def table(rows, left=1):
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *body]) + "\n"
 
 
+def amount(value):
+    return str(int(value)) if value == int(value) and value < 100 else charts.figure(value)
+
+
 def machine(result):
     where = result["machine"]
+    busy = " It was busy with other work: a quiet one takes less." if where["load"] >= where["cores"] else ""
     return (
         f"{where['cores']} cores ({where['processor']}), {where['memory']} of memory, Linux {where['kernel']}, "
-        f"{where['file system']}; load at the start {where['load']}."
+        f"{where['file system']}; load at the start {where['load']}.{busy}"
     )
 
 
@@ -71,7 +76,7 @@ def promised(result):
         bound = f"at least {line['bound']}" if line["at_least"] else line["bound"]
         unit = f" {line['unit']}" if line["unit"] else ""
         verdict = "met" if line["met"] else "**not met**"
-        lines.append([line["what"], bound, f"{line['at_most']:.4g}{unit}", f"{line['figure']:.4g}{unit}", verdict])
+        lines.append([line["what"], bound, f"{amount(line['at_most'])}{unit}", f"{amount(line['figure'])}{unit}", verdict])
     missed = [line["what"] for line in result["lines"] if not line["met"]]
     said = "All are met in this run." if not missed else f"{len(missed)} of {len(result['lines'])} are not met in this run."
     return (
@@ -89,7 +94,7 @@ def beside(result):
         ours = result["rows"][row].get(OURS)
         for name in names:
             taken = result["rows"][row].get(name)
-            ratio = f" ({taken['median'] / ours['median']:.2g}×)" if taken and ours and name != OURS else ""
+            ratio = f" ({charts.figure(taken['median'] / ours['median'])}×)" if taken and ours and name != OURS else ""
             cells.append(f"{charts.figure(taken['median'])}{ratio}" if taken else "")
         rows.append([f"{what}, {unit}", *cells])
     about = [["program", "version", "what it is, as far as it is measured here"]]
@@ -132,7 +137,7 @@ def where_we_lose(results):
     missed = [line for line in results.get("table", {"lines": []})["lines"] if not line["met"]]
     if missed:
         text += "Promises that this machine did not see met:\n\n"
-        text += "".join(f"- {line['what']}: {line['figure']:.4g} {line['unit']} (bound {line['at_most']:.4g})\n" for line in missed)
+        text += "".join(f"- {line['what']}: {amount(line['figure'])} {line['unit']} (bound {amount(line['at_most'])})\n" for line in missed)
     return text
 
 
