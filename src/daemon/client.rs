@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     broker::{
-        Answer, Broker, Call, Caller, Credential, Manner, Meanwhile, Pending, PublicKeys, Refused, Reply,
-        Service, caller_by_signature,
+        Answer, Broker, Call, CallKind, Caller, Credential, Manner, Meanwhile, Pending, PublicKeys, Refused,
+        Reply, Service, caller_by_signature,
         gate::{Bounds, Gates, Pass},
         refusal::{Code, Refusal},
     },
@@ -142,13 +142,6 @@ impl Client {
 
     /// A connection to the daemon, started if need be; `None` where this process serves by itself.
     async fn connect(&self) -> Result<Option<Connection>, LocalError> {
-        match self.idle.take().await {
-            Some(connection) => Ok(Some(connection)),
-            None => self.connect_anew().await,
-        }
-    }
-
-    async fn connect_anew(&self) -> Result<Option<Connection>, LocalError> {
         let found = self.find().await;
         let keys = match &found {
             Ok(Some((_, status))) => status.token_keys.clone(),
@@ -208,7 +201,7 @@ impl Client {
         let _learning = self.learning.lock().await;
         match self.learned() {
             Some(keys) => Ok(Some(keys)),
-            None => Ok(self.connect_anew().await?.and_then(|connection| {
+            None => Ok(self.connect().await?.and_then(|connection| {
                 self.idle.give(connection);
                 self.learned()
             })),
@@ -247,16 +240,22 @@ impl Client {
         connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&gone(error)))
     }
 
+    /// Asks over a connection that is there already. Nothing where there is none, or where it ended in this moment: what is
+    /// asked so can be asked again.
+    async fn ask_at_once(&self, path: &str, posted: &Posted) -> Option<Result<Value, Refusal>> {
+        let mut connection = self.idle.take().await?;
+        let response = self.send(&mut connection, path, posted).await.ok()?;
+        let answered = connection::read(response).await.ok()?;
+        self.idle.give(connection);
+        Some(whole(answered))
+    }
+
     /// Asks for what is answered as a whole.
     async fn ask(&self, mut connection: Connection, path: &str, posted: Posted) -> Result<Value, Refusal> {
         let response = self.send(&mut connection, path, &posted).await?;
         let answered = connection::read(response).await.map_err(|error| refusal(&error))?;
         self.idle.give(connection);
-        match answered {
-            Answered::Answer(body) => Ok(body),
-            Answered::Refused(refusal) => Err(refusal),
-            Answered::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
-        }
+        whole(answered)
     }
 
     /// Asks for what is answered after pieces on the way.
@@ -326,6 +325,16 @@ impl Client {
         kind.reply(body).map(masked).ok_or_else(server::unreadable)
     }
 
+    /// What changes nothing, asked over a connection that is there already.
+    async fn at_once(&self, caller: &Caller, call: &Call) -> Option<Result<Answer<Reply>, Refusal>> {
+        let kind = call.kind();
+        if kind != CallKind::ListAllowed {
+            return None;
+        }
+        let answered = self.ask_at_once(kind.path(), &posted(caller, call.params())).await?;
+        Some(answered.and_then(|body| kind.reply(body).map(masked).ok_or_else(server::unreadable)))
+    }
+
     async fn cancel(&self, call: &str) -> Result<(), LocalError> {
         let mut connection = Connection::open(&self.socket).await?;
         connection.post("/v1/cancel", &Cancel { call: call.to_owned() }, None).await.map(drop)
@@ -347,11 +356,12 @@ impl Service for Client {
     fn check<'a>(&'a self, caller: &'a Caller) -> Pending<'a, Result<(), Refused>> {
         Box::pin(async move {
             let pass = self.enter(caller).await?;
+            let (path, asked) = ("/v1/check", posted(caller, Value::Null));
+            if let Some(answered) = self.ask_at_once(path, &asked).await {
+                return answered.map(drop).map_err(refused).inspect_err(|_| pass.was_refused());
+            }
             let done = match self.connect().await {
-                Ok(Some(connection)) => {
-                    let asked = self.ask(connection, "/v1/check", posted(caller, Value::Null)).await;
-                    asked.map(drop).map_err(refused)
-                }
+                Ok(Some(connection)) => self.ask(connection, path, asked).await.map(drop).map_err(refused),
                 Ok(None) => self.here.check(caller).await,
                 Err(error) => Err(refused(refusal(&error))),
             };
@@ -368,6 +378,9 @@ impl Service for Client {
         let manner = call.kind().manner();
         let answered = async move {
             let pass = self.enter(caller).await?;
+            if let Some(answered) = self.at_once(caller, &call).await {
+                return answered.map_err(refused).inspect_err(|_| pass.was_refused());
+            }
             let done = match self.connect().await {
                 // Starting a daemon takes a while.
                 Ok(_) if meanwhile.cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
@@ -397,6 +410,15 @@ impl Service for Client {
             self.running.wait().await;
             self.here.close().await;
         })
+    }
+}
+
+/// What was answered as a whole.
+fn whole(answered: Answered) -> Result<Value, Refusal> {
+    match answered {
+        Answered::Answer(body) => Ok(body),
+        Answered::Refused(refusal) => Err(refusal),
+        Answered::Piece { .. } => Err(refusal(&LocalError::Broken("a piece of nothing".to_owned()))),
     }
 }
 
