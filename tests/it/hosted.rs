@@ -69,7 +69,8 @@ const VERSION: &str = "authy-mcp-protocol: 1\r\n";
 fn servers_that_start_at_once_share_one_daemon() {
     let stage = Stage::new();
     stage.set("a/key", b"a-value-of-some-length");
-    stage.policy(&one_rule("s", "a/key", "[[\"printenv\", \"A_KEY\"]]", ""));
+    let policy = one_rule("s", "a/key", "[[\"printenv\", \"A_KEY\"]]", "");
+    stage.policy(&policy.replace("[sandbox]", "[limits]\nconcurrent_runs = 10\n[sandbox]"));
     let outputs: Vec<Value> = thread::scope(|scope| {
         let started: Vec<_> = (0..10)
             .map(|_| {
