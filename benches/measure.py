@@ -2,6 +2,7 @@
 which everything takes its turn (A B A B). Times are in milliseconds. Standard library only.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -173,8 +174,20 @@ class Home:
             status = json.loads(self.ok("--json", "status", daemon=True))
         return status["daemon"]["pid"]
 
+    def start(self):
+        """Starts a daemon that stands beside none, and waits until it says that it listens."""
+        words = [self.binary, "daemon", "--background"]
+        daemon = subprocess.Popen(words, env=self.env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        with daemon.stdout:
+            said = daemon.stdout.readline()
+        if daemon.wait() != 0 or said != "ready\n":
+            raise SystemExit(f"{words}: {said!r}")
+
     def lock(self):
+        """Ends the daemon, and waits until it has let go of the vault."""
         subprocess.run([self.binary, "lock"], env=self.env, capture_output=True)
+        with open(f"{self.env['AUTHY_MCP_HOME']}/vault.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def floors(above, binary=None, bare=None):
