@@ -91,6 +91,15 @@ struct Committed {
     place: limits::RunPermit,
 }
 
+/// The same, watched over, once the vault is given back.
+struct Written {
+    unsettled: Unsettled<RunTerms>,
+    sealed: Vec<SealedSecret>,
+    setup: Setup,
+    watched: Watched,
+    place: limits::RunPermit,
+}
+
 /// A run whose values are known here.
 struct Revealed {
     intent: Intent<RunTerms>,
@@ -160,9 +169,13 @@ impl Broker {
         let revealed = match decided {
             Ok(Decided::Pending(pending)) => return Ok(Phase::Pending(Box::new(call), pending)),
             Ok(Decided::Committed(committed)) => {
+                let Committed { unsettled, sealed, setup, live, place } = *committed;
+                // While the vault is held: what takes its right from here on is looked for, and found.
+                let watched = self.watch_over(live, before);
                 // Others decide while this one waits for the disk, and wait there with it.
                 drop(open);
-                self.reveal(*committed, &audit, &mut call, before)
+                let written = Written { unsettled, sealed, setup, watched, place };
+                self.reveal(written, &audit, &mut call)
             }
             Err(refusal) => Err(refusal),
         };
@@ -193,19 +206,20 @@ impl Broker {
     /// run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
     fn reveal(
         self: &Arc<Self>,
-        committed: Committed,
+        written: Written,
         audit: &AuditLog,
         call: &mut Call,
-        before: Option<Stamp>,
     ) -> Result<Revealed, Refusal> {
-        let Committed { unsettled, sealed, setup, live, place } = committed;
+        let Written { unsettled, sealed, setup, watched, place } = written;
         let intent = audit.settle(unsettled)?;
         call.trace.allowed(intent.run_id(), intent.terms());
         call.trace.step(Step::Audit);
-        let prepared = self.prepare(&sealed, &intent, &call.asked, setup);
+        // The vault was given back meanwhile: what was taken since is not revealed.
+        let prepared =
+            self.stands_yet(&watched).and_then(|()| self.prepare(&sealed, &intent, &call.asked, setup));
         call.trace.step(Step::Reveal);
         match prepared {
-            Ok(prepared) => Ok(Revealed { intent, prepared, watched: self.watch_over(live, before), place }),
+            Ok(prepared) => Ok(Revealed { intent, prepared, watched, place }),
             Err(refusal) => {
                 audit.record_outcome(intent, OutcomeFacts::failed_to_start())?;
                 Err(refusal)

@@ -49,6 +49,19 @@ impl Broker {
         Watched { broker: Arc::downgrade(self), number, live }
     }
 
+    /// Whether a run that was allowed a moment ago would be so now. Costs two looks at files where the vault is as it was.
+    ///
+    /// # Errors
+    /// The refusal that it would meet.
+    pub(crate) fn stands_yet(&self, watched: &Watched) -> Result<(), Refusal> {
+        if !watched.is_over() && self.watch.has_seen(Stamp::of(&self.settings.home)) {
+            return Ok(());
+        }
+        let keys = self.keyring.keys()?.ok_or_else(refusal::locked)?;
+        let vault = keys.open_vault(&self.settings.home, Turn { order: Order::Behind, wait: WAIT })?;
+        watched.live.may_go_on(&vault, &keys, keys.freshness.now())
+    }
+
     /// Takes note that the vault was changed by something that takes no right, with the vault still held.
     pub(crate) fn changed_nothing_of_rights(&self, before: Option<Stamp>) {
         let mut runs = self.watch.runs();

@@ -301,3 +301,21 @@ async fn a_call_that_was_taken_back_leaves_nothing() {
     assert_eq!(refused.body.code, Code::Busy);
     assert_eq!(bench.on_record(), [""; 0]);
 }
+
+/// The vault is given back before the intent is on the disk: what is taken in between is not revealed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_right_that_is_taken_while_the_disk_is_waited_for_is_gone() {
+    let bench = bench();
+    let credential = bench.of("ann", "dev", |_| ());
+    let admitted = bench.ask(&credential, check()).await.map_err(|refused| refused.body.code).unwrap();
+    let stands = || bench.broker.stands_yet(&admitted.watched).map_err(|refusal| refusal.code);
+    assert_eq!(stands(), Ok(()));
+    bench.secrets(&[("other/key", VALUE)]);
+    assert_eq!(stands(), Ok(()), "a change that takes no right");
+    bench.change(|vault, now| {
+        let mut all = documents::revocations(vault).unwrap();
+        all.not_before.insert("ann".to_owned(), now.as_second() + 60);
+        documents::put_revocations(vault, &all, now).unwrap();
+    });
+    assert_eq!(stands(), Err(Code::TokenInvalid));
+}
