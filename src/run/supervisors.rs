@@ -44,6 +44,9 @@ pub enum Spares {
     None,
 }
 
+/// How long a supervisor that waits may take to listen.
+const LISTENS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Starts supervisors.
 pub struct Supervisors {
     binary: PathBuf,
@@ -212,7 +215,9 @@ impl Supervisors {
         self.settle(&mut trial);
         let Trial::Born(mut supervisor) = std::mem::replace(&mut *trial, Trial::Over) else { return None };
         let mut said = [0; 5];
+        supervisor.socket.set_read_timeout(Some(LISTENS_WITHIN)).ok()?;
         supervisor.socket.read_exact(&mut said).ok()?;
+        supervisor.socket.set_read_timeout(None).ok()?;
         match Report::decode(said) {
             Report::Exited(0) => {
                 self.waiting.lock().entry(Role::OwnNetwork).or_default().put(*supervisor);
@@ -235,8 +240,16 @@ impl Supervisors {
     fn settle(&self, trial: &mut Trial) {
         *trial = match std::mem::replace(trial, Trial::Over) {
             Trial::Asked(socket) => {
-                let born = self.nursery.lock().as_ref().and_then(|nursery| nursery.born(socket).ok());
-                born.map_or(Trial::Over, |born| Trial::Born(Box::new(born.into())))
+                let mut nursery = self.nursery.lock();
+                match nursery.as_ref().map(|nursery| nursery.born(socket)) {
+                    Some(Ok(born)) => Trial::Born(Box::new(born.into())),
+                    // One whose answer was not read would give it to whoever asks next.
+                    Some(Err(Unborn::Gone)) => {
+                        *nursery = None;
+                        Trial::Over
+                    }
+                    Some(Err(Unborn::Refused(_))) | None => Trial::Over,
+                }
             }
             other => other,
         };
@@ -250,7 +263,10 @@ impl Supervisors {
         streams: &[OwnedFd; 3],
         spec: &Spec,
     ) -> io::Result<Supervisor> {
+        // One that was stopped takes nothing: it would hold up the run, and what serves others.
+        supervisor.socket.set_write_timeout(Some(LISTENS_WITHIN))?;
         if wire::send(&mut supervisor.socket, streams, spec).is_err() {
+            supervisor.process.kill();
             supervisor = self.start(&self.words(role))?;
             wire::send(&mut supervisor.socket, streams, spec)?;
         }
@@ -310,21 +326,22 @@ impl Supervisors {
 
     /// By the nursery; where there is none, or none any more, by this binary.
     fn start(&self, words: &[OsString]) -> io::Result<Supervisor> {
-        let born = self
-            .nursery
-            .lock()
-            .as_ref()
-            .map(|nursery| nursery.ask(words).and_then(|asked| nursery.born(asked)));
+        // The trial is neither asked for nor born in between: births come in turn.
+        let mut trial = self.trial.lock();
+        self.settle(&mut trial);
+        let mut nursery = self.nursery.lock();
+        let born = nursery.as_ref().map(|nursery| nursery.ask(words).and_then(|asked| nursery.born(asked)));
         match born {
-            Some(Ok(born)) => Ok(born.into()),
-            Some(Err(Unborn::Refused(error))) => Err(error),
+            Some(Ok(born)) => return Ok(born.into()),
+            Some(Err(Unborn::Refused(error))) => return Err(error),
             Some(Err(Unborn::Gone)) => {
                 tracing::warn!("the nursery is gone: supervisors are started from here on");
-                *self.nursery.lock() = None;
-                self.execute(words)
+                *nursery = None;
             }
-            None => self.execute(words),
+            None => {}
         }
+        drop((nursery, trial));
+        self.execute(words)
     }
 
     fn execute(&self, words: &[OsString]) -> io::Result<Supervisor> {

@@ -208,6 +208,16 @@ pub(crate) fn take_over(socket: &mut UnixStream) -> io::Result<First> {
 
 /// Reads these bytes whole, and the descriptors that come with them.
 pub(crate) fn receive_with(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
+    // A time limit on the socket takes away that a call goes on behind a signal (signal(7)).
+    loop {
+        match receive_once(socket, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            received => return received,
+        }
+    }
+}
+
+fn receive_once(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
