@@ -14,7 +14,7 @@ use crate::{
     audit::{self, AuditLog, Change, Intent, IntentFacts, Note, OnRecord, OutcomeFacts, Unsettled},
     names::{RunId, TokenId},
     policy::Allowed,
-    vault::{Standing, Turn},
+    vault::{Standing, Turn, VaultError},
 };
 
 /// Whoever puts on record what no principal did.
@@ -135,6 +135,10 @@ impl Opened {
 
     /// A vault of the first version is remembered from its next change on.
     fn begin(&mut self) -> Result<(), Refusal> {
+        // A process that was stopped for longer than its turn lasts says nothing of a vault that has gone on.
+        if !self.vault.is_present() {
+            return Err(Refusal::from(VaultError::Busy));
+        }
         let freshness = Arc::clone(&self.keys.freshness);
         freshness.begin_pin(&mut self.vault).map_err(Refusal::from)
     }
@@ -148,9 +152,12 @@ impl Opened {
         let made = head.and_then(|head| self.vault.make(head, now).map_err(Refusal::from));
         if let Err(refusal) = made {
             self.vault.discard();
-            let note = lost(format!("change {}", change.epoch), refusal.message.clone());
-            // Where even that can't be recorded, the next to open the vault finds it announced and not made.
-            let _ = self.record_present(note);
+            // Where the engine can't say that the root is the one before, it may have been made all the same, or others have
+            // gone on: the next to open the vault finds it announced, and finishes it or says that it was lost.
+            if self.vault.is_present() {
+                let note = lost(format!("change {}", change.epoch), refusal.message.clone());
+                let _ = self.record_present(note);
+            }
             return Err(refusal);
         }
         self.complete(change.epoch)

@@ -37,6 +37,8 @@ struct Elsewhere {
     gave_up: Option<Instant>,
 }
 
+/// The name of who goes first: no caller is called so, since names of callers are of processes and subjects.
+const FIRST: &str = "\0first";
 /// Opening takes no longer by itself.
 const OPENS_WITHIN: Duration = Duration::from_secs(2);
 /// For how long one who gave up speaks for those who come behind.
@@ -81,8 +83,7 @@ impl Turns {
     /// # Errors
     /// As [`Turns::take`].
     pub(crate) async fn take_first(&self, until: Instant) -> Result<Turn, Refusal> {
-        // No caller is called so: names of callers are of processes and subjects.
-        self.wait("\0first", Next::First, until).await
+        self.wait(FIRST, Next::First, until).await
     }
 
     async fn wait(&self, caller: &str, next: Next, until: Instant) -> Result<Turn, Refusal> {
@@ -129,7 +130,8 @@ impl Shared {
             let next = calls.pop_front();
             if !calls.is_empty() {
                 queue.waiting.insert(caller.clone(), calls);
-                queue.order.push_back(caller);
+                // Another person comes before all calls, too.
+                if caller == FIRST { queue.order.push_front(caller) } else { queue.order.push_back(caller) }
             }
             if next.is_some() {
                 return next;

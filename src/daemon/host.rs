@@ -171,6 +171,9 @@ impl Host {
         let keeper = keep_backups(&room);
         let ended = until_over(&room, &post, life, begun, &stop).await;
         keeper.abort();
+        if ended != Ended::Retired {
+            room.broker.revoke_runs();
+        }
         // Before a fresh daemon may listen, which keeps the vault from then on.
         room.broker.let_go().await;
         // The socket goes while the lock is held: a fresh daemon, which takes the lock first, keeps its own. Another may

@@ -29,15 +29,17 @@ use super::{
     wire::PROTOCOL_NAME,
 };
 use crate::{
-    broker::Broker,
+    broker::{Broker, Given},
     store::{Dial, Errand, Line, Proof, StoreError},
 };
 
 /// Where the engine is reached.
 pub(super) const PATH: &str = "/v1/engine";
-/// No message is longer, in bytes: an object holds a value of 1 MiB at most, and some go together.
-const LONGEST: u32 = 256 << 20;
-/// For how long whoever has the turn may think.
+/// No request is longer, in bytes: an object holds a value of 1 MiB at most, and some go together.
+const REQUEST: u32 = 16 << 20;
+/// No reply is: the ids of all objects are the longest.
+const REPLY: u32 = 128 << 20;
+/// For how long whoever has the turn may think; and for how long in all the daemon does without its store.
 const THINKS: Duration = Duration::from_secs(60);
 /// How much longer than the wait a daemon may take to say that it is over.
 const GRACE: Duration = Duration::from_secs(1);
@@ -94,10 +96,27 @@ pub(super) async fn lend(
         Ok(given) => given,
         Err(refusal) => return drop(write(&mut io, refusal.message.as_bytes()).await),
     };
-    if let Err(error) = answer(move |request| given.answer(request), &mut io).await {
+    let over = match asked.errand {
+        Errand::Turn { .. } => answer(move |request| given.answer(request), &mut io).await,
+        Errand::Leave => wait_until_closed(given, &mut io).await,
+    };
+    if let Err(error) = over {
         tracing::debug!(%error, "a turn at the vault broke off");
     }
     broker.look().await;
+}
+
+/// Nothing is asked of a daemon that has let go; nor is it done without for ever.
+async fn wait_until_closed(given: Given, io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    write(io, &[]).await?;
+    let closed = tokio::time::timeout(THINKS, io.read_u8()).await;
+    drop(given);
+    match closed {
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) => Err(io::ErrorKind::InvalidData.into()),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }
 
 /// Has each request be answered, off the tasks that serve.
@@ -107,7 +126,8 @@ async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
 ) -> io::Result<()> {
     write(io, &[]).await?;
     loop {
-        let request = tokio::time::timeout(THINKS, read(io)).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        let request =
+            tokio::time::timeout(THINKS, read(io, REQUEST)).await.map_err(|_| io::ErrorKind::TimedOut)?;
         let Some(request) = request? else { return Ok(()) };
         let answered = tokio::task::spawn_blocking(move || (answering(&request), answering));
         let (reply, back) = answered.await.map_err(io::Error::other)?;
@@ -117,16 +137,16 @@ async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
 }
 
 async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= LONGEST);
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= REPLY);
     let length = length.ok_or(io::ErrorKind::InvalidData)?;
     io.write_all(&[&length.to_be_bytes(), bytes].concat()).await?;
     io.flush().await
 }
 
 /// The next message; nothing at the end.
-async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+async fn read(io: &mut (impl AsyncRead + Unpin), longest: u32) -> io::Result<Option<Vec<u8>>> {
     let length = match io.read_u32().await {
-        Ok(length) if length <= LONGEST => length,
+        Ok(length) if length <= longest => length,
         Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
@@ -158,8 +178,9 @@ impl Dial for Operator {
         let begun = begin(&socket, Asked { errand, wait_ms }, proof);
         let begun = runtime.block_on(async { tokio::time::timeout(wait + GRACE, begun).await });
         match begun {
-            Ok(Ok(io)) => Ok(Some(Box::new(Turn { runtime: Some(runtime), io }))),
-            Ok(Err(LocalError::Nobody)) => Ok(None),
+            Ok(Ok(io)) => Ok(Some(Box::new(Turn { runtime: Some(runtime), io: Some(io) }))),
+            // One that ends while it is asked is one that is not there: whoever asks looks for the lock again.
+            Ok(Err(LocalError::Nobody | LocalError::Broken(_) | LocalError::Io(_))) => Ok(None),
             Ok(Err(LocalError::Crowded)) | Err(_) => Err(StoreError::Busy),
             Ok(Err(error)) => Err(failed(&error)),
         }
@@ -189,7 +210,7 @@ async fn begin(socket: &Socket, asked: Asked, proof: &Proof<'_>) -> Result<Tokio
         Errand::Leave => connection.upgrade(PATH, &asked, None).await?,
     };
     let mut io = TokioIo::new(upgraded);
-    match read(&mut io).await? {
+    match read(&mut io, REPLY).await? {
         Some(nothing) if nothing.is_empty() => Ok(io),
         // It says why: that the wait is over, as a rule.
         Some(_) => Err(LocalError::Crowded),
@@ -200,20 +221,24 @@ async fn begin(socket: &Socket, asked: Asked, proof: &Proof<'_>) -> Result<Tokio
 /// A turn at a daemon's store.
 struct Turn<T> {
     runtime: Option<tokio::runtime::Runtime>,
-    io: T,
+    /// Nothing, once it broke off: a reply that comes late is to nothing that is asked then.
+    io: Option<T>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for Turn<T> {
     fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
-        let Self { runtime, io } = self;
-        let runtime = runtime.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        runtime.block_on(async {
+        let (runtime, mut io) =
+            self.runtime.as_ref().zip(self.io.take()).ok_or(io::ErrorKind::NotConnected)?;
+        let asked = async {
             let asked = async {
-                write(io, request).await?;
-                read(io).await?.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+                write(&mut io, request).await?;
+                read(&mut io, REPLY).await?.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset))
             };
             tokio::time::timeout(THINKS, asked).await.map_err(|_| io::ErrorKind::TimedOut)?
-        })
+        };
+        let reply = runtime.block_on(asked)?;
+        self.io = Some(io);
+        Ok(reply)
     }
 }
 
@@ -249,10 +274,10 @@ mod tests {
         let runtime = runtime();
         let io = runtime.block_on(async {
             let mut io = stream(ours);
-            assert_eq!(read(&mut io).await.unwrap(), Some(Vec::new()));
+            assert_eq!(read(&mut io, REPLY).await.unwrap(), Some(Vec::new()));
             io
         });
-        SocketStore::over(Box::new(Turn { runtime: Some(runtime), io }))
+        SocketStore::over(Box::new(Turn { runtime: Some(runtime), io: Some(io) }))
     }
 
     #[test]
@@ -277,18 +302,18 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let io = runtime.block_on(async { tokio::net::UnixStream::from_std(ours).unwrap() });
-        let store = SocketStore::over(Box::new(Turn { runtime: Some(runtime), io }));
+        let store = SocketStore::over(Box::new(Turn { runtime: Some(runtime), io: Some(io) }));
         assert!(matches!(store.value("root"), Err(StoreError::Io { .. })));
         assert!(matches!(store.exchange("root", None, Some(b"new")), Err(StoreError::Io { .. })));
     }
 
     #[tokio::test]
     async fn a_message_is_no_longer_than_there_is_of_it() {
-        let long = [&LONGEST.to_be_bytes()[..], b"short"].concat();
-        let too_long = [&(LONGEST + 1).to_be_bytes()[..], b"short"].concat();
+        let long = [&REQUEST.to_be_bytes()[..], b"short"].concat();
+        let too_long = [&(REQUEST + 1).to_be_bytes()[..], b"short"].concat();
         for (bytes, error) in [(long, io::ErrorKind::UnexpectedEof), (too_long, io::ErrorKind::InvalidData)] {
-            assert_eq!(read(&mut &bytes[..]).await.unwrap_err().kind(), error);
+            assert_eq!(read(&mut &bytes[..], REQUEST).await.unwrap_err().kind(), error);
         }
-        assert_eq!(read(&mut &b""[..]).await.unwrap(), None);
+        assert_eq!(read(&mut &b""[..], REQUEST).await.unwrap(), None);
     }
 }

@@ -23,6 +23,9 @@ use crate::files;
 /// How long the lock is waited for before it is looked again whether a daemon has it by now.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// How long the end of a daemon waits for whoever has its store.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(5);
+
 /// Where a store is, and the lock that says whose turn it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -155,10 +158,15 @@ impl Engine {
         *self.0.keeps.lock() = Some(socket.to_owned());
     }
 
-    /// Keeps it no longer: waits for whoever has it open. Others may have it from here on, a fresh daemon, too.
+    /// Keeps it no longer: waits a while for whoever has it open. Others may have it from here on, a fresh daemon, too.
     pub(crate) fn let_go(&self) {
+        // The guard first: who opens it in between would meet its own lock, and ask itself for a turn.
+        let kept = self.0.kept.try_lock_for(LETS_GO_WITHIN);
         *self.0.keeps.lock() = None;
-        self.0.kept.lock().release();
+        // Where somebody has it for so long, it is released behind that.
+        if let Some(mut kept) = kept {
+            kept.release();
+        }
     }
 
     /// Lets go of what is kept until what is returned is dropped.
@@ -194,7 +202,15 @@ impl Engine {
         // A home that was exchanged has another lock.
         if !guard.lock.as_ref().is_some_and(|lock| files::is_at(lock, &place.lock)) {
             guard.release();
-            let lock = turn::take(&place.lock, Order::Behind, turn::left(until))?;
+            let lock = match turn::take(&place.lock, Order::Behind, Duration::ZERO) {
+                // Another daemon of this home keeps it, which started where clients have another environment.
+                Err(StoreError::Busy) if turn::pointer(&place.lock).is_some_and(|other| other != socket) => {
+                    drop(guard);
+                    return self.among_others(place, asks);
+                }
+                Err(StoreError::Busy) => turn::take(&place.lock, Order::Behind, turn::left(until))?,
+                taken => taken?,
+            };
             turn::point(&lock, Some(socket)).map_err(StoreError::io("write the vault's lock file"))?;
             guard.lock = Some(lock);
         }
@@ -203,11 +219,14 @@ impl Engine {
 
     fn among_others(&self, place: &Place, asks: &Asks<'_>) -> Result<Hold, StoreError> {
         let until = Instant::now() + asks.wait;
-        let (mut slice, mut line) = (Duration::ZERO, None);
+        let (mut slice, mut line, mut last) = (Duration::ZERO, None, false);
         loop {
             match turn::take(&place.lock, asks.order, slice) {
                 Err(StoreError::Busy) => {}
                 locked => return Ok(Hold(Held::Lock { _lock: locked?, _line: line })),
+            }
+            if last {
+                return Err(StoreError::Busy);
             }
             if line.is_none() {
                 line = self.dial(place, asks, until)?;
@@ -216,10 +235,9 @@ impl Engine {
                 Some(line) if asks.order != Order::Alone => return Ok(Hold(Held::Daemon(Some(line)))),
                 found => line = found,
             }
-            if Instant::now() >= until {
-                return Err(StoreError::Busy);
-            }
-            slice = SLICE.min(turn::left(until));
+            // Once more at the end: it may have been let go of in the last moment.
+            last = Instant::now() >= until;
+            slice = if last { SLICE } else { SLICE.min(turn::left(until)) };
         }
     }
 

@@ -31,6 +31,9 @@ impl Loan {
         let entry = freshness.engine().enter(home::place(home), &turn.asks(&proof))?;
         let info = home::of_this_format(home::checked(home, key)?)?;
         let (store, freshness) = (entry.open()?, Arc::clone(freshness));
+        // What is exchanged for the present root is remembered: one that was put back is none to go on from.
+        let (root, _) = index::read_root(&*store, key, freshness.known_root())?;
+        freshness.knows_no_later(&root)?;
         Ok(Self { store, key: key.duplicate(), freshness, vault_id: info.vault_id })
     }
 
@@ -170,5 +173,36 @@ mod tests {
             assert!(matches!(said, Err(VaultError::NotNext(_))), "{what}: {said:?}");
         }
         assert!(next_is.admits(index::STANDING, None).is_err());
+    }
+
+    #[test]
+    fn a_vault_that_was_put_back_is_none_to_go_on_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, opener) = (MemoryStore::default(), UnlockMethod::IdentityFile(None));
+        let engine = {
+            let store = store.clone();
+            store::Engine::new(move |_| Ok(Arc::new(store.clone())))
+        };
+        let key = init(dir.path(), UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted, &engine).unwrap();
+        let freshness = Arc::new(Freshness::new(engine, Arc::new(crate::clock::SystemClock)));
+        let open = || Loan::open(dir.path(), &key, &freshness, Duration::ZERO);
+        let before = store.value(ROOT).unwrap().unwrap();
+        let present = index::read_root(&store, &key, &index::KnownRoot::default()).unwrap().0;
+        let loan = open().unwrap();
+        let reply = exchange(&loan, &before, &index::sign_root(&key, &next(&present)));
+        assert_eq!(reply, "\"done\"");
+        // Taken once more, it is not the next.
+        let reply = exchange(&loan, &before, &index::sign_root(&key, &next(&present)));
+        assert!(reply.contains("failed"), "{reply}");
+        drop(loan);
+        store.set(ROOT, Some(&before));
+        assert!(matches!(open(), Err(VaultError::Damaged { .. })), "this process has seen a later one");
+    }
+
+    fn exchange(loan: &Loan, expected: &[u8], new: &[u8]) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let [expected, new] = [expected, new].map(|bytes| STANDARD.encode(bytes));
+        let request = serde_json::json!({"exchange": {"key": ROOT, "expected": expected, "new": new}});
+        String::from_utf8(loan.answer(&serde_json::to_vec(&request).unwrap())).unwrap()
     }
 }

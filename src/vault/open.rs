@@ -240,6 +240,11 @@ impl Vault {
         self.written.change()
     }
 
+    /// Whether the root that was opened is still the one in the store.
+    pub fn is_present(&self) -> bool {
+        self.store.value(index::ROOT).is_ok_and(|root| root == self.stored.root)
+    }
+
     /// Lets go of what was gathered.
     pub fn discard(&mut self) {
         self.gathered.clear();

@@ -29,6 +29,126 @@ type Trap = Arc<Mutex<Option<(usize, PathBuf, fn(&Path))>>>;
 /// A store that something happens beside, while a call reads it.
 struct Trapped(MemoryStore, Trap);
 
+/// What becomes of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    AsItIs,
+    /// It is done, and whoever did it ends before it can say so.
+    NotTheNext,
+    No,
+}
+
+/// A store behind a daemon that is killed as it answers.
+struct Unheard(MemoryStore, Arc<Mutex<Answers>>);
+
+impl Unheard {
+    fn hear<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let broke_off =
+            || StoreError::Io { what: "ask".to_owned(), source: std::io::ErrorKind::BrokenPipe.into() };
+        if *self.1.lock() == Answers::No { Err(broke_off()) } else { done }
+    }
+}
+
+impl Store for Unheard {
+    fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.hear(self.0.value(key))
+    }
+
+    fn get(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.hear(self.0.get(id))
+    }
+
+    fn put(&self, objects: &[Object]) -> Result<(), StoreError> {
+        self.hear(self.0.put(objects))
+    }
+
+    fn values(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.hear(self.0.values(prefix))
+    }
+
+    fn exchange(&self, key: &str, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), StoreError> {
+        let done = self.0.exchange(key, expected, new);
+        {
+            let mut answers = self.1.lock();
+            if *answers == Answers::NotTheNext {
+                *answers = Answers::No;
+            }
+        }
+        self.hear(done)
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
+        self.hear(self.0.list())
+    }
+
+    fn remove(&self, ids: &[ObjectId]) -> Result<(), StoreError> {
+        self.hear(self.0.remove(ids))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.hear(self.0.check())
+    }
+}
+
+/// An error of the engine says nothing of whether a change was made: the vault is not damaged by a word too many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_change_whose_answer_is_lost_is_found_made() {
+    let (store, answers) = (MemoryStore::default(), Arc::new(Mutex::new(Answers::AsItIs)));
+    let engine = {
+        let answers = Arc::clone(&answers);
+        Engine::new(move |_| Ok(Arc::new(Unheard(store.clone(), Arc::clone(&answers)))))
+    };
+    let bench = Bench::over(engine);
+    bench.policy(POLICY);
+    bench.secrets(&[("app/key", VALUE)]);
+    let epoch = bench.open().vault.epoch();
+    *answers.lock() = Answers::NotTheNext;
+    let mut open = bench.open();
+    let change =
+        (crate::names::SecretName::parse("app/other").unwrap(), crate::value::SecretValue::new(VALUE.into()));
+    open.vault.set_secrets(vec![(change.0, change.1, Default::default())], bench.now()).unwrap();
+    open.record_gathered("set", "app/other".to_owned()).unwrap_err();
+    drop(open);
+    *answers.lock() = Answers::AsItIs;
+    assert_eq!(bench.open().vault.epoch(), epoch + 1, "it was made, and is well");
+    let credential = bench.of("ann", "dev", |_| ());
+    bench.run(&credential, check()).await.unwrap();
+    let log = fs::read_to_string(bench.broker.home().join("audit/log.jsonl")).unwrap();
+    assert!(!log.contains("change_lost"), "{log}");
+}
+
+/// A process that was stopped for longer than its turn: what others changed meanwhile is not written over, nor announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_comes_back_behind_others_says_nothing() {
+    let store = MemoryStore::default();
+    let engine = {
+        let store = store.clone();
+        Engine::new(move |_| Ok(Arc::new(store.clone())))
+    };
+    let bench = Bench::over(engine);
+    bench.policy(POLICY);
+    let mut open = bench.open();
+    let root = store.value("root").unwrap().unwrap();
+    store.set("root", Some(b"what others have made of it"));
+    let log = || fs::read_to_string(bench.broker.home().join("audit/log.jsonl")).unwrap();
+    let before = log();
+    open.vault
+        .set_secrets(
+            vec![(
+                crate::names::SecretName::parse("app/key").unwrap(),
+                crate::value::SecretValue::new(VALUE.into()),
+                Default::default(),
+            )],
+            bench.now(),
+        )
+        .unwrap();
+    assert_eq!(open.record_gathered("set", "app/key".to_owned()).unwrap_err().code, Code::Busy);
+    assert_eq!(log(), before);
+    drop(open);
+    store.set("root", Some(&root));
+    drop(bench.open());
+}
+
 impl Store for Trapped {
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.look();

@@ -126,24 +126,7 @@ impl Freshness {
     fn check(&self, vault: &Vault) -> Result<(), VaultError> {
         let (root, change, moment) = (&vault.root, vault.present(), self.clock.instant());
         let mut inner = self.inner();
-        if let Some(seen) = inner.seen {
-            let before = "the database was put back";
-            if change.epoch < seen.change.epoch {
-                return Err(put_back(before, "this process has seen", seen.change.epoch, change.epoch));
-            }
-            if change.epoch == seen.change.epoch && change.root != seen.change.root {
-                return Err(VaultError::damaged(format!(
-                    "store/: its change {} is not the one that this process has seen",
-                    change.epoch
-                )));
-            }
-            // Only of one change: one that moved on, as a restore does, counts its writes anew.
-            if change.epoch == seen.change.epoch && root.standing.writes < seen.writes {
-                return Err(VaultError::damaged(
-                    "store/: the database was put back: this process has seen a later one",
-                ));
-            }
-        }
+        inner.is_not_before(root)?;
         let pin = found(vault);
         inner.found = Some(pin.clone());
         if let Found::Pin(pin) = &pin {
@@ -260,6 +243,11 @@ impl Freshness {
         Ok(())
     }
 
+    /// Whether a root is no earlier one than what this process has seen.
+    pub(super) fn knows_no_later(&self, root: &index::Root) -> Result<(), VaultError> {
+        self.inner().is_not_before(root)
+    }
+
     /// Notes what another process has made of the vault through this one: it can't be put back from here on.
     pub(super) fn saw(&self, root: &index::Root) {
         let mut inner = self.inner();
@@ -314,6 +302,29 @@ impl Freshness {
 }
 
 impl Inner {
+    /// Whether a root is no earlier one than what this process has seen.
+    fn is_not_before(&self, root: &index::Root) -> Result<(), VaultError> {
+        let Some(seen) = self.seen else { return Ok(()) };
+        let change = root.change();
+        let before = "the database was put back";
+        if change.epoch < seen.change.epoch {
+            return Err(put_back(before, "this process has seen", seen.change.epoch, change.epoch));
+        }
+        if change.epoch == seen.change.epoch && change.root != seen.change.root {
+            return Err(VaultError::damaged(format!(
+                "store/: its change {} is not the one that this process has seen",
+                change.epoch
+            )));
+        }
+        // Only of one change: one that moved on, as a restore does, counts its writes anew.
+        if change.epoch == seen.change.epoch && root.standing.writes < seen.writes {
+            return Err(VaultError::damaged(
+                "store/: the database was put back: this process has seen a later one",
+            ));
+        }
+        Ok(())
+    }
+
     /// What the pin said when the vault was opened, and else what it says.
     fn found(&self, vault: &Vault) -> Found {
         self.found.clone().unwrap_or_else(|| found(vault))
