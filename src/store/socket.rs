@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 
 use super::{Object, ObjectId, Store, StoreError};
 
+/// What was tried where a line broke off. Whether what was asked for last was done, only the vault can tell.
+const BROKE_OFF: &str = "go on with the daemon that keeps the vault, which may have ended; type this again";
+
 /// Bytes of objects that go in one request, about.
 const AT_ONCE: usize = 4 << 20;
 
@@ -136,7 +139,7 @@ impl SocketStore {
     }
 
     fn ask(&self, request: &Request) -> Result<Reply, StoreError> {
-        let broke_off = StoreError::io("ask the daemon that keeps the vault");
+        let broke_off = StoreError::io(BROKE_OFF);
         let request = serde_json::to_vec(request).expect("string keys only");
         let reply = self.0.lock().ask(&request).map_err(&broke_off)?;
         match serde_json::from_slice(&reply) {
@@ -156,7 +159,7 @@ impl SocketStore {
 
 /// A reply to something else.
 fn another() -> StoreError {
-    StoreError::io("ask the daemon that keeps the vault")(io::ErrorKind::InvalidData.into())
+    StoreError::io(BROKE_OFF)(io::ErrorKind::InvalidData.into())
 }
 
 impl Store for SocketStore {
