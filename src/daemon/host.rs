@@ -16,7 +16,7 @@ use tokio::{net::UnixListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Listener, LocalError, OpenTo,
+    Listener, LocalError, OpenTo, lend,
     server::{self, AuthMode, ServerState},
     socket,
     stats::Stats,
@@ -147,6 +147,7 @@ impl Host {
             nonces: super::proof::Nonces::default(),
             calls: Mutex::default(),
             large: Gates::new(server::LARGE_AT_ONCE),
+            lines: Gates::new(lend::LINES_AT_ONCE),
         };
         Ok(Self {
             listener,

@@ -29,7 +29,10 @@ use super::{
     wire::PROTOCOL_NAME,
 };
 use crate::{
-    broker::{Broker, Given},
+    broker::{
+        Broker, Given,
+        gate::{Bounds, Pass},
+    },
     store::{Dial, Errand, Line, Proof, StoreError},
 };
 
@@ -44,6 +47,10 @@ const THINKS: Duration = Duration::from_secs(60);
 /// How much longer than the wait a daemon may take to say that it is over.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How many turns one process, and all, have or wait for.
+pub(super) const LINES_AT_ONCE: Bounds =
+    Bounds { each: 8, all: 128, per_second: 1000, burst: 1000, refused: 1, doubted: 8 };
+
 /// What a turn is asked for with.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asked {
@@ -55,7 +62,7 @@ pub(super) struct Asked {
 /// of it needs no proof, as locking needs none.
 pub(super) async fn engine(
     broker: Arc<Broker>,
-    peer: String,
+    (peer, place): (String, Pass),
     mut request: Request,
     proven: impl FnOnce(&HeaderMap, &Bytes) -> bool,
 ) -> Response {
@@ -75,6 +82,7 @@ pub(super) async fn engine(
             Ok(upgraded) => lend(broker, asked, peer, TokioIo::new(upgraded)).await,
             Err(error) => tracing::debug!(%error, "a turn at the vault was not taken"),
         }
+        drop(place);
     });
     let mut response = plain(StatusCode::SWITCHING_PROTOCOLS);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

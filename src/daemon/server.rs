@@ -98,6 +98,7 @@ pub(super) struct ServerState {
     pub nonces: Nonces,
     pub calls: Mutex<HashMap<String, CancellationToken>>,
     pub large: Gates,
+    pub lines: Gates,
 }
 
 /// The process at the other end, by the kernel's word, as it was when it connected.
@@ -248,8 +249,9 @@ async fn engine(
     if matches!(room.admits, AuthMode::Tree { .. }) {
         return plain(StatusCode::NOT_FOUND);
     }
+    let Ok(place) = room.lines.enter(&peer.name()) else { return plain(StatusCode::TOO_MANY_REQUESTS) };
     let proven = |headers: &HeaderMap, body: &Bytes| room.proven(headers, lend::PATH, body);
-    lend::engine(Arc::clone(&room.broker), peer.name(), request, proven).await
+    lend::engine(Arc::clone(&room.broker), (peer.name(), place), request, proven).await
 }
 
 async fn challenge(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {

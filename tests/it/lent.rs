@@ -72,6 +72,11 @@ fn what_is_larger_than_a_message_goes_over_the_socket() {
 
 /// What the daemon says to who asks for the database with these headers.
 fn asks(stage: &Stage, headers: &str, body: &str) -> String {
+    begins(stage, headers, body).1
+}
+
+/// The same, and the connection.
+fn begins(stage: &Stage, headers: &str, body: &str) -> (UnixStream, String) {
     let mut stream = UnixStream::connect(stage.home().join("run/daemon.sock")).unwrap();
     let upgrade = "Connection: upgrade\r\nUpgrade: authy-mcp-engine\r\nauthy-mcp-protocol: 1";
     let length = body.len();
@@ -82,7 +87,22 @@ fn asks(stage: &Stage, headers: &str, body: &str) -> String {
     .unwrap();
     let mut said = [0; 12];
     stream.read_exact(&mut said).unwrap();
-    String::from_utf8_lossy(&said).into_owned()
+    (stream, String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_process_waits_for_few_turns_at_once_and_none_is_for_ever() {
+    let (stage, mut server) = stage();
+    let leave = r#"{"errand":"leave","wait_ms":60000}"#;
+    let kept: Vec<(UnixStream, String)> = (0..8).map(|_| begins(&stage, "", leave)).collect();
+    assert!(kept.iter().all(|(_, said)| said == "HTTP/1.1 101"));
+    assert_eq!(asks(&stage, "", leave), "HTTP/1.1 429");
+    // Nothing is asked of a daemon that has let go: who says a word has had its turn.
+    for (stream, _) in &kept {
+        (&mut &*stream).write_all(&[0]).unwrap();
+    }
+    eventually("they are over", || printed(&mut server) == "[redacted:a/key]\n");
+    drop(kept);
 }
 
 #[test]
