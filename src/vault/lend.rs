@@ -31,9 +31,6 @@ impl Loan {
         let entry = freshness.engine().enter(home::place(home), &turn.asks(&proof))?;
         let info = home::of_this_format(home::checked(home, key)?)?;
         let (store, freshness) = (entry.open()?, Arc::clone(freshness));
-        // What is exchanged for the present root is remembered: one that was put back is none to go on from.
-        let (root, _) = index::read_root(&*store, key, freshness.known_root())?;
-        freshness.knows_no_later(&root)?;
         Ok(Self { store, key: key.duplicate(), freshness, vault_id: info.vault_id })
     }
 
@@ -49,6 +46,12 @@ impl Loan {
         reply
     }
 
+    /// Whether the present root is no earlier one than what this process has seen.
+    fn is_no_earlier(&self) -> Result<(), VaultError> {
+        let (present, _) = index::read_root(&*self.store, &self.key, self.freshness.known_root())?;
+        self.freshness.knows_no_later(&present)
+    }
+
     fn reply(&self, request: &[u8], exchanges: &Cell<bool>) -> Vec<u8> {
         store::answer(&*self.store, request, |key, new| {
             let refused = |why: String| StoreError::Io {
@@ -61,7 +64,8 @@ impl Loan {
                 known: self.freshness.known_root(),
                 vault_id: &self.vault_id,
             };
-            match next.admits(key, new) {
+            // It may be read, for a person to see what happened: but one that was put back is none to go on from.
+            match self.is_no_earlier().and_then(|()| next.admits(key, new)) {
                 Ok(()) => {
                     exchanges.set(true);
                     Ok(())
@@ -196,7 +200,9 @@ mod tests {
         assert!(reply.contains("failed"), "{reply}");
         drop(loan);
         store.set(ROOT, Some(&before));
-        assert!(matches!(open(), Err(VaultError::Damaged { .. })), "this process has seen a later one");
+        let other = Root { chain: present.chain + 1, ..next(&present) };
+        let reply = exchange(&open().unwrap(), &before, &index::sign_root(&key, &other));
+        assert!(reply.contains("damaged"), "this process has seen a later one: {reply}");
     }
 
     fn exchange(loan: &Loan, expected: &[u8], new: &[u8]) -> String {
