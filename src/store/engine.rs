@@ -1,7 +1,7 @@
 //! What opens a store: the one place that names the engine of this version, and knows whose turn it is there.
 //!
 //! One process writes. With a daemon that is the daemon, which keeps the store from its start to its end and is reached
-//! over its socket, by its own word in the lock file ([`turn`](super::turn)); without one it is whoever has the lock.
+//! over its socket, by its own word in the lock file ([`turn`]); without one it is whoever has the lock.
 
 use std::{
     fs::File,
