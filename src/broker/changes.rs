@@ -136,7 +136,7 @@ impl Opened {
     /// A vault of the first version is remembered from its next change on.
     fn begin(&mut self) -> Result<(), Refusal> {
         // A process that was stopped for longer than its turn lasts says nothing of a vault that has gone on.
-        if !self.vault.is_present() {
+        if !self.vault.is_present()? {
             return Err(Refusal::from(VaultError::Busy));
         }
         let freshness = Arc::clone(&self.keys.freshness);
@@ -154,7 +154,7 @@ impl Opened {
             self.vault.discard();
             // Where the engine can't say that the root is the one before, it may have been made all the same, or others have
             // gone on: the next to open the vault finds it announced, and finishes it or says that it was lost.
-            if self.vault.is_present() {
+            if matches!(self.vault.is_present(), Ok(true)) {
                 let note = lost(format!("change {}", change.epoch), refusal.message.clone());
                 let _ = self.record_present(note);
             }

@@ -241,8 +241,11 @@ impl Vault {
     }
 
     /// Whether the root that was opened is still the one in the store.
-    pub fn is_present(&self) -> bool {
-        self.store.value(index::ROOT).is_ok_and(|root| root == self.stored.root)
+    ///
+    /// # Errors
+    /// [`VaultError`] where the engine can't say.
+    pub fn is_present(&self) -> Result<bool, VaultError> {
+        Ok(self.store.value(index::ROOT)? == self.stored.root)
     }
 
     /// Lets go of what was gathered.
