@@ -45,6 +45,7 @@ class Stage:
         self.home = home
         self.env = {"PATH": os.environ["PATH"], "HOME": home, "AUTHY_MCP_HOME": f"{home}/vault"}
         self.secrets, self.scopes, self.revoked, self.killed, self.broken = [], [], [], 0, 0
+        self.failed = []
         self.over = threading.Event()
 
     def start(self, *words):
@@ -79,6 +80,13 @@ class Stage:
         return code == 0, out
 
     def operate(self):
+        # What ends a thread is said by nobody else.
+        try:
+            self.change()
+        except SystemExit as failed:
+            self.failed.append(str(failed))
+
+    def change(self):
         number = 0
         while not self.over.is_set():
             number += 1
@@ -150,12 +158,14 @@ def listener(path):
 
 def daemon(home):
     """The daemon of a home, and of no other: by its environment, so that one that only starts is found, too; a daemon
-    closes that to everybody but root, and then it is who listens on the home's socket."""
+    closes that to everybody but root, and then it is who listens on the home's socket. What it forks has its words and
+    environment, and a name of its own: that is no daemon."""
     ours = f"AUTHY_MCP_HOME={home}/vault".encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if words[0] == os.fsencode(BINARY) and b"daemon" in words and b"--background" in words:
+            forked = pathlib.Path(f"/proc/{pid}/comm").read_bytes().strip() in (b"authy-nursery", b"authy-supervise")
+            if not forked and words[0] == os.fsencode(BINARY) and b"daemon" in words and b"--background" in words:
                 if ours in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                     return int(pid)
         except OSError:
@@ -202,6 +212,7 @@ def main(home):
     child.wait()
 
     problems = [f"unexpected: {answer}" for (_, agent) in agents for answer in agent.unexpected[:1]]
+    problems += stage.failed
     if kills < args.kills:
         problems.append(f"only {kills} kills: a thread ended early")
     listed = set(line.split()[0] for line in stage.admin("admin", "list").splitlines()[1:])
