@@ -181,7 +181,7 @@ fn a_daemon_that_is_killed_takes_nothing_along_and_is_not_waited_for() {
 }
 
 #[test]
-fn a_restore_has_the_home_for_itself_and_the_daemon_goes_on_with_it() {
+fn a_restore_has_the_home_for_itself_and_a_daemon_goes_on_with_it() {
     let (stage, mut server) = stage();
     let backup = stage.path("backup");
     stage.ok(&["admin", "backup", backup.to_str().unwrap()]);
