@@ -79,7 +79,7 @@ enum Phase {
 
 enum Decided {
     Pending(Pending),
-    Committed(Box<Committed>),
+    Committed(Box<Committed>, Box<Live>),
 }
 
 /// On record, once that is settled. The vault is not needed any more: what is to be revealed is here, as it is stored.
@@ -87,16 +87,6 @@ struct Committed {
     unsettled: Unsettled<RunTerms>,
     sealed: Vec<SealedSecret>,
     setup: Setup,
-    live: Live,
-    place: limits::RunPermit,
-}
-
-/// The same, watched over, once the vault is given back.
-struct Written {
-    unsettled: Unsettled<RunTerms>,
-    sealed: Vec<SealedSecret>,
-    setup: Setup,
-    watched: Watched,
     place: limits::RunPermit,
 }
 
@@ -168,14 +158,12 @@ impl Broker {
         let audit = Arc::clone(&open.audit);
         let revealed = match decided {
             Ok(Decided::Pending(pending)) => return Ok(Phase::Pending(Box::new(call), pending)),
-            Ok(Decided::Committed(committed)) => {
-                let Committed { unsettled, sealed, setup, live, place } = *committed;
+            Ok(Decided::Committed(committed, live)) => {
                 // While the vault is held: what takes its right from here on is looked for, and found.
-                let watched = self.watch_over(live, before);
+                let watched = self.watch_over(*live, before);
                 // Others decide while this one waits for the disk, and wait there with it.
                 drop(open);
-                let written = Written { unsettled, sealed, setup, watched, place };
-                self.reveal(written, &audit, &mut call)
+                self.reveal(*committed, watched, &audit, &mut call)
             }
             Err(refusal) => Err(refusal),
         };
@@ -206,11 +194,12 @@ impl Broker {
     /// run on record that never was, and no value that was used unseen. A use is taken at most once for that reason.
     fn reveal(
         self: &Arc<Self>,
-        written: Written,
+        committed: Committed,
+        watched: Watched,
         audit: &AuditLog,
         call: &mut Call,
     ) -> Result<Revealed, Refusal> {
-        let Written { unsettled, sealed, setup, watched, place } = written;
+        let Committed { unsettled, sealed, setup, place } = committed;
         let intent = audit.settle(unsettled)?;
         call.trace.allowed(intent.run_id(), intent.terms());
         call.trace.step(Step::Audit);
@@ -280,7 +269,7 @@ impl Broker {
         // In its place in the log while the vault is held: a revocation comes behind it there if it comes behind it here.
         let facts = intent_facts(&session, terms, request, &setup);
         let unsettled = open.write_intent(allowed, call.run.clone(), facts, self.settings.anchors)?;
-        Ok(Decided::Committed(Box::new(Committed { unsettled, sealed, setup, live, place })))
+        Ok(Decided::Committed(Box::new(Committed { unsettled, sealed, setup, place }), Box::new(live)))
     }
 
     fn request(&self, asked: &Asked, session: &Session) -> Result<Request, Refusal> {
