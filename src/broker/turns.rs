@@ -59,13 +59,6 @@ struct Queue {
     waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
 }
 
-/// Where in the queue a caller comes that has no call in it yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    First,
-    InTurn,
-}
-
 /// The vault is this holder's, as far as this process goes; the next has it when this is dropped.
 pub(crate) struct Turn(Option<Arc<Shared>>);
 
@@ -75,19 +68,7 @@ impl Turns {
     /// # Errors
     /// When the wait is over: `busy` where another process has the vault, else `rate_limited`.
     pub(crate) async fn take(&self, caller: &str, until: Instant) -> Result<Turn, Refusal> {
-        self.wait(caller, Next::InTurn, until).await
-    }
-
-    /// Waits for a turn before all callers: for what a person types.
-    ///
-    /// # Errors
-    /// As [`Turns::take`].
-    pub(crate) async fn take_first(&self, until: Instant) -> Result<Turn, Refusal> {
-        self.wait(FIRST, Next::First, until).await
-    }
-
-    async fn wait(&self, caller: &str, next: Next, until: Instant) -> Result<Turn, Refusal> {
-        let Some(turn) = self.0.join(caller, next) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
+        let Some(turn) = self.0.join(caller) else { return Ok(Turn(Some(Arc::clone(&self.0)))) };
         match tokio::time::timeout_at(until.into(), turn).await {
             Ok(Ok(turn)) => Ok(turn),
             _ if self.0.elsewhere().has_it() => Err(Refusal::from(VaultError::Busy)),
@@ -97,6 +78,21 @@ impl Turns {
             )),
         }
     }
+
+    /// Waits for a turn before all callers: for what a person types.
+    ///
+    /// # Errors
+    /// As [`Turns::take`].
+    pub(crate) async fn take_first(&self, until: Instant) -> Result<Turn, Refusal> {
+        self.take(FIRST, until).await
+    }
+}
+
+impl Queue {
+    /// Puts a caller in who has calls waiting and is not there: before all others, or behind them.
+    fn line_up(&mut self, caller: String) {
+        if caller == FIRST { self.order.push_front(caller) } else { self.order.push_back(caller) }
+    }
 }
 
 impl Shared {
@@ -105,7 +101,7 @@ impl Shared {
     }
 
     /// Takes the turn where it is free (`None`), or queues for it.
-    fn join(&self, caller: &str, next: Next) -> Option<oneshot::Receiver<Turn>> {
+    fn join(&self, caller: &str) -> Option<oneshot::Receiver<Turn>> {
         let mut queue = self.queue.lock();
         if !queue.taken {
             queue.taken = true;
@@ -115,10 +111,8 @@ impl Shared {
         let calls = queue.waiting.entry(caller.to_owned()).or_default();
         let first = calls.is_empty();
         calls.push_back(send);
-        match next {
-            Next::First if first => queue.order.push_front(caller.to_owned()),
-            Next::InTurn if first => queue.order.push_back(caller.to_owned()),
-            _ => {}
+        if first {
+            queue.line_up(caller.to_owned());
         }
         Some(receive)
     }
@@ -130,8 +124,7 @@ impl Shared {
             let next = calls.pop_front();
             if !calls.is_empty() {
                 queue.waiting.insert(caller.clone(), calls);
-                // Another person comes before all calls, too.
-                if caller == FIRST { queue.order.push_front(caller) } else { queue.order.push_back(caller) }
+                queue.line_up(caller);
             }
             if next.is_some() {
                 return next;
