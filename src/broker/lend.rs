@@ -11,34 +11,24 @@ use super::{
     refusal::{self, Refusal},
     turns::Turn,
 };
-use crate::vault::{Errand, Left, Loan, VaultError};
+use crate::vault::{Left, Loan, VaultError};
 
-/// A turn that was given away. The next in this process has its own when this is dropped.
-pub(crate) struct Given {
-    what: What,
+/// A turn that was given away, and what goes with it: the [`Loan`] of the database, or [nothing](Left), where whoever has
+/// the turn takes the vault's lock. The next in this process has its own when this is dropped.
+pub(crate) struct Given<T> {
+    what: T,
     // Given back last.
     turn: Turn,
 }
 
-enum What {
-    Loan(Loan),
-    /// Nothing: whoever has the turn takes the vault's lock.
-    Left {
-        _left: Left,
-    },
-}
-
-impl Given {
-    /// Answers a request; an empty one where there is nothing to ask.
+impl Given<Loan> {
+    /// Answers a request.
     pub(crate) fn answer(&self, request: &[u8]) -> Vec<u8> {
-        match &self.what {
-            What::Loan(loan) => loan.answer(request),
-            What::Left { .. } => Vec::new(),
-        }
+        self.what.answer(request)
     }
 }
 
-impl Drop for Given {
+impl<T> Drop for Given<T> {
     fn drop(&mut self) {
         self.turn.given_back();
     }
@@ -56,32 +46,49 @@ impl Broker {
         blocking(move || broker.around.engine.let_go()).await;
     }
 
-    /// Gives the turn away, to who has proven to hold the identity, or who only wants the vault for itself.
+    /// Gives the turn away, with the database, to who has proven to hold the identity: before all calls where a person
+    /// waits for it.
     ///
     /// # Errors
     /// A refusal, when the wait is over.
     pub(crate) async fn give(
         self: &Arc<Self>,
-        errand: Errand,
+        first: bool,
         peer: &str,
         wait: Duration,
-    ) -> Result<Given, Refusal> {
+    ) -> Result<Given<Loan>, Refusal> {
         let until = Instant::now() + wait;
-        let turn = match errand {
-            Errand::Turn { first: false } => self.turns.take(peer, until).await?,
-            Errand::Turn { first: true } | Errand::Leave => self.turns.take_first(until).await?,
-        };
+        let turn =
+            if first { self.turns.take_first(until).await? } else { self.turns.take(peer, until).await? };
+        self.given(turn, until, |broker, wait| {
+            let keys = broker.keyring.keys()?.ok_or_else(refusal::locked)?;
+            Ok(Loan::open(&broker.settings.home, &keys.vault, &keys.freshness, wait)?)
+        })
+        .await
+    }
+
+    /// Gives the turn away, to who wants the vault for itself: what is kept of it is let go of.
+    ///
+    /// # Errors
+    /// A refusal, when the wait is over.
+    pub(crate) async fn leave(self: &Arc<Self>, wait: Duration) -> Result<Given<Left>, Refusal> {
+        let until = Instant::now() + wait;
+        let turn = self.turns.take_first(until).await?;
+        self.given(turn, until, |broker, wait| {
+            Ok(broker.around.engine.leave(wait).map_err(VaultError::from)?)
+        })
+        .await
+    }
+
+    async fn given<T: Send + 'static>(
+        self: &Arc<Self>,
+        turn: Turn,
+        until: Instant,
+        take: impl FnOnce(&Self, Duration) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<Given<T>, Refusal> {
         let broker = Arc::clone(self);
         blocking(move || {
-            let (home, engine) = (&broker.settings.home, &broker.around.engine);
-            let left = until.saturating_duration_since(Instant::now());
-            let what = match errand {
-                Errand::Leave => What::Left { _left: engine.leave(left).map_err(VaultError::from)? },
-                Errand::Turn { .. } => {
-                    let keys = broker.keyring.keys()?.ok_or_else(refusal::locked)?;
-                    What::Loan(Loan::open(home, &keys.vault, &keys.freshness, left)?)
-                }
-            };
+            let what = take(&broker, until.saturating_duration_since(Instant::now()))?;
             turn.given_away();
             Ok(Given { what, turn })
         })

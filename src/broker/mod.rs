@@ -75,7 +75,6 @@ pub(crate) use documents::TokenInfo;
 pub(crate) use entry::caller_by_signature;
 use keys::KeyRing;
 pub(crate) use keys::WAIT;
-pub(crate) use lend::Given;
 pub(crate) use opened::{HeldVault, Opened};
 use refusal::Refusal;
 pub(crate) use resolve::ResolveContext;

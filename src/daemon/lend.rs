@@ -30,8 +30,9 @@ use super::{
 };
 use crate::{
     broker::{
-        Broker, Given,
+        Broker,
         gate::{Bounds, Pass},
+        refusal::Refusal,
     },
     store::{Dial, Errand, Line, Proof, StoreError},
 };
@@ -100,13 +101,15 @@ pub(super) async fn lend(
     let mut io = io;
     // Longer than any wait of ours: who says so waits for something else.
     let wait = Duration::from_millis(asked.wait_ms).min(THINKS);
-    let given = match broker.give(asked.errand, &peer, wait).await {
-        Ok(given) => given,
-        Err(refusal) => return drop(write(&mut io, refusal.message.as_bytes()).await),
-    };
     let over = match asked.errand {
-        Errand::Turn { .. } => answer(move |request| given.answer(request), &mut io).await,
-        Errand::Leave => wait_until_closed(given, &mut io).await,
+        Errand::Turn { first } => match broker.give(first, &peer, wait).await {
+            Ok(given) => answer(move |request| given.answer(request), &mut io).await,
+            Err(refusal) => return refuse(&refusal, &mut io).await,
+        },
+        Errand::Leave => match broker.leave(wait).await {
+            Ok(left) => wait_until_closed(left, &mut io).await,
+            Err(refusal) => return refuse(&refusal, &mut io).await,
+        },
     };
     if let Err(error) = over {
         tracing::debug!(%error, "a turn at the vault broke off");
@@ -114,11 +117,19 @@ pub(super) async fn lend(
     broker.look().await;
 }
 
+async fn refuse(why: &Refusal, io: &mut (impl AsyncWrite + Unpin)) {
+    // Who has gone meanwhile has no use for it.
+    let _ = write(io, why.message.as_bytes()).await;
+}
+
 /// Nothing is asked of a daemon that has let go; nor is it done without for ever.
-async fn wait_until_closed(given: Given, io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+async fn wait_until_closed(
+    left: impl Send,
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> io::Result<()> {
     write(io, &[]).await?;
     let closed = tokio::time::timeout(THINKS, io.read_u8()).await;
-    drop(given);
+    drop(left);
     match closed {
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
         Ok(Err(error)) => Err(error),
@@ -136,12 +147,14 @@ async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
     loop {
         let request =
             tokio::time::timeout(THINKS, read(io, REQUEST)).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        let Some(request) = request? else { return Ok(()) };
+        let Some(request) = request? else { break };
         let answered = tokio::task::spawn_blocking(move || (answering(&request), answering));
         let (reply, back) = answered.await.map_err(io::Error::other)?;
         answering = back;
         write(io, &reply).await?;
     }
+    // A store that rests may make a run of its journal, which takes as long as the disk does.
+    tokio::task::spawn_blocking(move || drop(answering)).await.map_err(io::Error::other)
 }
 
 async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {

@@ -47,7 +47,7 @@ pub(crate) use stamp::{Stamp, description_stamp};
 pub use unlock::unlock;
 pub(crate) use unlock::{Pin, init};
 
-pub(crate) use crate::store::{Engine, Errand, Left, Order};
+pub(crate) use crate::store::{Engine, Left, Order};
 
 /// Stores, for tests of the rooms above.
 #[cfg(test)]
