@@ -49,9 +49,6 @@ pub enum VaultError {
         /// The vault's fingerprint, by which a person accepts it.
         fingerprint: String,
     },
-    /// What is to be exchanged is not what comes after the present.
-    #[error("the daemon does not take this change: {0}")]
-    NotNext(&'static str),
     /// No such secret or document.
     #[error("there is no {what} called {name}")]
     NotFound {

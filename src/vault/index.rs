@@ -272,44 +272,36 @@ pub(super) fn open_signed<T: DeserializeOwned>(key: &VaultKey, purpose: &str, by
     bool::from(tag.ct_eq(right.as_bytes())).then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
-/// What may come after the present root and standing.
-pub(super) struct Next<'a> {
-    pub store: &'a dyn Store,
-    pub key: &'a VaultKey,
-    pub known: &'a KnownRoot,
-    pub vault_id: &'a str,
-}
-
-impl Next<'_> {
-    /// Whether a value may be exchanged for this one: made by this vault's identity, of this vault, and the very next.
-    ///
-    /// # Errors
-    /// [`VaultError::Damaged`] where the present ones are; [`VaultError::NotNext`], with what is wrong.
-    pub(super) fn admits(&self, key: &str, new: Option<&[u8]>) -> Result<(), VaultError> {
-        let (present, _) = read_root(self.store, self.key, self.known)?;
-        let new = new.ok_or(VaultError::NotNext("it would be removed"))?;
-        match key {
-            ROOT => {
-                let root = open_root(self.key, new)
-                    .ok_or(VaultError::NotNext("the root is not of this vault's identity"))?;
-                let right = root.vault_id == self.vault_id
-                    && root.format == FORMAT
-                    && root.epoch == present.epoch + 1
-                    && root.standing.writes == present.standing.writes + 1;
-                right.then_some(()).ok_or(VaultError::NotNext("the root is not the one after the present"))
-            }
-            STANDING => {
-                let ledger: Ledger = open_signed(self.key, STANDING, new)
-                    .ok_or(VaultError::NotNext("the standing is not of this vault's identity"))?;
-                let right = ledger.key == STANDING
-                    && ledger.seq == ledger.value.writes
-                    && ledger.seq == present.standing.writes + 1;
-                right
-                    .then_some(())
-                    .ok_or(VaultError::NotNext("the standing is not the one after the present"))
-            }
-            _ => Err(VaultError::NotNext("there is no value of this name")),
+/// Whether a value may be exchanged for the present one: made by this vault's identity, of this vault, and the very next.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn admits(
+    key: &VaultKey,
+    vault_id: &str,
+    present: &Root,
+    name: &str,
+    new: Option<&[u8]>,
+) -> Result<(), &'static str> {
+    let new = new.ok_or("it would be removed")?;
+    match name {
+        ROOT => {
+            let root = open_root(key, new).ok_or("the root is not of this vault's identity")?;
+            let right = root.vault_id == vault_id
+                && root.format == FORMAT
+                && root.epoch == present.epoch + 1
+                && root.standing.writes == present.standing.writes + 1;
+            right.then_some(()).ok_or("the root is not the one after the present")
         }
+        STANDING => {
+            let ledger: Ledger =
+                open_signed(key, STANDING, new).ok_or("the standing is not of this vault's identity")?;
+            let right = ledger.key == STANDING
+                && ledger.seq == ledger.value.writes
+                && ledger.seq == present.standing.writes + 1;
+            right.then_some(()).ok_or("the standing is not the one after the present")
+        }
+        _ => Err("there is no value of this name"),
     }
 }
 

@@ -3,9 +3,13 @@
 //! Objects are nobody's until a root names them. So what matters is which values are exchanged: a root or a standing
 //! that this vault's identity has made, of the change after the present one.
 
-use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, io, path::Path, sync::Arc, time::Duration};
 
-use super::{Freshness, VaultError, VaultKey, home, index, open::Turn};
+use super::{
+    Freshness, VaultError, VaultKey, home,
+    index::{self, Root},
+    open::Turn,
+};
 use crate::store::{self, Lent, Order, StoreError};
 
 /// A vault's database for somebody else's turn.
@@ -39,41 +43,43 @@ impl Loan {
         let exchanges = Cell::new(false);
         let reply = self.reply(request, &exchanges);
         if exchanges.get()
-            && let Ok((root, _)) = index::read_root(&*self.store, &self.key, self.freshness.known_root())
+            && let Ok(root) = self.present()
         {
             self.freshness.saw(&root);
         }
         reply
     }
 
-    /// Whether the present root is no earlier one than what this process has seen.
-    fn is_no_earlier(&self) -> Result<(), VaultError> {
-        let (present, _) = index::read_root(&*self.store, &self.key, self.freshness.known_root())?;
-        self.freshness.knows_no_later(&present)
+    fn reply(&self, request: &[u8], exchanges: &Cell<bool>) -> Vec<u8> {
+        store::answer(&*self.store, request, |name, new| {
+            let present = self.present().map_err(of_the_present)?;
+            // It may be read, for a person to see what happened: but one that was put back is none to go on from.
+            self.freshness.knows_no_later(&present).map_err(of_the_present)?;
+            index::admits(&self.key, &self.vault_id, &present, name, new).map_err(refused)?;
+            exchanges.set(true);
+            Ok(())
+        })
     }
 
-    fn reply(&self, request: &[u8], exchanges: &Cell<bool>) -> Vec<u8> {
-        store::answer(&*self.store, request, |key, new| {
-            let refused = |why: String| StoreError::Io {
-                what: "change the vault through its daemon".to_owned(),
-                source: std::io::Error::new(std::io::ErrorKind::PermissionDenied, why),
-            };
-            let next = index::Next {
-                store: &*self.store,
-                key: &self.key,
-                known: self.freshness.known_root(),
-                vault_id: &self.vault_id,
-            };
-            // It may be read, for a person to see what happened: but one that was put back is none to go on from.
-            match self.is_no_earlier().and_then(|()| next.admits(key, new)) {
-                Ok(()) => {
-                    exchanges.set(true);
-                    Ok(())
-                }
-                Err(VaultError::Damaged { what }) => Err(StoreError::Damaged { what }),
-                Err(error) => Err(refused(error.to_string())),
-            }
-        })
+    fn present(&self) -> Result<Root, VaultError> {
+        Ok(index::read_root(&*self.store, &self.key, self.freshness.known_root())?.0)
+    }
+}
+
+fn refused(why: &str) -> StoreError {
+    StoreError::Io {
+        what: "change the vault through its daemon".to_owned(),
+        source: io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the daemon does not take this change: {why}"),
+        ),
+    }
+}
+
+fn of_the_present(error: VaultError) -> StoreError {
+    match error {
+        VaultError::Damaged { what } => StoreError::Damaged { what },
+        error => refused(&error.to_string()),
     }
 }
 
@@ -84,7 +90,7 @@ mod tests {
         store::testing::{MemoryStore, Store},
         vault::{
             Pin, UnlockMethod, UnlockMethodKind,
-            index::{ROOT, Root, Standing},
+            index::{ROOT, STANDING, Standing},
             init,
         },
     };
@@ -100,7 +106,7 @@ mod tests {
         (dir, key)
     }
 
-    fn present(key: &VaultKey) -> (MemoryStore, Root) {
+    fn present(key: &VaultKey) -> Root {
         let info = crate::vault::HomeInfo {
             format: index::FORMAT,
             vault_id: "ours".to_owned(),
@@ -109,10 +115,7 @@ mod tests {
             identity_file: None,
             pin: None,
         };
-        let root = Root { epoch: 7, ..crate::vault::Vault::empty_root(&info, key) };
-        let store = MemoryStore::default();
-        index::write_root(&store, key, &root, &mut index::Stored::default()).unwrap();
-        (store, root)
+        Root { epoch: 7, ..crate::vault::Vault::empty_root(&info, key) }
     }
 
     fn next(root: &Root) -> Root {
@@ -123,10 +126,9 @@ mod tests {
     #[test]
     fn only_the_very_next_root_of_this_vault_is_taken() {
         let ((_dir, key), (_other_dir, other)) = (key(), key());
-        let (store, root) = present(&key);
-        let known = index::KnownRoot::default();
-        let next_is = index::Next { store: &store, key: &key, known: &known, vault_id: "ours" };
-        next_is.admits(ROOT, Some(&index::sign_root(&key, &next(&root)))).unwrap();
+        let root = present(&key);
+        let admits = |name: &str, new: Option<&[u8]>| index::admits(&key, "ours", &root, name, new);
+        admits(ROOT, Some(&index::sign_root(&key, &next(&root)))).unwrap();
         let wrong: [(&str, Wrong); 6] = [
             ("the present one", |root| root.epoch -= 1),
             ("one that leaves one out", |root| root.epoch += 1),
@@ -136,10 +138,9 @@ mod tests {
             ("another format", |root| root.format += 1),
         ];
         for (what, change) in wrong {
-            let mut root = next(&root);
-            change(&mut root);
-            let said = next_is.admits(ROOT, Some(&index::sign_root(&key, &root)));
-            assert!(matches!(said, Err(VaultError::NotNext(_))), "{what}: {said:?}");
+            let mut changed = next(&root);
+            change(&mut changed);
+            assert!(admits(ROOT, Some(&index::sign_root(&key, &changed))).is_err(), "{what}");
         }
         let mut forged = index::sign_root(&key, &next(&root));
         forged[3] ^= 1;
@@ -148,35 +149,30 @@ mod tests {
             ("forged", forged),
             ("empty", vec![]),
         ] {
-            assert!(matches!(next_is.admits(ROOT, Some(&bytes)), Err(VaultError::NotNext(_))), "{what}");
+            assert!(admits(ROOT, Some(&bytes)).is_err(), "{what}");
         }
-        assert!(matches!(next_is.admits(ROOT, None), Err(VaultError::NotNext(_))), "none at all");
-        let whole = index::sign_root(&key, &next(&root));
-        assert!(matches!(next_is.admits("ledger/other", Some(&whole)), Err(VaultError::NotNext(_))));
-        store.exchange(ROOT, Some(&store.value(ROOT).unwrap().unwrap()), Some(b"damaged")).unwrap();
-        assert!(matches!(next_is.admits(ROOT, Some(&whole)), Err(VaultError::Damaged { .. })));
+        assert!(admits(ROOT, None).is_err(), "none at all");
+        assert!(admits("ledger/other", Some(&index::sign_root(&key, &next(&root)))).is_err());
     }
 
     #[test]
     fn a_standing_goes_on_by_one() {
         let ((_dir, key), (_other_dir, other)) = (key(), key());
-        let (store, root) = present(&key);
-        let known = index::KnownRoot::default();
-        let next_is = index::Next { store: &store, key: &key, known: &known, vault_id: "ours" };
+        let root = present(&key);
+        let admits = |new: Option<&[u8]>| index::admits(&key, "ours", &root, STANDING, new);
         let sign =
             |key: &VaultKey, writes| index::sign_standing(key, &Standing { writes, ..root.standing.clone() });
         let present = root.standing.writes;
-        next_is.admits(index::STANDING, Some(&sign(&key, present + 1))).unwrap();
+        admits(Some(&sign(&key, present + 1))).unwrap();
         for (what, bytes) in [
             ("the present one", sign(&key, present)),
             ("one that leaves one out", sign(&key, present + 2)),
             ("of another identity", sign(&other, present + 1)),
             ("a root", index::sign_root(&key, &next(&root))),
         ] {
-            let said = next_is.admits(index::STANDING, Some(&bytes));
-            assert!(matches!(said, Err(VaultError::NotNext(_))), "{what}: {said:?}");
+            assert!(admits(Some(&bytes)).is_err(), "{what}");
         }
-        assert!(next_is.admits(index::STANDING, None).is_err());
+        assert!(admits(None).is_err());
     }
 
     #[test]
@@ -203,6 +199,9 @@ mod tests {
         let other = Root { chain: present.chain + 1, ..next(&present) };
         let reply = exchange(&open().unwrap(), &before, &index::sign_root(&key, &other));
         assert!(reply.contains("damaged"), "this process has seen a later one: {reply}");
+        store.set(ROOT, Some(b"damaged"));
+        let reply = exchange(&open().unwrap(), b"damaged", &index::sign_root(&key, &next(&present)));
+        assert!(reply.contains("cut, forged"), "nothing comes after what is damaged: {reply}");
     }
 
     fn exchange(loan: &Loan, expected: &[u8], new: &[u8]) -> String {
