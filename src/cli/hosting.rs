@@ -235,7 +235,7 @@ fn host(
         broker.report_interrupted().await;
         // What this machine can do is known by the first call.
         let machine = Arc::clone(broker);
-        tokio::task::spawn_blocking(move || drop(machine.machine().clone()));
+        tokio::task::spawn_blocking(move || _ = machine.machine());
         out.line(READY);
         if args.background {
             supervise::leave_streams().map_err(|error| hardening(&error))?;

@@ -235,7 +235,7 @@ async fn status(State(room): State<Arc<ServerState>>) -> Response {
     json(&(room.about)(&room.stats))
 }
 
-/// Whoever changed the vault has it looked at before that is acknowledged.
+/// Whether the vault was put back is asked of who remembers how far it was.
 async fn look(State(room): State<Arc<ServerState>>) -> Response {
     json(&Looked { problem: room.broker.look().await })
 }

@@ -104,23 +104,10 @@ impl DerivedKeys {
 }
 
 impl Vault {
-    /// Opens the vault of a home, waiting for another process up to `wait`, and compares root and
-    /// epoch.
+    /// Opens the vault of a home, waiting for its turn, and compares root and epoch.
     ///
     /// # Errors
     /// [`VaultError::Busy`] when the wait is over, [`VaultError::Damaged`], [`VaultError::WrongKey`].
-    pub fn open(home: &Path, key: &VaultKey, wait: Duration) -> Result<Self, VaultError> {
-        let engine = Engine::default();
-        Self::open_with(
-            home,
-            key,
-            Turn { order: Order::Behind, wait },
-            Files::Known,
-            &engine,
-            &Arc::default(),
-        )
-    }
-
     pub(super) fn open_with(
         home: &Path,
         key: &VaultKey,
@@ -142,16 +129,6 @@ impl Vault {
             beside::check(home, &vault.root.files, &vault.info)?;
         }
         Ok(vault)
-    }
-
-    /// Opens a vault that is about to be exchanged: of what remembers it nothing is asked.
-    pub(super) fn open_alone(
-        home: &Path,
-        key: &VaultKey,
-        turn: Turn,
-        engine: &Engine,
-    ) -> Result<Self, VaultError> {
-        Self::open_with(home, key, turn, Files::Known, engine, &Arc::default())
     }
 
     pub(super) fn over(

@@ -61,7 +61,9 @@ impl Before {
         if !home.is_dir() {
             return Ok(Self { info, vault: None, format_one: None, _hold: None, floor });
         }
-        let opened = same.map(|_| Vault::open_alone(home, &backup.key, ALONE, engine));
+        let open =
+            || Vault::open_with(home, &backup.key, ALONE, Files::Known, engine, &std::sync::Arc::default());
+        let opened = same.map(|_| open());
         let vault = match opened {
             Some(Err(VaultError::Busy)) => return Err(VaultError::Busy),
             Some(Ok(vault)) => Some(vault),

@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{
-    Audit, Backup, Before, DocumentKind, Freshness, Order, Pin, Restoring, SecretMeta, Turn, UnlockMethod,
-    UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, object::Author, unlock,
+    Audit, Backup, Before, DocumentKind, Files, Freshness, Order, Pin, Restoring, SecretMeta, Turn,
+    UnlockMethod, UnlockMethodKind, Vault, VaultError, VaultKey, home_info, index, init, object::Author,
+    unlock,
 };
 use crate::{
     audit::{AuditKeys, AuditLog, Head, IntentFacts},
@@ -35,7 +36,7 @@ fn home() -> (TempDir, VaultKey) {
 }
 
 fn open(dir: &Path, key: &VaultKey) -> Result<Vault, VaultError> {
-    Vault::open(dir, key, Duration::from_secs(5))
+    Vault::open_with(dir, key, FIRST, Files::Known, &Engine::default(), &Arc::default())
 }
 
 fn name(text: &str) -> SecretName {

@@ -104,7 +104,7 @@ impl Freshness {
     ///
     /// # Errors
     /// [`VaultError::Damaged`] where it was put back, [`VaultError::Unconfirmed`] where nothing says that it
-    /// was not, or as [`Vault::open`] has them.
+    /// was not, or as [`Vault::open_with`] has them.
     pub(crate) fn open(&self, home: &Path, key: &VaultKey, turn: Turn) -> Result<Vault, VaultError> {
         let vault = Vault::open_with(home, key, turn, Files::Known, &self.engine, &self.cache)?;
         self.check(&vault)?;
