@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Listener, LocalError, OpenTo, lend,
+    peer::Doorway,
     server::{self, AuthMode, ServerState},
     socket,
     stats::Stats,
@@ -168,7 +169,7 @@ impl Host {
         let closing = CancellationToken::new();
         let app = server::router(Arc::clone(&room));
         let bounds = server::BOUNDS.within_descriptors();
-        let serving = tokio::spawn(listen::serve(server::Doorway(listener), bounds, app, closing.clone()));
+        let serving = tokio::spawn(listen::serve(Doorway(listener), bounds, app, closing.clone()));
         let keeper = keep_backups(&room);
         let ended = until_over(&room, &post, life, begun, &stop).await;
         keeper.abort();

@@ -27,6 +27,7 @@ pub mod fuzzing;
 mod host;
 mod idle;
 mod lend;
+mod peer;
 mod proof;
 mod reply;
 mod server;

@@ -19,15 +19,13 @@ use axum::{
 };
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     OpenTo, lend,
+    peer::{Peer, Side},
     proof::{self, LocalKey, Nonces},
     reply::{json, line, parse, plain},
     stats::Stats,
@@ -43,7 +41,7 @@ use crate::{
         gate::{Bounds as Calls, Gates},
         refusal::{Code, Refusal},
     },
-    listen::{Bounds, Guest, Listener},
+    listen::{Bounds, Guest},
     names::GrantId,
     run::Piece,
     supervise::Process,
@@ -99,58 +97,6 @@ pub(super) struct ServerState {
     pub calls: Mutex<HashMap<String, CancellationToken>>,
     pub large: Gates,
     pub lines: Gates,
-}
-
-/// The process at the other end, by the kernel's word, as it was when it connected.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
-    uid: Option<u32>,
-    process: Option<Process>,
-}
-
-/// Whose process a peer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Own,
-    Other,
-}
-
-impl Peer {
-    fn side(self) -> Side {
-        if self.uid == Some(rustix::process::getuid().as_raw()) { Side::Own } else { Side::Other }
-    }
-}
-
-impl Peer {
-    /// What counts as one peer: a process of ours, or another user with all of its processes.
-    fn name(self) -> String {
-        match (self.side(), self.process) {
-            (Side::Own, Some(process)) => process.to_string(),
-            _ => format!("uid {}", self.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string())),
-        }
-    }
-}
-
-/// Where the daemon listens.
-pub(super) struct Doorway(pub UnixListener);
-
-impl Listener for Doorway {
-    type Stream = UnixStream;
-    type Peer = Peer;
-
-    async fn accept(&self) -> std::io::Result<(UnixStream, Peer)> {
-        let (stream, _) = self.0.accept().await?;
-        let cred = stream.peer_cred().ok();
-        let peer = Peer {
-            uid: cred.map(|cred| cred.uid()),
-            process: cred.and_then(|cred| cred.pid()).and_then(Process::now),
-        };
-        Ok((stream, peer))
-    }
-
-    fn name(peer: &Peer) -> String {
-        peer.name()
-    }
 }
 
 pub(super) fn router(room: Arc<ServerState>) -> Router {
