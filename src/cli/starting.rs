@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead, BufReader},
     path::Path,
     process::{Child, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn starter(
         return None;
     }
     let (globals, home) = (globals.clone(), home.to_owned());
-    Some(Box::new(move || {
+    Some(Arc::new(move || {
         let mut words = vec!["--idle".to_owned(), format!("{}s", IDLE_STARTED.as_secs())];
         words.extend(descriptors.iter().map(|most| format!("--descriptors={most}")));
         start(&globals, &home, &words, Stdio::null(), Stdio::piped())

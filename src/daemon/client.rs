@@ -43,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Starts a daemon, where no person is needed for it.
-pub(crate) type Starter = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub(crate) type Starter = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A service that asks the daemon where there is one, starts one where it can, and else asks the broker
 /// of this process.
@@ -164,7 +164,9 @@ impl Client {
         }
         for _ in 0..STARTS {
             // One that is started beside another ends by itself, so starting once more is never wrong.
-            let started = tokio::task::block_in_place(start);
+            let start = Arc::clone(start);
+            let started = tokio::task::spawn_blocking(move || start()).await;
+            let started = started.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
             let until = Instant::now() + if started.is_ok() { LISTENS_WITHIN } else { ANOTHER_WITHIN };
             if let Err(why) = started {
                 tracing::debug!(%why, "a daemon could not be started");
@@ -221,30 +223,27 @@ impl Client {
         Ok(pass)
     }
 
-    /// Sends a call, with a proof where it names a scope.
-    async fn send(
-        &self,
-        connection: &mut Connection,
-        path: &str,
-        call: &Posted,
-    ) -> Result<hyper::Response<hyper::body::Incoming>, Refusal> {
+    /// What a call is proven with, where it names a scope.
+    async fn key_for(&self, call: &Posted) -> Result<Option<&LocalKey>, Refusal> {
         if !matches!(call.credential, WireCredential::Scope { .. }) {
-            return connection.post(path, call, None).await.map_err(|error| refusal(&gone(error)));
+            return Ok(None);
         }
         let here = Arc::clone(&self.here);
         let key = self.key.get_or_init(|| async move {
             tokio::task::spawn_blocking(move || here.local_key()).await.ok().flatten().map(LocalKey::new)
         });
-        let Some(key) = key.await else { return Err(server::scope_alone()) };
-        let nonce = connection.prove(key, &self.socket).await.map_err(|error| refusal(&gone(error)))?;
-        connection.post(path, call, Some((key, &nonce))).await.map_err(|error| refusal(&gone(error)))
+        key.await.as_ref().map(Some).ok_or_else(server::scope_alone)
     }
 
     /// Asks over a connection that is there already. Nothing where there is none, or where it ended in this moment: what is
     /// asked so can be asked again.
     async fn ask_at_once(&self, path: &str, posted: &Posted) -> Option<Result<Value, Refusal>> {
         let mut connection = self.idle.take().await?;
-        let response = self.send(&mut connection, path, posted).await.ok()?;
+        let key = match self.key_for(posted).await {
+            Ok(key) => key,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let response = connection.call(path, posted, key, &self.socket).await.ok()?;
         let answered = connection::read(response).await.ok()?;
         self.idle.give(connection);
         Some(whole(answered))
@@ -252,31 +251,69 @@ impl Client {
 
     /// Asks for what is answered as a whole.
     async fn ask(&self, mut connection: Connection, path: &str, posted: Posted) -> Result<Value, Refusal> {
-        let response = self.send(&mut connection, path, &posted).await?;
+        let key = self.key_for(&posted).await?;
+        let response = connection.call(path, &posted, key, &self.socket).await;
+        let response = response.map_err(|error| refusal(&gone(error)))?;
         let answered = connection::read(response).await.map_err(|error| refusal(&error))?;
         self.idle.give(connection);
         whole(answered)
     }
 
-    /// Asks for what is answered after pieces on the way.
-    async fn follow(
+    /// Has something run over a connection that is there already. Nothing where there is none, or where the daemon has
+    /// certainly not heard of it: what may run is never asked for twice.
+    async fn run_at_once(
+        &self,
+        path: &str,
+        posted: &Posted,
+        meanwhile: &Meanwhile,
+    ) -> Option<Result<Value, Refusal>> {
+        let mut connection = self.idle.take().await?;
+        let key = match self.key_for(posted).await {
+            Ok(key) => key,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        if meanwhile.cancel.is_cancelled() {
+            self.idle.give(connection);
+            return Some(Err(Refusal::cancelled()));
+        }
+        match connection.call(path, posted, key, &self.socket).await {
+            Ok(response) => Some(self.follow(connection, response, &posted.call, meanwhile).await),
+            Err(LocalError::Nobody) => None,
+            Err(error) => Some(Err(refusal(&error))),
+        }
+    }
+
+    /// Has something run that is answered after pieces on the way.
+    async fn run(
         &self,
         mut connection: Connection,
         path: &str,
-        posted: Posted,
-        Meanwhile { progress, cancel }: Meanwhile,
+        posted: &Posted,
+        meanwhile: &Meanwhile,
     ) -> Result<Value, Refusal> {
-        let posted = Posted { call: proof::nonce(), progress: progress.is_some(), ..posted };
-        let response = self.send(&mut connection, path, &posted).await?;
+        let key = self.key_for(posted).await?;
+        let response = connection.call(path, posted, key, &self.socket).await;
+        let response = response.map_err(|error| refusal(&gone(error)))?;
+        self.follow(connection, response, &posted.call, meanwhile).await
+    }
+
+    /// Reads what comes of a run, and has it ended where that is wanted.
+    async fn follow(
+        &self,
+        connection: Connection,
+        response: hyper::Response<hyper::body::Incoming>,
+        call: &str,
+        Meanwhile { progress, cancel }: &Meanwhile,
+    ) -> Result<Value, Refusal> {
         let (mut body, mut held) = (response.into_body(), Vec::new());
         let mut told = false;
         let answered = loop {
             let next = tokio::select! {
                 next = connection::line(&mut body, &mut held) => next,
-                () = either(&cancel, &self.closing), if !told => {
+                () = either(cancel, &self.closing), if !told => {
                     told = true;
                     // Where that can't be said, the connection's end says it.
-                    self.cancel(&posted.call).await.map_err(|error| refusal(&error))?;
+                    self.cancel(call).await.map_err(|error| refusal(&error))?;
                     continue;
                 }
             };
@@ -284,7 +321,7 @@ impl Client {
                 Some(Answered::Piece { fd, text }) => {
                     // Masked by the daemon, which knows what to mask.
                     let text = NeedleSet::empty().text(&text);
-                    if let Some(progress) = &progress {
+                    if let Some(progress) = progress {
                         let _ = progress.try_send(Piece { fd, text });
                     }
                 }
@@ -311,27 +348,35 @@ impl Client {
         connection: Connection,
         caller: &Caller,
         call: Call,
-        meanwhile: Meanwhile,
+        meanwhile: &Meanwhile,
     ) -> Result<Answer<Reply>, Refusal> {
-        let (kind, params) = (call.kind(), call.params());
+        let kind = call.kind();
         let body = match kind.manner() {
-            Manner::Whole => self.ask(connection, kind.path(), posted(caller, params)).await?,
+            Manner::Whole => self.ask(connection, kind.path(), posted(caller, call.params())).await?,
             Manner::Streamed => {
-                let environment = (*caller.environment).clone();
-                let posted = Posted { environment, ..posted(caller, params) };
-                self.follow(connection, kind.path(), posted, meanwhile).await?
+                self.run(connection, kind.path(), &posted_run(caller, &call, meanwhile), meanwhile).await?
             }
         };
         kind.reply(body).map(masked).ok_or_else(server::unreadable)
     }
 
-    /// What changes nothing, asked over a connection that is there already.
-    async fn at_once(&self, caller: &Caller, call: &Call) -> Option<Result<Answer<Reply>, Refusal>> {
+    /// What changes nothing, and what runs: asked over a connection that is there already.
+    async fn at_once(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        meanwhile: &Meanwhile,
+    ) -> Option<Result<Answer<Reply>, Refusal>> {
         let kind = call.kind();
-        if kind != CallKind::ListAllowed {
-            return None;
-        }
-        let answered = self.ask_at_once(kind.path(), &posted(caller, call.params())).await?;
+        let answered = match kind.manner() {
+            Manner::Whole if kind == CallKind::ListAllowed => {
+                self.ask_at_once(kind.path(), &posted(caller, call.params())).await?
+            }
+            Manner::Whole => return None,
+            Manner::Streamed => {
+                self.run_at_once(kind.path(), &posted_run(caller, call, meanwhile), meanwhile).await?
+            }
+        };
         Some(answered.and_then(|body| kind.reply(body).map(masked).ok_or_else(server::unreadable)))
     }
 
@@ -378,14 +423,14 @@ impl Service for Client {
         let manner = call.kind().manner();
         let answered = async move {
             let pass = self.enter(caller).await?;
-            if let Some(answered) = self.at_once(caller, &call).await {
+            if let Some(answered) = self.at_once(caller, &call, &meanwhile).await {
                 return answered.map_err(refused).inspect_err(|_| pass.was_refused());
             }
             let done = match self.connect().await {
                 // Starting a daemon takes a while.
                 Ok(_) if meanwhile.cancel.is_cancelled() => Err(refused(Refusal::cancelled())),
                 Ok(Some(connection)) => {
-                    self.there(connection, caller, call, meanwhile).await.map_err(refused)
+                    self.there(connection, caller, call, &meanwhile).await.map_err(refused)
                 }
                 Ok(None) => self.here.call(caller, call, meanwhile).await,
                 Err(error) => Err(refused(refusal(&error))),
@@ -436,6 +481,12 @@ fn posted(caller: &Caller, params: Value) -> Posted {
         call: String::new(),
         progress: false,
     }
+}
+
+fn posted_run(caller: &Caller, call: &Call, meanwhile: &Meanwhile) -> Posted {
+    let environment = (*caller.environment).clone();
+    let progress = meanwhile.progress.is_some();
+    Posted { environment, call: proof::nonce(), progress, ..posted(caller, call.params()) }
 }
 
 /// An answer of the daemon's, in which everything is masked already.

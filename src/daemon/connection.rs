@@ -1,6 +1,10 @@
 //! One connection to a daemon's socket. Dropping it ends what was asked over it.
 
-use std::time::Duration;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -33,12 +37,14 @@ const BETWEEN: Duration = Duration::from_millis(10);
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: AbortHandle,
+    /// The nonce of the first proof, and how many came behind it.
+    proven: Option<(String, u64)>,
 }
 
 impl Connection {
     pub(super) async fn open(socket: &Socket) -> Result<Self, LocalError> {
         let stream = UnixStream::connect(&socket.path).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => LocalError::Nobody,
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => LocalError::Nobody,
             _ => LocalError::Io(error),
         })?;
         socket.admits(stream.peer_cred()?.uid())?;
@@ -47,7 +53,7 @@ impl Connection {
             // What is wrong with the connection is said to whoever waits for an answer.
             let _ = driver.with_upgrades().await;
         });
-        Ok(Self { sender, driver: driver.abort_handle() })
+        Ok(Self { sender, driver: driver.abort_handle(), proven: None })
     }
 
     /// A connection on which somebody has answered: one that was made in the last moment of a daemon is
@@ -74,12 +80,18 @@ impl Connection {
         read(response).await
     }
 
-    /// Makes whoever listens prove that it knows the identity. Returns the nonce for the next request.
+    /// Makes whoever listens prove that it knows the identity: once a connection. Returns the nonce for the next request,
+    /// which must be proven over it: a daemon that has seen no first proof takes no second.
     pub(super) async fn prove(&mut self, key: &LocalKey, socket: &Socket) -> Result<String, LocalError> {
+        if let Some((first, number)) = &mut self.proven {
+            *number += 1;
+            return Ok(proof::successor(first, *number));
+        }
         let ours = proof::nonce();
         let response = self.post("/v1/challenge", &Challenge { nonce: ours.clone() }, None).await?;
         let theirs: Challenged = read(response).await?;
         if proof::same(&theirs.proof, &key.of_daemon(&ours, &theirs.nonce)) {
+            self.proven = theirs.numbered.then(|| (theirs.nonce.clone(), 0));
             Ok(theirs.nonce)
         } else {
             Err(LocalError::Impostor(socket.path.clone()))
@@ -99,6 +111,25 @@ impl Connection {
         proven: Option<(&LocalKey, &str)>,
     ) -> Result<Response<Incoming>, LocalError> {
         self.post_in(Request::builder(), path, body, proven).await
+    }
+
+    /// Posts a call, with a proof where there is a key for one.
+    ///
+    /// # Errors
+    /// [`LocalError::Nobody`] where it was certainly not sent, and may be over another connection.
+    pub(super) async fn call(
+        &mut self,
+        path: &str,
+        call: &impl Serialize,
+        key: Option<&LocalKey>,
+        socket: &Socket,
+    ) -> Result<Response<Incoming>, LocalError> {
+        let Some(key) = key else { return self.post(path, call, None).await };
+        let nonce = self.prove(key, socket).await.map_err(|error| match error {
+            LocalError::Broken(_) => LocalError::Nobody,
+            error => error,
+        })?;
+        self.post(path, call, Some((key, &nonce))).await
     }
 
     async fn post_in(
@@ -142,7 +173,10 @@ impl Connection {
             .map_err(|error| LocalError::Broken(error.to_string()))?;
         // Whatever fails until here was never sent, and may be tried again.
         self.sender.ready().await.map_err(|_| LocalError::Nobody)?;
-        let response = self.sender.send_request(request).await.map_err(broken)?;
+        let response = self.sender.send_request(request).await.map_err(|error| match was_read(&error) {
+            true => broken(error),
+            false => LocalError::Nobody,
+        })?;
         match response.status() {
             StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS => Ok(response),
             StatusCode::UPGRADE_REQUIRED => {
@@ -202,7 +236,67 @@ pub(super) async fn is_over(body: &mut Incoming) -> bool {
     }
 }
 
+/// Whether a request without an answer may have been read by the daemon. One that was not read to its end did nothing:
+/// the kernel resets a connection whose other side has ended with something unread (unix_release_sock of Linux), and takes
+/// nothing more for it.
+fn was_read(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let reset = io.is_some_and(|io| matches!(io.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
+    !(error.is_canceled() || cfg!(target_os = "linux") && reset)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn broken(error: hyper::Error) -> LocalError {
     LocalError::Broken(error.to_string())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{io::Read, os::unix::net::UnixListener, thread};
+
+    use super::*;
+
+    /// What is said of a request with such a body by a daemon that reads so many bytes of it and ends.
+    async fn asked_of_one_that_reads(body: usize, most: usize) -> LocalError {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Socket::own(dir.path().join("s.sock"));
+        let listener = UnixListener::bind(&socket.path).unwrap();
+        let mut connection = Connection::open(&socket).await.unwrap();
+        let (mut daemon, _) = listener.accept().unwrap();
+        let ended = thread::spawn(move || {
+            // Until something is there to be left.
+            daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            rustix::net::recv(&daemon, &mut [0; 1][..], rustix::net::RecvFlags::PEEK).unwrap();
+            daemon.read_exact(&mut vec![0; most]).unwrap();
+        });
+        let error = connection.post("/v1/run", &"x".repeat(body), None).await.unwrap_err();
+        ended.join().unwrap();
+        error
+    }
+
+    #[tokio::test]
+    async fn what_the_daemon_did_not_read_to_its_end_was_not_asked() {
+        for (body, read) in [(100, 0), (100, 50), (4 << 20, 1 << 20), (4 << 20, 0)] {
+            let error = asked_of_one_that_reads(body, read).await;
+            assert!(matches!(error, LocalError::Nobody), "{read} of {body}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_it_may_have_read_is_not_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = Socket::own(dir.path().join("s.sock"));
+        let listener = UnixListener::bind(&socket.path).unwrap();
+        let mut connection = Connection::open(&socket).await.unwrap();
+        let (mut daemon, _) = listener.accept().unwrap();
+        thread::spawn(move || {
+            let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
+            while !all.ends_with(b"\"xyz\"") {
+                let length = daemon.read(&mut chunk).unwrap();
+                all.extend_from_slice(&chunk[..length]);
+            }
+        });
+        let error = connection.post("/v1/run", &"xyz", None).await.unwrap_err();
+        assert!(matches!(error, LocalError::Broken(_)), "{error:?}");
+    }
 }

@@ -1,14 +1,19 @@
 //! Who is at the other end of a connection to the daemon's socket.
 
+use std::sync::Arc;
+
 use tokio::net::{UnixListener, UnixStream};
 
+use super::proof::Proven;
 use crate::{listen::Listener, supervise::Process};
 
-/// The process at the other end, by the kernel's word, as it was when it connected.
-#[derive(Debug, Clone, Copy)]
+/// The process at the other end, by the kernel's word, as it was when it connected; and what it has proven since, on this
+/// connection.
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     uid: Option<u32>,
     pub(super) process: Option<Process>,
+    pub(super) proven: Arc<Proven>,
 }
 
 /// Whose process a peer is.
@@ -19,12 +24,12 @@ pub(super) enum Side {
 }
 
 impl Peer {
-    pub(super) fn side(self) -> Side {
+    pub(super) fn side(&self) -> Side {
         if self.uid == Some(rustix::process::getuid().as_raw()) { Side::Own } else { Side::Other }
     }
 
     /// What counts as one peer: a process of ours, or another user with all of its processes.
-    pub(super) fn name(self) -> String {
+    pub(super) fn name(&self) -> String {
         match (self.side(), self.process) {
             (Side::Own, Some(process)) => process.to_string(),
             _ => format!("uid {}", self.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string())),
@@ -45,6 +50,7 @@ impl Listener for Doorway {
         let peer = Peer {
             uid: cred.map(|cred| cred.uid()),
             process: cred.and_then(|cred| cred.pid()).and_then(Process::now),
+            proven: Arc::default(),
         };
         Ok((stream, peer))
     }

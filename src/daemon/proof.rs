@@ -1,5 +1,9 @@
 //! Knowledge of the vault's identity, proven without showing it: HMAC-SHA-256 under a key derived from it,
 //! over nonces of both sides.
+//!
+//! The first proof on a connection is over a nonce that the daemon has just given. Those behind it are over the same one
+//! and their number: the kernel keeps who is at the other end of a connection, so neither side need be asked again, and
+//! none of them is good twice, or anywhere else.
 
 use std::{
     collections::HashMap,
@@ -83,6 +87,34 @@ impl Nonces {
     }
 }
 
+/// A nonce's successor on its connection, which the daemon is not asked for.
+pub(super) fn successor(first: &str, number: u64) -> String {
+    format!("{first}.{number}")
+}
+
+/// What was proven on one connection: the nonce of the first proof, and how many came behind it.
+#[derive(Debug, Default)]
+pub(super) struct Proven(Mutex<Option<(String, u64)>>);
+
+impl Proven {
+    /// Takes a nonce: one that was given and not used before, or what comes next on this connection. It is used up
+    /// either way; where the proof over it is good, [`Proven::begin`] is told.
+    pub(super) fn takes(&self, nonce: &str, given: &Nonces) -> bool {
+        match &mut *self.0.lock() {
+            Some((first, number)) if nonce == successor(first, *number + 1) => {
+                *number += 1;
+                true
+            }
+            _ => given.take(nonce),
+        }
+    }
+
+    /// The first proof on this connection was good.
+    pub(super) fn begin(&self, nonce: &str) {
+        self.0.lock().get_or_insert_with(|| (nonce.to_owned(), 0));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +126,29 @@ mod tests {
         assert!(nonces.take(&one));
         assert!(!nonces.take(&one));
         assert!(!nonces.take("made up"));
+    }
+
+    #[test]
+    fn a_connection_goes_on_from_its_first_proof_in_order() {
+        let (nonces, one, other) = (Nonces::default(), Proven::default(), Proven::default());
+        let first = nonces.give().unwrap();
+        let at = |number| successor(&first, number);
+        assert!(!one.takes(&at(1), &nonces), "before anything was proven");
+        assert!(one.takes(&first, &nonces));
+        assert!(!one.takes(&at(1), &nonces), "the proof was not good, or is not looked at yet");
+        one.begin(&first);
+        for wrong in [0, 2, u64::MAX] {
+            assert!(!one.takes(&at(wrong), &nonces), "{wrong}");
+        }
+        assert!(one.takes(&at(1), &nonces));
+        assert!(!one.takes(&at(1), &nonces), "again");
+        assert!(one.takes(&at(2), &nonces));
+        assert!(!one.takes(&first, &nonces) && !other.takes(&at(3), &nonces), "on another connection");
+        // Another proof on the same connection changes nothing of what comes next.
+        let second = nonces.give().unwrap();
+        assert!(one.takes(&second, &nonces));
+        one.begin(&second);
+        assert!(!one.takes(&successor(&second, 1), &nonces) && one.takes(&at(3), &nonces));
     }
 
     #[test]

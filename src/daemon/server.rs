@@ -156,11 +156,11 @@ async fn authorize_peer(
     if guest.prove(&peer.name()).is_err() {
         return plain(StatusCode::TOO_MANY_REQUESTS);
     }
-    with_body(&room, peer, request, next).await
+    with_body(&room, &peer, request, next).await
 }
 
 /// The request with its body in memory, within its time and size.
-async fn with_body(room: &ServerState, peer: Peer, request: Request, next: Next) -> Response {
+async fn with_body(room: &ServerState, peer: &Peer, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let length =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -196,7 +196,7 @@ async fn engine(
         return plain(StatusCode::NOT_FOUND);
     }
     let Ok(place) = room.lines.enter(&peer.name()) else { return plain(StatusCode::TOO_MANY_REQUESTS) };
-    let proven = |headers: &HeaderMap, body: &Bytes| room.proven(headers, lend::PATH, body);
+    let proven = |headers: &HeaderMap, body: &Bytes| room.proven(&peer, headers, lend::PATH, body);
     lend::engine(Arc::clone(&room.broker), (peer.name(), place), request, proven).await
 }
 
@@ -204,7 +204,7 @@ async fn challenge(State(room): State<Arc<ServerState>>, body: Bytes) -> Respons
     let Some(Challenge { nonce: theirs }) = parse(&body) else { return plain(StatusCode::BAD_REQUEST) };
     let AuthMode::Proven(key) = &room.admits else { return plain(StatusCode::NOT_FOUND) };
     let Some(nonce) = room.nonces.give() else { return plain(StatusCode::TOO_MANY_REQUESTS) };
-    json(&Challenged { proof: key.of_daemon(&theirs, &nonce), nonce })
+    json(&Challenged { proof: key.of_daemon(&theirs, &nonce), nonce, numbered: true })
 }
 
 async fn check(
@@ -213,7 +213,7 @@ async fn check(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    room.answer(peer, &headers, "/v1/check", &body, async |room, caller, _| {
+    room.answer(&peer, &headers, "/v1/check", &body, async |room, caller, _| {
         room.broker
             .check(&caller)
             .await
@@ -230,7 +230,7 @@ async fn whole(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    room.answer(peer, &headers, kind.path(), &body, async |room, caller, params| {
+    room.answer(&peer, &headers, kind.path(), &body, async |room, caller, params| {
         let call = kind.call(params).ok_or_else(|| refused(bad_params()))?;
         room.broker.call(&caller, call, Meanwhile::default()).await
     })
@@ -247,7 +247,7 @@ async fn streamed(
 ) -> Response {
     let Some(call) = parse::<Posted>(&body) else { return plain(StatusCode::BAD_REQUEST) };
     room.stats.called();
-    let admitted = room.admit(peer, &headers, kind.path(), &body, (call.credential, call.session)).await;
+    let admitted = room.admit(&peer, &headers, kind.path(), &body, (call.credential, call.session)).await;
     let asked = kind.call(call.params).ok_or_else(bad_params);
     let (caller, asked) = match (admitted, asked) {
         (Ok(credential), Ok(asked)) => {
@@ -324,8 +324,13 @@ async fn cancel(State(room): State<Arc<ServerState>>, body: Bytes) -> Response {
     json(&())
 }
 
-async fn retire(State(room): State<Arc<ServerState>>, headers: HeaderMap, body: Bytes) -> Response {
-    if !room.proven(&headers, "/v1/retire", &body) {
+async fn retire(
+    State(room): State<Arc<ServerState>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !room.proven(&peer, &headers, "/v1/retire", &body) {
         return plain(StatusCode::FORBIDDEN);
     }
     room.retire.cancel();
@@ -345,7 +350,7 @@ impl ServerState {
     /// One call that runs nothing.
     async fn answer<T: Serialize>(
         self: &Arc<Self>,
-        peer: Peer,
+        peer: &Peer,
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
@@ -384,7 +389,7 @@ impl ServerState {
     /// The credential that a caller may show, if it is one of this vault's.
     async fn admit(
         &self,
-        peer: Peer,
+        peer: &Peer,
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
@@ -398,7 +403,7 @@ impl ServerState {
 
     fn shown(
         &self,
-        peer: Peer,
+        peer: &Peer,
         headers: &HeaderMap,
         path: &str,
         body: &Bytes,
@@ -417,21 +422,28 @@ impl ServerState {
             (AuthMode::Proven(_), WireCredential::Scope { .. }) if peer.side() == Side::Other => {
                 Err(scope_alone())
             }
-            (AuthMode::Proven(_), WireCredential::Scope { .. }) if !self.proven(headers, path, body) => {
+            (AuthMode::Proven(_), WireCredential::Scope { .. })
+                if !self.proven(peer, headers, path, body) =>
+            {
                 Err(scope_alone())
             }
             (AuthMode::Proven(_), shown) => Ok(shown.into_credential(session, peer.process)),
         }
     }
 
-    fn proven(&self, headers: &HeaderMap, path: &str, body: &Bytes) -> bool {
+    fn proven(&self, peer: &Peer, headers: &HeaderMap, path: &str, body: &Bytes) -> bool {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let (AuthMode::Proven(key), Some(nonce), Some(shown)) =
             (&self.admits, text(NONCE_HEADER), text(PROOF_HEADER))
         else {
             return false;
         };
-        self.nonces.take(nonce) && proof::same(shown, &key.of_client(nonce, path, body))
+        let good =
+            peer.proven.takes(nonce, &self.nonces) && proof::same(shown, &key.of_client(nonce, path, body));
+        if good {
+            peer.proven.begin(nonce);
+        }
+        good
     }
 }
 

@@ -123,6 +123,10 @@ pub(super) struct Challenge {
 pub(super) struct Challenged {
     pub nonce: String,
     pub proof: String,
+    /// Whether requests behind that one, on this connection, are proven over the same nonce and their number. An older daemon
+    /// wants to be asked for each.
+    #[serde(default)]
+    pub numbered: bool,
 }
 
 /// What a daemon says of itself to whoever may reach its socket. No name of a secret or a scope.

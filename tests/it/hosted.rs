@@ -151,6 +151,127 @@ fn a_scope_alone_is_not_enough() {
     assert_eq!(status(&stage)["daemon"]["runs"], 1, "it ran in the daemon");
 }
 
+/// A connection to the daemon, as one sees it who stands in between.
+struct Tapped {
+    daemon: UnixStream,
+    asked: Arc<Mutex<Vec<u8>>>,
+    answered: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Another socket, of somebody who hands everything on to the daemon and back, and keeps it.
+fn tapped(stage: &Stage) -> (PathBuf, Arc<Mutex<Vec<Tapped>>>) {
+    let (front, behind) = (socket(stage).with_file_name("front.sock"), socket(stage));
+    let (listener, all) = (UnixListener::bind(&front).unwrap(), Arc::<Mutex<Vec<Tapped>>>::default());
+    let kept = Arc::clone(&all);
+    thread::spawn(move || {
+        for client in listener.incoming().map(Result::unwrap) {
+            let daemon = UnixStream::connect(&behind).unwrap();
+            let tap = Tapped {
+                daemon: daemon.try_clone().unwrap(),
+                asked: Arc::default(),
+                answered: Arc::default(),
+            };
+            hand_on(client.try_clone().unwrap(), daemon.try_clone().unwrap(), Arc::clone(&tap.asked));
+            hand_on(daemon, client, Arc::clone(&tap.answered));
+            kept.lock().unwrap().push(tap);
+        }
+    });
+    (front, all)
+}
+
+fn hand_on(mut from: UnixStream, mut to: UnixStream, kept: Arc<Mutex<Vec<u8>>>) {
+    thread::spawn(move || {
+        let mut chunk = [0; 65536];
+        while let Ok(length @ 1..) = from.read(&mut chunk) {
+            kept.lock().unwrap().extend_from_slice(&chunk[..length]);
+            if to.write_all(&chunk[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+/// Calls that follow each other ask for no challenge of their own: what proves them must be as good.
+#[test]
+fn a_proof_is_good_once_and_on_its_own_connection() {
+    let stage = Stage::new();
+    stage.set("a/key", b"a-value-of-some-length");
+    stage.policy(&one_rule("s", "a/key", "[[\"true\"]]", ""));
+    stage.serve("s").tool("list_allowed", json!({}));
+    let (front, taps) = tapped(&stage);
+    let mut server =
+        Server::start(stage.command().args(["--socket", front.to_str().unwrap(), "serve", "--scope", "s"]));
+    for _ in 0..3 {
+        assert_eq!(server.run(json!({"command": ["true"], "secrets": ["a/key"]}))["exit_code"], 0);
+        // Its connection is there again when the answer has come to its end.
+        thread::sleep(Duration::from_millis(50));
+    }
+    let taps = taps.lock().unwrap();
+    let asked = |tap: &Tapped| String::from_utf8(tap.asked.lock().unwrap().clone()).unwrap();
+    let of_runs: Vec<&Tapped> = taps.iter().filter(|tap| asked(tap).contains("POST /v1/run ")).collect();
+    let [tap] = of_runs[..] else {
+        panic!("{} connections for three runs, one after another", of_runs.len())
+    };
+    let all = asked(tap);
+    let runs: Vec<String> =
+        all.split_inclusive("POST ").collect::<Vec<_>>().windows(2).map(|two| two[1].to_owned()).collect();
+    let runs: Vec<String> = runs
+        .iter()
+        .filter(|request| request.starts_with("/v1/run "))
+        .map(|request| format!("POST {}", request.trim_end_matches("POST ")))
+        .collect();
+    assert_eq!((runs.len(), all.matches("POST /v1/challenge ").count()), (3, 1), "{all}");
+    // Each of them again, on a connection of its own; and the last one with the number behind it.
+    let next = runs[2].replacen(".2\r\n", ".3\r\n", 1);
+    assert_ne!(next, runs[2], "{next}");
+    for request in runs.iter().chain([&next]) {
+        let mut other = UnixStream::connect(socket(&stage)).unwrap();
+        other.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let length = other.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.contains("token_invalid"), "{request} -> {answer}");
+    }
+    // And the last one where it was.
+    let before = tap.answered.lock().unwrap().len();
+    (&tap.daemon).write_all(runs[2].as_bytes()).unwrap();
+    eventually("the daemon refuses it", || {
+        String::from_utf8_lossy(&tap.answered.lock().unwrap()[before..]).contains("token_invalid")
+    });
+    assert_eq!(status(&stage)["daemon"]["runs"], 3);
+}
+
+/// A connection that is kept says nothing about the daemon that was at its end.
+#[test]
+fn a_run_behind_the_end_of_a_daemon_is_the_next_ones() {
+    let stage = Stage::new();
+    stage.set("a/key", b"a-value-of-some-length");
+    stage.policy(&one_rule("s", "a/key", "[[\"true\"]]", ""));
+    let mut server = stage.serve("s");
+    let run = json!({"command": ["true"], "secrets": ["a/key"]});
+    let mut pids = std::collections::BTreeSet::new();
+    for end in [&["lock"][..], &["kill"], &["lock"]] {
+        for _ in 0..2 {
+            let ran = server.run(run.clone());
+            assert_eq!(ran["exit_code"], 0, "{ran}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let pid = status(&stage)["daemon"]["pid"].as_u64().unwrap();
+        assert!(pids.insert(pid), "{pid} again");
+        match end {
+            ["kill"] => {
+                assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success())
+            }
+            words => drop(stage.ok(words)),
+        }
+    }
+    assert_eq!(server.run(run)["exit_code"], 0);
+    let events = stage.audit();
+    let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((count("intent"), count("outcome")), (7, 7));
+}
+
 #[test]
 fn nothing_on_the_socket_changes_the_vault() {
     let (stage, file) = locked_stage();
