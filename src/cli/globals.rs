@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use tokio::runtime::{Builder, Runtime};
+
 use crate::operator::{Failure, FailureKind};
 
 /// Under what the options of every command stand in its help, below its own.
@@ -48,8 +50,19 @@ pub(super) fn exit_code(kind: FailureKind) -> ExitCode {
     })
 }
 
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| {
+/// Tasks on one thread, which is all that a command and the server of one client need: what blocks has threads of its
+/// own, and every thread that a task changes to costs more than most tasks do.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    started(Builder::new_current_thread())
+}
+
+/// Tasks on as many threads as there are processors, for who serves many.
+pub(super) fn runtime_for_many() -> Result<Runtime, Failure> {
+    started(Builder::new_multi_thread())
+}
+
+fn started(mut builder: Builder) -> Result<Runtime, Failure> {
+    builder.enable_all().build().map_err(|error| {
         Failure::new(
             FailureKind::Failed,
             format!("threads can't be started: {error}"),

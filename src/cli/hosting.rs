@@ -17,7 +17,7 @@ use super::{
     life::{IDLE, LifeArgs},
     open::{self, Ask},
     output::Output,
-    runtime, serve,
+    runtime_for_many, serve,
     sockets::{named_socket, own_socket},
     starting::{READY, WITHIN},
     usage_failure,
@@ -209,7 +209,7 @@ fn host(
     let memory_locked = supervise::lock_memory();
     supervise::become_subreaper();
     // Threads begin here: a fork would have taken only one of them along.
-    runtime()?.block_on(async {
+    runtime_for_many()?.block_on(async {
         // Before anybody sees that it is there, and may tell it to stop.
         let stop = serve::stop_signal()?;
         let socket = endpoint.socket.clone();

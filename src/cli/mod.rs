@@ -36,7 +36,7 @@ use crate::{
     supervise::{Manner, Side},
     vault::{self, UnlockMethodKind},
 };
-use globals::{Globals, exit_code, runtime, usage_failure};
+use globals::{Globals, exit_code, runtime, runtime_for_many, usage_failure};
 use output::Output;
 
 /// Lets AI agents use secrets and never see them.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Globals,
     open::{self, Ask},
-    runtime, sockets, starting, token_file, usage_failure,
+    runtime, runtime_for_many, sockets, starting, token_file, usage_failure,
 };
 use crate::{
     broker::{Anchors, Bearer, Bound, Broker, Caller, Credential, LocalSession, Service, Settings, Way},
@@ -67,7 +67,7 @@ pub(super) fn serve(args: &Args, globals: &Globals) -> Result<ExitCode, Failure>
     let before = listen::raise_descriptor_limit();
     let broker = service(args, globals, nursery, before)?;
     crate::supervise::become_subreaper();
-    let runtime = runtime()?;
+    let runtime = if args.http.is_some() { runtime_for_many() } else { runtime() }?;
     let served = runtime.block_on(async {
         match args.http {
             None => stdio(broker, caller(credential(args))).await,
