@@ -5,7 +5,7 @@ use std::io;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::reader::in_the_background;
+use super::background::in_the_background;
 use crate::redact::{Counts, Redactor};
 
 /// What is done next with the stream.
@@ -35,7 +35,7 @@ impl Masker {
     pub(super) fn start(mut redactor: Redactor) -> io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
         let (end, counts) = oneshot::channel();
-        in_the_background("redact", move || {
+        in_the_background(move || {
             while let Some(Job { next, reply }) = waiting.blocking_recv() {
                 let mut safe = Vec::new();
                 match next {

@@ -6,6 +6,7 @@
 //! ends, and when whoever started the run is gone.
 
 mod attached;
+mod background;
 mod execute;
 mod masker;
 mod pool;

@@ -1,4 +1,4 @@
-//! One captured stream: read by a task, redacted on a thread of its own.
+//! One captured stream: read by a task, redacted on a [thread of its own](super::background).
 //!
 //! Whatever a program writes, redacting it takes nothing from the tasks that serve: the thread has a lower
 //! priority, what waits for it is bounded, and a program that writes faster waits at its pipe. There are two a run,
@@ -11,7 +11,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use tokio::{
@@ -22,7 +21,7 @@ use tokio::{
     time::{Duration, Instant, timeout_at},
 };
 
-use super::Piece;
+use super::{Piece, background::in_the_background};
 use crate::redact::{Capture, Captured};
 
 const CHUNK: usize = 64 * 1024;
@@ -33,9 +32,6 @@ const STRIDE: usize = 16 * 1024;
 /// How long a stream is read and redacted after the whole tree has ended: what is in the pipe is there already,
 /// and whoever holds its other end then is none of ours.
 const DRAIN: Duration = Duration::from_secs(2);
-/// What redaction gives up of its share of a processor (nice(2)).
-#[cfg(target_os = "linux")]
-const NICE: i32 = 2;
 
 /// Redaction of one stream, ready before the run starts: a run whose streams can't be redacted never does.
 pub(super) struct Redaction {
@@ -52,7 +48,7 @@ impl Redaction {
         let (end, done) = oneshot::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        in_the_background("redact", move || {
+        in_the_background(move || {
             // Nobody waits for it where the run could not be started.
             let _ = end.send(redact(capture, waiting, &stopped, |text| {
                 if let Some(progress) = &progress {
@@ -79,21 +75,6 @@ impl Redaction {
         });
         Reader { task, done, stop }
     }
-}
-
-/// Runs something on a thread of its own, behind everything that serves.
-///
-/// # Errors
-/// There can be no more threads.
-pub(super) fn in_the_background(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || {
-        // Where it can't give way, it works as everybody does.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::process::nice(NICE);
-        work();
-    })?;
-    Ok(())
 }
 
 fn redact(
