@@ -34,6 +34,9 @@ use crate::{
 /// Behind a run that took so long the vault is looked at once more: opening it would double what a short one costs.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// So many bytes are looked through among the tasks that serve.
+const SHORT: usize = 2048;
+
 /// A run that has ended, its outcome on record.
 pub(super) struct Driven<D> {
     pub(super) done: D,
@@ -159,7 +162,11 @@ impl Broker {
         let took = done.as_ref().map_or(Duration::ZERO, |done| done.ended().duration);
         let (intent, needles) = self.needles_behind(intent, needles, took).await;
         let set = needles.set.clone();
-        let done = blocking(move || done.map(|done| done.masked_again(&set))).await;
+        let done = match done {
+            // Less than another thread would cost.
+            Ok(done) if done.length() <= SHORT => Ok(done.masked_again(&set)),
+            done => blocking(move || done.map(|done| done.masked_again(&set))).await,
+        };
         let facts = match &done {
             Ok(done) => ended_facts(done.ended(), &self.needles.everything()),
             Err(_) => outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &Counts::default()),

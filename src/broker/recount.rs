@@ -17,6 +17,9 @@ pub(crate) trait Done: Send + 'static {
     /// The same, to be corrected.
     fn ended_mut(&mut self) -> &mut Ended;
 
+    /// How many bytes [`Done::masked_again`] looks through.
+    fn length(&self) -> usize;
+
     /// Masked as it is returned.
     fn masked_again(self, needles: &NeedleSet) -> Self;
 }
@@ -28,6 +31,11 @@ impl Done for RunOutput {
 
     fn ended_mut(&mut self) -> &mut Ended {
         &mut self.ended
+    }
+
+    fn length(&self) -> usize {
+        let paths = self.ended.file_hits.iter().map(|hit| hit.path.as_os_str().len());
+        self.stdout.text.get().len() + self.stderr.text.get().len() + paths.sum::<usize>()
     }
 
     fn masked_again(self, needles: &NeedleSet) -> Self {
@@ -53,6 +61,10 @@ impl Done for Ended {
 
     fn ended_mut(&mut self) -> &mut Ended {
         self
+    }
+
+    fn length(&self) -> usize {
+        0
     }
 
     fn masked_again(self, _: &NeedleSet) -> Self {

@@ -44,6 +44,10 @@ pub enum Spares {
     None,
 }
 
+/// So long after a run the next supervisors are started: what came of the run is on record and answered first, on a machine
+/// with few processors.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(2);
+
 /// How long a supervisor that waits may take to listen.
 const LISTENS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -295,7 +299,10 @@ impl Supervisors {
         };
         if lacks {
             let this = Arc::clone(self);
-            tokio::task::spawn_blocking(move || this.fill(role));
+            tokio::spawn(async move {
+                sleep(ANSWERED_WITHIN).await;
+                tokio::task::spawn_blocking(move || this.fill(role));
+            });
         }
         if is_unwatched {
             tokio::spawn(rest(Arc::downgrade(self), role));
