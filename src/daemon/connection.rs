@@ -250,7 +250,8 @@ fn broken(error: hyper::Error) -> LocalError {
     LocalError::Broken(error.to_string())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::{io::Read, os::unix::net::UnixListener, thread};
 
