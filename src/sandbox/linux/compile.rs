@@ -66,7 +66,10 @@ impl Table {
     /// From now on these numbers have this rule.
     pub(super) fn set(&mut self, numbers: RangeInclusive<u32>, rule: Rule) {
         let behind = numbers.end().checked_add(1).map(|next| (next, self.rule(next).clone()));
-        self.0.retain(|start, _| !numbers.contains(start));
+        let covered: Vec<u32> = self.0.range(numbers.clone()).map(|(start, _)| *start).collect();
+        for start in covered {
+            self.0.remove(&start);
+        }
         self.0.insert(*numbers.start(), rule);
         self.0.extend(behind);
     }
