@@ -3,7 +3,7 @@
 Usage: document.py [--results FOLDER] [--out FOLDER] [--check]
 
 Results are JSON files below benches/results; a section whose file is not there is left out: table.json of table.py,
-side-by-side.json of run.py, callgrind.json of guard.py, and fresh-clone.json: {"machine": {…}, "steps": [{"step": "…",
+profile.json of profile.py, side-by-side.json of run.py, callgrind.json of guard.py, and fresh-clone.json: {"machine": {…}, "steps": [{"step": "…",
 "seconds": 1.0}, …]}, by hand or by what measures it. --check writes nothing, and fails if a page or a chart is not what the
 results say.
 """
@@ -37,6 +37,7 @@ with another page. Secrets have some 25 bytes; the program that is run is `/bin/
 ```
 cargo build --release --bins --example bare
 python3 benches/table.py target/release/authy-mcp --json benches/results/table.json
+python3 benches/profile.py target/release/authy-mcp --json benches/results/profile.json
 python3 benches/side-by-side/install.py PEERS
 python3 benches/side-by-side/run.py target/release/authy-mcp PEERS --events 1000,10000,100000,1000000 --json benches/results/side-by-side.json
 python3 benches/guard.py target/release/authy-mcp --costs benches/results/callgrind.json
@@ -158,6 +159,23 @@ def growth(result):
     return text + "Programs that take more than 5 s for a call are not asked with more secrets.\n"
 
 
+def profile(result):
+    text = (
+        "## Where the time is\n\nBy step, as the log has them (medians; docs/operations.md), and by what each process had of the "
+        f"processors, spread over {result['calls']} calls (a third of them cold), one after another. What was tried to make it "
+        f"less, and why it is not less, is in [decision 0011](decisions/0011-what-a-call-costs.md).\n\n{machine(result)}\n\n"
+    )
+    for one in result["paths"]:
+        rows = [[f"{one['path']}: {charts.figure(one['wall'])} ms", "ms"]]
+        rows += [[row["step"], charts.figure(row["ms"])] for row in one["steps"]]
+        rows += [
+            [f"processors: {row['process']}", f"{charts.figure(row['user'])} user, {charts.figure(row['system'])} system"]
+            for row in one["cpu"]
+        ]
+        text += f"{table(rows)}\n"
+    return text
+
+
 def costs(result):
     rows = [["function", "instructions", "share"]]
     rows += [[f"`{one['function']}`", f"{one['instructions']:,}", f"{one['share']:.1f} %"] for one in result["costs"]]
@@ -195,7 +213,7 @@ def page(results):
     if "side-by-side" in results:
         sections.append(beside(results["side-by-side"]))
     sections.append(where_we_lose(results))
-    for name, section in (("side-by-side", growth), ("callgrind", costs), ("fresh-clone", fresh_clone)):
+    for name, section in (("side-by-side", growth), ("profile", profile), ("callgrind", costs), ("fresh-clone", fresh_clone)):
         if name in results:
             sections.append(section(results[name]))
     return "\n".join([*sections, METHOD])

@@ -59,7 +59,7 @@ impl Trace {
             audit_us = Empty,
             reveal_us = Empty,
             spawn_us = Empty,
-            program_ms = Empty,
+            program_us = Empty,
             conclude_us = Empty,
             outcome = Empty,
             refused = Empty,
@@ -95,8 +95,8 @@ impl Trace {
         if let Some(setup) = setup {
             self.took(Step::Spawn, setup);
         }
-        let program = whole.saturating_sub(setup.unwrap_or_default()).as_millis();
-        self.span.record("program_ms", u64::try_from(program).unwrap_or(u64::MAX));
+        let program = whole.saturating_sub(setup.unwrap_or_default()).as_micros();
+        self.span.record("program_us", u64::try_from(program).unwrap_or(u64::MAX));
         self.span.record("outcome", outcome);
         self.since = Instant::now();
     }
