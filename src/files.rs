@@ -9,13 +9,14 @@ use std::{
 };
 
 use rustix::{fs::OFlags, io::Errno};
+use serde::{Deserialize, Serialize};
 
 /// What no file of a home may be: a link leads elsewhere, and a FIFO hangs whoever opens it.
 const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// A file as it looks: which one, how long, and when it was last changed, which no process of the same user sets
 /// (`ctime`): one that was put back looks another way, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileStamp {
     inode: u64,
     length: u64,

@@ -5,6 +5,7 @@
 //! backups/20261125T174500Z/   as `admin backup` writes it
 //! backups/.part-…             one that is being written; nobody's once its writer is gone
 //! backups/keep.lock           one writer at a time
+//! backups/newest              which one was found to be the newest that counts
 //! ```
 //! One counts if its manifest holds, is of this vault, and was made when its name says: what somebody else laid there,
 //! or a clock that was ahead, displaces none.
@@ -26,6 +27,7 @@ use super::{
     HomeInfo, UnlockMethodKind, VaultError, VaultKey,
     backup::{MANIFEST, MANIFEST_MOST, Manifest, RECORDS, manifest, write},
     home, index,
+    newest::Noted,
     open::Vault,
     unlock,
 };
@@ -93,11 +95,25 @@ fn seems_whole(dir: &Path, info: &HomeInfo) -> bool {
     manifest && home::home_info(dir).is_ok_and(|theirs| theirs.vault_id == info.vault_id)
 }
 
-/// When the newest automatic backup was made that is one of this vault; its files are not read.
+/// When the newest automatic backup was made that is one of this vault; its files are not read. Nor is its manifest, which
+/// has a line a record, where it is the very file that was found right before.
 pub(crate) fn newest_backup(home: &Path, key: &VaultKey, now: Timestamp) -> Option<Timestamp> {
     let info = home::home_info(home).ok()?;
     let dir = place(home);
-    stamps(&dir).into_iter().rev().find(|stamp| counts(&dir, *stamp, &info, key, now))
+    let noted = Noted::read(&dir, &info, key);
+    stamps(&dir).into_iter().rev().filter(|stamp| *stamp <= now).find(|stamp| {
+        let name = name_of(*stamp);
+        // As it looks before it is read: what is changed meanwhile looks another way behind that.
+        let found = Noted::of(&dir.join(&name), &name, &info);
+        if found.is_some() && found == noted {
+            return true;
+        }
+        let counts = counts(&dir, *stamp, &info, key, now);
+        if let Some(found) = found.filter(|_| counts) {
+            found.write(&dir, key);
+        }
+        counts
+    })
 }
 
 /// Those of a directory that count, oldest first.
@@ -219,13 +235,17 @@ impl Snapshot {
         self.manifest.made = Some(now);
         let part = self.dir.join(format!("{PART}{name}"));
         let written = self.write(&part).and_then(|()| {
+            let noted = Noted::of(&part, &name, &self.info);
             compare(&part, &self.info, &self.key, &mut HashMap::new())?;
-            durable(&part, &self.dir.join(&name)).map_err(failed)
+            durable(&part, &self.dir.join(&name)).map_err(failed)?;
+            Ok(noted)
         });
         if written.is_err() {
             remove_parts(&self.dir);
         }
-        written?;
+        if let Some(noted) = written? {
+            noted.write(&self.dir, &self.key);
+        }
         // The one just made is whole and among the kept: pruning never takes the last whole one.
         prune(&self.dir, &counting(&self.dir, &self.info, &self.key, now));
         Ok(Some(self.manifest.records.len() as u64))

@@ -18,6 +18,7 @@ mod key;
 #[cfg_attr(not(feature = "keyring"), path = "no_keyring.rs")]
 mod keyring;
 mod lend;
+mod newest;
 mod object;
 mod open;
 mod restore;
