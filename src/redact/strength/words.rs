@@ -1,13 +1,51 @@
 //! Words, names and passwords that everybody tries: as they are, capitalised, with digits and signs for letters,
 //! and turned around.
 
-use std::sync::LazyLock;
-
 use super::patterns::Step;
 
 /// One a line, sorted, lower case: what the documentation of a Linux system is made of most, and what people
 /// make passwords of: animals, colours, food, names, cities, months.
-static WORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| include_str!("words.txt").lines().collect());
+const TEXT: &[u8] = include_bytes!("words.txt");
+
+/// Where each stands. It is worked out as this is compiled, and has no pointers, which a start would have to set right.
+static WORDS: [Word; COUNT] = words();
+
+const COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < TEXT.len() {
+        count += (TEXT[at] == b'\n') as usize;
+        at += 1;
+    }
+    count
+};
+
+/// A word of the text.
+#[derive(Clone, Copy)]
+struct Word {
+    from: u16,
+    length: u16,
+}
+
+impl Word {
+    fn bytes(self) -> &'static [u8] {
+        &TEXT[usize::from(self.from)..][..usize::from(self.length)]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the text is shorter than that")]
+const fn words() -> [Word; COUNT] {
+    assert!(TEXT.len() <= u16::MAX as usize && TEXT[TEXT.len() - 1] == b'\n');
+    let mut words = [Word { from: 0, length: 0 }; COUNT];
+    let (mut word, mut from, mut at) = (0, 0, 0);
+    while at < TEXT.len() {
+        if TEXT[at] == b'\n' {
+            words[word] = Word { from: from as u16, length: (at - from) as u16 };
+            (word, from) = (word + 1, at + 1);
+        }
+        at += 1;
+    }
+    words
+}
 
 /// Bits of one word among all.
 const WORD: f64 = 12.7;
@@ -95,18 +133,36 @@ fn capitals(word: &[u8]) -> f64 {
 fn each_word(text: &[u8], mut found: impl FnMut(usize)) {
     let mut words = WORDS.as_slice();
     for (length, byte) in text.iter().enumerate().take(LONGEST) {
-        let at = |word: &&str| word.as_bytes().get(length).copied();
+        let at = |word: &Word| word.bytes().get(length).copied();
         let from = words.partition_point(|word| at(word) < Some(*byte));
         let to = words.partition_point(|word| at(word) <= Some(*byte));
         words = &words[from..to];
         match words.first() {
             None => return,
-            Some(first) if first.len() == length + 1 => found(length + 1),
+            Some(first) if usize::from(first.length) == length + 1 => found(length + 1),
             Some(_) => {}
         }
     }
 }
 
 fn is_word(text: &[u8]) -> bool {
-    WORDS.binary_search_by(|word| word.as_bytes().cmp(text)).is_ok()
+    WORDS.binary_search_by(|word| word.bytes().cmp(text)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_text_is_a_word_that_is_found() {
+        let lines: Vec<&[u8]> = TEXT.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        assert_eq!(WORDS.iter().map(|word| word.bytes()).collect::<Vec<_>>(), lines);
+        assert!(lines.is_sorted_by(|a, b| a < b), "they are narrowed down by halves");
+        for line in lines {
+            let mut longest = 0;
+            each_word(line, |length| longest = length);
+            assert!(is_word(line) && longest == line.len(), "{}", String::from_utf8_lossy(line));
+            assert!(!is_word(&[line, b"\n"].concat()));
+        }
+    }
 }
