@@ -170,8 +170,9 @@ enum Word {
 /// Says that nothing remembers the vault before anything that opens it is asked for. Where nobody can be asked,
 /// opening it says so.
 fn ask_if_forgotten(home: &Path, info: &HomeInfo) -> Result<Word, Failure> {
-    let Memory::Lacking(what) = vault::memory(home, info) else { return Ok(Word::NotNeeded) };
+    // First: what the store says is in its journal, which is not read for nobody.
     let Some(mut terminal) = Terminal::open() else { return Ok(Word::NotNeeded) };
+    let Memory::Lacking(what) = vault::memory(home, info) else { return Ok(Word::NotNeeded) };
     terminal.say(&format!("home {} · vault {}", crate::shown::shown_path(home), info.fingerprint))?;
     let last = said_last_change(home).unwrap_or_else(|| "unknown".to_owned());
     terminal.say(&format!("{what}; its last change, by its own word: {last}"))?;
