@@ -1,5 +1,5 @@
-//! What a process that holds the keys has decrypted already: nodes of the index, and documents; the root that it last
-//! found right, and who signs.
+//! What a process that holds the keys has decrypted already, or encrypted itself: nodes of the index, and documents; the
+//! root that it last found right, and who signs.
 //!
 //! An object never changes, so what is kept under its id is right as long as it is kept. Values of secrets are never
 //! kept: each reveal decrypts its record.
@@ -46,12 +46,17 @@ impl Cache {
             return Ok(Arc::clone(node));
         }
         let node = Arc::new(read()?);
+        self.keep(*id, Arc::clone(&node));
+        Ok(node)
+    }
+
+    /// Keeps a node that was read, or has just been encrypted.
+    pub(super) fn keep(&self, id: ObjectId, node: Arc<Node>) {
         let mut nodes = self.nodes.lock();
         if nodes.len() >= NODES {
             nodes.clear();
         }
-        nodes.insert(*id, Arc::clone(&node));
-        Ok(node)
+        nodes.insert(id, node);
     }
 
     /// A document that is kept, or what reads it.

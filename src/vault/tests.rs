@@ -72,6 +72,27 @@ fn reveal(dir: &Path, vault: &Vault, secret: &str) -> Result<Vec<u8>, VaultError
 }
 
 #[test]
+fn what_a_change_encrypted_is_not_read_from_the_store_again() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), MemoryStore::default());
+    let engine = {
+        let store = store.clone();
+        Engine::new(move |_| Ok(Arc::new(store.clone())))
+    };
+    let opener = UnlockMethod::IdentityFile(None);
+    let key = init(dir.path(), UnlockMethodKind::IdentityFile, &opener, Pin::Unwanted, &engine).unwrap();
+    let open =
+        |kept: &Arc<_>| Vault::open_with(dir.path(), &key, FIRST, Files::Known, &engine, kept).unwrap();
+    let kept = Arc::default();
+    let mut vault = open(&kept);
+    (0..100).for_each(|number| set(&mut vault, &format!("a/{number}"), b"one"));
+    drop(vault);
+    let read = open(&Arc::default()).list_secrets().unwrap();
+    store.list().unwrap().iter().for_each(|id| store.replace(id, None));
+    assert_eq!(open(&kept).list_secrets().unwrap(), read);
+    assert!(open(&Arc::default()).list_secrets().is_err(), "another has to read it");
+}
+
+#[test]
 fn what_is_set_is_there_after_a_new_start() {
     let (dir, key) = home();
     {

@@ -40,7 +40,8 @@ pub(super) struct Child {
 /// Where nodes are read, and how they become objects.
 pub(super) trait Nodes {
     fn read(&self, id: &ObjectId) -> Result<Arc<Node>, VaultError>;
-    fn seal(&self, text: &[u8]) -> Result<Object, VaultError>;
+    /// Takes the node itself, too, which is mostly read again behind the change.
+    fn seal(&self, node: Node, text: &[u8]) -> Result<Object, VaultError>;
 }
 
 /// Entries to be set, or taken away.
@@ -225,13 +226,14 @@ impl<N: Nodes> Editor<'_, N> {
             Part::New(node) => node,
         };
         let text = serde_json::to_vec(&node).expect("a node has string keys only");
-        let object = self.nodes.seal(&text)?;
-        let child = Child { first: first_of(&node).to_owned(), id: object.id(), size: text.len() };
-        if let Node::Inner(children) = &node
-            && let [only] = children.as_slice()
-        {
-            self.singles.insert(object.id(), only.id);
-        }
+        let first = first_of(&node).to_owned();
+        let only = match &node {
+            Node::Inner(children) if children.len() == 1 => Some(children[0].id),
+            _ => None,
+        };
+        let object = self.nodes.seal(node, &text)?;
+        let child = Child { first, id: object.id(), size: text.len() };
+        self.singles.extend(only.map(|only| (object.id(), only)));
         self.made.push(object);
         Ok(child)
     }
@@ -339,7 +341,7 @@ mod tests {
             Ok(Arc::new(serde_json::from_slice(text).unwrap()))
         }
 
-        fn seal(&self, text: &[u8]) -> Result<Object, VaultError> {
+        fn seal(&self, _: Node, text: &[u8]) -> Result<Object, VaultError> {
             Ok(Object::new(text.to_vec()))
         }
     }

@@ -34,8 +34,10 @@ impl Nodes for Vault {
         self.cache.node(id, || self.decrypt_node(id))
     }
 
-    fn seal(&self, text: &[u8]) -> Result<Object, VaultError> {
-        object::seal(&self.key.vault, &self.key.author, &self.root.vault_id, text)
+    fn seal(&self, node: Node, text: &[u8]) -> Result<Object, VaultError> {
+        let object = object::seal(&self.key.vault, &self.key.author, &self.root.vault_id, text)?;
+        self.cache.keep(object.id(), Arc::new(node));
+        Ok(object)
     }
 }
 

@@ -96,7 +96,7 @@ impl Nodes for Uncached<'_> {
         self.0.decrypt_node(id).map(Arc::new)
     }
 
-    fn seal(&self, text: &[u8]) -> Result<Object, VaultError> {
-        self.0.seal(text)
+    fn seal(&self, node: Node, text: &[u8]) -> Result<Object, VaultError> {
+        self.0.seal(node, text)
     }
 }
