@@ -176,10 +176,12 @@ pub(super) fn read_root(
     key: &VaultKey,
     known: &KnownRoot,
 ) -> Result<(Root, Stored), VaultError> {
-    let root = store.value(ROOT)?.ok_or_else(|| VaultError::damaged("store/: the root is missing"))?;
+    // All at once: a store may be behind a socket.
+    let mut values = store.values("")?;
+    let root = values.remove(ROOT).ok_or_else(|| VaultError::damaged("store/: the root is missing"))?;
     let forged = || VaultError::damaged("store/: the root is cut, forged, or of another vault");
     let mut read = known.or_opened(&root, || open_root(key, &root)).ok_or_else(forged)?;
-    let standing = store.value(STANDING)?;
+    let standing = values.remove(STANDING);
     if let Some(bytes) = &standing {
         let bad = || VaultError::damaged("store/: the ledger's standing is cut, forged, or of another vault");
         let ledger: Ledger = open_signed(key, STANDING, bytes).ok_or_else(bad)?;
@@ -278,6 +280,7 @@ pub(super) fn open_signed<T: DeserializeOwned>(key: &VaultKey, purpose: &str, by
 /// What is wrong with it, in words.
 pub(super) fn admits(
     key: &VaultKey,
+    known: &KnownRoot,
     vault_id: &str,
     present: &Root,
     name: &str,
@@ -286,7 +289,9 @@ pub(super) fn admits(
     let new = new.ok_or("it would be removed")?;
     match name {
         ROOT => {
-            let root = open_root(key, new).ok_or("the root is not of this vault's identity")?;
+            // Known from here on: it is read once more when it is the present one.
+            let root = known.or_opened(new, || open_root(key, new));
+            let root = root.ok_or("the root is not of this vault's identity")?;
             let right = root.vault_id == vault_id
                 && root.format == FORMAT
                 && root.epoch == present.epoch + 1
@@ -334,7 +339,15 @@ mod tests {
             changed[at] ^= 1;
             assert_eq!(open(&changed), None, "byte {at}");
         }
-        assert_eq!(open(&sign_root(&key, &Root { epoch: 2, ..root })), Some(2));
+        assert_eq!(open(&sign_root(&key, &Root { epoch: 2, ..root.clone() })), Some(2));
         assert_eq!(open(&bytes[..bytes.len() - 1]), None);
+        let standing = Standing { writes: root.standing.writes + 1, ..root.standing.clone() };
+        let next = sign_root(&key, &Root { epoch: 2, standing, ..root.clone() });
+        admits(&key, &known, "v", &root, ROOT, Some(&next)).unwrap();
+        assert_eq!(
+            known.or_opened(&next, || None).map(|root| root.epoch),
+            Some(2),
+            "what was admitted is known"
+        );
     }
 }

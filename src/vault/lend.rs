@@ -55,7 +55,8 @@ impl Loan {
             let present = self.present().map_err(of_the_present)?;
             // It may be read, for a person to see what happened: but one that was put back is none to go on from.
             self.freshness.knows_no_later(&present).map_err(of_the_present)?;
-            index::admits(&self.key, &self.vault_id, &present, name, new).map_err(refused)?;
+            let known = self.freshness.known_root();
+            index::admits(&self.key, known, &self.vault_id, &present, name, new).map_err(refused)?;
             exchanges.set(true);
             Ok(())
         })
@@ -127,7 +128,8 @@ mod tests {
     fn only_the_very_next_root_of_this_vault_is_taken() {
         let ((_dir, key), (_other_dir, other)) = (key(), key());
         let root = present(&key);
-        let admits = |name: &str, new: Option<&[u8]>| index::admits(&key, "ours", &root, name, new);
+        let known = index::KnownRoot::default();
+        let admits = |name: &str, new: Option<&[u8]>| index::admits(&key, &known, "ours", &root, name, new);
         admits(ROOT, Some(&index::sign_root(&key, &next(&root)))).unwrap();
         let wrong: [(&str, Wrong); 6] = [
             ("the present one", |root| root.epoch -= 1),
@@ -159,7 +161,8 @@ mod tests {
     fn a_standing_goes_on_by_one() {
         let ((_dir, key), (_other_dir, other)) = (key(), key());
         let root = present(&key);
-        let admits = |new: Option<&[u8]>| index::admits(&key, "ours", &root, STANDING, new);
+        let known = index::KnownRoot::default();
+        let admits = |new: Option<&[u8]>| index::admits(&key, &known, "ours", &root, STANDING, new);
         let sign =
             |key: &VaultKey, writes| index::sign_standing(key, &Standing { writes, ..root.standing.clone() });
         let present = root.standing.writes;

@@ -165,6 +165,7 @@ impl Store for Trapped {
     }
 
     fn values(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.look();
         self.0.values(prefix)
     }
 
