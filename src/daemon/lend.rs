@@ -43,6 +43,8 @@ pub(super) const PATH: &str = "/v1/engine";
 const REQUEST: u32 = 16 << 20;
 /// No reply is: the ids of all objects are the longest.
 const REPLY: u32 = 128 << 20;
+/// So much room is made for a message before it comes: a node of the index fits, as text.
+const AT_ONCE: u32 = 64 << 10;
 /// For how long whoever has the turn may think; and for how long in all the daemon does without its store.
 const THINKS: Duration = Duration::from_secs(60);
 /// How much longer than the wait a daemon may take to say that it is over.
@@ -173,7 +175,7 @@ async fn read(io: &mut (impl AsyncRead + Unpin), longest: u32) -> io::Result<Opt
         Err(error) => return Err(error),
     };
     // What is promised is not taken at its word before it is there.
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(length.min(AT_ONCE) as usize);
     io.take(length.into()).read_to_end(&mut bytes).await?;
     if bytes.len() == length as usize { Ok(Some(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
