@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
     sync::Arc,
 };
 
@@ -147,10 +148,22 @@ pub(super) fn edit(
     Ok(Edited { top, made, dropped })
 }
 
-/// A node among its like: one that is as it was, or one that is new.
+/// A node among its like: one that is as it was, or one that is new, with its text.
 enum Part {
     Same(Child),
-    New(Node),
+    New(Node, Vec<u8>),
+}
+
+impl Part {
+    fn new(node: Node) -> Self {
+        let text = serde_json::to_vec(&node).expect("a node has string keys only");
+        Self::New(node, text)
+    }
+
+    /// Whether it is new, and joined with its neighbour.
+    fn is_small(&self) -> bool {
+        matches!(self, Self::New(_, text) if text.len() < SMALL)
+    }
 }
 
 struct Editor<'a, N> {
@@ -193,8 +206,7 @@ impl<N: Nodes> Editor<'_, N> {
     fn joined(&mut self, parts: Vec<Part>) -> Result<Vec<Part>, VaultError> {
         let mut done: Vec<Part> = Vec::new();
         for part in parts {
-            let small = |part: &Part| matches!(part, Part::New(node) if size_of(node) < SMALL);
-            let join = done.last().is_some_and(|last| small(last) || small(&part));
+            let join = done.last().is_some_and(|last| last.is_small() || part.is_small());
             match done.pop() {
                 Some(last) if join => {
                     let both = both(self.node(last)?, self.node(part)?);
@@ -208,7 +220,7 @@ impl<N: Nodes> Editor<'_, N> {
 
     fn node(&mut self, part: Part) -> Result<Node, VaultError> {
         match part {
-            Part::New(node) => Ok(node),
+            Part::New(node, _) => Ok(node),
             Part::Same(child) => {
                 self.dropped.push(child.id);
                 self.nodes.read(&child.id).map(Arc::unwrap_or_clone)
@@ -221,11 +233,10 @@ impl<N: Nodes> Editor<'_, N> {
     }
 
     fn seal(&mut self, part: Part) -> Result<Child, VaultError> {
-        let node = match part {
+        let (node, text) = match part {
             Part::Same(child) => return Ok(child),
-            Part::New(node) => node,
+            Part::New(node, text) => (node, text),
         };
-        let text = serde_json::to_vec(&node).expect("a node has string keys only");
         let first = first_of(&node).to_owned();
         let only = match &node {
             Node::Inner(children) if children.len() == 1 => Some(children[0].id),
@@ -280,10 +291,10 @@ fn packed(node: Node) -> Vec<Part> {
         Node::Leaf(entries) => {
             let size = |(key, entry): &(String, Entry)| text_size(&(key, entry));
             let pieces = pieces(entries.into_iter().collect(), size);
-            pieces.into_iter().map(|piece| Part::New(Node::Leaf(piece.into_iter().collect()))).collect()
+            pieces.into_iter().map(|piece| Part::new(Node::Leaf(piece.into_iter().collect()))).collect()
         }
         Node::Inner(children) => {
-            pieces(children, text_size).into_iter().map(|piece| Part::New(Node::Inner(piece))).collect()
+            pieces(children, text_size).into_iter().map(|piece| Part::new(Node::Inner(piece))).collect()
         }
     }
 }
@@ -305,12 +316,24 @@ fn pieces<T>(items: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     done
 }
 
-fn size_of(node: &Node) -> usize {
-    text_size(node)
+fn text_size(what: &impl Serialize) -> usize {
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, what).expect("string keys only");
+    length.0
 }
 
-fn text_size(what: &impl Serialize) -> usize {
-    serde_json::to_vec(what).expect("string keys only").len()
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn first_of(node: &Node) -> &str {
@@ -372,7 +395,7 @@ mod tests {
             *seen += 1;
             let node = Arc::unwrap_or_clone(nodes.read(&id).unwrap());
             let heavy = matches!(&node, Node::Leaf(entries) if entries.len() == 1);
-            assert!(heavy || size_of(&node) <= LARGEST + 2000, "{}", size_of(&node));
+            assert!(heavy || text_size(&node) <= LARGEST + 2000, "{}", text_size(&node));
             match node {
                 Node::Leaf(entries) => {
                     assert!(!entries.is_empty());
