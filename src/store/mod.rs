@@ -21,7 +21,7 @@ mod turn;
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 pub(crate) use engine::{Asks, Engine, Hold, Left, Lent, Place};
@@ -102,8 +102,17 @@ pub(crate) enum Rest {
 }
 
 /// The digest of an object's bytes: SHA-256, in text as hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct ObjectId(#[serde(with = "hex::serde")] pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub(crate) struct ObjectId(#[serde(deserialize_with = "hex::serde::deserialize")] pub [u8; 32]);
+
+impl Serialize for ObjectId {
+    /// As `hex::serde` has it, which makes a string of it digit by digit: a node of the index has a hundred of them.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut text = [0; 64];
+        hex::encode_to_slice(self.0, &mut text).expect("two digits a byte");
+        to.serialize_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+    }
+}
 
 impl ObjectId {
     /// The id of these bytes.

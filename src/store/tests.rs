@@ -253,3 +253,14 @@ fn it_holds_what_a_map_holds(engine: &str, open: &Opens<'_>, steps: &[Step]) {
     }
     store.check().unwrap();
 }
+
+#[test]
+fn an_id_is_written_as_hex_and_read_again() {
+    let id = ObjectId::of(b"abc");
+    let text = serde_json::to_string(&id).unwrap();
+    assert_eq!(text, "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"");
+    assert_eq!(serde_json::from_str::<ObjectId>(&text).unwrap(), id);
+    for wrong in [&text.replace('b', "g"), &text.replace("ad", ""), &text.replace("ad", "adad")] {
+        assert!(serde_json::from_str::<ObjectId>(wrong).is_err(), "{wrong}");
+    }
+}
