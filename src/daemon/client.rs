@@ -238,15 +238,15 @@ impl Client {
     /// Asks over a connection that is there already. Nothing where there is none, or where it ended in this moment: what is
     /// asked so can be asked again.
     async fn ask_at_once(&self, path: &str, posted: &Posted) -> Option<Result<Value, Refusal>> {
-        let mut connection = self.idle.take().await?;
+        let mut connection = self.idle.take(&self.socket).await?;
         let key = match self.key_for(posted).await {
             Ok(key) => key,
             Err(refusal) => return Some(Err(refusal)),
         };
         let response = connection.call(path, posted, key, &self.socket).await.ok()?;
-        let answered = connection::read(response).await.ok()?;
-        self.idle.give(connection);
-        Some(whole(answered))
+        let answered = whole(connection::read(response).await.ok()?);
+        self.keep(connection, &answered);
+        Some(answered)
     }
 
     /// Asks for what is answered as a whole.
@@ -254,9 +254,17 @@ impl Client {
         let key = self.key_for(&posted).await?;
         let response = connection.call(path, &posted, key, &self.socket).await;
         let response = response.map_err(|error| refusal(&gone(error)))?;
-        let answered = connection::read(response).await.map_err(|error| refusal(&error))?;
-        self.idle.give(connection);
-        whole(answered)
+        let answered = whole(connection::read(response).await.map_err(|error| refusal(&error))?);
+        self.keep(connection, &answered);
+        answered
+    }
+
+    /// Keeps a connection for the next call, unless what was proven on it may be what was not believed: then the daemon
+    /// knows of no first proof, and would refuse all that follow it.
+    fn keep<T>(&self, connection: Connection, answered: &Result<T, Refusal>) {
+        if !is_of_the_proof(answered) {
+            self.idle.give(connection);
+        }
     }
 
     /// Has something run over a connection that is there already. Nothing where there is none, or where the daemon has
@@ -267,7 +275,7 @@ impl Client {
         posted: &Posted,
         meanwhile: &Meanwhile,
     ) -> Option<Result<Value, Refusal>> {
-        let mut connection = self.idle.take().await?;
+        let mut connection = self.idle.take(&self.socket).await?;
         let key = match self.key_for(posted).await {
             Ok(key) => key,
             Err(refusal) => return Some(Err(refusal)),
@@ -332,6 +340,9 @@ impl Client {
                 }
             }
         };
+        if is_of_the_proof(&answered) {
+            return answered;
+        }
         let idle = Arc::clone(&self.idle);
         // Its end comes a moment later, and is nothing to wait for.
         tokio::spawn(async move {
@@ -456,6 +467,10 @@ impl Service for Client {
             self.here.close().await;
         })
     }
+}
+
+fn is_of_the_proof<T>(answered: &Result<T, Refusal>) -> bool {
+    answered.as_ref().is_err_and(|refusal| refusal.code == Code::TokenInvalid)
 }
 
 /// What was answered as a whole.

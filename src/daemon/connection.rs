@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
     time::Duration,
 };
 
@@ -39,10 +40,27 @@ pub(super) struct Connection {
     driver: AbortHandle,
     /// The nonce of the first proof, and how many came behind it.
     proven: Option<(String, u64)>,
+    /// The socket as it looked before this was made.
+    at: Option<SocketStamp>,
+}
+
+/// Which socket is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SocketStamp {
+    device: u64,
+    inode: u64,
+}
+
+impl SocketStamp {
+    fn of(socket: &Socket) -> Option<Self> {
+        let found = std::fs::metadata(&socket.path).ok()?;
+        Some(Self { device: found.dev(), inode: found.ino() })
+    }
 }
 
 impl Connection {
     pub(super) async fn open(socket: &Socket) -> Result<Self, LocalError> {
+        let at = SocketStamp::of(socket);
         let stream = UnixStream::connect(&socket.path).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => LocalError::Nobody,
             _ => LocalError::Io(error),
@@ -53,7 +71,7 @@ impl Connection {
             // What is wrong with the connection is said to whoever waits for an answer.
             let _ = driver.with_upgrades().await;
         });
-        Ok(Self { sender, driver: driver.abort_handle(), proven: None })
+        Ok(Self { sender, driver: driver.abort_handle(), proven: None, at })
     }
 
     /// A connection on which somebody has answered: one that was made in the last moment of a daemon is
@@ -98,9 +116,10 @@ impl Connection {
         }
     }
 
-    /// Whether another request can go over it.
-    pub(super) async fn is_open(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+    /// Whether another request can go over it, to whoever listens at the socket by now: a daemon whose socket is gone or
+    /// another's is about to end.
+    pub(super) async fn is_open(&mut self, socket: &Socket) -> bool {
+        self.at.is_some() && self.at == SocketStamp::of(socket) && self.sender.ready().await.is_ok()
     }
 
     /// Posts, with a proof over a nonce where there is one.

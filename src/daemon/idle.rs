@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::connection::Connection;
+use super::{Socket, connection::Connection};
 
 /// How many are kept.
 const MOST: usize = 8;
@@ -17,10 +17,10 @@ pub(super) struct Idle(Mutex<Vec<(Instant, Connection)>>);
 
 impl Idle {
     /// The one that was used last, if it is open.
-    pub(super) async fn take(&self) -> Option<Connection> {
+    pub(super) async fn take(&self, socket: &Socket) -> Option<Connection> {
         loop {
             let (since, mut connection) = self.0.lock().pop()?;
-            if since.elapsed() < FOR && connection.is_open().await {
+            if since.elapsed() < FOR && connection.is_open(socket).await {
                 return Some(connection);
             }
         }

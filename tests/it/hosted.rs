@@ -5,7 +5,10 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -158,11 +161,12 @@ struct Tapped {
     answered: Arc<Mutex<Vec<u8>>>,
 }
 
-/// Another socket, of somebody who hands everything on to the daemon and back, and keeps it.
-fn tapped(stage: &Stage) -> (PathBuf, Arc<Mutex<Vec<Tapped>>>) {
+/// Another socket, of somebody who hands everything on to the daemon and back, and keeps it; the next proof that is shown
+/// is spoiled where that is said.
+fn tapped(stage: &Stage, spoil: &Arc<AtomicBool>) -> (PathBuf, Arc<Mutex<Vec<Tapped>>>) {
     let (front, behind) = (socket(stage).with_file_name("front.sock"), socket(stage));
     let (listener, all) = (UnixListener::bind(&front).unwrap(), Arc::<Mutex<Vec<Tapped>>>::default());
-    let kept = Arc::clone(&all);
+    let (kept, spoil) = (Arc::clone(&all), Arc::clone(spoil));
     thread::spawn(move || {
         for client in listener.incoming().map(Result::unwrap) {
             let daemon = UnixStream::connect(&behind).unwrap();
@@ -171,18 +175,32 @@ fn tapped(stage: &Stage) -> (PathBuf, Arc<Mutex<Vec<Tapped>>>) {
                 asked: Arc::default(),
                 answered: Arc::default(),
             };
-            hand_on(client.try_clone().unwrap(), daemon.try_clone().unwrap(), Arc::clone(&tap.asked));
-            hand_on(daemon, client, Arc::clone(&tap.answered));
+            let (from, to) = (client.try_clone().unwrap(), daemon.try_clone().unwrap());
+            hand_on(from, to, Arc::clone(&tap.asked), Some(Arc::clone(&spoil)));
+            hand_on(daemon, client, Arc::clone(&tap.answered), None);
             kept.lock().unwrap().push(tap);
         }
     });
     (front, all)
 }
 
-fn hand_on(mut from: UnixStream, mut to: UnixStream, kept: Arc<Mutex<Vec<u8>>>) {
+fn hand_on(
+    mut from: UnixStream,
+    mut to: UnixStream,
+    kept: Arc<Mutex<Vec<u8>>>,
+    spoil: Option<Arc<AtomicBool>>,
+) {
+    const PROOF: &[u8] = b"authy-mcp-proof: ";
     thread::spawn(move || {
         let mut chunk = [0; 65536];
         while let Ok(length @ 1..) = from.read(&mut chunk) {
+            let at = chunk[..length].windows(PROOF.len()).position(|part| part == PROOF);
+            if let (Some(at), Some(spoil)) = (at, &spoil)
+                && spoil.swap(false, Ordering::SeqCst)
+            {
+                let digit = &mut chunk[at + PROOF.len()];
+                *digit = if *digit == b'0' { b'1' } else { b'0' };
+            }
             kept.lock().unwrap().extend_from_slice(&chunk[..length]);
             if to.write_all(&chunk[..length]).is_err() {
                 break;
@@ -199,33 +217,28 @@ fn a_proof_is_good_once_and_on_its_own_connection() {
     stage.set("a/key", b"a-value-of-some-length");
     stage.policy(&one_rule("s", "a/key", "[[\"true\"]]", ""));
     stage.serve("s").tool("list_allowed", json!({}));
-    let (front, taps) = tapped(&stage);
+    let (front, taps) = tapped(&stage, &Arc::default());
     let mut server =
         Server::start(stage.command().args(["--socket", front.to_str().unwrap(), "serve", "--scope", "s"]));
-    for _ in 0..3 {
+    for _ in 0..6 {
         assert_eq!(server.run(json!({"command": ["true"], "secrets": ["a/key"]}))["exit_code"], 0);
-        // Its connection is there again when the answer has come to its end.
+        // Its connection is there again a moment after the answer.
         thread::sleep(Duration::from_millis(50));
     }
     let taps = taps.lock().unwrap();
     let asked = |tap: &Tapped| String::from_utf8(tap.asked.lock().unwrap().clone()).unwrap();
-    let of_runs: Vec<&Tapped> = taps.iter().filter(|tap| asked(tap).contains("POST /v1/run ")).collect();
-    let [tap] = of_runs[..] else {
-        panic!("{} connections for three runs, one after another", of_runs.len())
+    let runs_of = |tap: &Tapped| -> Vec<String> {
+        let all = asked(tap);
+        let runs = all.split("POST ").filter(|request| request.starts_with("/v1/run "));
+        runs.map(|request| format!("POST {request}")).collect()
     };
-    let all = asked(tap);
-    let runs: Vec<String> =
-        all.split_inclusive("POST ").collect::<Vec<_>>().windows(2).map(|two| two[1].to_owned()).collect();
-    let runs: Vec<String> = runs
-        .iter()
-        .filter(|request| request.starts_with("/v1/run "))
-        .map(|request| format!("POST {}", request.trim_end_matches("POST ")))
-        .collect();
-    assert_eq!((runs.len(), all.matches("POST /v1/challenge ").count()), (3, 1), "{all}");
-    // Each of them again, on a connection of its own; and the last one with the number behind it.
-    let next = runs[2].replacen(".2\r\n", ".3\r\n", 1);
-    assert_ne!(next, runs[2], "{next}");
-    for request in runs.iter().chain([&next]) {
+    // On a busy machine one may come late, and another one be made.
+    let tap = taps.iter().max_by_key(|tap| runs_of(tap).len()).unwrap();
+    let (all, runs) = (asked(tap), runs_of(tap));
+    assert!(runs.len() > 1, "each run had a connection of its own");
+    assert_eq!(all.matches("POST /v1/challenge ").count(), 1, "{all}");
+    // Each of them again, on a connection of its own.
+    for request in &runs {
         let mut other = UnixStream::connect(socket(&stage)).unwrap();
         other.write_all(request.as_bytes()).unwrap();
         let mut answer = [0; 4096];
@@ -235,11 +248,34 @@ fn a_proof_is_good_once_and_on_its_own_connection() {
     }
     // And the last one where it was.
     let before = tap.answered.lock().unwrap().len();
-    (&tap.daemon).write_all(runs[2].as_bytes()).unwrap();
+    (&tap.daemon).write_all(runs[runs.len() - 1].as_bytes()).unwrap();
     eventually("the daemon refuses it", || {
         String::from_utf8_lossy(&tap.answered.lock().unwrap()[before..]).contains("token_invalid")
     });
-    assert_eq!(status(&stage)["daemon"]["runs"], 3);
+    assert_eq!(status(&stage)["daemon"]["runs"], 6);
+}
+
+/// The daemon knows of no first proof then, and would refuse what follows it.
+#[test]
+fn a_connection_whose_first_proof_was_refused_is_not_kept() {
+    let stage = Stage::new();
+    stage.set("a/key", b"a-value-of-some-length");
+    stage.policy(&one_rule("s", "a/key", "[[\"true\"]]", ""));
+    stage.serve("s").tool("list_allowed", json!({}));
+    let spoil = Arc::new(AtomicBool::new(true));
+    let (front, _taps) = tapped(&stage, &spoil);
+    let mut server =
+        Server::start(stage.command().args(["--socket", front.to_str().unwrap(), "serve", "--scope", "s"]));
+    let run = json!({"command": ["true"], "secrets": ["a/key"]});
+    assert_eq!(server.run(run.clone())["code"], "token_invalid");
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(server.run(run)["exit_code"], 0);
+    spoil.store(true, Ordering::SeqCst);
+    let fresh = |server: &mut Server| server.tool("list_allowed", json!({}))["structuredContent"].clone();
+    let mut other =
+        Server::start(stage.command().args(["--socket", front.to_str().unwrap(), "serve", "--scope", "s"]));
+    assert_eq!(fresh(&mut other)["code"], "token_invalid");
+    assert_eq!(fresh(&mut other)["scope"], "s");
 }
 
 /// A connection that is kept says nothing about the daemon that was at its end.
