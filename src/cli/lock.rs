@@ -21,7 +21,9 @@ pub(super) fn lock(globals: &Globals, out: &Output) -> Result<ExitCode, Failure>
     let locked = runtime()?.block_on(async {
         let process = Client::status(&socket).await.ok().and_then(|status| process_of(&status));
         match Client::lock(&socket).await {
-            Err(LocalError::Nobody) => Ok(false),
+            Err(LocalError::Nobody) if process.is_none() => Ok(false),
+            // It was there a moment ago, and is ending by itself.
+            Err(LocalError::Nobody) => wait_until_gone(process).await.map(|()| true),
             Err(error) => Err(error.into()),
             Ok(()) => wait_until_gone(process).await.map(|()| true),
         }
