@@ -50,8 +50,8 @@ pub(super) fn exit_code(kind: FailureKind) -> ExitCode {
     })
 }
 
-/// Tasks on one thread, which is all that a command and the server of one client need: what blocks has threads of its
-/// own, and every thread that a task changes to costs more than most tasks do.
+/// Tasks on one thread, which is all that a command and the server of one client need: what takes long there has threads of
+/// its own, and every thread that a task changes to costs more than most tasks do.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     started(Builder::new_current_thread())
 }

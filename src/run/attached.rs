@@ -51,7 +51,7 @@ pub(crate) async fn pass_through(
         Source::Terminal => TtyMode::Shared,
         Source::Processes => TtyMode::Own,
     };
-    let stage = RunDir::build(&launch, session)?;
+    let (launch, stage) = RunDir::ready(launch, session).await?;
     let stdin: OwnedFd = io::stdin().as_fd().try_clone_to_owned().map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;

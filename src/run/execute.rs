@@ -50,7 +50,7 @@ pub async fn execute(
     listening: Option<OnListening>,
 ) -> Result<RunOutput, RunError> {
     let started = Instant::now();
-    let stage = RunDir::build(&launch, TtyMode::Own)?;
+    let (launch, stage) = RunDir::ready(launch, TtyMode::Own).await?;
     let (stdin, feeder) = input(launch.start.stdin.clone()).map_err(setup)?;
     let (stdout, out) = output().map_err(setup)?;
     let (stderr, err) = output().map_err(setup)?;

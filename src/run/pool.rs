@@ -10,6 +10,8 @@ const MOST: usize = 8;
 pub(super) struct Pool<T> {
     waiting: VecDeque<T>,
     wanted: usize,
+    /// Whether somebody is about to fill it.
+    filling: bool,
     /// Whether one was taken since the last look.
     used: bool,
     watched: bool,
@@ -17,17 +19,17 @@ pub(super) struct Pool<T> {
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), wanted: 0, used: false, watched: false }
+        Self { waiting: VecDeque::new(), wanted: 0, filling: false, used: false, watched: false }
     }
 }
 
 impl<T> Pool<T> {
     /// One for a run that begins, where one waits: the oldest, which is ready if any is. Each run that finds none is
-    /// a reason to have one more.
+    /// a reason to have one more, unless those that are wanted are on their way.
     pub(super) fn take(&mut self) -> Option<T> {
         self.used = true;
         let taken = self.waiting.pop_front();
-        let missed = usize::from(taken.is_none());
+        let missed = usize::from(taken.is_none() && !self.filling);
         self.wanted = (self.wanted + missed).clamp(1, MOST);
         taken
     }
@@ -35,6 +37,18 @@ impl<T> Pool<T> {
     /// Puts one in that will wait.
     pub(super) fn put(&mut self, one: T) {
         self.waiting.push_back(one);
+    }
+
+    /// Whether somebody has to fill it, and says when that is [done](Self::filled).
+    pub(super) fn begins_to_fill(&mut self) -> bool {
+        let begins = self.lacks() && !self.filling;
+        self.filling |= begins;
+        begins
+    }
+
+    /// It was filled, as far as that went.
+    pub(super) fn filled(&mut self) {
+        self.filling = false;
     }
 
     /// Whether fewer wait than are wanted.
@@ -67,6 +81,20 @@ mod tests {
             pool.put(numbers.next().unwrap());
         }
         pool.waiting.len()
+    }
+
+    #[test]
+    fn one_fills_it_and_a_run_meanwhile_is_no_reason_for_more() {
+        let mut pool = Pool::default();
+        assert_eq!(pool.take(), None);
+        assert!(pool.begins_to_fill() && !pool.begins_to_fill());
+        assert_eq!(pool.take(), None);
+        assert_eq!(fill(&mut pool, &mut (0..)), 1, "the next of one after another");
+        pool.filled();
+        assert!(!pool.begins_to_fill());
+        assert_eq!((pool.take(), pool.take()), (Some(0), None));
+        assert!(pool.begins_to_fill());
+        assert_eq!(fill(&mut pool, &mut (1..)), 2, "two at once");
     }
 
     #[test]

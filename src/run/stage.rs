@@ -42,6 +42,16 @@ pub(super) struct RunDir {
 }
 
 impl RunDir {
+    /// As [`RunDir::build`]. A program is held against its pin off the tasks that serve: it takes as long as it is large.
+    pub(super) async fn ready(launch: Launch, session: TtyMode) -> Result<(Launch, Self), RunError> {
+        if launch.start.pin.is_none() {
+            return Self::build(&launch, session).map(|stage| (launch, stage));
+        }
+        let built =
+            tokio::task::spawn_blocking(move || Self::build(&launch, session).map(|stage| (launch, stage)));
+        built.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    }
+
     /// Checks the program and the directory, and puts everything in place.
     pub(super) fn build(launch: &Launch, session: TtyMode) -> Result<Self, RunError> {
         check_program(launch)?;

@@ -295,7 +295,7 @@ impl Supervisors {
         let (lacks, is_unwatched) = {
             let mut waiting = self.waiting.lock();
             let pool = waiting.entry(role).or_default();
-            (pool.lacks(), pool.is_unwatched())
+            (pool.begins_to_fill(), pool.is_unwatched())
         };
         if lacks {
             let this = Arc::clone(self);
@@ -312,9 +312,10 @@ impl Supervisors {
     fn fill(&self, role: Role) {
         while self.waiting.lock().get(&role).is_some_and(Pool::lacks) {
             // Where none can be started now, the next run says so.
-            let Ok(supervisor) = self.start(&self.words(role)) else { return };
+            let Ok(supervisor) = self.start(&self.words(role)) else { break };
             self.waiting.lock().entry(role).or_default().put(supervisor);
         }
+        self.waiting.lock().entry(role).or_default().filled();
     }
 
     fn words(&self, role: Role) -> Vec<OsString> {
