@@ -142,21 +142,31 @@ async fn wait_until_closed(
 
 /// Has each request be answered, off the tasks that serve.
 async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
-    mut answering: A,
+    answering: A,
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let mut answering = Some(answering);
+    let over = each_request(&mut answering, io).await;
+    // However it ended: a store that rests may make a run of its journal, which takes as long as the disk does.
+    tokio::task::spawn_blocking(move || drop(answering)).await.map_err(io::Error::other)?;
+    over
+}
+
+/// Until the other side ends. Who answers is away for as long as a request is answered, and lost with a panic alone.
+async fn each_request<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
+    answering: &mut Option<A>,
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> io::Result<()> {
     write(io, &[]).await?;
     loop {
         let request =
             tokio::time::timeout(THINKS, read(io, REQUEST)).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        let Some(request) = request? else { break };
-        let answered = tokio::task::spawn_blocking(move || (answering(&request), answering));
-        let (reply, back) = answered.await.map_err(io::Error::other)?;
-        answering = back;
+        let (Some(request), Some(away)) = (request?, answering.take()) else { return Ok(()) };
+        let answered = tokio::task::spawn_blocking(move || (away(&request), away)).await;
+        let (reply, back) = answered.map_err(io::Error::other)?;
+        *answering = Some(back);
         write(io, &reply).await?;
     }
-    // A store that rests may make a run of its journal, which takes as long as the disk does.
-    tokio::task::spawn_blocking(move || drop(answering)).await.map_err(io::Error::other)
 }
 
 async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
