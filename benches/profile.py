@@ -136,8 +136,8 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="authy-mcp-profile-") as above:
-        home = measure.Home(args.binary, above)
         result = {"machine": measure.machine(above), "calls": args.calls}
+        home = measure.Home(args.binary, above)
         result["paths"] = [*over_mcp(home, args.calls, above), *cold(home, args.calls // 3, above)]
     for one in result["paths"]:
         print(f"{one['path']}: {one['wall']:.2f} ms")

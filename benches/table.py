@@ -245,6 +245,8 @@ def redaction():
 
 def measured(args):
     with tempfile.TemporaryDirectory(prefix="authy-mcp-table-") as above:
+        # Before anything of this is among what the machine does.
+        where = measure.machine(above)
         few, cold = measure.Home(args.binary, above, 1), measure.Home(args.binary, above, 1)
         many = measure.Home(args.binary, above, args.secrets, pinned=True)
         taken, lines = calls(args, few, cold, many, above)
@@ -252,7 +254,6 @@ def measured(args):
         lines += rates(args, few)
         lines += many_secrets(args, many, above)
         lines.append(Line("the binary, stripped", "15 MB", 15, measure.stripped(args.binary, above), "MB"))
-        where = measure.machine(above)
     if not args.no_benches:
         lines += audit(args) + redaction()
     return where, {name: taken[name].median for name in measure.FLOORS}, lines

@@ -32,14 +32,15 @@ METHOD = """## Method
 Everything in a table was measured in one run. The lines of a group take turns in every round (A B A B), so that a busy moment
 meets all of them; the first round warms up and is left out; figures are medians. All programs are started by the same function
 of the same script. Times are of the wall clock; what is synced goes to the disk of that machine, so compare within a table, not
-with another page. Secrets have some 25 bytes; the program that is run is `/bin/true`.
+with another page. What is measured is the binary as it is delivered (the profile `dist`); what is counted, and the lines on the
+audit log and on redaction, are of `release`. Secrets have some 25 bytes; the program that is run is `/bin/true`.
 
 ```
-cargo build --release --bins --example bare
-python3 benches/table.py target/release/authy-mcp --json benches/results/table.json
-python3 benches/profile.py target/release/authy-mcp --json benches/results/profile.json
+cargo build --profile dist --bins --example bare
+python3 benches/table.py target/dist/authy-mcp --json benches/results/table.json
+python3 benches/profile.py target/dist/authy-mcp --json benches/results/profile.json
 python3 benches/side-by-side/install.py PEERS
-python3 benches/side-by-side/run.py target/release/authy-mcp PEERS --events 1000,10000,100000,1000000 --json benches/results/side-by-side.json
+python3 benches/side-by-side/run.py target/dist/authy-mcp PEERS --events 1000,10000,100000,1000000 --json benches/results/side-by-side.json
 python3 benches/guard.py target/release/authy-mcp --costs benches/results/callgrind.json
 python3 benches/side-by-side/document.py
 ```
