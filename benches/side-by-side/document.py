@@ -3,8 +3,8 @@
 Usage: document.py [--results FOLDER] [--out FOLDER] [--check]
 
 Results are JSON files below benches/results; a section whose file is not there is left out: table.json of table.py,
-profile.json of profile.py, side-by-side.json of run.py, callgrind.json of guard.py, and fresh-clone.json: {"machine": {…}, "steps": [{"step": "…",
-"seconds": 1.0}, …]}, by hand or by what measures it. --check writes nothing, and fails if a page or a chart is not what the
+profile.json of profile.py, side-by-side.json of run.py, callgrind.json of guard.py, and fresh-clone.json: {"machine": {…}, "said": "…", "steps":
+[{"step": "…", "seconds": 1.0}, …]}, by hand or by what measures it. --check writes nothing, and fails if a page or a chart is not what the
 results say.
 """
 
@@ -186,7 +186,7 @@ def costs(result):
 
 def fresh_clone(result):
     rows = [["step", "time"], *([one["step"], f"{one['seconds']:.0f} s"] for one in result["steps"])]
-    return f"## From a fresh clone\n\n{machine(result)}\n\n{table(rows)}"
+    return f"## From a fresh clone\n\n{result['said']} {machine(result)}\n\n{table(rows)}"
 
 
 def drawn(results):
