@@ -39,21 +39,20 @@ impl<T> Pool<T> {
         self.waiting.push_back(one);
     }
 
-    /// Whether somebody has to fill it, and says when that is [done](Self::filled).
+    /// Whether somebody has to fill it, who puts one in for as long as it [lacks](Self::still_lacks) one.
     pub(super) fn begins_to_fill(&mut self) -> bool {
-        let begins = self.lacks() && !self.filling;
-        self.filling |= begins;
-        begins
+        !self.filling && self.still_lacks()
     }
 
-    /// It was filled, as far as that went.
-    pub(super) fn filled(&mut self) {
+    /// Whether fewer wait than are wanted. Where not, it is filled: the next that is taken is somebody else's to replace.
+    pub(super) fn still_lacks(&mut self) -> bool {
+        self.filling = self.waiting.len() < self.wanted;
+        self.filling
+    }
+
+    /// No more can be put in now.
+    pub(super) fn gives_up(&mut self) {
         self.filling = false;
-    }
-
-    /// Whether fewer wait than are wanted.
-    pub(super) fn lacks(&self) -> bool {
-        self.waiting.len() < self.wanted
     }
 
     /// Whether somebody has to [look](Self::look) at it from now on: nobody does so far.
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     fn fill(pool: &mut Pool<usize>, numbers: &mut impl Iterator<Item = usize>) -> usize {
-        while pool.lacks() {
+        while pool.still_lacks() {
             pool.put(numbers.next().unwrap());
         }
         pool.waiting.len()
@@ -90,11 +89,14 @@ mod tests {
         assert!(pool.begins_to_fill() && !pool.begins_to_fill());
         assert_eq!(pool.take(), None);
         assert_eq!(fill(&mut pool, &mut (0..)), 1, "the next of one after another");
-        pool.filled();
         assert!(!pool.begins_to_fill());
         assert_eq!((pool.take(), pool.take()), (Some(0), None));
         assert!(pool.begins_to_fill());
         assert_eq!(fill(&mut pool, &mut (1..)), 2, "two at once");
+        assert_eq!(pool.take(), Some(1));
+        assert!(pool.begins_to_fill(), "somebody else than who has filled it");
+        pool.gives_up();
+        assert!(pool.begins_to_fill());
     }
 
     #[test]
@@ -131,7 +133,7 @@ mod tests {
         assert!(pool.is_unwatched() && !pool.is_unwatched());
         assert_eq!(pool.look(), None, "it was in use");
         assert_eq!(pool.look().unwrap().len(), MOST - 1);
-        assert!(!pool.lacks() && pool.is_unwatched());
+        assert!(!pool.still_lacks() && pool.is_unwatched());
         assert_eq!(pool.look().unwrap().len(), 0);
     }
 }

@@ -310,12 +310,16 @@ impl Supervisors {
     }
 
     fn fill(&self, role: Role) {
-        while self.waiting.lock().get(&role).is_some_and(Pool::lacks) {
-            // Where none can be started now, the next run says so.
-            let Ok(supervisor) = self.start(&self.words(role)) else { break };
-            self.waiting.lock().entry(role).or_default().put(supervisor);
+        while self.waiting.lock().entry(role).or_default().still_lacks() {
+            let started = self.start(&self.words(role));
+            let mut waiting = self.waiting.lock();
+            let pool = waiting.entry(role).or_default();
+            match started {
+                Ok(supervisor) => pool.put(supervisor),
+                // Where none can be started now, the next run says so.
+                Err(_) => return pool.gives_up(),
+            }
         }
-        self.waiting.lock().entry(role).or_default().filled();
     }
 
     fn words(&self, role: Role) -> Vec<OsString> {
