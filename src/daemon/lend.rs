@@ -19,6 +19,7 @@ use axum::{
 use http_body_util::BodyExt;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -145,27 +146,26 @@ async fn answer<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
     answering: A,
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> io::Result<()> {
-    let mut answering = Some(answering);
-    let over = each_request(&mut answering, io).await;
+    let answering = Arc::new(Mutex::new(answering));
+    let over = each_request(&answering, io).await;
     // However it ended: a store that rests may make a run of its journal, which takes as long as the disk does.
     tokio::task::spawn_blocking(move || drop(answering)).await.map_err(io::Error::other)?;
     over
 }
 
-/// Until the other side ends. Who answers is away for as long as a request is answered, and lost with a panic alone.
+/// Until the other side ends.
 async fn each_request<A: Fn(&[u8]) -> Vec<u8> + Send + 'static>(
-    answering: &mut Option<A>,
+    answering: &Arc<Mutex<A>>,
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> io::Result<()> {
     write(io, &[]).await?;
     loop {
         let request =
             tokio::time::timeout(THINKS, read(io, REQUEST)).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        let (Some(request), Some(away)) = (request?, answering.take()) else { return Ok(()) };
-        let answered = tokio::task::spawn_blocking(move || (away(&request), away)).await;
-        let (reply, back) = answered.map_err(io::Error::other)?;
-        *answering = Some(back);
-        write(io, &reply).await?;
+        let Some(request) = request? else { return Ok(()) };
+        let answering = Arc::clone(answering);
+        let reply = tokio::task::spawn_blocking(move || answering.lock()(&request)).await;
+        write(io, &reply.map_err(io::Error::other)?).await?;
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_store_behind_a_socket_is_an_engine_as_any_other() {
         // A daemon keeps its store from one turn to the next.
-        let kept = parking_lot::Mutex::new(std::collections::BTreeMap::new());
+        let kept = Mutex::new(std::collections::BTreeMap::new());
         conforms("the daemon's socket", &|dir| {
             let mut kept = kept.lock();
             let store = kept.entry(dir.to_owned()).or_insert_with(|| {
