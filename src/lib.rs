@@ -39,6 +39,7 @@ pub(crate) mod shown;
 pub(crate) mod store;
 pub(crate) mod supervise;
 pub(crate) mod system;
+mod terminal;
 pub(crate) mod token;
 pub(crate) mod value;
 pub(crate) mod vault;

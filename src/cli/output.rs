@@ -21,6 +21,7 @@ use crate::names::{ScopeName, SecretName};
 use crate::operator::{Failure, FailureKind};
 use crate::policy::{Finding, Severity};
 use crate::shown::{quiet, shown_json, shown_line};
+use crate::terminal::shown_once;
 
 /// How answers are written.
 pub(super) struct Output {
@@ -73,14 +74,16 @@ impl Output {
         JsonArray { begun: false }
     }
 
-    /// Bytes as they are.
+    /// Bytes as they are; on a terminal, what of them does nothing else than being shown.
     pub(super) fn raw(&self, bytes: &[u8]) {
-        write_out(bytes);
+        if io::stdout().is_terminal() { write_out(&shown_once(bytes)) } else { write_out(bytes) }
     }
 
-    /// Bytes as they are, beside the answer.
+    /// The same beside the answer.
     pub(super) fn raw_note(&self, bytes: &[u8]) {
-        let _ = io::stderr().lock().write_all(bytes);
+        let mut stderr = io::stderr().lock();
+        let _ =
+            if stderr.is_terminal() { stderr.write_all(&shown_once(bytes)) } else { stderr.write_all(bytes) };
     }
 
     /// A note beside the answer.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::unix::pipe,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -20,6 +20,7 @@ use super::{
     Ended, Launch, OnListening, RunError, RunOutcome,
     execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
     masker::{Masker, Next},
+    screens::{Screens, Shown},
     stage::RunDir,
 };
 use crate::{
@@ -63,10 +64,12 @@ pub(crate) async fn pass_through(
     let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
     let mask_err = Masker::start(needles.redactor()).map_err(setup)?;
     let streams = [stdin, stdout, stderr];
+    // As the person has it, before the program can change it.
+    let screens = Screens::of_this_process(&needles);
     let mut supervised = Supervised::start(supervisor, &launch, &stage, streams, listening).await?;
     let setup = started.elapsed();
-    let out = tokio::spawn(copy(out, tokio::io::stdout(), mask_out));
-    let err = tokio::spawn(copy(err, tokio::io::stderr(), mask_err));
+    let out = tokio::spawn(copy(out, screens.stdout(tokio::io::stdout()), mask_out));
+    let err = tokio::spawn(copy(err, screens.stderr(tokio::io::stderr()), mask_err));
     let (report, forced) = until_over(&mut supervised, &mut signals, &revoked, launch.start.grace).await;
     let (report, forced) = supervised.reap(report, forced).await;
     let mut counts = Counts::default();
@@ -75,6 +78,7 @@ pub(crate) async fn pass_through(
             counts.add(&masked);
         }
     }
+    screens.put_back();
     contained(report)?;
     let file_hits = look_at_files(&stage, &launch, needles).await;
     Ok(Ended { ending: ending(report, forced), counts, file_hits, duration: started.elapsed(), setup })
@@ -100,7 +104,11 @@ async fn until_over(
 }
 
 /// Copies a stream, masked. Ends early where nobody reads any more: the program then finds its pipe closed.
-async fn copy(mut from: pipe::Receiver, mut to: impl AsyncWrite + Unpin, masker: Masker) -> Counts {
+async fn copy(
+    mut from: pipe::Receiver,
+    mut to: Shown<impl AsyncWrite + AsFd + Unpin>,
+    masker: Masker,
+) -> Counts {
     let mut chunk = vec![0; CHUNK];
     let mut safe = Vec::new();
     loop {
@@ -115,7 +123,7 @@ async fn copy(mut from: pipe::Receiver, mut to: impl AsyncWrite + Unpin, masker:
         if read {
             safe.extend(masker.ask(Next::Pause).await);
         }
-        if write(&mut to, &mut safe).await.is_err() {
+        if to.write(&mut safe).await.is_err() {
             return masker.counts().await;
         }
         if read && !wait_for_more(&from).await {
@@ -124,7 +132,7 @@ async fn copy(mut from: pipe::Receiver, mut to: impl AsyncWrite + Unpin, masker:
     }
     safe.extend(masker.ask(Next::End).await);
     // Nobody is left to tell where this fails.
-    let _ = write(&mut to, &mut safe).await;
+    let _ = to.write(&mut safe).await;
     masker.counts().await
 }
 
@@ -135,15 +143,6 @@ async fn read_some(from: &mut (impl AsyncRead + Unpin), chunk: &mut [u8]) -> io:
 /// Once nothing is held back, silence needs no clock.
 async fn wait_for_more(from: &pipe::Receiver) -> bool {
     from.readable().await.is_ok()
-}
-
-async fn write(to: &mut (impl AsyncWrite + Unpin), safe: &mut Vec<u8>) -> io::Result<()> {
-    if safe.is_empty() {
-        return Ok(());
-    }
-    to.write_all(safe).await?;
-    safe.clear();
-    to.flush().await
 }
 
 /// Where signals come from.

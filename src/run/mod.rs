@@ -12,6 +12,7 @@ mod masker;
 mod pool;
 mod reader;
 mod scan;
+mod screens;
 mod stage;
 mod supervisors;
 

@@ -18,13 +18,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("listen", &[]),
     ("store", &["files", "system"]),
     ("redact", &["names", "value"]),
+    ("terminal", &["redact"]),
     ("policy", &["names", "system"]),
     ("token", &["names"]),
     ("audit", &["names", "policy", "shown", "files"]),
     ("vault", &["names", "value", "policy", "audit", "store", "files", "clock"]),
     ("sandbox", &["policy", "system"]),
     ("supervise", &["policy", "sandbox"]),
-    ("run", &["names", "value", "policy", "redact", "sandbox", "supervise", "files", "system"]),
+    ("run", &["names", "value", "policy", "redact", "sandbox", "supervise", "files", "system", "terminal"]),
     ("proxy", &["names", "value", "policy", "redact", "system"]),
     ("delivery", &["names", "value", "policy", "audit", "redact", "sandbox", "run", "proxy"]),
     (
@@ -72,6 +73,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "daemon",
             "mcp",
             "setup",
+            "terminal",
         ],
     ),
 ];

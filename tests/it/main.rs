@@ -36,6 +36,7 @@ mod put_back;
 mod revoked;
 mod rights;
 mod runs;
+mod screens;
 mod sealed;
 mod snapshots;
 mod stage;
