@@ -46,7 +46,7 @@ impl Terminal {
 
     /// A stream of the run's that is written there.
     pub(crate) fn stream(self: &Arc<Self>) -> TerminalStream {
-        TerminalStream { terminal: Arc::clone(self), parser: Parser::new(), link: None }
+        TerminalStream { terminal: Arc::clone(self), parser: Parser::new(), begun: Vec::new(), link: None }
     }
 
     /// What puts everything back that the run changed. To be written last.
@@ -69,6 +69,9 @@ impl Terminal {
 pub(crate) struct TerminalStream {
     terminal: Arc<Terminal>,
     parser: Parser,
+    /// The first bytes of a character whose others have not come. The parser must not see them: of what follows in the
+    /// next bytes it would lose a part (vte 0.15, `advance_partial_utf8`).
+    begun: Vec<u8>,
     /// The link that is open: where it leads, and the text that was shown for it.
     link: Option<Link>,
 }
@@ -76,13 +79,30 @@ pub(crate) struct TerminalStream {
 impl TerminalStream {
     /// What of these bytes is shown. A sequence that is not complete waits for its end.
     pub(crate) fn pass(&mut self, bytes: &[u8], window: Window) -> Vec<u8> {
-        let Self { terminal, parser, link } = self;
+        let Self { terminal, parser, begun, link } = self;
+        let mut whole = std::mem::take(begun);
+        whole.extend_from_slice(bytes);
+        *begun = whole.split_off(whole.len() - unfinished(&whole));
         terminal.with(|Shared { modes, screen }| {
             let mut passing = Passing { pieces: Vec::new(), modes, link };
-            parser.advance(&mut passing, bytes);
+            parser.advance(&mut passing, &whole);
             screen.show(&passing.pieces, window)
         })
     }
+}
+
+/// How many of the last bytes begin a character that isn't complete (RFC 3629, section 3).
+fn unfinished(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rev().take(3).position(|byte| matches!(byte, 0xc2..=0xf4));
+    last.filter(|back| {
+        let needed = match bytes[bytes.len() - 1 - back] {
+            0xf0.. => 4,
+            0xe0.. => 3,
+            _ => 2,
+        };
+        back + 1 < needed
+    })
+    .map_or(0, |back| back + 1)
 }
 
 /// Foreign text that is written to a terminal at once, by the same list, with everything put back behind it.

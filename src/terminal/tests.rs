@@ -132,6 +132,13 @@ fn a_sequence_in_pieces_is_one_and_an_unfinished_one_is_never_shown() {
     all.extend(stream.pass("1mé\u{1b}]52;c;".as_bytes(), Window::USUAL));
     assert_eq!(all, "a\u{1b}[31mé".as_bytes());
     assert_eq!(terminal.put_back(), b"\x1b[0m");
+    // Characters in pieces, with others right behind them.
+    for cut in 0..=9 {
+        let (first, rest) = "éa鍵b💥".as_bytes().split_at(cut);
+        let mut stream = Terminal::new(NeedleSet::empty()).stream();
+        let all = [stream.pass(first, Window::USUAL), stream.pass(rest, Window::USUAL)].concat();
+        assert_eq!(all, "éa鍵b💥".as_bytes(), "cut at {cut}");
+    }
     // Bytes that are no text are shown as that.
     assert_eq!(shown_once(b"\xff\xfe"), "\u{fffd}\u{fffd}".as_bytes());
     // C1 in a single byte, which a terminal of eight bits acts on.
