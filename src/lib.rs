@@ -99,6 +99,8 @@ pub mod testing {
     /// What contains one.
     pub mod sandbox {
         pub use crate::sandbox::SandboxPlan;
+        #[cfg(target_os = "linux")]
+        pub use crate::sandbox::system_calls;
     }
 
     /// Clients and importers.

@@ -108,6 +108,9 @@ pub(crate) const PROC_HIDDEN: [&str; 9] = [
 /// A number that is another after each start of the machine (proc_sys_kernel(5)).
 pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
+/// Which machine this is, how it was started and built: no run needs to know.
+pub(crate) const THE_MACHINE: [&str; 4] = [BOOT_ID, "/etc/machine-id", "/proc/cmdline", "/proc/config.gz"];
+
 /// Where distributions keep their bundle, in the order in which it is looked for.
 pub(crate) const CERTIFICATES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",

@@ -11,6 +11,8 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+pub use linux::system_calls;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
     At, CHANGED, Failed, Step, contain_program, enter_own_network, enter_user_namespace, landlock_abi,
     mounts, namespaces,

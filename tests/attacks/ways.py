@@ -23,7 +23,10 @@ NUMBERS = dict(
     fanotify_init=(300, 262), acct=(163, 89), swapon=(167, 224), syslog=(103, 116), init_module=(175, 105),
     reboot=(169, 142), sethostname=(170, 161), execveat=(322, 281), quotactl=(179, 60), ioprio_set=(251, 30),
     pidfd_send_signal=424, io_uring_setup=425, open_tree=428, move_mount=429, fsopen=430, fsconfig=431, fsmount=432,
-    pidfd_open=434, clone3=435, pidfd_getfd=438, process_madvise=440, mount_setattr=442, open_tree_attr=467,
+    mbind=(237, 235), move_pages=(279, 239), migrate_pages=(256, 238), set_mempolicy=(238, 237), get_mempolicy=(239, 236),
+    vmsplice=(278, 75), io_setup=(206, 0), personality=(135, 92), seccomp=(317, 277), memfd_secret=447, process_mrelease=448,
+    set_mempolicy_home_node=450, cachestat=451, statmount=457, listmount=458, lsm_list_modules=461, file_getattr=468,
+    file_setattr=469, pidfd_open=434, clone3=435, pidfd_getfd=438, process_madvise=440, mount_setattr=442, open_tree_attr=467,
 )
 WAYS = []
 
@@ -357,6 +360,13 @@ if not scene["home_is_shown"]:
         return reads(home + "/other/secret.txt")
 
 
+@way("tell which machine this is: %s", *[(path, path) for path in (
+    "/proc/sys/kernel/random/boot_id", "/proc/cmdline", "/proc/config.gz")])
+def _(path):
+    with open(path, "rb") as opened:
+        return opened.read(64)
+
+
 @way("read a file in the machine's /tmp")
 def _():
     return reads(scene["in_tmp"])
@@ -433,6 +443,17 @@ def fresh(name):
     if os.path.lexists(path):
         os.unlink(path)
     return path
+
+
+@way("hold up those who write a file of the project: %s", ("lease", 1024, 0), ("delegation", 1040, 0))
+def _(command, argument):
+    opened = os.open(project + "/src.txt", os.O_RDONLY)
+    return fcntl.fcntl(opened, command, argument) == 0
+
+
+@way("be told of changes in a directory (F_NOTIFY)")
+def _():
+    return fcntl.fcntl(os.open(project, os.O_RDONLY), 1026, 2) == 0
 
 
 @way("write through a symbolic link in a written place")
@@ -711,6 +732,53 @@ def _():
     return call("fanotify_init", 0x200, 0) >= 0
 
 
+@way("the list of mounts by %s", ("listmount", "listmount", struct.pack("IIQQ", 24, 0, 2**64 - 1, 0), ctypes.create_string_buffer(4096), 8, 0),
+     ("statmount", "statmount", struct.pack("IIQQ", 24, 0, 1, 2), ctypes.create_string_buffer(4096), 4096, 0))
+def _(name, *arguments):
+    return reached(name, *arguments)
+
+
+@way("memory that nobody can look at (memfd_secret)")
+def _():
+    return reached("memfd_secret", 0)
+
+
+@way("where memory is: %s", ("mbind", "mbind", 0, 0, 0, 0, 0, 0), ("move_pages", "move_pages", 0, 0, 0, 0, 0, 0),
+     ("migrate_pages", "migrate_pages", 0, 0, 0, 0), ("set_mempolicy", "set_mempolicy", 0, 0, 0), ("get_mempolicy", "get_mempolicy", 0, 0, 0, 0, 0),
+     ("set_mempolicy_home_node", "set_mempolicy_home_node", 0, 0, 0, 0))
+def _(name, *arguments):
+    return reached(name, *arguments)
+
+
+@way("a call that no run needs: %s", ("vmsplice", "vmsplice", -1, 0, 0, 0), ("process_mrelease", "process_mrelease", -1, 0), ("cachestat", "cachestat", -1, 0, 0, 0),
+     ("lsm_list_modules", "lsm_list_modules", ctypes.create_string_buffer(256), ctypes.byref(ctypes.c_uint(256)), 0),
+     ("file_getattr", "file_getattr", -100, b"/", ctypes.create_string_buffer(64), 24, 0),
+     ("file_setattr", "file_setattr", -100, b"/nowhere", ctypes.create_string_buffer(64), 24, 0),
+     ("io_setup", "io_setup", 1, ctypes.byref(ctypes.c_ulong(0))))
+def _(name, *arguments):
+    return reached(name, *arguments)
+
+
+@way("another personality: %s", ("no random addresses", 0x0040000), ("what is readable runs", 0x0400000))
+def _(persona):
+    return call("personality", persona) >= 0
+
+
+@way("listen to system calls (seccomp)")
+def _():
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    libc.prctl(38, 1, 0, 0, 0)
+    allow = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
+    return call("seccomp", 1, 8, ctypes.byref(Program(1, ctypes.addressof(allow)))) >= 0
+
+
+@way("a number above all that are known")
+def _():
+    NUMBERS["later"] = 470
+    return reached("later", 0, 0, 0, 0)
+
+
 @way("what only root does: %s", ("acct", "acct", b"/nowhere"), ("swapon", "swapon", b"/nowhere", 0),
      ("init_module", "init_module", 0, 0, b""), ("reboot", "reboot", 0, 0, 0, 0), ("quotactl", "quotactl", 0x80000100, b"/nowhere", 0, 0),
      ("read the kernel's log", "syslog", 3, ctypes.create_string_buffer(64), 64),
@@ -824,6 +892,18 @@ def _():
 def _(family, kind, protocol):
     with socket.socket(family, kind, protocol):
         return True
+
+
+@way("a protocol of the internet: %s", ("UDP-Lite", socket.SOCK_DGRAM, 136), ("SCTP", socket.SOCK_STREAM, 132), ("DCCP", 6, 33))
+def _(kind, protocol):
+    socket.socket(socket.AF_INET, kind, protocol)
+    return True
+
+
+@way("netlink: %s", ("sock_diag", 4), ("xfrm", 6), ("audit", 9), ("connector", 11), ("netfilter", 12), ("uevent", 15), ("generic", 16))
+def _(protocol):
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+    return True
 
 
 @way("the machine's addresses by netlink")

@@ -51,6 +51,23 @@ fn the_network_is_what_the_policy_says() {
     }
 }
 
+/// With filters alone, `/etc` is read as it is.
+#[test]
+fn a_run_is_not_told_on_which_machine_it_is() {
+    let (stage, project) = stage("", "\"any\"", "");
+    let mut server = stage.serve("s");
+    let files = "/etc/machine-id /proc/sys/kernel/random/boot_id /proc/cmdline";
+    let result =
+        sh(&mut server, &project, &format!("cat {files} 2>/dev/null; hostname; cat /proc/meminfo | wc -l"));
+    let alone = !result["sandbox"].as_str().unwrap().starts_with("namespaces");
+    let mut lines = said(&result).lines();
+    assert!(alone || lines.next() == Some("sandbox"), "{result}");
+    assert!(
+        lines.next_back().unwrap().parse::<u32>().unwrap() > 10 || alone,
+        "the rest of /proc is there: {result}"
+    );
+}
+
 #[test]
 fn a_run_sees_its_project_and_writes_where_it_may() {
     let (stage, project) = stage("write = [\"{cwd}/dist\", \"{cwd}/made\"]", "\"any\"", "");

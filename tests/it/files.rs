@@ -40,6 +40,16 @@ fn client_examples() {
     only(&dir, &all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
 }
 
+/// The groups of system calls are on the page as they are in the filter.
+#[test]
+#[cfg(target_os = "linux")]
+fn system_calls() {
+    let path = root().join("docs/system-calls.md");
+    let kept = fs::read_to_string(&path).unwrap();
+    let (by_hand, _) = kept.split_once("\n## Allowed\n").expect("the page has its groups below a heading");
+    held(&path, &format!("{by_hand}\n{}", authy_mcp::testing::sandbox::system_calls()));
+}
+
 #[track_caller]
 fn only(dir: &Path, names: &[&str]) {
     for entry in fs::read_dir(dir).unwrap() {

@@ -30,8 +30,8 @@ use seccompiler::{BpfProgram, sock_filter};
 pub(super) enum Rule {
     /// It is refused with this error.
     Refuse(u16),
-    /// It is refused with this error where any of these holds.
-    RefuseIf(u16, Vec<Condition>),
+    /// It is refused with this error where all conditions of any of these hold.
+    RefuseIf(u16, Vec<Vec<Condition>>),
     /// It is made.
     Allow,
 }
@@ -43,8 +43,8 @@ pub(super) struct Condition {
     pub argument: u8,
     /// The bits that count.
     pub mask: u32,
-    /// What they are held against.
-    pub values: Vec<u32>,
+    /// What they are held against: from one to another, both among them.
+    pub values: Vec<(u32, u32)>,
     /// When it holds.
     pub holds: Holds,
 }
@@ -58,11 +58,16 @@ pub(super) enum Holds {
     NotAmong,
 }
 
-/// A rule for each number: that at the greatest key that is no greater. What nothing was said of is allowed.
-#[derive(Debug, Clone, Default)]
+/// A rule for each number: that at the greatest key that is no greater. The first key is 0.
+#[derive(Debug, Clone)]
 pub(super) struct Table(BTreeMap<u32, Rule>);
 
 impl Table {
+    /// Every number has this rule.
+    pub(super) fn of(rule: Rule) -> Self {
+        Self(BTreeMap::from([(0, rule)]))
+    }
+
     /// From now on these numbers have this rule.
     pub(super) fn set(&mut self, numbers: RangeInclusive<u32>, rule: Rule) {
         let behind = numbers.end().checked_add(1).map(|next| (next, self.rule(next).clone()));
@@ -75,7 +80,8 @@ impl Table {
     }
 
     pub(super) fn rule(&self, number: u32) -> &Rule {
-        self.0.range(..=number).next_back().map_or(&Rule::Allow, |(_, rule)| rule)
+        const REFUSED: Rule = Rule::Refuse(libc::EPERM as u16);
+        self.0.range(..=number).next_back().map_or(&REFUSED, |(_, rule)| rule)
     }
 
     /// The ranges by where they begin, the first at 0; each has another rule than its neighbours.
@@ -169,25 +175,39 @@ impl<'a> Writer<'a> {
             Rule::RefuseIf(errno, conditions) => {
                 let refused = self.give(refuse(*errno));
                 let allowed = self.give(libc::SECCOMP_RET_ALLOW);
-                conditions.iter().rev().fold(allowed, |next, condition| self.test(condition, refused, next))
+                conditions.iter().rev().fold(allowed, |next, all| {
+                    all.iter().rev().fold(refused, |then, condition| self.test(condition, then, next))
+                })
             }
         };
         self.leaves.insert(rule, leaf);
         leaf
     }
 
-    /// Goes to `refused` where the condition holds, and else to `next`.
-    fn test(&mut self, condition: &Condition, refused: Written, next: Written) -> Written {
+    /// Goes to `then` where the condition holds, and else to `next`.
+    fn test(&mut self, condition: &Condition, then: Written, next: Written) -> Written {
         let (found, other) = match condition.holds {
-            Holds::Among => (refused, next),
-            Holds::NotAmong => (next, refused),
+            Holds::Among => (then, next),
+            Holds::NotAmong => (next, then),
         };
         let values = condition.values.iter().rev();
-        let mut compared = values.fold(other, |go_on, value| self.branch(IF_EQUAL, *value, found, go_on));
+        let mut compared = values.fold(other, |go_on, values| self.within(*values, found, go_on));
         if condition.mask != u32::MAX {
             compared = self.before(AND, condition.mask, compared);
         }
         self.before(LOAD, argument(condition.argument), compared)
+    }
+
+    /// Goes to `found` where what is loaded is no less than the first value and no greater than the second.
+    fn within(&mut self, (from, to): (u32, u32), found: Written, other: Written) -> Written {
+        if from == to {
+            return self.branch(IF_EQUAL, from, found, other);
+        }
+        let at_most = match to.checked_add(1) {
+            Some(above) => self.branch(IF_AT_LEAST, above, other, found),
+            None => found,
+        };
+        self.branch(IF_AT_LEAST, from, at_most, other)
     }
 
     /// The end: what the kernel is to do.
@@ -298,12 +318,15 @@ pub(super) mod tests {
     fn meant(rule: &Rule, arguments: &[u64; 6]) -> u32 {
         let holds = |condition: &Condition| {
             let value = arguments[usize::from(condition.argument)] & u64::from(condition.mask);
-            let among = condition.values.iter().any(|known| u64::from(*known) == value);
+            let among = condition
+                .values
+                .iter()
+                .any(|(from, to)| (u64::from(*from)..=u64::from(*to)).contains(&value));
             among == (condition.holds == Holds::Among)
         };
         match rule {
             Rule::Refuse(errno) => libc::SECCOMP_RET_ERRNO | u32::from(*errno),
-            Rule::RefuseIf(errno, conditions) if conditions.iter().any(holds) => {
+            Rule::RefuseIf(errno, conditions) if conditions.iter().any(|all| all.iter().all(holds)) => {
                 libc::SECCOMP_RET_ERRNO | u32::from(*errno)
             }
             _ => ALLOWED,
@@ -311,7 +334,9 @@ pub(super) mod tests {
     }
 
     fn conditions() -> impl Strategy<Value = Vec<Condition>> {
-        let values = prop::collection::vec(0..4_u32, 0..4);
+        let value = (0..4_u32, prop_oneof![Just(0), 0..3_u32, Just(u32::MAX)]);
+        let value = value.prop_map(|(from, more)| (from, from.saturating_add(more)));
+        let values = prop::collection::vec(value, 0..4);
         let mask = prop_oneof![Just(u32::MAX), Just(3), Just(1), Just(0)];
         let holds = prop_oneof![Just(Holds::Among), Just(Holds::NotAmong)];
         let one = (0..6_u8, mask, values, holds);
@@ -322,7 +347,8 @@ pub(super) mod tests {
     fn rule() -> impl Strategy<Value = Rule> {
         prop_oneof![
             (0..4_u16).prop_map(Rule::Refuse),
-            (0..4_u16, conditions()).prop_map(|(errno, conditions)| Rule::RefuseIf(errno, conditions)),
+            (0..4_u16, prop::collection::vec(conditions(), 0..3))
+                .prop_map(|(errno, conditions)| Rule::RefuseIf(errno, conditions)),
             Just(Rule::Allow),
         ]
     }
@@ -340,7 +366,7 @@ pub(super) mod tests {
             said in prop::collection::vec((numbers(), rule()), 0..200),
             arguments in prop::collection::vec(prop::array::uniform6(prop_oneof![0..6_u64, any::<u64>()]), 3),
         ) {
-            let mut table = Table::default();
+            let mut table = Table::of(Rule::Allow);
             said.iter().for_each(|(numbers, rule)| table.set(numbers.clone(), rule.clone()));
             let program = compile(&table, OURS).unwrap();
             for number in (0..310).chain(u32::MAX - 15..=u32::MAX) {
@@ -359,13 +385,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_table_that_is_longer_than_a_jump_is_compiled_as_well_and_stays_a_tree() {
-        let mut table = Table::default();
+        let mut table = Table::of(Rule::Allow);
         let rule = |number: u32| {
-            let values = vec![number, number + 1];
+            let values = vec![(number, number), (number + 1, number + 1)];
             let errno = u16::try_from(number % 5).unwrap();
             Rule::RefuseIf(
                 errno,
-                vec![Condition { argument: 2, mask: u32::MAX, values, holds: Holds::Among }],
+                vec![vec![Condition { argument: 2, mask: u32::MAX, values, holds: Holds::Among }]],
             )
         };
         for number in 0..500 {
@@ -386,23 +412,23 @@ pub(super) mod tests {
 
     #[test]
     fn what_the_kernel_would_not_take_is_no_program() {
-        let mut table = Table::default();
+        let mut table = Table::of(Rule::Allow);
         for number in 0..3000 {
             let errno = u16::try_from(number % 2).unwrap();
             table.set(
                 number..=number,
                 Rule::RefuseIf(
                     errno,
-                    vec![Condition {
+                    vec![vec![Condition {
                         argument: 0,
                         mask: u32::MAX,
-                        values: vec![number],
+                        values: vec![(number, number)],
                         holds: Holds::Among,
-                    }],
+                    }]],
                 ),
             );
         }
         assert_eq!(compile(&table, OURS).unwrap_err().kind(), io::ErrorKind::ArgumentListTooLong);
-        assert_eq!(compile(&Table::default(), OURS).unwrap().len(), 5);
+        assert_eq!(compile(&Table::of(Rule::Allow), OURS).unwrap().len(), 5);
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Every step fails closed, and is named by its number ([`Step`]).
 
+mod calls;
 mod compile;
 mod filters;
 pub(crate) mod mounts;
@@ -19,6 +20,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::PathRule;
 
+pub use calls::system_calls;
 pub(crate) use filters::{contain_program, landlock_abi};
 pub(crate) use mounts::CHANGED;
 pub(crate) use namespaces::{enter_own_network, enter_user_namespace};

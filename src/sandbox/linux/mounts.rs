@@ -136,7 +136,7 @@ impl MountView<'_> {
                 mount_bind("/dev/null", name)?;
             }
         }
-        Ok(())
+        system::THE_MACHINE.iter().try_for_each(|path| self.hide(Path::new(path)))
     }
 
     /// The run's own directories, which are what it may write in any case.

@@ -1,4 +1,8 @@
-//! Which system calls a program is refused, and with which arguments (seccomp(2)).
+//! Which system calls a program may make, and with which arguments (seccomp(2)).
+//!
+//! The list is one of what is allowed (`calls.rs`). What is known and not in it isn't permitted; what is above the
+//! youngest number that is known isn't there, whatever this kernel has. Among that are x32's: the same calls by other
+//! numbers (`__X32_SYSCALL_BIT`), and 512 to 547, which old kernels took without the bit, too.
 
 use std::{env, io};
 
@@ -6,6 +10,7 @@ use seccompiler::BpfProgram;
 
 use super::{
     super::{Containment, SandboxBackend},
+    calls::{ALLOWED, Group, NEWEST, Whose},
     compile::{Condition, Holds, Rule, Table, compile},
 };
 use crate::policy::Network;
@@ -31,40 +36,56 @@ fn architecture() -> io::Result<u32> {
     }
 }
 
-/// What is refused of a program that is contained like this.
+/// What becomes of each call of a program that is contained like this.
 fn table(contained: &Containment, landlock: u32) -> Table {
     let alone = contained.shape != SandboxBackend::Namespaces;
-    let mut table = Table::default();
-    refuse(&mut table, REFUSED);
-    // A kernel takes the lower half of clone's flags, whatever is in the upper. The arguments of clone3 no filter can
-    // read: it isn't there, and the C library goes back to clone.
-    let own = Condition { argument: 0, mask: NEW_NAMESPACES, values: vec![0], holds: Holds::NotAmong };
-    refuse_if(&mut table, libc::SYS_clone, vec![own]);
-    set(&mut table, libc::SYS_clone3, Rule::Refuse(NOT_THERE));
-    let requests = INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS.into_iter().filter(|_| alone));
-    refuse_if(&mut table, libc::SYS_ioctl, vec![when(1, Holds::Among, requests.collect())]);
+    let mut table = Table::of(Rule::Refuse(NOT_PERMITTED));
+    table.set(NEWEST + 1..=u32::MAX, Rule::Refuse(NOT_THERE));
+    allow(&mut table, |group| {
+        group.whose == Whose::EveryRun || (group.whose == Whose::WithNamespaces && !alone)
+    });
+    refuse_arguments(&mut table, alone);
     refuse_sockets(&mut table, contained, local_sockets(contained, landlock));
     if alone {
-        refuse(&mut table, NAMED_BY_NUMBER);
-        refuse(&mut table, CHANGES_OF_FILES);
         for (call, argument) in BY_PROCESS {
-            refuse_if(&mut table, *call, vec![when(*argument, Holds::NotAmong, vec![0])]);
+            refuse_if(&mut table, *call, vec![when(*argument, Holds::NotAmong, each(&[0]))]);
         }
-    }
-    #[cfg(target_arch = "x86_64")]
-    for numbers in [x32::OWN, x32::ALL] {
-        table.set(numbers, Rule::Refuse(NOT_PERMITTED));
     }
     table
 }
 
-fn refuse(table: &mut Table, calls: &[i64]) {
-    calls.iter().for_each(|call| set(table, *call, Rule::Refuse(NOT_PERMITTED)));
+/// Allows the calls of these groups. Neighbours are set at once: the table is made for every run.
+fn allow(table: &mut Table, which: impl Fn(&Group) -> bool) {
+    let groups = ALLOWED.iter().filter(|group| which(group));
+    let numbers = groups.flat_map(|group| group.calls).filter_map(|call| call.number().map(u32::from));
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    for range in numbers.chunk_by(|one, next| one + 1 == *next) {
+        if let (Some(from), Some(to)) = (range.first(), range.last()) {
+            table.set(*from..=*to, Rule::Allow);
+        }
+    }
 }
 
-/// Where any of these holds.
+/// What is refused of calls that are allowed, by an argument.
+fn refuse_arguments(table: &mut Table, alone: bool) {
+    // A kernel takes the lower half of clone's flags, whatever is in the upper. The arguments of clone3 no filter can
+    // read: it isn't there, and the C library goes back to clone.
+    let own = Condition { argument: 0, mask: NEW_NAMESPACES, values: each(&[0]), holds: Holds::NotAmong };
+    refuse_if(table, libc::SYS_clone, vec![own]);
+    set(table, libc::SYS_clone3, Rule::Refuse(NOT_THERE));
+    let requests: Vec<u32> =
+        INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS.into_iter().filter(|_| alone)).collect();
+    refuse_if(table, libc::SYS_ioctl, vec![when(1, Holds::Among, each(&requests))]);
+    refuse_if(table, libc::SYS_fcntl, vec![when(1, Holds::NotAmong, COMMANDS.to_vec())]);
+    refuse_if(table, libc::SYS_personality, vec![when(0, Holds::NotAmong, each(&PERSONALITIES))]);
+    let listens = Condition { argument: 1, mask: NEW_LISTENER, values: each(&[0]), holds: Holds::NotAmong };
+    refuse_if(table, libc::SYS_seccomp, vec![listens]);
+}
+
+/// Where one of these holds.
 fn refuse_if(table: &mut Table, call: i64, conditions: Vec<Condition>) {
-    set(table, call, Rule::RefuseIf(NOT_PERMITTED, conditions));
+    set(table, call, Rule::RefuseIf(NOT_PERMITTED, conditions.into_iter().map(|one| vec![one]).collect()));
 }
 
 fn set(table: &mut Table, call: i64, rule: Rule) {
@@ -73,13 +94,20 @@ fn set(table: &mut Table, call: i64, rule: Rule) {
     table.set(number..=number, rule);
 }
 
-fn when(argument: u8, holds: Holds, values: Vec<u32>) -> Condition {
+fn when(argument: u8, holds: Holds, values: Vec<(u32, u32)>) -> Condition {
     Condition { argument, mask: u32::MAX, values, holds }
 }
 
-/// Which families of sockets are refused: all but those that the network of the run needs.
+fn each(values: &[u32]) -> Vec<(u32, u32)> {
+    values.iter().map(|value| (*value, *value)).collect()
+}
+
+/// Which families and protocols of sockets are refused: all but those that the network of the run needs.
 /// A pair of datagram sockets is as good as one (it may send to any path); pairs of streams are connected for good.
 fn refuse_sockets(table: &mut Table, contained: &Containment, local: bool) {
+    let numbers = |numbers: &[i32]| -> Vec<(u32, u32)> {
+        each(&numbers.iter().map(|number| number.unsigned_abs()).collect::<Vec<u32>>())
+    };
     let mut kept = Vec::new();
     if contained.shape == SandboxBackend::Namespaces || contained.network == Network::Open {
         kept.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
@@ -87,9 +115,13 @@ fn refuse_sockets(table: &mut Table, contained: &Containment, local: bool) {
     if local {
         kept.push(libc::AF_UNIX);
     }
-    let numbers = |numbers: &[i32]| numbers.iter().map(|number| number.unsigned_abs()).collect();
     // Raw ones need a capability, and none is left (raw(7)).
-    refuse_if(table, libc::SYS_socket, vec![when(0, Holds::NotAmong, numbers(&kept))]);
+    let family = when(0, Holds::NotAmong, numbers(&kept));
+    let protocol = when(2, Holds::NotAmong, numbers(&PROTOCOLS));
+    let netlink = when(0, Holds::Among, numbers(&[libc::AF_NETLINK]));
+    let more_than_routes = vec![netlink, when(2, Holds::NotAmong, numbers(&[libc::NETLINK_ROUTE]))];
+    let sockets = vec![vec![family], vec![protocol], more_than_routes];
+    set(table, libc::SYS_socket, Rule::RefuseIf(NOT_PERMITTED, sockets));
     let mut pairs = vec![when(0, Holds::NotAmong, numbers(&[libc::AF_UNIX]))];
     if !local {
         // The type is in the low four bits, flags above; a raw Unix socket is one of datagrams (unix(7)).
@@ -110,127 +142,41 @@ fn local_sockets(contained: &Containment, landlock: u32) -> bool {
     contained.given || (namespaces && contained.network == Network::Open && landlock >= SCOPED)
 }
 
-/// System calls that a run has no use for, and an attacker has: other processes' memory, the kernel's keys,
-/// its own machinery (io_uring, bpf, perf, userfaultfd), namespaces and mounts, and what only root does.
-const REFUSED: &[i64] = &[
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_kcmp,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_fanotify_init,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_reboot,
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_clock_adjtime,
-    libc::SYS_adjtimex,
-    libc::SYS_syslog,
-    libc::SYS_vhangup,
-    libc::SYS_lookup_dcookie,
-    libc::SYS_nfsservctl,
-    OPEN_TREE_ATTR,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_file_load,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_iopl,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_ioperm,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_modify_ldt,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_uselib,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_ustat,
+/// What sockets speak: what the family takes for itself (0), ICMP, TCP, UDP, ICMP of version 6. Every other (MPTCP,
+/// UDP-Lite, SCTP, DCCP) is a door to the kernel that programs do without. A family that a number is not a protocol of
+/// refuses it itself.
+const PROTOCOLS: [i32; 5] =
+    [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6];
+
+/// Commands of fcntl (linux/fcntl.h) that may be given. Not among them: leases, delegations and `F_NOTIFY`, with which a
+/// program that may only read a file holds up those who write it, or tells them something; and hints, which stay with
+/// the file.
+const COMMANDS: [(u32, u32); 7] = [
+    // Descriptors, flags, locks of records, who is signalled.
+    (0, 11),
+    // F_SETOWN_EX, F_GETOWN_EX, F_GETOWNER_UIDS.
+    (15, 17),
+    // Locks of what is open: F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW.
+    (36, 38),
+    // F_GETLEASE.
+    (1025, 1025),
+    // F_DUPFD_QUERY, F_CREATED_QUERY.
+    (1027, 1028),
+    // F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS, F_GET_RW_HINT.
+    (1030, 1035),
+    // F_GET_FILE_RW_HINT.
+    (1037, 1037),
 ];
 
-/// Younger than the library's list; their numbers are the same everywhere (scripts/syscall.tbl of Linux).
-const OPEN_TREE_ATTR: i64 = 467;
-const SETXATTRAT: i64 = 463;
-const REMOVEXATTRAT: i64 = 466;
-const FILE_SETATTR: i64 = 469;
+/// What a process may be: Linux's own kind, and what it is already, which is a question (personality(2)). Others turn off
+/// that addresses are at random, or make what may be read run.
+const PERSONALITIES: [u32; 2] = [0, u32::MAX];
 
-/// Without namespaces, objects of other processes are reached by a number: what System V and POSIX queues name.
-const NAMED_BY_NUMBER: &[i64] = &[
-    libc::SYS_shmget,
-    libc::SYS_shmat,
-    libc::SYS_shmctl,
-    libc::SYS_msgget,
-    libc::SYS_msgsnd,
-    libc::SYS_msgrcv,
-    libc::SYS_msgctl,
-    libc::SYS_semget,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_semctl,
-    libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-];
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER`: a process that answers other processes' system calls.
+const NEW_LISTENER: u32 = 1 << 3;
 
-/// Without read-only mounts, what a file is changes although nobody may write it: Landlock does not see these.
-/// A value could leave by a mode, an attribute or a time.
-const CHANGES_OF_FILES: &[i64] = &[
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
-    libc::SYS_fchmodat2,
-    libc::SYS_fchown,
-    libc::SYS_fchownat,
-    libc::SYS_utimensat,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_fsetxattr,
-    SETXATTRAT,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_fremovexattr,
-    REMOVEXATTRAT,
-    FILE_SETATTR,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_chmod,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_chown,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_lchown,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_utime,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_utimes,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_futimesat,
-];
-/// Requests that change a file's flags by a descriptor that reads (`FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR`).
+/// Without read-only mounts, requests that change a file's flags by a descriptor that reads (`FS_IOC_SETFLAGS`,
+/// `FS_IOC_FSSETXATTR`).
 const CHANGES_OF_FLAGS: [u32; 3] = [0x4008_6602, 0x4004_6602, 0x401c_5820];
 
 /// Without a pid namespace, what is done to a process of the same user that is named by its number, and the
@@ -257,14 +203,6 @@ const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
 /// Requests that put characters into a terminal's input (ioctl_tty(2)).
 const INTO_A_TERMINAL: [u32; 2] = [0x5412, 0x541c];
 
-/// The x32 ABI has the same system calls under other numbers (`__X32_SYSCALL_BIT`), and some of its own, `ptrace` and
-/// `ioctl` among them, which old kernels took without the bit, too (arch/x86/entry/syscalls/syscall_64.tbl).
-#[cfg(target_arch = "x86_64")]
-mod x32 {
-    pub(super) const ALL: std::ops::RangeInclusive<u32> = 0x4000_0000..=u32::MAX;
-    pub(super) const OWN: std::ops::RangeInclusive<u32> = 512..=547;
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, path::PathBuf, time::Instant};
@@ -274,7 +212,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::sandbox::linux::compile::tests::{Call, run};
+    use crate::sandbox::linux::{
+        calls::SystemCall,
+        compile::tests::{Call, run},
+    };
 
     fn contained(shape: SandboxBackend, network: Network, given: bool) -> Containment {
         Containment {
@@ -299,62 +240,67 @@ mod tests {
         kinds.flat_map(|contained| [5, 6].map(|landlock| (contained.clone(), landlock))).collect()
     }
 
-    /// The same refusals, said to another compiler: a chain that compares with one number after the other.
-    fn chains(contained: &Containment, landlock: u32) -> Vec<BpfProgram> {
-        let when = |argument: u8, operator: SeccompCmpOp, value: i64| {
-            SeccompCondition::new(argument, Dword, operator, value.unsigned_abs()).unwrap()
+    /// The same list, said to another compiler: a chain that compares with one number after the other, and with what
+    /// an argument may be.
+    fn chain(contained: &Containment, landlock: u32) -> BpfProgram {
+        use SeccompCmpOp::{Eq, MaskedEq, Ne};
+        let when = |argument: u8, operator: SeccompCmpOp, value: u32| {
+            SeccompCondition::new(argument, Dword, operator, value.into()).unwrap()
         };
         let any = |conditions: Vec<Vec<SeccompCondition>>| {
             conditions.into_iter().map(|all| SeccompRule::new(all).unwrap()).collect::<Vec<_>>()
         };
         let alone = contained.shape == SandboxBackend::Filters;
-        let mut calls = REFUSED.to_vec();
-        let mut refused = BTreeMap::new();
-        let namespaces =
-            (0..32).map(|bit| 1_u32 << bit).filter(|bit| NEW_NAMESPACES & bit != 0).map(i64::from);
-        let bit = |bit: i64| vec![when(0, SeccompCmpOp::MaskedEq(bit.unsigned_abs()), bit)];
-        refused.insert(libc::SYS_clone, any(namespaces.map(bit).collect()));
-        let mut requests = INTO_A_TERMINAL.to_vec();
+        let groups = ALLOWED.iter().filter(|group| !alone || group.whose == Whose::EveryRun);
+        let calls = groups.flat_map(|group| group.calls).filter_map(SystemCall::number);
+        let mut allowed: BTreeMap<i64, Vec<SeccompRule>> =
+            calls.map(|number| (i64::from(number), Vec::new())).collect();
+        let namespaces = (0..32).map(|bit| 1_u32 << bit).filter(|bit| NEW_NAMESPACES & bit != 0);
+        let none = namespaces.map(|bit| when(0, MaskedEq(bit.into()), 0)).collect();
+        allowed.insert(libc::SYS_clone, any(vec![none]));
+        let requests = INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS.into_iter().filter(|_| alone));
+        allowed.insert(libc::SYS_ioctl, any(vec![requests.map(|request| when(1, Ne, request)).collect()]));
+        let commands = COMMANDS.into_iter().flat_map(|(from, to)| from..=to);
+        allowed.insert(libc::SYS_fcntl, any(commands.map(|command| vec![when(1, Eq, command)]).collect()));
+        allowed.insert(libc::SYS_personality, any(vec![vec![when(0, Eq, 0)], vec![when(0, Eq, u32::MAX)]]));
+        allowed.insert(libc::SYS_seccomp, any(vec![vec![when(1, MaskedEq(8), 0)]]));
         if alone {
-            requests.extend(CHANGES_OF_FLAGS);
-            calls.extend(NAMED_BY_NUMBER.iter().chain(CHANGES_OF_FILES));
             for (call, argument) in BY_PROCESS {
-                refused.insert(*call, any(vec![vec![when(*argument, SeccompCmpOp::Ne, 0)]]));
+                allowed.insert(*call, any(vec![vec![when(*argument, Eq, 0)]]));
             }
         }
-        let request = |request: u32| vec![when(1, SeccompCmpOp::Eq, i64::from(request))];
-        refused.insert(libc::SYS_ioctl, any(requests.into_iter().map(request).collect()));
-        let networked = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
-        let networked = networked.into_iter().filter(|_| !alone || contained.network == Network::Open);
+        let number = |number: i32| number.unsigned_abs();
+        let networked = !alone || contained.network == Network::Open;
         let local = local_sockets(contained, landlock);
-        let kept: Vec<i32> = networked.chain(local.then_some(libc::AF_UNIX)).collect();
-        if kept.is_empty() {
-            calls.push(libc::SYS_socket);
-        } else {
-            let other = kept.iter().map(|kept| when(0, SeccompCmpOp::Ne, i64::from(*kept))).collect();
-            refused.insert(libc::SYS_socket, any(vec![other]));
+        let families = [(libc::AF_INET, networked), (libc::AF_INET6, networked), (libc::AF_UNIX, local)];
+        let families = families.into_iter().filter(|(_, kept)| *kept);
+        let mut sockets: Vec<_> = families
+            .flat_map(|(family, _)| PROTOCOLS.map(|protocol| (family, protocol)))
+            .chain(networked.then_some((libc::AF_NETLINK, libc::NETLINK_ROUTE)))
+            .map(|(family, protocol)| vec![when(0, Eq, number(family)), when(2, Eq, number(protocol))])
+            .collect();
+        if sockets.is_empty() {
+            // No family is this one, and the compiler takes no rule that never holds.
+            sockets.push(vec![when(0, Eq, u32::MAX), when(0, Eq, 0)]);
         }
-        let mut pairs = vec![vec![when(0, SeccompCmpOp::Ne, libc::AF_UNIX.into())]];
-        let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW].into_iter().filter(|_| !local);
-        pairs.extend(kinds.map(|kind| vec![when(1, SeccompCmpOp::MaskedEq(0xf), kind.into())]));
-        refused.insert(libc::SYS_socketpair, any(pairs));
-        refused.extend(calls.into_iter().map(|call| (call, Vec::new())));
-        [(refused, libc::EPERM), (BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)]
-            .map(|(rules, errno)| {
-                let action = SeccompAction::Errno(errno.unsigned_abs());
-                let ours = env::consts::ARCH.try_into().unwrap();
-                SeccompFilter::new(rules, SeccompAction::Allow, action, ours).unwrap().try_into().unwrap()
-            })
-            .into()
+        allowed.insert(libc::SYS_socket, any(sockets));
+        let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW].into_iter().filter(|_| !local).map(number);
+        let kinds = (0..16_u32).filter(|kind| !kinds.clone().any(|other| other == *kind));
+        let pair = |kind: u32| vec![when(0, Eq, number(libc::AF_UNIX)), when(1, MaskedEq(0xf), kind)];
+        allowed.insert(libc::SYS_socketpair, any(kinds.map(pair).collect()));
+        let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+        let ours = env::consts::ARCH.try_into().unwrap();
+        SeccompFilter::new(allowed, refused, SeccompAction::Allow, ours).unwrap().try_into().unwrap()
     }
 
-    /// What several filters say: the kernel goes by the strictest, which has the lowest number, with its sign.
-    fn chained(chains: &[BpfProgram], call: &Call) -> u32 {
-        let other_abi =
-            cfg!(target_arch = "x86_64") && (call.number >= 0x4000_0000 || (512..548).contains(&call.number));
-        let said = chains.iter().map(|chain| run(chain, call).0);
-        let said = said.chain(other_abi.then_some(libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs()));
-        said.min_by_key(|said| said.cast_signed()).unwrap()
+    /// What the chain says, but for what isn't there.
+    fn chained(chain: &BpfProgram, call: &Call) -> u32 {
+        let absent = call.number > NEWEST || call.number == libc::SYS_clone3 as u32;
+        match run(chain, call).0 {
+            libc::SECCOMP_RET_KILL_PROCESS => libc::SECCOMP_RET_KILL_PROCESS,
+            _ if absent => libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs(),
+            said => said,
+        }
     }
 
     /// Every value that a rule speaks of, its neighbours, and each with something in the upper half.
@@ -363,10 +309,12 @@ mod tests {
         let requests = INTO_A_TERMINAL.into_iter().chain(CHANGES_OF_FLAGS).map(u64::from);
         let near = requests.flat_map(|request| [request - 1, request, request + 1]);
         let bits = (0..64).map(|bit| 1_u64 << bit);
+        let commands = COMMANDS.into_iter().flat_map(|(from, to)| [from, to, to + 1]).map(u64::from);
         let kinds = [libc::SOCK_DGRAM, libc::SOCK_STREAM, libc::SOCK_RAW, libc::SOCK_SEQPACKET];
         let kinds =
             kinds.map(|kind| u64::from((kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).unsigned_abs()));
-        let low: Vec<u64> = families.chain(near).chain(bits).chain(kinds).chain([u64::MAX]).collect();
+        let low: Vec<u64> =
+            families.chain(near).chain(commands).chain(bits).chain(kinds).chain([u64::MAX]).collect();
         low.iter().copied().chain(low.iter().map(|low| low | 0x5_0000_0000)).collect()
     }
 
@@ -381,9 +329,9 @@ mod tests {
         let ours = architecture().unwrap();
         let first = |number: i64| Call { number: number as u32, architecture: ours, arguments: [0; 6] };
         for (contained, landlock) in every_kind() {
-            let (tree, chains) = (filter(&contained, landlock).unwrap(), chains(&contained, landlock));
+            let (tree, chain) = (filter(&contained, landlock).unwrap(), chain(&contained, landlock));
             let same = |call: Call| {
-                assert_eq!(run(&tree, &call).0, chained(&chains, &call), "{contained:?} {call:?}")
+                assert_eq!(run(&tree, &call).0, chained(&chain, &call), "{contained:?} {call:?}")
             };
             for number in calls() {
                 for architecture in [ours, 0x4000_0003, ours ^ 1, 0] {
@@ -395,16 +343,19 @@ mod tests {
             let tested = (0..1024).filter(|number| matches!(table.rule(*number), Rule::RefuseIf(..)));
             for number in tested {
                 for (one, other) in
-                    arguments().iter().flat_map(|one| [0, 1, 2, 1 << 32].map(|other| (*one, other)))
+                    arguments().iter().flat_map(|one| [0, 1, 2, 6, 16, 1 << 32].map(|other| (*one, other)))
                 {
                     same(Call { arguments: [one, other, 0, 0, 0, 0], ..first(number.into()) });
                     same(Call { arguments: [other, one, 0, 0, 0, 0], ..first(number.into()) });
+                    same(Call { arguments: [one, 1, other, 0, 0, 0], ..first(number.into()) });
+                    same(Call { arguments: [other, 1, one, 0, 0, 0], ..first(number.into()) });
                 }
             }
             // So that it is known what both say.
             let said = |number: i64| run(&tree, &first(number)).0;
             assert_eq!(said(libc::SYS_ptrace), libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs());
-            assert_eq!(said(libc::SYS_clone3), libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs());
+            let absent = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+            assert_eq!([libc::SYS_clone3, i64::from(NEWEST) + 1, 0x4000_0000].map(said), [absent; 3]);
             assert_eq!(said(libc::SYS_read), libc::SECCOMP_RET_ALLOW);
         }
     }
@@ -422,7 +373,7 @@ mod tests {
         for (contained, landlock) in every_kind() {
             let filter = filter(&contained, landlock).unwrap();
             let longest = longest(&filter);
-            assert!(filter.len() <= 145 && longest <= 17, "{} {longest}: {contained:?}", filter.len());
+            assert!(filter.len() <= 170 && longest <= 24, "{} {longest}: {contained:?}", filter.len());
         }
     }
 
@@ -443,7 +394,7 @@ mod tests {
         for (kind, landlock) in
             every_kind().into_iter().filter(|(kind, landlock)| !kind.given && *landlock == 6)
         {
-            let (chains, tree) = (chains(&kind, landlock), vec![filter(&kind, landlock).unwrap()]);
+            let (chains, tree) = (vec![chain(&kind, landlock)], vec![filter(&kind, landlock).unwrap()]);
             let of = |programs: &Vec<BpfProgram>| {
                 let mut took: Vec<_> = (0..200).map(|_| once(programs)).collect();
                 took.sort();
