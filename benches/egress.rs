@@ -126,9 +126,7 @@ impl Proxy {
             hosts: vec![HostPattern::parse(&format!("localhost:{}", host.port())).unwrap()],
             inject: Some(Inject::Bearer),
             substitute: [SubstitutionSite::Header].into(),
-            methods: None,
-            paths: None,
-            base_urls: Vec::new(),
+            ..Seal::default()
         };
         let name = SecretName::parse("openai/key").unwrap();
         let sealed = vec![Sealed { name, seal, value: SecretValue::new(KEY.as_bytes().to_vec()) }];

@@ -74,8 +74,8 @@ pub mod testing {
     pub mod policy {
         pub use crate::policy::{
             Allowed, ArgvPattern, BaseUrl, CwdTerm, Document, EgressAllowlist, HomeMode, How, Inject,
-            Network, PathPattern, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal, SigV4,
-            SubstitutionSite, Terms, Tls, policy_schema,
+            Network, OfService, PathPattern, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal,
+            Service, ServiceInject, SigV4, SubstitutionSite, Terms, Tls, policy_schema,
         };
     }
 

@@ -45,14 +45,18 @@ pub(crate) struct StoredPolicy {
 
 impl StoredPolicy {
     /// The edition that is applied now.
-    pub(crate) const EDITION: u32 = 1;
+    pub(crate) const EDITION: u32 = 2;
 
     pub(crate) fn edition(&self) -> Edition {
-        if self.edition == 0 { Edition::BeforeTypes } else { Edition::Typed }
+        match self.edition {
+            0 => Edition::BeforeTypes,
+            1 => Edition::Typed,
+            _ => Edition::NamedHeaders,
+        }
     }
 
     pub(crate) fn document(&self) -> Result<Document, RecordError> {
-        Document::parse_as(&self.text, self.edition())
+        Document::parse_as(&self.text, self.edition(), &self.resolved.services)
             .map_err(|_| RecordError::Unreadable { what: "policy", name: "of this scope".into() })
     }
 

@@ -55,6 +55,7 @@ impl Digests {
 /// Resolves a document's programs, and digests those that it pins.
 pub(crate) fn resolve(document: &Document, machine: &ResolveContext) -> Result<Resolved, Vec<Finding>> {
     let mut resolved = Resolved {
+        services: document.services(),
         home: machine.user_home.clone(),
         search: search_path(document, machine),
         ..Resolved::default()

@@ -72,3 +72,50 @@ fn what_is_out_of_date_is_named_until_it_is_applied_again() {
     admin.apply_policy(plan).unwrap();
     assert!(admin.out_of_date().unwrap().is_empty());
 }
+
+/// A sealed rule as it was applied before headers had to be named.
+const SEALED: &str = "scope = \"s\"\n[[allow]]\nid = \"api\"\nsecrets = [\"app/key\"]\ndeliver = \"sealed\"\nhosts = [\"api.example.com\"]\ninject = \"bearer\"\ncommands = \"any\"\n";
+
+fn sealed(text: &str, edition: u32) -> StoredPolicy {
+    let services = crate::policy::Document::parse(text).unwrap().services();
+    let resolved = crate::policy::Resolved { values_judged: true, services, ..Default::default() };
+    StoredPolicy { text: text.to_owned(), resolved, edition }
+}
+
+#[test]
+fn a_placeholder_in_any_header_is_best_effort_and_named_until_the_policy_is_applied_again() {
+    let before = sealed(SEALED, 1).compile().unwrap();
+    assert_eq!(before.promises()[0].1.promise, Promise::BestEffort);
+    let notes = before.notes_of_an_earlier_version(sealed(SEALED, 1).edition());
+    assert!(
+        notes.len() == 1 && notes[0].contains("rule api replaces its placeholder in any header"),
+        "{notes:?}"
+    );
+    let now = sealed(SEALED, StoredPolicy::EDITION).compile().unwrap();
+    assert_eq!(now.promises()[0].1.promise, Promise::Sealed);
+    assert!(now.notes_of_an_earlier_version(sealed(SEALED, StoredPolicy::EDITION).edition()).is_empty());
+    // What is written in the same words gives less from now on.
+    let changes = crate::policy::changes(
+        Some(&sealed(SEALED, 1).document().unwrap()),
+        &sealed(SEALED, 2).document().unwrap(),
+    );
+    assert!(changes.iter().any(|change| change.text.contains("placeholder in any header")), "{changes:?}");
+}
+
+#[test]
+fn a_newer_entry_of_a_service_changes_nothing_and_is_named() {
+    let text = SEALED.replace("hosts = [\"api.example.com\"]\ninject = \"bearer\"", "service = \"stripe\"");
+    let mut stored = sealed(&text, StoredPolicy::EDITION);
+    let service = stored.resolved.services.get_mut("stripe").unwrap();
+    (service.entry, service.hosts) = (0, vec!["api.before.example".to_owned()]);
+    let policy = stored.clone().compile().unwrap();
+    let notes = policy.notes_of_an_earlier_version(stored.edition());
+    assert!(
+        notes.len() == 1 && notes[0].contains("the service stripe is entry 0 here, and there is entry 1"),
+        "{notes:?}"
+    );
+    let seal = policy.document().allow[0].seal.clone().unwrap();
+    assert_eq!(seal.hosts[0].as_str(), "api.before.example");
+    let json = serde_json::to_string(&stored).unwrap();
+    assert_eq!(serde_json::from_str::<StoredPolicy>(&json).unwrap().resolved, stored.resolved);
+}

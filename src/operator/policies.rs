@@ -17,9 +17,7 @@ use crate::{
         resolve,
     },
     names::{ScopeName, SecretName},
-    policy::{
-        self, Change, Document, Edition, Explanation, Finding, NewRule, Policy, Promised, Request, Resolved,
-    },
+    policy::{self, Change, Document, Explanation, Finding, NewRule, Policy, Promised, Request, Resolved},
     vault::DocumentKind,
 };
 
@@ -145,10 +143,9 @@ impl Admin {
         let mut found = Vec::new();
         for scope in self.scopes()? {
             let Some(stored) = self.stored_policy(&scope)? else { continue };
-            if stored.edition() < Edition::Typed {
-                let notes = stored.compile()?.notes_of_an_earlier_edition();
-                found.extend((!notes.is_empty()).then_some(OutOfDate { scope, notes }));
-            }
+            let edition = stored.edition();
+            let notes = stored.compile()?.notes_of_an_earlier_version(edition);
+            found.extend((!notes.is_empty()).then_some(OutOfDate { scope, notes }));
         }
         Ok(found)
     }

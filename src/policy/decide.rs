@@ -413,10 +413,12 @@ fn how(rule: &Rule) -> Step<How> {
     }
 }
 
-/// The variable of a secret under a rule: the rule's word, the secret's own, or its name upper-cased.
+/// The variable of a secret under a rule: the rule's word, its service's, the secret's own, or its name upper-cased.
 pub(super) fn env_of(rule: &Rule, name: &SecretName, facts: &[SecretFacts]) -> EnvName {
     let own = || facts.iter().find(|fact| fact.name == *name).and_then(|fact| fact.env.clone());
-    rule.env.get(name).cloned().or_else(own).unwrap_or_else(|| name.default_env())
+    let service = rule.seal.as_ref().and_then(|seal| seal.service.as_ref());
+    let said = rule.env.get(name).or(service.map(|service| &service.env));
+    said.cloned().or_else(own).unwrap_or_else(|| name.default_env())
 }
 
 fn merged_env(

@@ -14,6 +14,7 @@ use super::{
     dirs::expand,
     sandbox::SandboxPart,
     sealed::{ReachPart, Seal},
+    services::Services,
     variables::EnvPart,
     words::{DeliveryMode, ExitCodes, HomeMode, Network, OutputMode, SandboxMode, Stdin},
 };
@@ -195,6 +196,12 @@ impl Document {
     /// The file of `[sandbox] extra_ca`, and the line that names it.
     pub fn extra_ca(&self, home: &Path) -> Option<(PathBuf, usize)> {
         self.reach.extra_ca.as_ref().map(|path| (expand(path, home), self.reach.line))
+    }
+
+    /// The services that its rules name, as they are.
+    pub(crate) fn services(&self) -> Services {
+        let named = self.allow.iter().filter_map(|rule| rule.seal.as_ref()?.service.as_ref());
+        named.map(|service| (service.name.clone(), service.entry.clone())).collect()
     }
 
     /// Which of these secrets a rule seals without a word of guessing: rule, secret, line of the rule.

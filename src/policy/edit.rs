@@ -8,6 +8,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value
 use super::{
     document::{Document, DocumentError, Rule},
     edition::Edition,
+    services,
     words::{DeliveryMode, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin},
 };
 use crate::names::ScopeName;
@@ -237,7 +238,7 @@ pub(crate) fn add_rule(
 ) -> Result<String, DocumentError> {
     let mut document = match text {
         Some(text) => {
-            Document::parse_as(text, Edition::BeforeTypes)?;
+            Document::parse_as(text, Edition::BeforeTypes, &services::shipped())?;
             text.parse::<DocumentMut>().expect("what parses as a policy is TOML")
         }
         None => fresh(scope),

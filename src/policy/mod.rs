@@ -10,6 +10,7 @@ mod applied;
 mod argv;
 mod asker;
 mod confine;
+pub(crate) mod credentials;
 mod decide;
 mod decision;
 mod dirs;
@@ -27,6 +28,7 @@ mod read;
 mod resolved;
 mod sandbox;
 mod sealed;
+mod services;
 mod together;
 mod typed;
 mod variables;
@@ -51,7 +53,10 @@ pub(crate) use read::parse_duration;
 pub use read::raw::policy_schema;
 pub(crate) use resolved::{Pinned, ProgramMark, Resolved, Review};
 pub(crate) use sandbox::CWD;
-pub use sealed::{BaseUrl, EgressAllowlist, Inject, PathPattern, Seal, SigV4, SubstitutionSite, Tls};
+pub use sealed::{
+    BaseUrl, EgressAllowlist, Inject, OfService, PathPattern, Seal, SigV4, SubstitutionSite, Tls,
+};
+pub use services::{Service, ServiceInject};
 pub(crate) use typed::PathGlob;
 pub(crate) use words::{DeliveryMode, ExitCodes, OnFileHit, OutputMode, Stdin};
 pub use words::{HomeMode, Network, SandboxMode};

@@ -16,10 +16,13 @@ use super::{
     applied::Policy,
     decision::{Promise, Promised},
     document::Rule,
+    edition::Edition,
     env_names,
     ground::{Ground, Hold},
     known::{self, Known},
     resolved::ProgramMark,
+    sealed::Seal,
+    services,
     words::{DeliveryMode, HomeMode, Network, SandboxMode, Stdin},
 };
 use crate::{names::EnvName, system};
@@ -27,6 +30,11 @@ use crate::{names::EnvName, system};
 impl Policy {
     /// What may be promised of a rule whose secrets go by these variables.
     pub(super) fn promised(&self, rule: &Rule, carried: &[EnvName]) -> Promised {
+        if rule.seal.as_ref().is_some_and(Seal::replaces_in_any_header) {
+            return Promised::best_effort(
+                "its placeholder is replaced in any header, also in those that hosts keep: apply the policy again",
+            );
+        }
         if rule.deliver == DeliveryMode::Sealed {
             // The flag gives something up, and says so to whoever relies on the promise.
             let why = rule.guessable.then(|| {
@@ -198,8 +206,29 @@ impl Policy {
         Self { ground, ..self }
     }
 
-    /// What a policy that an earlier version applied does less, or promises less, than it says.
-    pub(crate) fn notes_of_an_earlier_edition(&self) -> Vec<String> {
+    /// What a policy that an earlier version applied does less, or promises less, than it says, or would say now.
+    pub(crate) fn notes_of_an_earlier_version(&self, edition: Edition) -> Vec<String> {
+        let mut notes = if edition < Edition::Typed { self.notes_before_types() } else { Vec::new() };
+        let header = self
+            .document
+            .allow
+            .iter()
+            .filter(|rule| rule.seal.as_ref().is_some_and(Seal::replaces_in_any_header));
+        notes.extend(header.map(|rule| {
+            format!("rule {} replaces its placeholder in any header, also in those that hosts keep, so it is best effort", rule.id)
+        }));
+        let shipped = services::shipped();
+        notes.extend(self.resolved.services.iter().filter_map(|(name, applied)| {
+            let newer = shipped.get(name).filter(|now| now.entry > applied.entry)?;
+            Some(format!(
+                "the service {name} is entry {} here, and there is entry {}",
+                applied.entry, newer.entry
+            ))
+        }));
+        notes
+    }
+
+    fn notes_before_types(&self) -> Vec<String> {
         let dropped = self.document.env.dropped.iter();
         let dropped =
             dropped.map(|name| format!("{name} is no longer passed, nor set by a call: it has no type"));

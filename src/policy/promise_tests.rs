@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::*;
+use super::{services::Services, *};
 use crate::names::{ScopeName, SecretName};
 
 /// A policy on a machine where every file is the administrator's alone: the most that can ever be promised.
@@ -367,7 +367,7 @@ fn a_policy_of_before_goes_on_and_says_what_it_lost() {
         "[env]\nagent = [\"TAR_OPTIONS\", \"LOG_LEVEL\"]\npass = [\"NODE_OPTIONS\", \"CI\"]",
     );
     assert!(Document::parse(&text).is_err(), "it is not applied again as it stands");
-    let document = Document::parse_as(&text, Edition::BeforeTypes).unwrap();
+    let document = Document::parse_as(&text, Edition::BeforeTypes, &Services::new()).unwrap();
     let resolved =
         Resolved { programs: [("jq".to_owned(), "/usr/bin/jq".into())].into(), ..Resolved::default() };
     let policy = Policy::new(document, resolved);
@@ -386,7 +386,7 @@ fn a_policy_of_before_goes_on_and_says_what_it_lost() {
     assert_eq!(terms.pass_env.names().map(|name| name.as_str()).collect::<Vec<_>>(), ["CI"]);
     assert_eq!(terms.promise, Promise::BestEffort);
     assert!(matches!(ask("TAR_OPTIONS"), Decision::Deny(denial) if denial.code == DenyCode::EnvNotAllowed));
-    let notes = policy.notes_of_an_earlier_edition().join("\n");
+    let notes = policy.notes_of_an_earlier_version(Edition::BeforeTypes).join("\n");
     for words in ["TAR_OPTIONS", "NODE_OPTIONS", "standard input"] {
         assert!(notes.contains(words), "{notes}");
     }

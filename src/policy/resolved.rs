@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::services::Services;
+
 /// What a document's programs and paths were when it was applied; stored beside its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resolved {
@@ -20,6 +22,9 @@ pub(crate) struct Resolved {
     /// did.
     #[serde(default)]
     pub values_judged: bool,
+    /// The services that its rules name, as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: Services,
     /// Where programs were looked for, in order (also those of `commands = "any"`).
     pub search: Vec<PathBuf>,
     /// What else the rules with `pin = true` hold; `None` where they were applied before that was recorded.

@@ -1,12 +1,13 @@
 //! Sealed delivery, as a policy has it: where a value may go, how it gets into a request, and what a run
 //! may reach beside.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
+use super::{credentials, services::Service};
 use crate::names::{EnvName, HostPattern, SecretName};
 
 /// How a rule's secrets may be used on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seal {
     /// Where they may go.
     pub hosts: Vec<HostPattern>,
@@ -20,6 +21,19 @@ pub struct Seal {
     pub paths: Option<Vec<PathPattern>>,
     /// Variables that stand for one of the hosts, for clients that know no proxy.
     pub base_urls: Vec<BaseUrl>,
+    /// The service that it was made of.
+    pub service: Option<Box<OfService>>,
+}
+
+/// A service of the catalogue, as it was when the policy was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfService {
+    /// Its name.
+    pub name: String,
+    /// The variable that its clients read.
+    pub env: EnvName,
+    /// What it is.
+    pub entry: Service,
 }
 
 /// What the proxy sets by itself, whatever the program sent.
@@ -64,10 +78,14 @@ impl SigV4 {
 }
 
 /// Where a placeholder is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SubstitutionSite {
-    /// Header values.
+    /// Any header: of policies that were applied before headers had to be named.
+    AnyHeader,
+    /// Headers that carry credentials.
     Header,
+    /// The header of this name, in lower case.
+    Named(String),
     /// The query.
     Query,
     /// The path.
@@ -79,14 +97,28 @@ pub enum SubstitutionSite {
 }
 
 impl SubstitutionSite {
-    /// The word that a policy uses.
-    pub fn as_str(self) -> &'static str {
+    /// Whether it is a header of this name, in lower case.
+    pub fn is_header(&self, name: &str) -> bool {
         match self {
-            Self::Header => "header",
-            Self::Query => "query",
-            Self::Path => "path",
-            Self::Body => "body",
-            Self::Websocket => "websocket",
+            Self::AnyHeader => true,
+            Self::Header => credentials::is_header(name),
+            Self::Named(named) => named == name,
+            Self::Query | Self::Path | Self::Body | Self::Websocket => false,
+        }
+    }
+}
+
+/// As a policy writes it.
+impl fmt::Display for SubstitutionSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnyHeader => f.write_str("any header"),
+            Self::Header => f.write_str("header"),
+            Self::Named(name) => write!(f, "header:{name}"),
+            Self::Query => f.write_str("query"),
+            Self::Path => f.write_str("path"),
+            Self::Body => f.write_str("body"),
+            Self::Websocket => f.write_str("websocket"),
         }
     }
 }
@@ -180,16 +212,25 @@ impl Seal {
         matches!((&self.inject, &other.inject), (Some(Inject::AwsSigV4(a)), Some(Inject::AwsSigV4(b))) if a == b)
     }
 
+    /// Whether its placeholder is replaced in any header, as it was before headers had to be named.
+    pub(super) fn replaces_in_any_header(&self) -> bool {
+        self.substitute.contains(&SubstitutionSite::AnyHeader)
+    }
+
     /// What is weak in it, and applied all the same: message and way out.
     pub(super) fn warnings(&self) -> Vec<(String, &'static str)> {
         let mut found = Vec::new();
-        for place in self.substitute.iter().filter(|place| **place != SubstitutionSite::Header) {
+        let weak = |place: &&SubstitutionSite| match place {
+            SubstitutionSite::Header => false,
+            SubstitutionSite::Named(name) => !credentials::is_header(name),
+            _ => true,
+        };
+        for place in self.substitute.iter().filter(weak) {
             found.push((
                 format!(
-                    "puts a value where its placeholder stands in {}: a call can post it to a place of the host that others read",
-                    place.as_str()
+                    "puts a value where its placeholder stands in {place}: a call can post it to a place of the host that others read"
                 ),
-                "use inject, or headers only, wherever the host takes it there",
+                "use inject, or headers that carry credentials, wherever the host takes it there",
             ));
         }
         for host in self.hosts.iter().filter(|host| host.is_wildcard()) {
@@ -213,6 +254,11 @@ impl Seal {
     pub(super) fn words(&self) -> Vec<String> {
         let hosts: Vec<&str> = self.hosts.iter().map(HostPattern::as_str).collect();
         let mut words = vec![format!("to {}", hosts.join(" "))];
+        words.extend(
+            self.service
+                .as_ref()
+                .map(|service| format!("service {} (entry {})", service.name, service.entry.entry)),
+        );
         words.extend(self.inject.as_ref().map(|inject| match inject {
             Inject::Bearer => "as bearer".to_owned(),
             Inject::Basic { user } => format!("as basic of {user:?}"),
@@ -223,7 +269,7 @@ impl Seal {
                 sigv4.service.as_deref().unwrap_or("any service")
             ),
         }));
-        let places: Vec<&str> = self.substitute.iter().map(|place| place.as_str()).collect();
+        let places: Vec<String> = self.substitute.iter().map(ToString::to_string).collect();
         if !places.is_empty() {
             words.push(format!("placeholder in {}", places.join(" ")));
         }

@@ -52,19 +52,10 @@ fn conflict<'a>(sealed: &[(&'a SecretName, &Seal)]) -> Option<(&'a SecretName, &
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn seal_of(host: &str, inject: Inject) -> Seal {
-        Seal {
-            hosts: vec![HostPattern::parse(host).unwrap()],
-            inject: Some(inject),
-            substitute: BTreeSet::new(),
-            methods: None,
-            paths: None,
-            base_urls: Vec::new(),
-        }
+        Seal { hosts: vec![HostPattern::parse(host).unwrap()], inject: Some(inject), ..Seal::default() }
     }
 
     #[test]

@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 use super::{
     EgressError, ProxyTerms,
     authority::HostPort,
-    body::BoxError,
+    body::{BoxError, Scrubbed},
+    care::OnValue,
     decode,
+    ledger::Entry,
     run::{Run, Shared},
     websocket,
 };
@@ -40,8 +42,35 @@ impl Proxy {
         let lifetime = Duration::from_secs(3600);
         let run =
             Run::new(ProxyTerms { sealed: Vec::new(), reach: EgressAllowlist::default(), known, lifetime })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(EgressError::Listen)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(EgressError::Listen)?;
         Ok(Self { run: Arc::new(run), runtime })
+    }
+
+    /// What a program gets of an answer of such a type whose body comes in such chunks.
+    pub fn passed(&self, content_type: &str, chunks: &[&[u8]]) -> Passed {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).expect("a type"));
+        let frames = tokio_stream::StreamExt::map(chunked(chunks), |data| {
+            data.map(Frame::data).map_err(BoxError::from)
+        });
+        let entry = Entry::new(&self.run.ledger, String::new(), "GET");
+        let body = StreamBody::new(frames).boxed_unsync();
+        let (sent, masks) = (Arc::default(), self.run.masks.clone());
+        let mut passed = Passed { bytes: Vec::new(), found: 0, ended: Ended::Whole };
+        self.runtime.block_on(async {
+            let mut body = Scrubbed::new(body, entry, sent, masks, OnValue::of(&headers));
+            while let Some(frame) = body.frame().await {
+                match frame {
+                    Ok(frame) => passed.bytes.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                    Err(_) => passed.ended = Ended::Broken,
+                }
+            }
+            passed.found = body.found();
+        });
+        passed
     }
 
     /// What a program gets of the frames that a host sends, which come in such chunks.
@@ -101,6 +130,16 @@ impl Proxy {
     }
 }
 
+/// What a program got of an answer.
+pub struct Passed {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// How many values were found in it.
+    pub found: u64,
+    /// Whether it came to its end.
+    pub ended: Ended,
+}
+
 /// What came of a body.
 pub struct Decoded {
     /// Its bytes.
@@ -124,4 +163,99 @@ pub enum Ended {
 
 fn chunked(chunks: &[&[u8]]) -> tokio_stream::Iter<std::vec::IntoIter<io::Result<Bytes>>> {
     tokio_stream::iter(chunks.iter().map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{names::SecretName, value::SecretValue};
+
+    const VALUE: &str = "tk-live-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e";
+
+    static PROXY: LazyLock<Proxy> = LazyLock::new(|| {
+        let name = SecretName::parse("a/key").unwrap();
+        Proxy::new(vec![Needles::of(&name, &SecretValue::new(VALUE.as_bytes().to_vec()))]).unwrap()
+    });
+
+    /// What answers are made of: what has the shape of a secret, what looks compressed, and anything.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let gzip = |text: Vec<u8>| {
+            let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+            out.extend(miniz_oxide::deflate::compress_to_vec(&text, 6));
+            out
+        };
+        prop_oneof![
+            2 => prop::collection::vec(any::<u8>(), 0..64),
+            2 => "[ -~\\n]{0,64}".prop_map(String::into_bytes),
+            1 => Just(b"postgres://dev:hunter2pass@localhost:5432/dev".to_vec()),
+            1 => Just(b"git+https://user:token@github.com/a/b.git#v1 oci://name:tag@sha256:00ff".to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..200).prop_map(gzip),
+            1 => Just(VALUE.as_bytes()[..7].to_vec()),
+        ]
+    }
+
+    fn cut<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+        let (mut chunks, mut rest) = (Vec::new(), bytes);
+        for cut in cuts {
+            let (chunk, later) = rest.split_at((*cut).min(rest.len()));
+            chunks.push(chunk);
+            rest = later;
+        }
+        chunks.push(rest);
+        chunks
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn an_answer_without_a_value_passes_byte_for_byte(
+            pieces in prop::collection::vec(piece(), 0..12),
+            cuts in prop::collection::vec(0usize..200, 0..6),
+            kind in prop::sample::select(vec!["text/plain", "application/grpc", "application/octet-stream"]),
+        ) {
+            let bytes = pieces.concat();
+            let passed = PROXY.passed(kind, &cut(&bytes, &cuts));
+            prop_assert_eq!((passed.found, passed.ended), (0, Ended::Whole));
+            prop_assert!(passed.bytes == bytes);
+        }
+
+        #[test]
+        fn of_an_answer_with_a_value_the_length_stays_or_it_ends(
+            before in prop::collection::vec(piece(), 0..4),
+            after in prop::collection::vec(piece(), 0..4),
+            cuts in prop::collection::vec(0usize..200, 0..6),
+            form in prop::sample::select(vec![VALUE.to_owned(), hex::encode(VALUE), STANDARD.encode(VALUE)]),
+        ) {
+            let (before, after) = (before.concat(), after.concat());
+            let bytes = [before.as_slice(), form.as_bytes(), after.as_slice()].concat();
+            let passed = PROXY.passed("text/plain", &cut(&bytes, &cuts));
+            prop_assert!(passed.found > 0);
+            prop_assert_eq!(passed.bytes.len(), bytes.len());
+            prop_assert!(memchr::memmem::find(&passed.bytes, form.as_bytes()).is_none());
+            let refused = PROXY.passed("application/octet-stream", &cut(&bytes, &cuts));
+            prop_assert_eq!(refused.ended, Ended::Broken);
+            prop_assert!(bytes.starts_with(&refused.bytes) && refused.bytes.len() <= before.len());
+        }
+    }
+
+    #[test]
+    fn a_value_inside_of_compressed_data_ends_an_answer_of_any_type() {
+        let mut coded = gzip_of(format!("{{\"key\": \"{VALUE}\"}}").as_bytes());
+        coded.extend_from_slice(b"\n");
+        let passed = PROXY.passed("text/plain", &[&coded]);
+        assert_eq!((passed.ended, passed.found), (Ended::Broken, 1));
+    }
+
+    fn gzip_of(text: &[u8]) -> Vec<u8> {
+        let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+        out.extend(miniz_oxide::deflate::compress_to_vec(text, 6));
+        out.extend_from_slice(&[0; 8]);
+        out
+    }
 }

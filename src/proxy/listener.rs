@@ -28,9 +28,10 @@ use super::{
     dial,
     ledger::Entry,
     refusal::{self, Refusal},
-    request::{self, Target, Via},
+    request,
     rules::Way,
     run::{self, Shared},
+    target::{Target, Via},
 };
 use crate::policy::Tls;
 

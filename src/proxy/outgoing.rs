@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 
 use super::{
     body::Body,
+    guard,
     scrub::{ends_here, named_by_connection},
 };
 
@@ -35,8 +36,8 @@ pub(super) fn headers(from: &HeaderMap) -> HeaderMap {
     let trailers = from.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let mut headers = HeaderMap::with_capacity(from.len());
     for (name, value) in from {
-        let sent = !ends_here(name) && !NOT_SENT.contains(&name.as_str()) && !connection.contains(name);
-        if sent && name != header::COOKIE {
+        let ends = ends_here(name) || connection.contains(name) || guard::speaks_for_a_proxy(name.as_str());
+        if !ends && !NOT_SENT.contains(&name.as_str()) && name != header::COOKIE {
             headers.append(name.clone(), value.clone());
         }
     }

@@ -1,11 +1,6 @@
-//! What the proxy answers by itself: a status, a word for the audit, and a sentence for whoever reads it.
-//! Nothing of a request or of an upstream's answer is in it.
+//! Why the proxy refuses: a status, a word for the audit, and a sentence for whoever reads it.
 
-use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-
-use super::body::Body;
+use http::StatusCode;
 
 /// Why a request was not made, or its answer not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +30,10 @@ refusals! {
     NOT_COVERED: FORBIDDEN, "request_not_covered", "the policy does not cover this method and path of the host";
     WRONG_HOST: FORBIDDEN, "placeholder_wrong_host", "a placeholder stands in a request to a host that its secret may not go to";
     WRONG_PLACE: FORBIDDEN, "placeholder_wrong_place", "a placeholder stands where the policy does not let its secret go: see substitute, methods and paths of the rule";
+    FOREIGN_CREDENTIAL: FORBIDDEN, "foreign_credential", "a place for credentials holds something else than the placeholder of a secret of this host: leave it out, or send the placeholder";
+    FOREIGN_ORIGIN: FORBIDDEN, "foreign_origin", "the request comes from a page of another site (Origin, Sec-Fetch-Site): no value goes with it";
+    HEADER_NAME: BAD_REQUEST, "header_name", "a header's name has other characters than letters, digits and hyphens: servers read such names in more than one way";
+    OVERRIDE: FORBIDDEN, "override", "a header, or a field of the query or of a form, makes the request one of another method, path or host";
     NOT_IN_PLACE: BAD_GATEWAY, "value_unfit", "the value can't stand there: it has characters that the place does not take";
     TOO_MANY: SERVICE_UNAVAILABLE, "too_many_connections", "the run has too many connections open";
     TOO_LARGE: PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than what the proxy signs or reads at once";
@@ -44,22 +43,12 @@ refusals! {
     NO_ANSWER: BAD_GATEWAY, "upstream_unreachable", "the host can't be connected to, or did not answer";
     CERTIFICATE: BAD_GATEWAY, "upstream_certificate", "the host's certificate does not hold against the system's roots and the policy's extra_ca";
     ENCODING: BAD_GATEWAY, "answer_encoding", "the host answered in an encoding that can't be read, though it was asked for none";
+    CODED: BAD_GATEWAY, "answer_coded", "the host compressed its answer though it was asked not to, and it is too large to be looked into whole, or not one of which a part can be served";
+    HOLDS_VALUE: BAD_GATEWAY, "answer_holds_value", "a value stands in the host's answer, and can't be taken out without breaking it: it is binary, framed or compressed, or something vouches for its bytes";
+    RANGE_MALFORMED: RANGE_NOT_SATISFIABLE, "range_malformed", "the Range header is malformed: write bytes=FIRST-LAST";
+    RANGE_SEVERAL: RANGE_NOT_SATISFIABLE, "range_several", "only one range is served at a time";
+    RANGE_UNSATISFIABLE: RANGE_NOT_SATISFIABLE, "range_unsatisfiable", "the answer has no such bytes";
+    RANGE_UNIT: NOT_IMPLEMENTED, "range_unit", "only ranges of bytes are served";
+    RANGE_LENGTH: NOT_IMPLEMENTED, "range_length_unknown", "the host does not say how long its answer is, so no part of it can be served: ask for the whole";
     ANSWER: BAD_GATEWAY, "answer_malformed", "the host's answer is not one that can be passed on";
-}
-
-impl Refusal {
-    /// The answer.
-    pub(super) fn response(self) -> Response<Body> {
-        let text = format!("authy-mcp: {} ({})\n", self.message, self.code);
-        let mut response =
-            Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert("x-authy-mcp-refused", HeaderValue::from_static(self.code));
-        if self.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            headers.insert(header::PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"authy-mcp\""));
-        }
-        response
-    }
 }

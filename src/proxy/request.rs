@@ -4,67 +4,26 @@
 use std::{collections::BTreeSet, error::Error as _, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{
     authority::HostPort,
     body::Body,
-    decode::Encoding,
     dial::DialError,
+    forms,
+    guard::Guard,
     ledger::Entry,
     outgoing::{self, Outgoing},
+    range,
     refusal::{self, Refusal},
     response::{self, Made},
     rules::Asked,
     run::Shared,
     substitute::Places,
+    target::{Target, Via},
     websocket,
 };
-use crate::policy::Tls;
-
-/// What a connection is for: fixed before its first request.
-pub(super) struct Target {
-    pub to: HostPort,
-    pub tls: Tls,
-    pub via: Via,
-}
-
-/// How a connection came about, which says what its requests look like.
-pub(super) enum Via {
-    /// Inside a tunnel: the request names a path.
-    Tunnel,
-    /// Asked of the proxy: the request names the whole address.
-    Proxy,
-    /// At an address that stands for one host: the path begins with the run's credential.
-    Base { path: String },
-}
-
-impl Target {
-    /// The host that a base URL stands for.
-    pub(super) fn base(run: &Shared, index: usize) -> Self {
-        let base = &run.bases[index];
-        let to = HostPort { host: base.host.clone(), port: base.port };
-        Self { to, tls: base.tls, via: Via::Base { path: base.path.clone() } }
-    }
-
-    fn scheme_port(&self) -> u16 {
-        match self.tls {
-            Tls::Yes => 443,
-            Tls::No => 80,
-        }
-    }
-
-    fn scheme(&self) -> &'static str {
-        match self.tls {
-            Tls::Yes => "https",
-            Tls::No => "http",
-        }
-    }
-}
-
-/// Headers by which some servers take another method or path than the request line's.
-const OVERRIDES: &[&str] =
-    &["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 /// An answer under way.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -78,26 +37,10 @@ pub(super) fn handle_request(run: Shared, target: Arc<Target>, request: Request<
             Err(refusal) => refused(entry, refusal),
             Ok(made) => match response::check(&made.response, &made.method, made.upgrade.is_some()) {
                 Err(refusal) => refused(entry, refusal),
-                Ok(encodings) => pass_on(run, made, encodings, entry).await,
+                Ok(encodings) => response::passed_on(run, made, encodings, entry).await,
             },
         }
     })
-}
-
-/// So many bytes of headers are looked through at once without anybody noticing; more are a host's that wants them
-/// noticed, and not for the tasks that serve.
-const FEW_HEADERS: usize = 16 << 10;
-
-async fn pass_on(run: Shared, made: Made, encodings: Vec<Encoding>, entry: Entry) -> Response<Body> {
-    let length: usize = made.response.headers().values().map(http::HeaderValue::len).sum();
-    if length <= FEW_HEADERS {
-        return response::passed_on(&run, made, encodings, entry);
-    }
-    let away = move || response::passed_on(&run, made, encodings, entry);
-    match tokio::task::spawn_blocking(away).await {
-        Ok(answer) => answer,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
 }
 
 fn refused(mut entry: Entry, refusal: Refusal) -> Response<Body> {
@@ -121,7 +64,13 @@ async fn make(
 
     let asked = Asked { to: &target.to, method: method.as_str(), path: &path };
     let fitting = run.rules.for_request(&asked).ok_or(refusal::NOT_COVERED)?;
-    check_overrides(run, target, &parts.headers)?;
+    let guard = Guard::new(run, target);
+    guard.check(&parts.headers, query.as_deref())?;
+    let wanted = range::wanted(&method, &parts.headers)?;
+    let (mut body, seen) = (body.map_err(Into::into).boxed_unsync(), forms::Seen::default());
+    if guard.holds_methods() {
+        body = forms::watched(&parts.headers, body, &seen)?;
+    }
 
     let mut used = BTreeSet::new();
     let mut places = Places { rules: &run.rules, fitting: &fitting, to: &target.to, used: &mut used };
@@ -129,30 +78,49 @@ async fn make(
     let query = query.map(|query| places.in_query(&query)).transpose()?;
     let mut headers = outgoing::headers(&parts.headers);
     places.in_headers(&mut headers)?;
-    let body = places.in_body(&headers, body).await?;
+    let body = places.in_body(&headers, body).await.map_err(|refusal| seen.or(refusal))?;
     let upgrade = upgrade.map(|upgrade| upgrade.with(places.for_websocket()));
 
     let host = target.to.header(target.scheme_port());
     let uri = uri(target.scheme(), &host, &path, query.as_deref())?;
     let outgoing = Outgoing { method: method.clone(), uri, host, headers, body };
-    let (outgoing, sent) = outgoing.with_secrets(run, &fitting, &mut used).await?;
+    let filled = outgoing.with_secrets(run, &fitting, &mut used).await;
+    let (outgoing, sent) = filled.map_err(|refusal| seen.or(refusal))?;
     entry.record().secrets = used.into_iter().collect();
+    let asks = if upgrade.is_some() { Asks::Socket } else { Asks::Answer };
+    let response = send(run, outgoing, asks, entry).await.map_err(|refusal| seen.or(refusal))?;
+    Ok(Made { to: target.to.clone(), method, response, sent, wanted, upgrade })
+}
 
+/// What a request asks a host for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Answer,
+    Socket,
+}
+
+async fn send(
+    run: &Shared,
+    outgoing: Outgoing,
+    asks: Asks,
+    entry: &mut Entry,
+) -> Result<Response<Incoming>, Refusal> {
     // As late as it can be: a body may have taken its time.
     if !run.is_allowed().await {
         entry.record().secrets.clear();
         return Err(refusal::ENDED);
     }
-    let client = if upgrade.is_some() { &run.sockets } else { &run.client };
-    let request = if upgrade.is_some() { outgoing.into_upgrade() } else { outgoing.into_request() };
-    let response = client.request(request).await.map_err(|error| {
+    let asked = match asks {
+        Asks::Socket => run.sockets.request(outgoing.into_upgrade()),
+        Asks::Answer => run.client.request(outgoing.into_request()),
+    };
+    asked.await.map_err(|error| {
         if error.is_connect() {
             // Nothing was sent.
             entry.record().secrets.clear();
         }
         unreached(&error)
-    })?;
-    Ok(Made { method, response, sent, upgrade })
+    })
 }
 
 /// Holds a request's form against its connection; returns its path.
@@ -215,16 +183,6 @@ fn named_host(request: &Request<Incoming>, target: &Target) -> Result<Option<Hos
         (Some(header), Some(target)) if header != target => Err(refusal::HOST_DIFFERS),
         (header, target) => Ok(header.or(target)),
     }
-}
-
-/// Where methods or paths are restricted, no header may name others.
-fn check_overrides(run: &Shared, target: &Target, headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut held = run.rules.held.iter().filter(|held| held.goes_to(&target.to));
-    let restricted = held.any(|held| held.seal.methods.is_some() || held.seal.paths.is_some());
-    if restricted && OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
-        return Err(refusal::MALFORMED);
-    }
-    Ok(())
 }
 
 fn uri(scheme: &str, host: &str, path: &str, query: Option<&str>) -> Result<Uri, Refusal> {

@@ -16,6 +16,7 @@ use super::{
     authority::HostPort,
     body::Body,
     ca,
+    cookies::Cookies,
     dial::Dial,
     ledger::Ledger,
     masks::Masks,
@@ -58,6 +59,7 @@ pub(super) struct Run {
     /// The ports on which the base URLs are, in order.
     pub base_ports: OnceLock<Vec<u16>>,
     pub ledger: Arc<Ledger>,
+    pub cookies: Cookies,
     /// What is asked before a value leaves.
     pub right: OnceLock<Arc<dyn Right>>,
     pub tasks: TaskTracker,
@@ -97,6 +99,7 @@ impl Run {
             bases,
             base_ports: OnceLock::new(),
             ledger: Arc::default(),
+            cookies: Cookies::default(),
             right: OnceLock::new(),
             tasks,
             ended,
@@ -203,11 +206,9 @@ fn own_needles(held: &SealedSecret) -> Vec<Needles> {
     let mut found = vec![Needles::of_masked(&held.name, &held.value, mask.as_bytes())];
     if let Some(crate::policy::Inject::Basic { user }) = &held.seal.inject {
         let basic = super::inject::basic(user, held.bytes());
-        found.push(Needles::of_masked(
-            &held.name,
-            &SecretValue::new(basic.as_bytes().to_vec()),
-            mask.as_bytes(),
-        ));
+        let mask = super::inject::basic(user, mask.as_bytes());
+        let basic = SecretValue::new(basic.as_bytes().to_vec());
+        found.push(Needles::of_masked(&held.name, &basic, mask.as_bytes()));
     }
     found
 }

@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{ledger::Entry, masks::Masks};
 
-/// Headers that end at a proxy (RFC 9110, section 7.6.1), or that lead past it (RFC 7838, RFC 9110 sections
-/// 11.7 and 14.3: ranges are not asked for, as a value cut in two is none that is found).
+/// Headers that end at a proxy (RFC 9110, sections 7.6.1 and 11.7), or that lead past it (RFC 7838), and what only this
+/// proxy says.
 const ENDS_HERE: &[&str] = &[
     "connection",
     "keep-alive",
@@ -20,8 +20,8 @@ const ENDS_HERE: &[&str] = &[
     "http2-settings",
     "alt-svc",
     "alt-used",
-    "accept-ranges",
-    "content-length",
+    "x-authy-mcp-refused",
+    "x-authy-mcp-scrubbed",
 ];
 
 /// Whether a header ends at the proxy, in either direction.
@@ -34,6 +34,24 @@ pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let words = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     words.filter_map(|word| word.trim().parse().ok()).collect()
+}
+
+/// So many bytes of headers are looked through at once without anybody noticing; more are a host's that wants them
+/// noticed, and not for the tasks that serve.
+const FEW_HEADERS: usize = 16 << 10;
+
+/// The headers of an answer as the program gets them, looked through on a thread that serves nobody where they are many.
+pub(super) async fn headers_away(masks: &Masks, from: HeaderMap, mut entry: Entry) -> (HeaderMap, Entry) {
+    let length: usize = from.values().map(HeaderValue::len).sum();
+    if length <= FEW_HEADERS {
+        return (headers(masks, from, &mut entry), entry);
+    }
+    let masks = masks.clone();
+    let away = move || (headers(&masks, from, &mut entry), entry);
+    match tokio::task::spawn_blocking(away).await {
+        Ok(clean) => clean,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
 }
 
 /// Headers or trailers as the program gets them.
@@ -53,7 +71,7 @@ pub(super) fn headers(masks: &Masks, from: HeaderMap, entry: &mut Entry) -> Head
 
 /// One value; nothing where what is left of it is no header value.
 fn value(masks: &Masks, value: &HeaderValue, entry: &mut Entry) -> Option<HeaderValue> {
-    let mut redactor = masks.needles.redactor();
+    let mut redactor = masks.needles.scrubber();
     let mut out = Vec::with_capacity(value.len());
     redactor.push(value.as_bytes(), &mut out);
     redactor.finish(&mut out);

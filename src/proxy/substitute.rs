@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use zeroize::Zeroizing;
 
 use super::{
@@ -41,44 +41,67 @@ pub(super) struct Places<'a> {
 impl Places<'_> {
     /// Replaces in a path: a value there is one segment, or a part of one.
     pub(super) fn in_path(&mut self, path: &str) -> Result<String, Refusal> {
-        self.in_text(path, SubstitutionSite::Path, percent)
+        self.in_text(path, &SubstitutionSite::Path, percent)
     }
 
     /// Replaces in a query.
     pub(super) fn in_query(&mut self, query: &str) -> Result<String, Refusal> {
-        self.in_text(query, SubstitutionSite::Query, percent)
+        self.in_text(query, &SubstitutionSite::Query, percent)
     }
 
-    /// Replaces in every header, also inside of `Basic` credentials.
+    /// Replaces in the headers that are open, also inside of `Basic` credentials. Where the proxy sets a header itself, a
+    /// placeholder there is as good as nothing.
     pub(super) fn in_headers(&mut self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let mut set_anew = Vec::new();
         for (name, value) in headers.iter_mut() {
             if self.rules.held.iter().any(|held| {
                 contains(name.as_str().as_bytes(), held.placeholder.to_ascii_lowercase().as_bytes())
             }) {
                 return Err(refusal::WRONG_PLACE);
             }
-            if let Some(new) = self.in_header(value.as_bytes())? {
-                *value = sensitive(&new)?;
+            match self.in_header(name.as_str(), value.as_bytes())? {
+                InHeader::Nothing => {}
+                InHeader::New(new) => *value = sensitive(&new)?,
+                InHeader::SetAnew => set_anew.push(name.clone()),
             }
+        }
+        for name in set_anew {
+            headers.remove(name);
         }
         Ok(())
     }
 
-    fn in_header(&mut self, value: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
-        if let Some(new) = self.replaced(value, SubstitutionSite::Header, plain)? {
-            return Ok(Some(new));
-        }
+    fn in_header(&mut self, name: &str, value: &[u8]) -> Result<InHeader, Refusal> {
         let credentials =
             value.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case(b"basic ")).map(|_| &value[6..]);
-        let Some(decoded) = credentials.and_then(|text| STANDARD.decode(text.trim_ascii()).ok()) else {
-            return Ok(None);
-        };
-        let new = self.replaced(&decoded, SubstitutionSite::Header, plain)?;
-        Ok(new.map(|new| Zeroizing::new([b"Basic ", STANDARD.encode(&*new).as_bytes()].concat())))
+        let decoded = credentials.and_then(|text| STANDARD.decode(text.trim_ascii()).ok());
+        let texts = [Some(value), decoded.as_deref()];
+        if texts.into_iter().flatten().any(|text| self.is_set_anew(name, text)) {
+            return Ok(InHeader::SetAnew);
+        }
+        let open = |site: &SubstitutionSite| site.is_header(name);
+        if let Some(new) = self.replaced(value, &open, plain)? {
+            return Ok(InHeader::New(new));
+        }
+        let Some(decoded) = decoded else { return Ok(InHeader::Nothing) };
+        let new = self.replaced(&decoded, &open, plain)?;
+        let basic = |new: Zeroizing<Vec<u8>>| [b"Basic ", STANDARD.encode(&*new).as_bytes()].concat();
+        Ok(new.map_or(InHeader::Nothing, |new| InHeader::New(Zeroizing::new(basic(new)))))
     }
 
-    fn in_text(&mut self, text: &str, place: SubstitutionSite, encode: Encode) -> Result<String, Refusal> {
-        let replaced = self.replaced(text.as_bytes(), place, encode)?;
+    /// Whether a header holds the placeholder of a secret that the proxy puts there, or in another place of its service, by
+    /// itself.
+    fn is_set_anew(&self, name: &str, text: &[u8]) -> bool {
+        self.fitting.iter().any(|held| {
+            let service = held.seal.service.as_ref();
+            let of_service = || service.is_some_and(|s| s.entry.headers.iter().any(|header| header == name));
+            let sets = !signed_anew(held) && (held.seal.header() == Some(name) || of_service());
+            sets && contains(text, held.placeholder.as_bytes())
+        })
+    }
+
+    fn in_text(&mut self, text: &str, place: &SubstitutionSite, encode: Encode) -> Result<String, Refusal> {
+        let replaced = self.replaced(text.as_bytes(), &|site| site == place, encode)?;
         match replaced {
             None => Ok(text.to_owned()),
             Some(new) => String::from_utf8(new.to_vec()).map_err(|_| refusal::NOT_IN_PLACE),
@@ -86,12 +109,12 @@ impl Places<'_> {
     }
 
     /// Replaces in JSON, form and text bodies, where the policy opens them; all others pass as they come.
-    pub(super) async fn in_body(&mut self, headers: &HeaderMap, body: Incoming) -> Result<Body, Refusal> {
+    pub(super) async fn in_body(&mut self, headers: &HeaderMap, body: Body) -> Result<Body, Refusal> {
         let open = self.fitting.iter().any(|held| held.seal.substitute.contains(&SubstitutionSite::Body));
         let encode = encoder(headers).filter(|_| open && !body.is_end_stream());
-        let Some(encode) = encode else { return Ok(body.map_err(Into::into).boxed_unsync()) };
-        let whole = collect(body.map_err(Into::into).boxed_unsync()).await?;
-        let replaced = self.replaced(&whole, SubstitutionSite::Body, encode)?;
+        let Some(encode) = encode else { return Ok(body) };
+        let whole = collect(body).await?;
+        let replaced = self.replaced(&whole, &|site| *site == SubstitutionSite::Body, encode)?;
         let bytes = replaced.map_or(whole, |new| Bytes::copy_from_slice(&new));
         Ok(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
@@ -106,7 +129,7 @@ impl Places<'_> {
     fn replaced(
         &mut self,
         text: &[u8],
-        place: SubstitutionSite,
+        open: &dyn Fn(&SubstitutionSite) -> bool,
         encode: Encode,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
         let mut new: Option<Zeroizing<Vec<u8>>> = None;
@@ -119,7 +142,7 @@ impl Places<'_> {
                 return Err(refusal::WRONG_HOST);
             }
             let fits = self.fitting.iter().any(|fitting| fitting.name == held.name);
-            if !fits || !held.seal.substitute.contains(&place) {
+            if !fits || !held.seal.substitute.iter().any(open) {
                 // The access key of a signature is signed anew, wherever the program put it.
                 if signed_anew(held) {
                     continue;
@@ -132,6 +155,15 @@ impl Places<'_> {
         }
         Ok(new)
     }
+}
+
+/// What becomes of a header.
+enum InHeader {
+    /// It has no placeholder.
+    Nothing,
+    New(Zeroizing<Vec<u8>>),
+    /// The proxy sets it, or what stands for it.
+    SetAnew,
 }
 
 fn signed_anew(held: &SealedSecret) -> bool {

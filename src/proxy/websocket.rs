@@ -219,7 +219,7 @@ pub(super) async fn downstream(
             continue;
         }
         let (mut opcode, mut redactor) =
-            message.take().unwrap_or_else(|| (head.opcode, run.masks.needles.redactor()));
+            message.take().unwrap_or_else(|| (head.opcode, run.masks.needles.scrubber()));
         let mut at = 0;
         loop {
             let bytes = payload(&mut from, &head, at).await?;
@@ -250,12 +250,11 @@ pub(super) async fn downstream(
 /// Pings, pongs and the reason of a close are short, and scrubbed as a whole.
 fn control(run: &Shared, opcode: u8, bytes: &[u8], tally: &Tally) -> Vec<u8> {
     let (code, text) = bytes.split_at(if opcode == CLOSE { bytes.len().min(2) } else { 0 });
-    let mut redactor = run.masks.needles.redactor();
+    let mut redactor = run.masks.needles.scrubber();
     let mut clean = code.to_vec();
     redactor.push(text, &mut clean);
     redactor.finish(&mut clean);
     tally.scrubs.fetch_add(redactor.counts().total(), Ordering::Relaxed);
-    clean.truncate(CONTROL);
     clean
 }
 

@@ -12,7 +12,7 @@ use super::{
     forms::MatchMode,
     needles::Needles,
     redacted::{Counts, Redacted},
-    stream::{Redactor, ScanDepth},
+    stream::{Masking, Redactor, ScanDepth},
     tables::{Label, Tables},
 };
 
@@ -46,7 +46,13 @@ impl NeedleSet {
 
     /// A redactor for one stream.
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(Arc::clone(&self.0), ScanDepth::All)
+        Redactor::new(Arc::clone(&self.0), ScanDepth::All, Masking::Named)
+    }
+
+    /// A redactor for what was made by somebody else and has to arrive as it was made: it takes out the needles alone,
+    /// nothing for its shape, and what it gives out is as long as what it took in.
+    pub(crate) fn scrubber(&self) -> Redactor {
+        Redactor::new(Arc::clone(&self.0), ScanDepth::Needles, Masking::SameLength)
     }
 
     /// Which needles a whole text holds, in any form: how often, by kind.
@@ -58,7 +64,7 @@ impl NeedleSet {
 
     /// The same for a stream: a file that needn't fit into memory.
     pub fn finder(&self) -> Finder {
-        Finder::new(Redactor::new(Arc::clone(&self.0), ScanDepth::Needles))
+        Finder::new(Redactor::new(Arc::clone(&self.0), ScanDepth::Needles, Masking::Named))
     }
 
     /// Needles as they are, without any forms, all masked as `mask`.

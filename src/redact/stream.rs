@@ -32,6 +32,20 @@ pub(super) enum ScanDepth {
     Needles,
 }
 
+/// What stands in a value's place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Masking {
+    /// Its mask.
+    Named,
+    /// As many bytes as were there: its mask where that is as long, else [`FILLER`]. Lengths that were said before,
+    /// and offsets into what follows, still hold.
+    SameLength,
+}
+
+/// Stands for a value whose mask has another length. A digit is a character of every form that a value is looked for
+/// in: of hex, base64, numbers, URLs, and the strings of JSON and XML.
+const FILLER: u8 = b'0';
+
 /// Masks one stream as it comes.
 ///
 /// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes (160 in a
@@ -39,6 +53,7 @@ pub(super) enum ScanDepth {
 pub struct Redactor {
     tables: Arc<Tables>,
     reach: ScanDepth,
+    masking: Masking,
     window: Window,
     /// Everything before this offset was given out, or is masked.
     shown: u64,
@@ -53,11 +68,12 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(tables: Arc<Tables>, reach: ScanDepth) -> Self {
+    pub(super) fn new(tables: Arc<Tables>, reach: ScanDepth, masking: Masking) -> Self {
         Self {
             verbatim: Verbatim::new(&tables),
             tables,
             reach,
+            masking,
             window: Window::default(),
             shown: 0,
             squeezed: Squeezed::new(),
@@ -92,7 +108,7 @@ impl Redactor {
         self.emit(self.window.end(), out);
         let not_looked_into = self.not_looked_into();
         let counts = std::mem::take(&mut self.counts);
-        let fresh = Self::new(Arc::clone(&self.tables), self.reach);
+        let fresh = Self::new(Arc::clone(&self.tables), self.reach, self.masking);
         *self = Self { counts, not_looked_into, ..fresh };
     }
 
@@ -176,7 +192,13 @@ impl Redactor {
         while let Some(span) = self.spans.next_before(upto) {
             out.extend_from_slice(self.window.between(self.shown, span.start));
             let label = self.tables.label(span.name.label);
-            out.extend_from_slice(&label.mask);
+            match self.masking {
+                Masking::SameLength if label.mask.len() as u64 != span.end - span.start => {
+                    let length = usize::try_from(span.end - span.start).unwrap_or(usize::MAX);
+                    out.resize(out.len() + length, FILLER);
+                }
+                Masking::SameLength | Masking::Named => out.extend_from_slice(&label.mask),
+            }
             *self.counts.0.entry(span.name.kind.unwrap_or(label.kind)).or_default() += 1;
             self.shown = span.end;
         }

@@ -1,7 +1,9 @@
 //! Sealed delivery: a host that says everything again, a program that asks in every wrong way, and no byte of
 //! a value that reaches it. The proxy alone, on the host's loopback; `sealed/contained.rs` has it in runs.
 
+mod answers;
 mod contained;
+mod foreign;
 mod host;
 mod malformed;
 mod program;

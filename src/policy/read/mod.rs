@@ -31,6 +31,7 @@ use super::{
     edition::Edition,
     env_names,
     sealed::{ReachPart, Seal},
+    services::{self, Services},
     words::{DeliveryMode, ExitCodes, Stdin},
 };
 use crate::names::{EnvName, ScopeName, SecretName, SecretPattern};
@@ -43,21 +44,26 @@ impl Document {
     /// All the findings of severity error, each with line and column.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         check_length(text)?;
-        Self::parse_of(text, Edition::Typed, Shapes::Ours)
+        Self::parse_of(text, Edition::NamedHeaders, &services::shipped(), Shapes::Ours)
     }
 
-    /// Parses a document that was applied, by the rules of that time.
+    /// Parses a document that was applied, by the rules and with the services of that time.
     ///
     /// # Errors
     /// As [`Document::parse`].
-    pub fn parse_as(text: &str, edition: Edition) -> Result<Self, DocumentError> {
-        Self::parse_of(text, edition, Shapes::OfTheTypes)
+    pub(crate) fn parse_as(text: &str, edition: Edition, services: &Services) -> Result<Self, DocumentError> {
+        Self::parse_of(text, edition, services, Shapes::OfTheTypes)
     }
 
-    fn parse_of(text: &str, edition: Edition, shapes: Shapes) -> Result<Self, DocumentError> {
+    fn parse_of(
+        text: &str,
+        edition: Edition,
+        services: &Services,
+        shapes: Shapes,
+    ) -> Result<Self, DocumentError> {
         let (raw, errors) = read(text, shapes)?;
-        let mut reader = Reader { text, edition, errors, unenforceable: Vec::new() };
-        if edition == Edition::Typed {
+        let mut reader = Reader { text, edition, services, errors, unenforceable: Vec::new() };
+        if !reader.is_stored() {
             reader.check_count(&raw);
         }
         let document = reader.document(&raw);
@@ -213,11 +219,10 @@ impl Reader<'_> {
             env,
             set_env,
             pin: raw.pin,
-            stdin: raw.stdin.as_ref().map(|at| *at.get()).unwrap_or(match self.edition {
+            stdin: raw.stdin.as_ref().map(|at| *at.get()).unwrap_or(
                 // What such a rule's program is told is what its arguments say, unless the policy says otherwise.
-                Edition::Typed if !raw.secrets.is_empty() => Stdin::None,
-                Edition::Typed | Edition::BeforeTypes => Stdin::Text,
-            }),
+                if self.is_stored() || raw.secrets.is_empty() { Stdin::Text } else { Stdin::None },
+            ),
             reviewed: raw.reviewed.as_ref().is_some_and(|at| *at.get()),
             output: raw.output,
             timeout: self.duration(raw.timeout.as_ref()),
@@ -242,7 +247,7 @@ impl Reader<'_> {
     fn seal(&mut self, raw: &RawRule, at: Range<usize>) -> Option<Seal> {
         let mut wrong = Vec::new();
         let seal = match *raw.deliver.get() {
-            DeliveryMode::Sealed => sealed::seal(raw, at, &mut wrong),
+            DeliveryMode::Sealed => sealed::seal(raw, at, self.edition, self.services, &mut wrong),
             DeliveryMode::Env | DeliveryMode::File => {
                 wrong = sealed::stray(raw);
                 None

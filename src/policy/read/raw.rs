@@ -198,11 +198,14 @@ pub(in crate::policy) struct RawRule {
     pub secrets: Vec<At<String>>,
     /// How a value gets to the program.
     pub deliver: At<DeliveryMode>,
+    /// What a sealed secret is for, instead of `hosts`, `inject` and `env`: `openai`, `anthropic`, `github`, `cloudflare`,
+    /// `stripe`.
+    pub service: Option<At<String>>,
     /// Where a sealed secret may go: `host` (port 443), `host:port`, `*.host` for its subdomains.
     pub hosts: Option<At<Vec<String>>>,
     /// What the proxy sets by itself.
     pub inject: Option<At<RawInject>>,
-    /// Where a placeholder is replaced.
+    /// Where a placeholder is replaced; default nowhere with `inject`, else in `header`.
     pub substitute: Option<At<Vec<RawPlace>>>,
     /// HTTP methods that a sealed secret may go with.
     pub methods: Option<At<Vec<String>>>,
@@ -307,20 +310,22 @@ pub(in crate::policy) struct RawSigV4 {
 }
 
 /// Where a placeholder is replaced.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Place")]
-pub(in crate::policy) enum RawPlace {
-    /// In header values: the default.
-    Header,
-    /// In the query.
-    Query,
-    /// In the path.
-    Path,
-    /// In JSON, form and text bodies.
-    Body,
-    /// In text messages of a WebSocket.
-    Websocket,
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(in crate::policy) struct RawPlace(pub String);
+
+impl JsonSchema for RawPlace {
+    fn schema_name() -> Cow<'static, str> {
+        "Place".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Where a placeholder is replaced: in headers that carry credentials, in the header of a name, in the query, in the path, in JSON, form and text bodies, in text messages of a WebSocket.",
+            "type": "string",
+            "pattern": "^(header|header:[A-Za-z0-9-]+|query|path|body|websocket)$"
+        })
+    }
 }
 
 /// Whether a person is asked.

@@ -8,6 +8,7 @@ use crate::{
     policy::{
         document::{Finding, Severity},
         edition::Edition,
+        services::Services,
     },
 };
 
@@ -15,6 +16,8 @@ use crate::{
 pub(in crate::policy) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) edition: Edition,
+    /// What the services are that it names.
+    pub(super) services: &'a Services,
     pub(super) errors: Vec<Finding>,
     pub(super) unenforceable: Vec<Finding>,
 }

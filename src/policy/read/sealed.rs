@@ -6,8 +6,10 @@ use super::raw::{At, RawInject, RawPlace, RawRule, RawSigV4};
 use crate::{
     names::{EnvName, HostPattern, SecretName},
     policy::{
+        edition::Edition,
         env_names,
-        sealed::{BaseUrl, Inject, PathPattern, Seal, SigV4, SubstitutionSite, Tls},
+        sealed::{BaseUrl, Inject, OfService, PathPattern, Seal, SigV4, SubstitutionSite, Tls},
+        services::{Service, ServiceInject, Services},
     },
 };
 
@@ -33,31 +35,151 @@ const NOT_INJECTED: &[&str] = &[
 ];
 
 /// Reads the sealed part of a rule.
-pub(super) fn seal(raw: &RawRule, at: Range<usize>, wrong: &mut Vec<Wrong>) -> Option<Seal> {
+pub(super) fn seal(
+    raw: &RawRule,
+    at: Range<usize>,
+    edition: Edition,
+    services: &Services,
+    wrong: &mut Vec<Wrong>,
+) -> Option<Seal> {
     let before = wrong.len();
-    let hosts = hosts(raw.hosts.as_ref(), &at, wrong);
-    let inject = raw.inject.as_ref().and_then(|inject| parse_inject(inject, wrong));
-    let substitute = match &raw.substitute {
-        None => BTreeSet::from([SubstitutionSite::Header]),
-        Some(places) => places.get().iter().map(|place| place.place()).collect(),
+    let mut seal = match &raw.service {
+        None => Seal { hosts: hosts(raw.hosts.as_ref(), &at, wrong), ..Seal::default() },
+        Some(name) => of_service(raw, name, services, wrong)?,
     };
-    let methods = raw.methods.as_ref().map(|methods| parse_methods(methods, wrong));
-    let paths = raw.paths.as_ref().map(|paths| parse_paths(paths, wrong));
-    let base_urls = raw.base_url.iter().filter_map(|(env, url)| base_url(env, url, &hosts, wrong)).collect();
-    if inject.is_none() && substitute.is_empty() {
+    if let Some(inject) = &raw.inject {
+        seal.inject = parse_inject(inject, wrong);
+    }
+    seal.substitute = match &raw.substitute {
+        Some(places) => places.get().iter().filter_map(|place| site(place, places, edition, wrong)).collect(),
+        None if edition < Edition::NamedHeaders => BTreeSet::from([SubstitutionSite::AnyHeader]),
+        None if raw.inject.is_some() || seal.service.is_some() => BTreeSet::new(),
+        None => BTreeSet::from([SubstitutionSite::Header]),
+    };
+    if let Some(methods) = &raw.methods {
+        let methods = parse_methods(methods, wrong);
+        seal.methods = Some(match seal.methods {
+            None => methods,
+            Some(own) => own.intersection(&methods).cloned().collect(),
+        });
+    }
+    if let Some(paths) = &raw.paths {
+        seal.paths = Some(parse_paths(paths, wrong));
+    }
+    let base_urls = raw.base_url.iter().filter_map(|(env, url)| base_url(env, url, &seal.hosts, wrong));
+    let base_urls: Vec<BaseUrl> = base_urls.collect();
+    seal.base_urls.extend(base_urls);
+    let nowhere = raw.substitute.as_ref().is_some_and(|places| places.get().is_empty());
+    if raw.inject.is_none() && seal.service.is_none() && nowhere {
         wrong.push((
             at,
             "nothing puts the value in: inject is not given, and substitute is empty".to_owned(),
             "write inject = \"bearer\", or leave substitute out",
         ));
     }
-    (wrong.len() == before).then_some(Seal { hosts, inject, substitute, methods, paths, base_urls })
+    (wrong.len() == before).then_some(seal)
+}
+
+/// What a service of the catalogue stands for. Beside it nothing says otherwise.
+fn of_service(raw: &RawRule, name: &At<String>, services: &Services, wrong: &mut Vec<Wrong>) -> Option<Seal> {
+    let beside = [
+        (raw.hosts.as_ref().map(At::span), "hosts"),
+        (raw.inject.as_ref().map(At::span), "inject"),
+        (raw.env.keys().next().map(At::span), "env"),
+        (raw.base_url.keys().next().map(At::span), "base_url"),
+    ];
+    for (span, key) in beside.into_iter().filter_map(|(span, key)| Some((span?, key))) {
+        wrong.push((
+            span,
+            format!("service stands for hosts, inject, env and base_url, and {key} is given, too"),
+            "write service, or the keys that it stands for",
+        ));
+    }
+    let Some(service) = services.get(name.get()) else {
+        let known: Vec<&str> = services.keys().map(String::as_str).collect();
+        let message = format!("there is no service {:?}: there are {}", name.get(), known.join(", "));
+        wrong.push((name.span(), message, "write one of them, or hosts and inject"));
+        return None;
+    };
+    if let Some(paths) = raw.paths.as_ref().filter(|_| !service.paths.is_empty()) {
+        wrong.push((
+            paths.span(),
+            format!("the service {} has its own paths: {}", name.get(), service.paths.join(" ")),
+            "leave paths out, or write hosts and inject instead of service",
+        ));
+    }
+    let seal = expanded(name.get(), service);
+    if seal.is_none() {
+        let message = format!("the service {:?} can't be read by this version", name.get());
+        wrong.push((name.span(), message, "apply the policy again"));
+    }
+    seal
+}
+
+/// A row as the keys that it stands for.
+fn expanded(name: &str, service: &Service) -> Option<Seal> {
+    let hosts: Vec<HostPattern> =
+        service.hosts.iter().map(|host| HostPattern::parse(host).ok()).collect::<Option<_>>()?;
+    let paths: Vec<PathPattern> =
+        service.paths.iter().map(|path| PathPattern::parse(path)).collect::<Option<_>>()?;
+    let base = |(env, url): (&String, &String)| {
+        let (tls, host, port, path) = parse_url(url)?;
+        Some(BaseUrl { env: EnvName::parse(env).ok()?, host, port, path, tls })
+    };
+    Some(Seal {
+        hosts,
+        inject: Some(match &service.inject {
+            ServiceInject::Bearer => Inject::Bearer,
+            ServiceInject::Header(name) => Inject::Header { name: name.clone() },
+        }),
+        substitute: BTreeSet::new(),
+        methods: (!service.methods.is_empty()).then(|| service.methods.iter().cloned().collect()),
+        paths: (!paths.is_empty()).then_some(paths),
+        base_urls: service.base_urls.iter().map(base).collect::<Option<_>>()?,
+        service: Some(Box::new(OfService {
+            name: name.to_owned(),
+            env: EnvName::parse(&service.env).ok()?,
+            entry: service.clone(),
+        })),
+    })
+}
+
+/// A place where a placeholder is replaced.
+fn site(
+    place: &RawPlace,
+    places: &At<Vec<RawPlace>>,
+    edition: Edition,
+    wrong: &mut Vec<Wrong>,
+) -> Option<SubstitutionSite> {
+    Some(match place.0.as_str() {
+        "header" if edition < Edition::NamedHeaders => SubstitutionSite::AnyHeader,
+        "header" => SubstitutionSite::Header,
+        "query" => SubstitutionSite::Query,
+        "path" => SubstitutionSite::Path,
+        "body" => SubstitutionSite::Body,
+        "websocket" => SubstitutionSite::Websocket,
+        named => {
+            let name = named.strip_prefix("header:").unwrap_or_default().to_ascii_lowercase();
+            let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !plain || NOT_INJECTED.contains(&name.as_str()) || name.starts_with("proxy-") {
+                let message = format!("no placeholder is replaced in {named:?}");
+                wrong.push((
+                    places.span(),
+                    message,
+                    "write header, header:NAME, query, path, body or websocket",
+                ));
+                return None;
+            }
+            SubstitutionSite::Named(name)
+        }
+    })
 }
 
 /// What belongs to sealed delivery and stands in a rule without it.
 pub(super) fn stray(raw: &RawRule) -> Vec<Wrong> {
     const HINT: &str = "write deliver = \"sealed\", or leave it out";
     let spans = [
+        (raw.service.as_ref().map(At::span), "service"),
         (raw.hosts.as_ref().map(At::span), "hosts"),
         (raw.inject.as_ref().map(At::span), "inject"),
         (raw.substitute.as_ref().map(At::span), "substitute"),
@@ -219,18 +341,6 @@ fn parse_url(text: &str) -> Option<(Tls, String, u16, String)> {
     plain.then(|| (tls, pattern.host(), port, path))
 }
 
-impl RawPlace {
-    fn place(self) -> SubstitutionSite {
-        match self {
-            Self::Header => SubstitutionSite::Header,
-            Self::Query => SubstitutionSite::Query,
-            Self::Path => SubstitutionSite::Path,
-            Self::Body => SubstitutionSite::Body,
-            Self::Websocket => SubstitutionSite::Websocket,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +390,75 @@ mod tests {
             document(&format!("{GOOD}inject = {{ header = \"X-Api-Key\" }}\nmethods = [\"GET\"]")).unwrap();
         let seal = seal.allow[0].seal.clone().unwrap();
         assert_eq!(seal.header(), Some("x-api-key"));
-        assert_eq!(seal.substitute, BTreeSet::from([SubstitutionSite::Header]));
+        assert_eq!(seal.substitute, BTreeSet::new());
+    }
+
+    #[test]
+    fn a_placeholder_is_replaced_in_named_headers_and_those_of_credentials() {
+        const HOST: &str = "deliver = \"sealed\"\nhosts = [\"api.example.com\"]\n";
+        let headers = ["authorization", "x-api-key", "x-foo", "cookie", "user-agent"];
+        let open = |rule: &str, edition| {
+            let text =
+                format!("scope = \"s\"\n[[allow]]\nsecrets = [\"a/*\"]\ncommands = \"any\"\n{HOST}{rule}\n");
+            let document = Document::parse_as(&text, edition, &Services::new()).unwrap();
+            let seal = document.allow[0].seal.clone().unwrap();
+            let open = headers.iter().filter(|name| seal.substitute.iter().any(|site| site.is_header(name)));
+            open.copied().collect::<Vec<&str>>()
+        };
+        for (rule, now, before) in [
+            ("", &headers[..2], &headers[..]),
+            ("inject = \"bearer\"", &[], &headers),
+            ("substitute = [\"header\"]", &headers[..2], &headers),
+            ("inject = \"bearer\"\nsubstitute = [\"header\"]", &headers[..2], &headers),
+            ("substitute = [\"query\"]", &[], &[]),
+            ("substitute = [\"header:X-Foo\", \"header:Cookie\"]", &headers[2..4], &headers[2..4]),
+        ] {
+            assert_eq!(open(rule, Edition::NamedHeaders), now, "{rule}");
+            assert_eq!(open(rule, Edition::Typed), before, "{rule}");
+        }
+        for bad in ["header:Host", "header:Proxy-Authorization", "header:", "header:a b", "header:a_b"] {
+            let errors = document(&format!("{HOST}substitute = [\"{bad}\"]")).expect_err(bad);
+            assert!(errors[0].1.contains("no placeholder is replaced in"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_stands_for_hosts_inject_and_env_and_nothing_beside_says_otherwise() {
+        let rule = |more: &str| format!("deliver = \"sealed\"\nservice = \"anthropic\"\n{more}");
+        for (rule, line, says) in [
+            (rule("hosts = [\"a.example.com\"]"), 7, "hosts is given, too"),
+            (rule("inject = \"bearer\""), 7, "inject is given, too"),
+            (rule("env = { \"a/b\" = \"KEY\" }"), 7, "env is given, too"),
+            (rule("base_url = { X_URL = \"https://api.anthropic.com\" }"), 7, "base_url is given, too"),
+            (rule("paths = [\"/v1/**\"]"), 7, "has its own paths: /v1/messages"),
+            (
+                "deliver = \"sealed\"\nservice = \"acme\"".to_owned(),
+                6,
+                "there is no service \"acme\": there are anthropic, cloudflare, github, openai, stripe",
+            ),
+            ("deliver = \"env\"\nservice = \"openai\"".to_owned(), 6, "service belongs to sealed delivery"),
+        ] {
+            let errors = document(&rule).expect_err(&rule);
+            assert_eq!(errors[0].0, line, "{rule}: {errors:?}");
+            assert!(errors[0].1.contains(says), "{rule}: {errors:?}");
+        }
+        let seal =
+            document(&rule("methods = [\"POST\", \"DELETE\"]")).unwrap().allow[0].seal.clone().unwrap();
+        assert_eq!(seal.header(), Some("x-api-key"));
+        assert_eq!(seal.methods, Some(BTreeSet::from(["POST".to_owned()])));
+        assert!(seal.paths.unwrap().iter().all(|path| !path.covers("/v1/files")));
+        assert_eq!(seal.base_urls[0].env.as_str(), "ANTHROPIC_BASE_URL");
+    }
+
+    #[test]
+    fn a_service_stays_what_it_was_when_the_policy_was_applied() {
+        let text = "scope = \"s\"\n[[allow]]\nsecrets = [\"a/b\"]\ndeliver = \"sealed\"\nservice = \"openai\"\ncommands = \"any\"\n";
+        let mut services = Document::parse(text).unwrap().services();
+        services.get_mut("openai").unwrap().hosts = vec!["api.old.example".to_owned()];
+        let document = Document::parse_as(text, Edition::NamedHeaders, &services).unwrap();
+        let seal = document.allow[0].seal.clone().unwrap();
+        assert_eq!(seal.hosts[0].as_str(), "api.old.example");
+        assert!(Document::parse_as(text, Edition::NamedHeaders, &Services::new()).is_err());
     }
 
     #[test]

@@ -47,8 +47,8 @@ enum Shape {
     Word(&'static [&'static str]),
     /// A list of strings.
     Texts,
-    /// A list of these words.
-    Words(&'static [&'static str]),
+    /// A list of places where a placeholder is replaced.
+    Places,
     /// A list of names, or a table of names with the types of their texts.
     Variables,
     /// A table of strings.
@@ -139,9 +139,10 @@ const RULE: Section = Section {
         key("id", Shape::Text, "\"deploy\""),
         relied("secrets", Shape::Texts, "[\"app/*\"]"),
         required("deliver", Shape::Word(&["env", "file", "sealed"]), "\"env\""),
+        relied("service", Shape::Text, "\"openai\""),
         relied("hosts", Shape::Texts, "[\"api.example.com\"]"),
         relied("inject", Shape::Inject, INJECT_FORM),
-        relied("substitute", Shape::Words(&["header", "query", "path", "body", "websocket"]), "[\"header\"]"),
+        relied("substitute", Shape::Places, "[\"header\"]"),
         key("methods", Shape::Texts, "[\"GET\", \"POST\"]"),
         key("paths", Shape::Texts, "[\"/v1/chat/*\"]"),
         key("guessable", Shape::Flag, "true"),
@@ -332,10 +333,8 @@ fn misfit(shape: &Shape, found: &DeValue<'_>, span: Range<usize>) -> Vec<(Range<
         (Shape::Word(words), found) => word(words, found, span),
         (Shape::Texts, DeValue::Array(items)) => items_that(items, |item| matches!(item, DeValue::String(_))),
         (Shape::Texts, _) => one("a list of strings"),
-        (Shape::Words(words), DeValue::Array(items)) => {
-            items.iter().flat_map(|item| word(words, item.get_ref(), item.span())).collect()
-        }
-        (Shape::Words(words), _) => one(&format!("a list of {}", alternatives(words))),
+        (Shape::Places, DeValue::Array(items)) => items.iter().flat_map(place).collect(),
+        (Shape::Places, _) => one(&format!("a list of {}", alternatives(PLACES))),
         (Shape::Variables, DeValue::Array(items)) => {
             items_that(items, |item| matches!(item, DeValue::String(_)))
         }
@@ -354,6 +353,17 @@ fn word(words: &[&str], found: &DeValue<'_>, span: Range<usize>) -> Vec<(Range<u
         DeValue::String(text) if words.contains(&text.as_ref()) => Vec::new(),
         DeValue::String(text) => vec![(span, format!("must be {}, not {text:?}", alternatives(words)))],
         other => vec![(span, format!("must be {}, not {}", alternatives(words), kind(other)))],
+    }
+}
+
+/// Where a placeholder is replaced.
+const PLACES: &[&str] = &["header", "header:NAME", "query", "path", "body", "websocket"];
+
+fn place(item: &Spanned<DeValue<'_>>) -> Vec<(Range<usize>, String)> {
+    match item.get_ref() {
+        // Which headers can be named is judged with the rest of the rule.
+        DeValue::String(text) if text.starts_with("header:") => Vec::new(),
+        found => word(PLACES, found, item.span()),
     }
 }
 

@@ -19,7 +19,7 @@ fn stage(host: &Host, more: &str) -> Stage {
     stage.policy(&format!(
         "scope = \"s\"\n[sandbox]\nextra_ca = \"{ca}\"\ncwd = [\"{work}\"]\nread = [\"{{cwd}}\"]\n[[allow]]\nid = \"one\"\n\
          secrets = [\"openai/key\"]\ndeliver = \"sealed\"\nenv = {{ \"openai/key\" = \"OPENAI_KEY\" }}\n\
-         hosts = [\"{host}\"]\ninject = \"bearer\"\ncommands = \"any\"\n{more}\n",
+         hosts = [\"{host}\"]\ninject = \"bearer\"\nsubstitute = [\"header\", \"header:X-Note\"]\ncommands = \"any\"\n{more}\n",
         ca = stage.path("ca.pem").display(),
         work = stage.path("work").display(),
         host = host.name()
@@ -70,13 +70,13 @@ async fn a_reference_becomes_the_placeholder_in_arguments_and_input() {
     let mut server = stage.serve("s");
     let url = format!("https://{}/echo", host.name());
     let answer = server.run(json!({
-        "command": ["curl", "-sS", "-H", "X-Token: a {{openai/key}} b", "-d", "@-", url],
+        "command": ["curl", "-sS", "-H", "X-Note: a {{openai/key}} b", "-d", "@-", url],
         "secrets": ["openai/key"],
         "stdin": "body {{openai/key}}"
     }));
     assert_eq!(answer["exit_code"], 0, "{answer}");
     let seen = host.seen().await;
-    assert_eq!(seen[0].header("x-token"), format!("a {KEY} b"));
+    assert_eq!(seen[0].header("x-note"), format!("a {KEY} b"));
     assert_eq!(seen[0].header("authorization"), format!("Bearer {KEY}"));
     let body = String::from_utf8_lossy(&seen[0].body).into_owned();
     assert!(body.starts_with("body sk-proj-") && !body.contains(KEY), "{body}");
@@ -108,9 +108,9 @@ async fn a_placeholder_is_worth_nothing_after_its_run() {
     assert!(old.starts_with("sk-proj-"), "{said}");
     let url = format!("https://{}/echo", host.name());
     server.run(
-        json!({"command": ["curl", "-sS", "-H", format!("X-Token: {old}"), url], "secrets": ["openai/key"]}),
+        json!({"command": ["curl", "-sS", "-H", format!("X-Note: {old}"), url], "secrets": ["openai/key"]}),
     );
-    assert_eq!(host.seen().await[0].header("x-token"), old);
+    assert_eq!(host.seen().await[0].header("x-note"), old);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! A host that hands back everything that it is sent: in ten encodings, in headers, body and trailers, and
 //! compressed as it is asked for in the query.
 
-use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration,
+};
 
 use authy_mcp::testing::proxy::Record;
 use base64::{
@@ -85,6 +87,15 @@ pub(crate) struct Host {
     /// The root that it is trusted by.
     pub ca: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    files: Arc<Mutex<BTreeMap<String, File>>>,
+}
+
+/// What is answered at a path, in place of the echo.
+#[derive(Clone)]
+pub(crate) struct File {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    step: usize,
 }
 
 impl Host {
@@ -101,7 +112,8 @@ impl Host {
 
     async fn listen(tls: Option<TlsAcceptor>, ca: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = Self { address: listener.local_addr().unwrap(), ca, seen: Arc::default() };
+        let host =
+            Self { address: listener.local_addr().unwrap(), ca, seen: Arc::default(), files: Arc::default() };
         let serving = host.clone();
         tokio::spawn(async move {
             loop {
@@ -115,6 +127,14 @@ impl Host {
     /// `localhost:PORT`, as a policy names it.
     pub(crate) fn name(&self) -> String {
         format!("localhost:{}", self.address.port())
+    }
+
+    /// Answers at a path with these headers (`Name: text`, a line each) and this body, in chunks of a size; with its length
+    /// where the chunk holds it all.
+    pub(crate) async fn serves(&self, path: &str, headers: &str, body: &[u8], step: usize) {
+        let headers = headers.lines().map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        self.files.lock().await.insert(path.to_owned(), File { headers, body: body.to_vec(), step });
     }
 
     pub(crate) async fn seen(&self) -> Vec<Seen> {
@@ -156,7 +176,23 @@ impl Host {
         let line = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("", |p| p.as_str()));
         let seen = Seen { line, headers: parts.headers, body: collected };
         self.seen.lock().await.push(seen.clone());
+        if let Some(file) = self.files.lock().await.get(parts.uri.path()) {
+            return file.answer();
+        }
         echo(&seen, &query)
+    }
+}
+
+impl File {
+    fn answer(&self) -> Response<Body> {
+        let mut response = Response::builder();
+        for (name, text) in &self.headers {
+            response = response.header(name, text);
+        }
+        if self.step >= self.body.len() {
+            response = response.header("content-length", self.body.len());
+        }
+        response.body(paced(self.body.clone(), self.step.max(1), 0, HeaderMap::new())).unwrap()
     }
 }
 
@@ -247,7 +283,7 @@ fn paced(body: Vec<u8>, step: usize, pause: u64, trailers: HeaderMap) -> Body {
     StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(take)).boxed_unsync()
 }
 
-fn compress(coding: &str, body: Vec<u8>) -> Vec<u8> {
+pub(crate) fn compress(coding: &str, body: Vec<u8>) -> Vec<u8> {
     use async_compression::tokio::bufread::{DeflateEncoder, GzipEncoder, ZlibEncoder};
     async fn all(mut from: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
         let mut out = Vec::new();

@@ -150,7 +150,32 @@ const INSIDE: &[(&str, Comes, &str)] = &[
         Comes::One,
         "POST /1 HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: elsewhere.example\r\n\r\n",
     ),
-    ("a range", Comes::One, "GET /1 HTTP/1.1\r\nHost: HOST\r\nRange: bytes=0-3\r\nConnection: close\r\n\r\n"),
+    (
+        "a range of something else",
+        Comes::Nothing,
+        "GET /1 HTTP/1.1\r\nHost: HOST\r\nRange: items=0-3\r\nConnection: close\r\n\r\n",
+    ),
+    (
+        "a name that is read as another",
+        Comes::Nothing,
+        "GET /1 HTTP/1.1\r\nHost: HOST\r\nX_Api_Key: x\r\nConnection: close\r\n\r\n",
+    ),
+    (
+        "another method in a header",
+        Comes::Nothing,
+        "POST /1 HTTP/1.1\r\nHost: HOST\r\nX-HTTP-Method-Override: DELETE\r\nConnection: close\r\n\r\n",
+    ),
+    (
+        "another path in a header",
+        Comes::Nothing,
+        "GET /1 HTTP/1.1\r\nHost: HOST\r\nX-Original-URI: /admin\r\nConnection: close\r\n\r\n",
+    ),
+    (
+        "what only a proxy knows",
+        Comes::One,
+        "GET /1 HTTP/1.1\r\nHost: HOST\r\nX-Forwarded-Host: elsewhere.example\r\nX-Forwarded-Uri: /admin\r\nForwarded: for=10.0.0.1\r\n\
+         X-Real-IP: 10.0.0.1\r\nVia: 1.1 x\r\nX-Envoy-Original-Path: /admin\r\nConnection: close\r\n\r\n",
+    ),
     (
         "an encoding asked for",
         Comes::One,
@@ -163,7 +188,7 @@ const INSIDE: &[(&str, Comes, &str)] = &[
     ),
     (
         "an authorization of its own",
-        Comes::One,
+        Comes::Nothing,
         "GET /1 HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer x\r\nAuthorization: Bearer y\r\nConnection: close\r\n\r\n",
     ),
     (
@@ -229,9 +254,20 @@ async fn the_host_is_asked_in_every_wrong_way() {
                 assert_eq!(seen.header("authorization"), format!("Bearer {}", super::KEY), "{way}");
                 let lines = seen.headers.get_all("authorization").iter().count();
                 assert_eq!((lines, seen.header("accept-encoding").as_str()), (1, "identity"), "{way}");
-                for gone in
-                    ["range", "upgrade", "http2-settings", "trailer", "x-t", "expect", "proxy-authorization"]
-                {
+                for gone in [
+                    "upgrade",
+                    "http2-settings",
+                    "trailer",
+                    "x-t",
+                    "expect",
+                    "proxy-authorization",
+                    "forwarded",
+                    "via",
+                    "x-forwarded-host",
+                    "x-forwarded-uri",
+                    "x-real-ip",
+                    "x-envoy-original-path",
+                ] {
                     assert_eq!(seen.header(gone), "", "{way}");
                 }
             }

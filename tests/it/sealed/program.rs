@@ -33,9 +33,7 @@ pub(crate) fn seal(host: &str, inject: Option<Inject>) -> Seal {
         hosts: vec![HostPattern::parse(host).unwrap()],
         inject,
         substitute: [SubstitutionSite::Header].into(),
-        methods: None,
-        paths: None,
-        base_urls: Vec::new(),
+        ..Seal::default()
     }
 }
 
@@ -164,6 +162,26 @@ impl Program {
         };
         let got = talk(&mut stream, bytes).await;
         String::from_utf8_lossy(&self.keep(got)).into_owned()
+    }
+
+    /// The head and the body of an answer, as they came, and whether the body came to its end.
+    pub(crate) async fn answer(&self, to: &str, path: &str, headers: &str) -> (String, Vec<u8>, bool) {
+        let mut stream = self.tls(to, "localhost", &[b"http/1.1"]).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n{headers}Connection: close\r\n\r\n");
+        let got = talk(&mut stream, head.as_bytes()).await;
+        let at = got.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0) + 4;
+        let head = String::from_utf8_lossy(&got[..at.min(got.len())]).to_ascii_lowercase();
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let raw = got[at.min(got.len())..].to_vec();
+        let whole = self.keep(got);
+        match length {
+            Some(length) => (head, raw.clone(), raw.len() == length),
+            None => {
+                let body = whole[at.min(whole.len())..].strip_suffix(b"\r\n").unwrap_or_default();
+                (head, body.to_vec(), raw.ends_with(b"0\r\n\r\n"))
+            }
+        }
     }
 
     /// A plain GET inside.

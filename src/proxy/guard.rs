@@ -1,0 +1,205 @@
+//! What a request to a host with a secret may not have: another's credentials, another site behind it, or another method,
+//! path or host than it says.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{
+    forms,
+    refusal::{self, Refusal},
+    rules::SealedSecret,
+    run::Shared,
+    target::{Target, Via},
+};
+use crate::policy::credentials;
+
+/// A request before anything is put into it.
+pub(super) struct Guard<'a> {
+    run: &'a Shared,
+    target: &'a Target,
+    /// The secrets that may go to the host at all.
+    held: Vec<&'a SealedSecret>,
+}
+
+impl<'a> Guard<'a> {
+    pub(super) fn new(run: &'a Shared, target: &'a Target) -> Self {
+        let held = run.rules.held.iter().filter(|held| held.goes_to(&target.to)).collect();
+        Self { run, target, held }
+    }
+
+    /// Whether a field of a form may not make the request one of another method.
+    pub(super) fn holds_methods(&self) -> bool {
+        self.held.iter().any(|held| held.seal.methods.is_some())
+    }
+
+    /// Looks at all but the body.
+    pub(super) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), Refusal> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        check_names(headers)?;
+        self.check_origin(headers)?;
+        let mut fields = query.into_iter().flat_map(forms::fields);
+        if self.holds_methods() && fields.any(|(name, _)| forms::overrides(name.as_bytes())) {
+            return Err(refusal::OVERRIDE);
+        }
+        if self.held.iter().any(|held| held.seal.inject.is_some()) {
+            self.check_credentials(headers)?;
+            self.check_query(query.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    /// A page of another site, which a browser in the run shows, does not speak for the run (Fetch, section 3.2; Fetch
+    /// Metadata, section 2.4; RFC 6455, section 10.2). What is no browser says nothing of an origin.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.is_own_origin(origin));
+        let here = |site: &HeaderValue| site == "same-origin" || site == "none";
+        let sites = headers.get_all("sec-fetch-site");
+        let foreign = !headers.get_all(header::ORIGIN).iter().all(own) || !sites.iter().all(here);
+        if foreign { Err(refusal::FOREIGN_ORIGIN) } else { Ok(()) }
+    }
+
+    fn is_own_origin(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        let ports = self.run.base_ports.get().into_iter().flatten().zip(&self.run.bases);
+        let mut bases =
+            ports.filter(|(_, base)| base.host == self.target.to.host && base.port == self.target.to.port);
+        origin == self.target.origin() || bases.any(|(port, _)| origin == format!("http://127.0.0.1:{port}"))
+    }
+
+    /// What the host is sent is of our account, or of nobody's.
+    fn check_credentials(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        for (name, value) in headers {
+            let ours = match name.as_str() {
+                "cookie" => self.are_ours(value),
+                "proxy-authorization" => matches!(self.target.via, Via::Proxy) || self.is_the_runs(value),
+                name if self.takes_credentials(name) => self.is_ours(value),
+                _ => true,
+            };
+            if !ours {
+                return Err(refusal::FOREIGN_CREDENTIAL);
+            }
+        }
+        Ok(())
+    }
+
+    fn takes_credentials(&self, name: &str) -> bool {
+        let services = || self.held.iter().filter_map(|held| held.seal.service.as_ref());
+        credentials::is_header(name)
+            || services().any(|service| service.entry.headers.iter().any(|header| header == name))
+            || self.held.iter().any(|held| held.seal.header() == Some(name))
+    }
+
+    /// Nothing, or a placeholder of a secret of this host, as the credentials of some scheme.
+    fn is_ours(&self, value: &HeaderValue) -> bool {
+        let Ok(text) = value.to_str().map(str::trim) else { return false };
+        let (scheme, credentials) = text.split_once(' ').unwrap_or(("", text));
+        let signature = || text.starts_with("AWS4-") && self.signs(text);
+        text.is_empty()
+            || self.is_placeholder(scheme, credentials.trim())
+            || signature()
+            || self.is_of_another_host(text)
+    }
+
+    fn is_placeholder(&self, scheme: &str, credentials: &str) -> bool {
+        if scheme.eq_ignore_ascii_case("basic") {
+            let pair = STANDARD.decode(credentials).ok().and_then(|pair| String::from_utf8(pair).ok());
+            let pair = pair.unwrap_or_default();
+            let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
+            let as_user = |placeholder: &str| user == placeholder && password.len() <= NO_PASSWORD;
+            return self.placeholders().any(|placeholder| password == placeholder || as_user(placeholder));
+        }
+        // `Token token="…"`, as some write it.
+        let word = credentials.rsplit('=').next().unwrap_or_default().trim_matches('"');
+        let plain = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        plain && self.placeholders().any(|placeholder| word == placeholder)
+    }
+
+    /// A placeholder that this host is never sent: that is another refusal, where placeholders are replaced.
+    fn is_of_another_host(&self, text: &str) -> bool {
+        let mut others = self.run.rules.held.iter().filter(|held| !held.goes_to(&self.target.to));
+        others.any(|held| text.contains(&held.placeholder))
+    }
+
+    fn signs(&self, text: &str) -> bool {
+        self.placeholders().any(|placeholder| text.contains(&format!("Credential={placeholder}/")))
+    }
+
+    fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.held.iter().map(|held| held.placeholder.as_str())
+    }
+
+    /// Cookies that the host gave, and placeholders.
+    fn are_ours(&self, value: &HeaderValue) -> bool {
+        let Ok(text) = value.to_str() else { return false };
+        text.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()).all(|cookie| {
+            let value = cookie.split_once('=').map_or("", |(_, value)| value).trim_matches('"');
+            self.placeholders().any(|placeholder| value == placeholder)
+                || self.run.cookies.are_of(&self.target.to, cookie)
+        })
+    }
+
+    fn is_the_runs(&self, value: &HeaderValue) -> bool {
+        let own = STANDARD.encode(format!("run:{}", self.run.credential.as_str()));
+        value.to_str().is_ok_and(|text| text.strip_prefix("Basic ") == Some(own.as_str()))
+    }
+
+    fn check_query(&self, query: &str) -> Result<(), Refusal> {
+        for (name, value) in forms::fields(query) {
+            let name = String::from_utf8_lossy(&forms::decoded(name.as_bytes())).to_ascii_lowercase();
+            let services = self.held.iter().filter_map(|held| held.seal.service.as_ref());
+            let mut own = services.flat_map(|service| &service.entry.queries);
+            let takes = credentials::is_query(&name) || own.any(|query| *query == name);
+            if takes && !value.is_empty() && !self.placeholders().any(|placeholder| value == placeholder) {
+                return Err(refusal::FOREIGN_CREDENTIAL);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some clients write a word where there is no password (`x-oauth-basic`, `X`).
+const NO_PASSWORD: usize = 16;
+
+/// A header's name is letters, digits and hyphens: what else there is, servers read as another name (`_` as `-` by CGI and
+/// WSGI). And none that makes the request another one.
+fn check_names(headers: &HeaderMap) -> Result<(), Refusal> {
+    for name in headers.keys() {
+        let name = name.as_str();
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(refusal::HEADER_NAME);
+        }
+        if makes_another(name) {
+            return Err(refusal::OVERRIDE);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a header makes a request one of another method (`X-HTTP-Method-Override`), path (`X-Original-URL`,
+/// `X-Rewrite-URL`) or host.
+fn makes_another(name: &str) -> bool {
+    name.contains("method-override")
+        || name.starts_with("x-http-method")
+        || name == "x-method"
+        || name.starts_with("x-original-")
+        || name.starts_with("x-rewrite-")
+        || name.ends_with("-host-override")
+        || name == "x-host"
+}
+
+/// Whether a header says what only a proxy before the host knows: who asked, by which way, and for what (RFC 7239; RFC 9110,
+/// section 7.6.3; Envoy; what CDNs add). A host that believes it takes the program for somebody else, or its path for
+/// another.
+pub(super) fn speaks_for_a_proxy(name: &str) -> bool {
+    name == "forwarded"
+        || name == "via"
+        || name.starts_with("x-forwarded")
+        || name.starts_with("x-envoy-")
+        || name.starts_with("x-proxy")
+        || name.starts_with("x-remote-")
+        || name.starts_with("x-originating-")
+        || name == "client-ip"
+        || ["-client-ip", "-real-ip", "-connecting-ip"].iter().any(|end| name.ends_with(end))
+}
