@@ -66,13 +66,9 @@ pub(crate) const READ_ON_MACOS: [&str; 10] = [
 pub(crate) const RESOLVER: [&str; 3] =
     ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf"];
 
-/// What only root reads on a machine, and a sandbox of root's would show: digests of passwords, who may become whom,
-/// private keys.
-pub(crate) const ROOTS_OWN: [&str; 6] =
-    ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/ssl/private"];
-
-/// Where the machine's SSH keys lie, and how their names begin (sshd(8)); they are root's, too.
-pub(crate) const HOST_KEYS: (&str, &str) = ("/etc/ssh", "ssh_host_");
+/// Where those who administer a machine put files of their own, keys and passwords among them. Of these root's runs are
+/// shown what others may read. What distributions put into `/usr` is public.
+pub(crate) const ADMINISTERED: [&str; 3] = ["/etc", "/opt", "/usr/local"];
 
 /// Devices that hold nothing and lead nowhere, by their names in `/dev`.
 pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
@@ -93,8 +89,9 @@ pub(crate) const DEVICE_LINKS: [(&str, &str); 5] = [
 pub(crate) const PROC_READ: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
 
 /// What of `/proc` a sandbox of root's could read the kernel's memory, keys and timing from.
-pub(crate) const PROC_HIDDEN: [&str; 9] = [
+pub(crate) const PROC_HIDDEN: [&str; 10] = [
     "kcore",
+    "slabinfo",
     "keys",
     "key-users",
     "timer_list",
@@ -118,6 +115,126 @@ pub(crate) const CERTIFICATES: &[&str] = &[
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
+];
+
+/// What of a user's home a run may be shown without being asked for: programs, what they are built with, and settings that
+/// hold no credentials. Everything else of a home that begins with a dot isn't shown unless the policy names it.
+pub(crate) const HOME: &[&str] = &[
+    // Programs that a user installed, and what they load.
+    ".local/bin",
+    ".local/lib",
+    "bin",
+    // Rust: toolchains, programs, sources of crates. Tokens are in credentials.toml.
+    ".cargo/bin",
+    ".cargo/registry",
+    ".cargo/git",
+    ".cargo/env",
+    ".rustup",
+    // Node: version managers, what they installed, what packages were fetched.
+    ".nvm",
+    ".fnm",
+    ".local/share/fnm",
+    ".volta",
+    ".nodenv",
+    ".npm/_cacache",
+    ".npm-global",
+    ".local/share/pnpm",
+    ".bun/bin",
+    ".bun/install",
+    ".deno/bin",
+    ".cache/deno",
+    ".cache/node",
+    ".cache/node-gyp",
+    ".cache/ms-playwright",
+    ".cache/puppeteer",
+    // Python.
+    ".pyenv",
+    ".virtualenvs",
+    ".local/share/virtualenvs",
+    ".local/share/uv",
+    ".local/pipx",
+    ".local/share/pipx",
+    ".cache/pip",
+    ".cache/uv",
+    ".cache/pypoetry/virtualenvs",
+    "miniconda3",
+    "miniforge3",
+    "anaconda3",
+    // Go.
+    "go/bin",
+    "go/pkg",
+    "sdk",
+    ".cache/go-build",
+    ".goenv",
+    // Java and its relatives: programs, archives that were fetched. Settings of Maven and Gradle have passwords.
+    ".sdkman/bin",
+    ".sdkman/candidates",
+    ".jenv",
+    ".m2/repository",
+    ".m2/wrapper",
+    ".gradle/wrapper",
+    ".gradle/caches/modules-2",
+    ".ivy2/cache",
+    ".cache/coursier",
+    // Ruby, PHP, .NET, Haskell, Dart, others.
+    ".rbenv",
+    ".rvm",
+    ".gem/ruby",
+    ".local/share/gem",
+    ".composer/vendor",
+    ".config/composer/vendor",
+    ".dotnet/tools",
+    ".dotnet/sdk",
+    ".dotnet/shared",
+    ".dotnet/host",
+    ".dotnet/dotnet",
+    ".nuget/packages",
+    ".ghcup/bin",
+    ".ghcup/ghc",
+    ".cabal/bin",
+    ".pub-cache/bin",
+    ".pub-cache/hosted",
+    ".elan",
+    ".krew/bin",
+    // Managers of several.
+    ".asdf",
+    ".local/share/mise",
+    ".proto/bin",
+    ".proto/tools",
+    ".proto/shims",
+    ".nix-profile",
+    // Which versions are meant, how text is laid out, what git leaves out.
+    ".tool-versions",
+    ".node-version",
+    ".nvmrc",
+    ".python-version",
+    ".ruby-version",
+    ".editorconfig",
+    ".inputrc",
+    ".gitignore",
+    ".gitignore_global",
+    ".config/git/ignore",
+    ".config/git/attributes",
+    ".gitconfig",
+    ".config/git/config",
+    ".cargo/config.toml",
+    ".cargo/config",
+    ".config/pip/pip.conf",
+    ".pip/pip.conf",
+    ".condarc",
+    ".config/mise/config.toml",
+];
+
+/// Those of [`HOME`] that people put a token or a password into: one that holds something like it isn't shown.
+pub(crate) const SETTINGS: [&str; 8] = [
+    ".gitconfig",
+    ".config/git/config",
+    ".cargo/config.toml",
+    ".cargo/config",
+    ".config/pip/pip.conf",
+    ".pip/pip.conf",
+    ".condarc",
+    ".config/mise/config.toml",
 ];
 
 /// Credentials below a user's home, and what is as good: not seen by a run unless the policy names it.
@@ -152,6 +269,19 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".config/.wrangler",
     ".fly",
     ".config/ngrok",
+    ".config/argocd",
+    ".config/helm",
+    ".config/flyctl",
+    ".config/doppler",
+    ".doppler",
+    ".infisical",
+    ".railway",
+    ".supabase",
+    ".config/turso",
+    ".config/planetscale",
+    ".config/rbw",
+    ".vault_pass",
+    ".ansible",
     ".cloudflared",
     ".databrickscfg",
     ".sentryclirc",
@@ -182,10 +312,34 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".gradle/gradle.properties",
     ".composer/auth.json",
     ".config/composer/auth.json",
+    ".config/pypoetry",
+    ".nuget/NuGet",
+    ".config/NuGet",
+    ".jfrog",
+    ".kaggle",
+    ".circleci",
+    ".travis",
+    ".config/tea",
     // Databases' logins.
+    ".pg_service.conf",
+    ".snowsql",
+    ".snowflake",
+    ".dbt",
+    ".config/dbeaver-data-sources.xml",
+    ".local/share/DBeaverData",
     ".pgpass",
     ".my.cnf",
     ".mylogin.cnf",
+    // What a shell runs as it starts: exports.
+    ".bashrc",
+    ".bash_profile",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".config/fish",
+    ".env",
+    ".envrc",
     // What was typed, passwords among it.
     ".bash_history",
     ".zsh_history",
@@ -197,7 +351,23 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".sqlite_history",
     ".rediscli_history",
     ".viminfo",
-    // Sessions of browsers, mail and chat.
+    // Sessions of browsers, editors, assistants, mail and chat.
+    ".config/Code",
+    ".vscode-server",
+    ".config/JetBrains",
+    ".config/github-copilot",
+    ".codeium",
+    ".continue",
+    ".config/Postman",
+    ".msmtprc",
+    ".fetchmailrc",
+    ".muttrc",
+    ".mutt",
+    ".weechat",
+    ".irssi",
+    ".purple",
+    ".config/Signal",
+    ".local/share/TelegramDesktop",
     ".mozilla",
     ".thunderbird",
     ".config/google-chrome",
@@ -206,6 +376,14 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".config/microsoft-edge",
     ".config/Slack",
     ".config/discord",
+    // Logins to other machines' desktops and files; wallets.
+    ".config/filezilla",
+    ".config/remmina",
+    ".local/share/remmina",
+    ".bitcoin",
+    ".ethereum",
+    ".electrum",
+    ".config/solana",
     // What the desktop starts, and the way to its screen.
     ".config/autostart",
     ".config/systemd",

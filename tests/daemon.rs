@@ -27,6 +27,8 @@ mod doors;
 mod framing;
 #[path = "it/guesses.rs"]
 mod guesses;
+#[path = "it/homes.rs"]
+mod homes;
 #[path = "it/hosted.rs"]
 mod hosted;
 #[path = "it/hostile.rs"]

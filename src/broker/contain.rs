@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::{
     Broker,
     api::FileHitEntry,
-    ground,
+    ground, logins,
     refusal::{Code, Refusal},
 };
 use crate::{
-    policy::{CwdTerm, RunTerms},
+    policy::{CwdTerm, HomeMode, RunTerms},
     redact::NeedleSet,
     run::{Fate, FileHit, RunError, Sandbox, Unseen},
     sandbox,
@@ -53,11 +53,25 @@ impl Broker {
         let projects = cwd.into_iter().flat_map(Path::ancestors).chain(shown);
         let covered = projects.flat_map(|dir| hidden.in_projects.iter().map(|name| dir.join(name))).collect();
         let unseen = Unseen {
-            hidden: hidden.places.clone(),
+            hidden: hidden.places.iter().cloned().chain(self.settings_with_logins(terms)).collect(),
             covered,
+            #[cfg(target_os = "linux")]
+            closed: self.closed.now(),
+            #[cfg(not(target_os = "linux"))]
+            closed: Vec::new(),
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
         };
         Sandbox::new(plan, terms.sandbox.clone(), unseen)
+    }
+
+    /// Settings that a home is shown with, and that hold a login.
+    fn settings_with_logins(&self, terms: &RunTerms) -> Vec<PathBuf> {
+        let home = &self.settings.user_home;
+        if terms.home == HomeMode::Private && !terms.sandbox.read.iter().any(|read| home.starts_with(read)) {
+            return Vec::new();
+        }
+        let settings = system::SETTINGS.iter().map(|part| home.join(part));
+        settings.filter(|path| logins::holds_a_login(path)).collect()
     }
 
     /// The program and its interpreters, each with its digest; and the files that a pinned command names.

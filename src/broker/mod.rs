@@ -29,6 +29,7 @@ mod limits;
 pub(crate) mod lineage;
 mod listing;
 mod live;
+mod logins;
 mod needles;
 mod opened;
 mod outcome;
@@ -107,6 +108,8 @@ pub(crate) struct Broker {
     closing: CancellationToken,
     supervisors: Arc<Supervisors>,
     machine: OnceLock<SandboxCapabilities>,
+    #[cfg(target_os = "linux")]
+    closed: crate::sandbox::Closed,
     watch: live::Watch,
 }
 
@@ -144,6 +147,8 @@ impl Broker {
                 settings.descriptors,
             ),
             machine: OnceLock::new(),
+            #[cfg(target_os = "linux")]
+            closed: crate::sandbox::Closed::default(),
             watch: live::Watch::default(),
             needles: needles::ScopeNeedles::default(),
             gates: gate::Gates::new(gate::Bounds::OF_THE_VAULT),

@@ -160,6 +160,8 @@ pub struct Unseen {
     pub hidden: Vec<PathBuf>,
     /// Clients' configurations in projects, likewise.
     pub covered: Vec<PathBuf>,
+    /// What of the system others may not read, for root's runs: not seen unless it is a place of the run.
+    pub closed: Vec<PathBuf>,
     /// The vault and the daemon's sockets: never seen.
     pub never: Vec<PathBuf>,
 }

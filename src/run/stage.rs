@@ -136,11 +136,13 @@ fn contain(
         path: &launch.start.path,
         cwd,
         home: (launch.start.home == HomeMode::User).then_some(launch.start.user_home.as_path()),
+        user_home: launch.start.user_home.as_path(),
         program,
         copies: &copies,
         shape: plan.shape,
         hidden: &unseen.hidden,
         covered: &unseen.covered,
+        closed: &unseen.closed,
         never: &unseen.never,
         given: &launch.given,
     })?;

@@ -17,7 +17,10 @@ pub(crate) use linux::{
     At, CHANGED, Failed, Step, contain_program, enter_own_network, enter_user_namespace, landlock_abi,
     mounts, namespaces,
 };
+#[cfg(target_os = "linux")]
+mod closed;
 pub(crate) mod digest;
+mod home;
 mod place;
 mod plan;
 mod remedy;
@@ -25,6 +28,8 @@ mod remedy;
 pub(crate) mod seatbelt;
 mod view;
 
+#[cfg(target_os = "linux")]
+pub(crate) use closed::Closed;
 pub(crate) use digest::{digest_program, program_chain};
 pub(crate) use place::{INSIDE, PathRule, Seen};
 pub(crate) use plan::Containment;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    home,
     place::{PathRule, Seen},
     plan::SandboxBackend,
 };
@@ -39,8 +40,10 @@ pub(crate) struct Wanted<'a> {
     pub path: &'a [PathBuf],
     /// Where the run starts, unless in a private directory; canonical.
     pub cwd: Option<&'a Path>,
-    /// The user's home, where the policy gives it.
+    /// The user's home, where the policy gives it: what of it may be shown is.
     pub home: Option<&'a Path>,
+    /// The user's home, whether the policy gives it or not.
+    pub user_home: &'a Path,
     /// The program as it is started.
     pub program: &'a Path,
     /// Files of which a copy is seen, and their SHA-256: what is started is what was digested.
@@ -51,6 +54,8 @@ pub(crate) struct Wanted<'a> {
     pub hidden: &'a [PathBuf],
     /// The same in a project, whose directory is shown whole: it is worked in while runs last.
     pub covered: &'a [PathBuf],
+    /// What of the system others may not read: not seen unless it is a place of the run.
+    pub closed: &'a [PathBuf],
     /// The vault and the daemon's sockets: never seen.
     pub never: &'a [PathBuf],
     /// Sockets that the run is given.
@@ -66,7 +71,9 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
     let mut view = View { places: BTreeMap::new(), wanted };
     view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
-    view.read_only(wanted.home.iter().map(|home| home.to_path_buf()))?;
+    if let Some(home) = wanted.home {
+        view.home(home)?;
+    }
     view.read_only(wanted.cwd.iter().map(|cwd| cwd.to_path_buf()))?;
     let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
         paths.iter().filter_map(|path| in_cwd(path, wanted.cwd)).collect()
@@ -77,6 +84,9 @@ pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
         view.writable(path)?;
     }
     view.program();
+    if let Some(home) = wanted.home {
+        view.places.entry(home.to_owned()).or_insert(Seen::Parts);
+    }
     view.hide(read.iter().chain(&write))?;
     view.put(wanted.given.iter().cloned(), &Seen::Read);
     for (path, sha256) in wanted.copies {
@@ -97,6 +107,25 @@ impl View<'_> {
             self.within_reach(&path)?;
             if path.exists() {
                 self.places.entry(path).or_insert(Seen::Read);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the home only what is listed. A link among that is shown with the file that it leads to, if that is in the
+    /// home and not hidden.
+    fn home(&mut self, home: &Path) -> Result<(), ViewError> {
+        for path in home::listed(home) {
+            let Ok(target) = fs::read_link(&path) else {
+                self.read_only(std::iter::once(path))?;
+                continue;
+            };
+            let unseen = self.wanted.hidden.iter().chain(self.wanted.never);
+            let real = fs::canonicalize(&path).ok().filter(|real| real.starts_with(home) && real.is_file());
+            if let Some(real) = real.filter(|real| !unseen.into_iter().any(|unseen| real.starts_with(unseen)))
+            {
+                self.places.entry(path).or_insert(Seen::Link(target));
+                self.read_only(std::iter::once(real))?;
             }
         }
         Ok(())
@@ -126,7 +155,8 @@ impl View<'_> {
     /// A program outside of all that is seen is seen by itself, under its own name.
     fn program(&mut self) {
         let program = self.wanted.program;
-        if !system::is_read(program) {
+        let closed = || self.wanted.closed.iter().any(|closed| program.starts_with(closed));
+        if !system::is_read(program) || closed() {
             self.places.entry(program.to_owned()).or_insert(Seen::Read);
         }
     }
@@ -143,7 +173,10 @@ impl View<'_> {
         let wanted = self.wanted;
         let covered = wanted.covered.iter().flat_map(follow).filter(unnamed).filter(|path| path.exists());
         let credentials = wanted.hidden.iter().flat_map(follow).filter(unnamed);
-        let hidden: BTreeSet<PathBuf> = credentials.chain(wanted.never.iter().flat_map(follow)).collect();
+        let closed = wanted.closed.iter().filter(|path| !self.places.contains_key(*path)).cloned();
+        let of_home = self.unlisted().into_iter().filter(unnamed);
+        let never = wanted.never.iter().flat_map(follow);
+        let hidden: BTreeSet<PathBuf> = credentials.chain(closed).chain(of_home).chain(never).collect();
         let shown = |path: &PathBuf| {
             system::is_read(path)
                 || self.places.iter().any(|(place, how)| *how != Seen::Hidden && path.starts_with(place))
@@ -161,6 +194,17 @@ impl View<'_> {
         }
         self.put(found.into_iter(), &Seen::Hidden);
         Ok(())
+    }
+
+    /// What begins with a dot in a home that is shown as it is, and is not listed. Where the run starts is a place
+    /// that was chosen, whatever its name.
+    fn unlisted(&self) -> Vec<PathBuf> {
+        let home = self.wanted.user_home;
+        let shown = |(place, how): (&PathBuf, &Seen)| *how == Seen::Read && home.starts_with(place);
+        if !self.places.iter().any(shown) {
+            return Vec::new();
+        }
+        home::unlisted(home).into_iter().filter(|path| !self.places.contains_key(path)).collect()
     }
 
     /// Shows directories that have something hidden in them part by part.
@@ -236,7 +280,7 @@ mod tests {
             fs::create_dir_all(home.join(sub)).unwrap();
         }
         let terms = SandboxTerms {
-            read: vec![home.join(".ssh/known"), home.join("missing")],
+            read: vec![home.clone(), home.join(".ssh/known"), home.join("missing")],
             write: vec!["{cwd}/dist".into()],
             ..SandboxTerms::default()
         };
@@ -248,12 +292,14 @@ mod tests {
             terms: &terms,
             path: &path,
             cwd: Some(&cwd),
-            home: Some(&home),
+            home: None,
+            user_home: &home,
             program: Path::new("/usr/bin/true"),
             copies: &[],
             shape: SandboxBackend::Namespaces,
             hidden: &hidden,
             covered: &[],
+            closed: &[],
             never: &never,
             given: &[],
         };

@@ -26,6 +26,7 @@ mod files;
 mod framing;
 mod freshness;
 mod guesses;
+mod homes;
 mod hostile;
 mod house;
 mod leaks;

@@ -19,9 +19,7 @@ use rustix::{
 
 use super::{
     super::{Containment, INSIDE, SandboxBackend, Seen},
-    At, Failed, Step,
-    mounts::roots_own,
-    open_place, open_without_links, syscalls,
+    At, Failed, Step, open_place, open_without_links, syscalls,
 };
 use crate::{policy::Network, system};
 
@@ -128,7 +126,7 @@ impl LandlockRules {
         all: BitFlags<AccessFs>,
     ) -> io::Result<()> {
         let hidden = contained.places.iter().filter(|place| place.seen == Seen::Hidden);
-        let hidden: Vec<PathBuf> = hidden.map(|place| place.path.clone()).chain(roots_own()).collect();
+        let hidden: Vec<PathBuf> = hidden.map(|place| place.path.clone()).collect();
         for dir in read_of_the_system(contained.network).filter_map(|dir| fs::canonicalize(dir).ok()) {
             self.around(&dir, &hidden, read)?;
         }

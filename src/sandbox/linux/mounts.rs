@@ -92,11 +92,7 @@ impl MountView<'_> {
                 self.show(path)?;
             }
         }
-        self.hide_roots_own()
-    }
-
-    fn hide_roots_own(&self) -> io::Result<()> {
-        roots_own().into_iter().try_for_each(|path| self.hide(&path))
+        Ok(())
     }
 
     fn devices(&self, terminal: bool) -> io::Result<()> {
@@ -297,19 +293,6 @@ impl MountView<'_> {
         unmount(".", UnmountFlags::DETACH)?;
         Ok(chdir("/")?)
     }
-}
-
-/// What only root reads of the system. Another user's files are closed to us anyway; for root they are ours.
-pub(crate) fn roots_own() -> Vec<PathBuf> {
-    if !geteuid().is_root() {
-        return Vec::new();
-    }
-    let (keys, beginning) = system::HOST_KEYS;
-    let keys = fs::read_dir(keys).into_iter().flatten().flatten().map(|entry| entry.path());
-    let keys = keys
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning)));
-    let own = system::ROOTS_OWN.iter().map(PathBuf::from).chain(keys);
-    own.filter(|path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink())).collect()
 }
 
 enum Kind {
