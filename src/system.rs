@@ -70,6 +70,12 @@ pub(crate) const RESOLVER: [&str; 3] =
 /// shown what others may read. What distributions put into `/usr` is public.
 pub(crate) const ADMINISTERED: [&str; 3] = ["/etc", "/opt", "/usr/local"];
 
+/// Where names of hosts and users come from, which names are known without asking, and who is asked (hosts(5),
+/// nsswitch.conf(5), resolv.conf(5)).
+pub(crate) const HOSTS: &str = "/etc/hosts";
+pub(crate) const NAME_SERVICES: &str = "/etc/nsswitch.conf";
+pub(crate) const RESOLVER_FILE: &str = "/etc/resolv.conf";
+
 /// Devices that hold nothing and lead nowhere, by their names in `/dev`.
 pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
@@ -116,6 +122,20 @@ pub(crate) const CERTIFICATES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Where distributions keep the same for Java.
+pub(crate) const KEYSTORES: [&str; 4] = [
+    "/etc/ssl/certs/java/cacerts",
+    "/etc/pki/ca-trust/extracted/java/cacerts",
+    "/etc/pki/java/cacerts",
+    "/var/lib/ca-certificates/java-cacerts",
+];
+
+/// Where a Java that is installed by itself keeps it, below its own directory: also those before version 9.
+pub(crate) const KEYSTORES_OF_JAVA: [&str; 2] = ["lib/security/cacerts", "jre/lib/security/cacerts"];
+
+/// Where Python's packages bring a bundle with them, below `site-packages`: for requests and others, and for pip.
+pub(crate) const PYTHON_ROOTS: [&str; 2] = ["certifi/cacert.pem", "pip/_vendor/certifi/cacert.pem"];
 
 /// What of a user's home a run may be shown without being asked for: programs, what they are built with, and settings that
 /// hold no credentials. Everything else of a home that begins with a dot isn't shown unless the policy names it.

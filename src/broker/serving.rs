@@ -51,8 +51,7 @@ impl Broker {
         );
         let recording = tokio::spawn(records);
         let place = Arc::clone(&running);
-        let listening: OnListening =
-            Box::new(move |listeners| *lock(&place) = services.serve(listeners, &right));
+        let listening: OnListening = Box::new(move |sockets| *lock(&place) = services.serve(sockets, &right));
         (Some(listening), Served { running, recording: Some((recording, end)) })
     }
 

@@ -7,6 +7,7 @@
 
 mod env;
 mod file;
+mod found;
 mod sealed;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,19 @@
 //! Sealed: the program gets a placeholder, and the proxy puts the value in on the way to the hosts that the policy
 //! names.
 
-use std::{ffi::OsString, net::TcpListener, pin::Pin, sync::Arc, time::Duration};
+use std::{ffi::OsString, pin::Pin, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 
-use super::{Beside, Delivery, DeliveryError, ForRun, Hands, Outfit, Revealed, Right, Serving};
+use super::{Beside, Delivery, DeliveryError, ForRun, Hands, Outfit, Revealed, Right, Serving, found};
 use crate::{
     audit::Note,
     names::{EnvName, RunId},
     policy::{How, Network, Promise, RunTerms, Timed},
-    proxy::{Egress, ProxyTerms, Record, Running, Sealed},
+    proxy::{Egress, ProxyTerms, RESOLVER, Record, Running, Sealed, Sockets},
     redact,
+    run::Listening,
+    sandbox::Endpoint,
 };
 
 /// The file of roots, as `{file:NAME}` names it: no secret's name has two slashes.
@@ -76,7 +78,11 @@ impl Delivery for ByProxy {
         let reach = run.terms.reach.clone();
         let egress = Egress::new(ProxyTerms { sealed, reach, known: run.known.to_vec(), lifetime })?;
         let ports = outfit.listen(egress.listeners());
+        let resolver = [Endpoint::Datagrams(RESOLVER), Endpoint::Stream(RESOLVER)];
+        let doors = egress.doors(&ports).into_iter().map(Endpoint::Stream);
+        let beside = outfit.listen_at(resolver.into_iter().chain(doors));
         outfit.materials.files.push((BUNDLE.to_owned(), egress.ca_bundle()));
+        found::put(outfit, &egress, run.terms, BUNDLE);
         for (name, text) in egress.environment(&ports, &format!("{{file:{BUNDLE}}}")) {
             let Ok(name) = EnvName::parse(&name) else { continue };
             // What the policy sets itself stays as it is.
@@ -90,19 +96,34 @@ impl Delivery for ByProxy {
             outfit.refer(&name, placeholder);
         }
         outfit.needles.extend(egress.needles());
-        outfit.serve(&ports, egress);
+        outfit.serve(ports.len() + beside, Ready { egress, own: ports.len() });
         Ok(())
     }
 }
 
-impl Beside for Egress {
+/// A proxy, and how many of its sockets are its own: behind them come the resolver's two and the hosts'.
+struct Ready {
+    egress: Egress,
+    own: usize,
+}
+
+impl Beside for Ready {
     fn serve(
         self: Box<Self>,
-        listeners: Vec<TcpListener>,
+        sockets: Vec<Listening>,
         right: Arc<dyn Right>,
     ) -> Result<Box<dyn Serving>, DeliveryError> {
-        let running = self.while_allowed(right);
-        Ok(Box::new(Egress::serve(running, listeners)?))
+        let (mut streams, mut datagrams) = (Vec::new(), None);
+        for socket in sockets {
+            match socket {
+                Listening::Stream(listener) => streams.push(listener),
+                Listening::Datagrams(socket) => datagrams = Some(socket),
+            }
+        }
+        let mut rest = streams.split_off(self.own.min(streams.len())).into_iter();
+        let resolver = datagrams.zip(rest.next());
+        let sockets = Sockets { own: streams, resolver, doors: rest.collect() };
+        Ok(Box::new(self.egress.while_allowed(right).serve(sockets)?))
     }
 }
 

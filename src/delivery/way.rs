@@ -1,6 +1,11 @@
 //! What a way for secrets is, what it is given and what it puts together.
 
-use std::{collections::BTreeMap, net::TcpListener, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddrV4},
+    pin::Pin,
+    sync::Arc,
+};
 
 use crate::{
     audit::Note,
@@ -8,8 +13,8 @@ use crate::{
     policy::{How, Promise, RunTerms, Timed},
     proxy::{EgressError, Right},
     redact::Needles,
-    run::Materials,
-    sandbox::SandboxPlan,
+    run::{Listening, Materials},
+    sandbox::{Endpoint, SandboxPlan},
     value::SecretValue,
 };
 
@@ -18,7 +23,7 @@ use crate::{
 pub(super) const FIRST_PORT: u16 = 61_080;
 
 /// Listeners of one run at most: it is handed no more sockets.
-pub(super) const MOST_LISTENERS: usize = 32;
+pub(super) const MOST_LISTENERS: usize = 64;
 
 /// A way for secrets.
 pub(crate) trait Delivery: Sync {
@@ -96,14 +101,22 @@ impl Outfit {
     /// Ports of the run's own loopback for what serves it, as many as it asks for.
     pub(crate) fn listen(&mut self, number: usize) -> Vec<u16> {
         let first = self.materials.listen.len();
-        let ports = (FIRST_PORT..).skip(first).take(number.min(MOST_LISTENERS + 1));
-        self.materials.listen.extend(ports);
-        self.materials.listen[first..].to_vec()
+        let ports: Vec<u16> = (FIRST_PORT..).skip(first).take(number.min(MOST_LISTENERS + 1)).collect();
+        let at = |port: &u16| Endpoint::Stream(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port));
+        self.materials.listen.extend(ports.iter().map(at));
+        ports
     }
 
-    /// Has the run be served on the last ports that were asked for.
-    pub(crate) fn serve(&mut self, ports: &[u16], beside: impl Beside + 'static) {
-        self.beside.push((ports.len(), Box::new(beside)));
+    /// Places of one's own choice on the run's loopback; how many of them there is room for.
+    pub(crate) fn listen_at(&mut self, endpoints: impl IntoIterator<Item = Endpoint>) -> usize {
+        let before = self.materials.listen.len();
+        self.materials.listen.extend(endpoints.into_iter().take(MOST_LISTENERS.saturating_sub(before)));
+        self.materials.listen.len() - before
+    }
+
+    /// Has the run be served at the last places that were asked for, so many of them.
+    pub(crate) fn serve(&mut self, number: usize, beside: impl Beside + 'static) {
+        self.beside.push((number, Box::new(beside)));
     }
 
     /// Has `{{name}}` in arguments and standard input stand for a text.
@@ -122,7 +135,7 @@ impl Outfit {
     }
 }
 
-/// What is ready to serve a run, each with the number of its listeners.
+/// What is ready to serve a run, each with the number of its sockets.
 pub(crate) struct Services(Vec<(usize, Box<dyn Beside>)>);
 
 impl Services {
@@ -131,17 +144,13 @@ impl Services {
         self.0.is_empty()
     }
 
-    /// Serves on the run's listeners, in the order in which they were asked for. What can't be opened serves nothing:
+    /// Serves on the run's sockets, in the order in which they were asked for. What can't be opened serves nothing:
     /// the program finds nobody there.
-    pub(crate) fn serve(
-        self,
-        mut listeners: Vec<TcpListener>,
-        right: &Arc<dyn Right>,
-    ) -> Vec<Box<dyn Serving>> {
+    pub(crate) fn serve(self, mut sockets: Vec<Listening>, right: &Arc<dyn Right>) -> Vec<Box<dyn Serving>> {
         let mut serving = Vec::new();
         for (number, beside) in self.0 {
-            let rest = listeners.split_off(number.min(listeners.len()));
-            match beside.serve(std::mem::replace(&mut listeners, rest), Arc::clone(right)) {
+            let rest = sockets.split_off(number.min(sockets.len()));
+            match beside.serve(std::mem::replace(&mut sockets, rest), Arc::clone(right)) {
                 Ok(served) => serving.push(served),
                 Err(error) => tracing::warn!(%error, "what serves a run could not be opened"),
             }
@@ -152,13 +161,13 @@ impl Services {
 
 /// What is ready to serve a run from outside.
 pub(crate) trait Beside: Send {
-    /// Serves on the listeners that were asked for, for as long as the right holds.
+    /// Serves on the sockets that were asked for, for as long as the right holds.
     ///
     /// # Errors
     /// [`DeliveryError`].
     fn serve(
         self: Box<Self>,
-        listeners: Vec<TcpListener>,
+        sockets: Vec<Listening>,
         right: Arc<dyn Right>,
     ) -> Result<Box<dyn Serving>, DeliveryError>;
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::authority::HostPort;
+use crate::system::HOSTS;
 
 /// How a policy names a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,6 @@ enum Kind {
     Never,
 }
 
-/// The hosts file, which comes before the name service.
-const HOSTS: &str = "/etc/hosts";
 /// Addresses outside the ranges above at which clouds hand out credentials.
 const METADATA: &[IpAddr] = &[
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,47 +17,74 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use subtle::ConstantTimeEq;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    net::TcpListener,
+    net::{TcpListener, TcpStream, UdpSocket},
     time::timeout,
 };
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::{
+    Sockets,
     authority::HostPort,
     body::{Body, nothing},
     dial,
     ledger::Entry,
     refusal::{self, Refusal},
-    request,
+    request, resolver,
     rules::Way,
-    run::{self, Shared},
+    run::{self, ASKS_WITHIN, Shared},
     target::{Target, Via},
 };
 use crate::policy::Tls;
 
-/// How long a program may take to say what it wants.
-const ASKS_WITHIN: Duration = Duration::from_secs(30);
 /// Headers of a request at most, in number and in bytes.
 const MOST_HEADERS: usize = 128;
 const HEADER_BYTES: usize = 64 << 10;
 /// Streams of an HTTP/2 connection at once.
 const STREAMS: u32 = 128;
 
-/// Serves on listeners: the first is the proxy's, the others stand for the base URLs, in order.
-pub(super) fn open(run: &Shared, listeners: Vec<StdListener>) -> io::Result<()> {
-    let ports: io::Result<Vec<u16>> = listeners.iter().map(|l| l.local_addr().map(|a| a.port())).collect();
+/// What connections to a listener are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// The proxy itself.
+    Proxy,
+    /// A base URL's host.
+    Base(usize),
+    /// The host whose address it is. No credential is asked for here: a client that knows no proxy has none. Who gets to
+    /// this address is in the run's own network, and so could read the credential in the environment of the program: both
+    /// ask for the same right over it (`PTRACE_MODE_READ` for `/proc/PID/ns` and `/proc/PID/environ`, proc(5)).
+    Hosts,
+    /// The run's resolver.
+    Resolver,
+}
+
+/// Serves on a run's sockets. Of its own listeners the first is the proxy's, the others stand for the base URLs, in order.
+pub(super) fn open(run: &Shared, sockets: Sockets) -> io::Result<()> {
+    let ports: io::Result<Vec<u16>> = sockets.own.iter().map(|l| l.local_addr().map(|a| a.port())).collect();
     let bases = ports?.into_iter().skip(1).collect();
     // A run's proxy is opened once: it is consumed by serving.
     let _ = run.base_ports.set(bases);
-    for (index, listener) in listeners.into_iter().enumerate() {
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
-        run.spawn(listen(run.clone(), listener, index.checked_sub(1)));
+    for (index, listener) in sockets.own.into_iter().enumerate() {
+        accept_on(run, listener, index.checked_sub(1).map_or(Door::Proxy, Door::Base))?;
+    }
+    for listener in sockets.doors {
+        accept_on(run, listener, Door::Hosts)?;
+    }
+    if let Some((datagrams, streams)) = sockets.resolver {
+        datagrams.set_nonblocking(true)?;
+        run.spawn(resolver::serve_datagrams(run.clone(), UdpSocket::from_std(datagrams)?));
+        accept_on(run, streams, Door::Resolver)?;
     }
     Ok(())
 }
 
-async fn listen(run: Shared, listener: TcpListener, base: Option<usize>) {
+fn accept_on(run: &Shared, listener: StdListener, door: Door) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    run.spawn(listen(run.clone(), listener, door));
+    Ok(())
+}
+
+async fn listen(run: Shared, listener: TcpListener, door: Door) {
     loop {
         let Ok(place) = Arc::clone(&run.connections).acquire_owned().await else { return };
         let stream = match listener.accept().await {
@@ -71,9 +98,11 @@ async fn listen(run: Shared, listener: TcpListener, base: Option<usize>) {
         let _ = stream.set_nodelay(true);
         let serving = run.clone();
         run.spawn(async move {
-            match base {
-                None => serve_connection(&serving, stream).await,
-                Some(index) => serve_base(&serving, stream, index).await,
+            match door {
+                Door::Proxy => serve_connection(&serving, stream).await,
+                Door::Base(index) => serve_base(&serving, stream, index).await,
+                Door::Hosts => serve_host(&serving, stream).await,
+                Door::Resolver => resolver::serve_stream(&serving, stream).await,
             }
             drop(place);
         });
@@ -91,7 +120,7 @@ fn http1_server() -> http1::Builder {
 }
 
 /// A connection to the proxy itself.
-async fn serve_connection(run: &Shared, stream: tokio::net::TcpStream) {
+async fn serve_connection(run: &Shared, stream: TcpStream) {
     let run = run.clone();
     let service = service_fn(move |request| {
         let run = run.clone();
@@ -184,6 +213,16 @@ fn note(run: &Shared, host: String, method: &str, refusal: Refusal) {
     let mut entry = Entry::new(&run.ledger, host, method);
     entry.record().status = refusal.status.as_u16();
     entry.record().refused = Some(refusal.code);
+}
+
+/// A connection to the address of a host, which says what it is for: TLS must agree, what isn't TLS has nothing else.
+async fn serve_host(run: &Shared, stream: TcpStream) {
+    let Ok(SocketAddr::V4(at)) = stream.local_addr() else { return };
+    match run.names.reached_at(at, &run.rules) {
+        Some((to, Way::Intercept)) => intercept(run, stream, to).await,
+        Some((to, Way::Tunnel)) => tunnel(run, stream, &to).await,
+        None => note(run, at.to_string(), "CONNECT", refusal::NOT_REACHED),
+    }
 }
 
 /// Bytes to a host that no secret goes to.

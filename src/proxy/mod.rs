@@ -27,21 +27,25 @@ mod coded;
 mod cookies;
 mod decode;
 mod dial;
+mod dns;
 mod filled;
 mod forms;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
 mod guard;
 mod inject;
+mod keystore;
 mod ledger;
 mod listener;
 mod masks;
+mod names;
 mod outgoing;
 mod placeholder;
 mod range;
 mod refusal;
 mod refused;
 mod request;
+mod resolver;
 mod response;
 mod rules;
 mod run;
@@ -53,13 +57,18 @@ mod terms;
 mod tls;
 mod websocket;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    net::{SocketAddrV4, TcpListener, UdpSocket},
+    sync::Arc,
+};
 
 use tokio_util::sync::DropGuard;
 
 use crate::{names::SecretName, redact::Needles, value::SecretValue};
 
 pub use ledger::Record;
+pub(crate) use names::{RESOLVER, hosts_first};
 pub(crate) use terms::{EgressError, Right};
 pub use terms::{ProxyTerms, Sealed};
 pub(crate) use tls::is_bundle;
@@ -127,6 +136,17 @@ impl Egress {
         1 + self.run.bases.len()
     }
 
+    /// Where the hosts of the policy are to be found, each at its own port, by clients that ask for no proxy. `taken` are
+    /// ports that the run is served on otherwise.
+    pub fn doors(&self, taken: &[u16]) -> Vec<SocketAddrV4> {
+        self.run.names.doors(taken)
+    }
+
+    /// The run's `/etc/hosts`.
+    pub(crate) fn hosts_file(&self) -> String {
+        self.run.names.hosts_file()
+    }
+
     /// The variables that tell clients of it. `ports` are those of the listeners on 127.0.0.1, in order, as
     /// the program reaches them; `ca_bundle` is where [`Egress::ca_bundle`] lies.
     pub fn environment(&self, ports: &[u16], ca_bundle: &str) -> Vec<(String, String)> {
@@ -150,14 +170,36 @@ impl Egress {
         self.run.bundle.clone().into_bytes()
     }
 
-    /// Serves on the listeners until the answer is dropped.
+    /// The same as a key store of Java's.
+    pub(crate) fn java_roots(&self) -> Vec<u8> {
+        keystore::java(&self.run.bundle)
+    }
+
+    /// Serves on these until the answer is dropped.
     ///
     /// # Errors
     /// [`EgressError::Listen`].
-    pub fn serve(self, listeners: Vec<std::net::TcpListener>) -> Result<Running, EgressError> {
-        listener::open(&self.run, listeners).map_err(EgressError::Listen)?;
+    pub fn serve(self, sockets: impl Into<Sockets>) -> Result<Running, EgressError> {
+        listener::open(&self.run, sockets.into()).map_err(EgressError::Listen)?;
         let ended = self.run.ended.clone().drop_guard();
         Ok(Running { run: self.run, _ended: ended })
+    }
+}
+
+/// What a proxy serves on.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// Its own, and one for each base URL, in order.
+    pub own: Vec<TcpListener>,
+    /// At [`Egress::doors`].
+    pub doors: Vec<TcpListener>,
+    /// At which names are asked for.
+    pub resolver: Option<(UdpSocket, TcpListener)>,
+}
+
+impl From<Vec<TcpListener>> for Sockets {
+    fn from(own: Vec<TcpListener>) -> Self {
+        Self { own, ..Self::default() }
     }
 }
 

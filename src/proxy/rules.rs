@@ -88,6 +88,11 @@ impl EgressRules {
         (!fitting.is_empty() || plain()).then_some(fitting)
     }
 
+    /// Every host that the policy names for the run.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.held.iter().flat_map(|held| &held.seal.hosts).chain(&self.reach.hosts)
+    }
+
     /// A secret by name.
     pub(super) fn get(&self, name: &SecretName) -> Option<&SealedSecret> {
         self.held.iter().find(|held| held.name == *name)
@@ -95,9 +100,8 @@ impl EgressRules {
 
     /// How the policy names a host: with a port if anything that covers it does.
     pub(super) fn named(&self, to: &HostPort) -> Option<Named> {
-        let sealed = self.held.iter().flat_map(|held| &held.seal.hosts);
         let covering = |host: &&HostPattern| host.covers(&to.host, to.port);
-        let found: Vec<&HostPattern> = sealed.chain(&self.reach.hosts).filter(covering).collect();
+        let found: Vec<&HostPattern> = self.hosts().filter(covering).collect();
         let exact = |host: &&HostPattern| host.port().is_some() && !host.is_wildcard();
         match found.as_slice() {
             [] => None,

@@ -20,6 +20,7 @@ use super::{
     dial::Dial,
     ledger::Ledger,
     masks::Masks,
+    names::Names,
     placeholder,
     rules::{EgressRules, SealedSecret},
     tls,
@@ -31,6 +32,8 @@ use crate::{
     value::SecretValue,
 };
 
+/// How long a program may take to say what it wants.
+pub(super) const ASKS_WITHIN: Duration = Duration::from_secs(30);
 /// Connections of one run at once.
 const CONNECTIONS: usize = 256;
 /// How long a connection to a host is kept for the next request.
@@ -47,6 +50,8 @@ pub(super) type Shared = Arc<Run>;
 /// One run, as its proxy sees it.
 pub(super) struct Run {
     pub rules: Arc<EgressRules>,
+    /// What the run can resolve.
+    pub names: Names,
     pub masks: Masks,
     pub ca: ca::RunCa,
     /// What the program trusts: the system's roots, the operator's, and the run's own.
@@ -91,6 +96,7 @@ impl Run {
         Ok(Self {
             client: client(spawner.clone(), both),
             sockets: client(spawner, one),
+            names: Names::of(&rules),
             rules,
             masks,
             ca,

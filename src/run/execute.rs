@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
 use super::{
-    Ended, FileHit, Launch, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput, Stream,
+    Ended, FileHit, Launch, Listening, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput,
+    Stream,
     reader::{Reader, Redaction},
     scan,
     stage::RunDir,
@@ -316,7 +317,8 @@ async fn listen(
         First::Ended(report) => Ok(Some(report)),
         First::Listening(descriptors) => {
             if let Some(listening) = listening {
-                listening(descriptors.into_iter().map(Into::into).collect());
+                let asked = launch.materials.listen.iter().copied();
+                listening(asked.zip(descriptors).map(|(at, fd)| Listening::of(at, fd)).collect());
             }
             Ok(None)
         }

@@ -16,13 +16,21 @@ mod screens;
 mod stage;
 mod supervisors;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::{TcpListener, UdpSocket},
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     names::{EnvName, RunId, SecretName},
     policy::{CwdTerm, HomeMode, SandboxTerms},
     redact::{Counts, Redacted},
-    sandbox::{SandboxPlan, ViewError},
+    sandbox::{Endpoint, SandboxPlan, ViewError},
     value::SecretValue,
 };
 
@@ -104,8 +112,29 @@ pub struct Materials {
     pub file_secrets: Vec<(EnvName, SecretName, SecretValue)>,
     /// Files that aren't secret, for the run's private directory, by what `{file:…}` calls them.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Ports of the run's own loopback on which whoever starts it listens.
-    pub listen: Vec<u16>,
+    /// Which of those the program finds in the place of files of the system's: what `{file:…}` calls it, and the
+    /// places, links followed.
+    pub covers: Vec<(String, Vec<PathBuf>)>,
+    /// Where whoever starts the run is to be found on its own loopback.
+    pub listen: Vec<Endpoint>,
+}
+
+/// A socket in a run's own network.
+#[derive(Debug)]
+pub enum Listening {
+    /// For connections.
+    Stream(TcpListener),
+    /// For datagrams.
+    Datagrams(UdpSocket),
+}
+
+impl Listening {
+    fn of(endpoint: Endpoint, descriptor: OwnedFd) -> Self {
+        match endpoint {
+            Endpoint::Stream(_) => Self::Stream(descriptor.into()),
+            Endpoint::Datagrams(_) => Self::Datagrams(descriptor.into()),
+        }
+    }
 }
 
 impl Launch {
@@ -174,7 +203,7 @@ impl Sandbox {
 }
 
 /// Takes the sockets on which whoever started a run listens, in the order of [`Materials::listen`].
-pub(crate) type OnListening = Box<dyn FnOnce(Vec<std::net::TcpListener>) + Send>;
+pub(crate) type OnListening = Box<dyn FnOnce(Vec<Listening>) + Send>;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

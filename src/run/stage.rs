@@ -19,8 +19,8 @@ use crate::{
     files,
     policy::{CwdTerm, HomeMode},
     sandbox::{
-        self, Containment, INSIDE, PathRule, SandboxBackend, Seen, ViewError, Wanted, digest::may_change,
-        digest_program,
+        self, Containment, Cover, INSIDE, PathRule, SandboxBackend, Seen, ViewError, Wanted,
+        digest::may_change, digest_program,
     },
     supervise::{
         DIRS, Role,
@@ -29,6 +29,9 @@ use crate::{
     },
     system,
 };
+
+/// Where the run's own files lie, in its private directory.
+const FILES: &str = "files";
 
 /// What stands ready for the child; gone when this is dropped, or when the supervisor ends.
 pub(super) struct RunDir {
@@ -152,10 +155,26 @@ fn contain(
         places,
         scratch: scratch.to_owned(),
         listen: launch.materials.listen.clone(),
+        covers: covers(launch),
         landlock: plan.landlock(),
         given: !launch.given.is_empty(),
         terminal: session == TtyMode::Shared,
     }))
+}
+
+/// Which of the run's own files lie over the system's.
+fn covers(launch: &Launch) -> Vec<Cover> {
+    let files = &launch.materials.files;
+    let found = launch.materials.covers.iter().filter_map(|(called, places)| {
+        let index = files.iter().position(|(file, _)| file == called)?;
+        Some(Cover { file: Path::new(FILES).join(own_file(index)), places: places.clone() })
+    });
+    found.collect()
+}
+
+/// What a file that isn't secret is called in the run's private directory.
+fn own_file(index: usize) -> String {
+    format!("own-{index}")
 }
 
 /// Opens a place to be written: what is searched afterwards, and what the run is shown, is what lies there now.
@@ -222,21 +241,21 @@ fn environment(
         set("LANG", b"C.UTF-8");
     }
     let mut paths: Vec<(String, PathBuf)> = Vec::new();
-    let own_files = scratch.join("files");
+    let own_files = scratch.join(FILES);
     if !(launch.materials.files.is_empty() && launch.materials.file_secrets.is_empty()) {
         make_inside(&own_files)?;
     }
     for (index, (called, bytes)) in launch.materials.files.iter().enumerate() {
-        let name_of_file = format!("own-{index}");
+        let name_of_file = own_file(index);
         files::create_unsynced(&own_files.join(&name_of_file), bytes)
             .map_err(|error| RunError::io("write a private file", error))?;
-        paths.push((called.clone(), own.base.join("files").join(name_of_file)));
+        paths.push((called.clone(), own.base.join(FILES).join(name_of_file)));
     }
     for (index, (name, secret, value)) in launch.materials.file_secrets.iter().enumerate() {
         let name_of_file = index.to_string();
         files::create_unsynced(&own_files.join(&name_of_file), value.expose_secret())
             .map_err(|error| RunError::io("write a private file", error))?;
-        let path = own.base.join("files").join(name_of_file);
+        let path = own.base.join(FILES).join(name_of_file);
         set(name.as_str(), path.as_os_str().as_bytes());
         paths.push((secret.to_string(), path));
     }

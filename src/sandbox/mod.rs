@@ -31,7 +31,8 @@ mod view;
 #[cfg(target_os = "linux")]
 pub(crate) use closed::Closed;
 pub(crate) use digest::{digest_program, program_chain};
-pub(crate) use place::{INSIDE, PathRule, Seen};
+pub(crate) use place::Endpoint;
+pub(crate) use place::{Cover, INSIDE, PathRule, Seen};
 pub(crate) use plan::Containment;
 pub use plan::SandboxPlan;
 pub(crate) use plan::{SandboxBackend, SandboxCapabilities};

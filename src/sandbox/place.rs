@@ -1,6 +1,6 @@
 //! One place of the file system, as a contained run sees it.
 
-use std::path::PathBuf;
+use std::{net::SocketAddrV4, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +34,22 @@ pub(crate) enum Seen {
     Link(PathBuf),
     /// As a copy that nobody changes, made from the file that lies there, if it has this SHA-256.
     Copy([u8; 32]),
+}
+
+/// Where a run finds somebody outside of it, on its own loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Endpoint {
+    /// By connections.
+    Stream(SocketAddrV4),
+    /// By datagrams.
+    Datagrams(SocketAddrV4),
+}
+
+/// A file of the run's own that its program finds in the place of files of the system's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cover {
+    /// Where it lies in the run's private directory.
+    pub file: PathBuf,
+    /// Over what, absolute, links followed already. What the view does not have, or lets be written, stays as it is.
+    pub places: Vec<PathBuf>,
 }

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::PathRule;
+use super::place::{Cover, Endpoint, PathRule};
 use crate::policy::{Network, SaidOff, SandboxMode, SandboxTerms};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
@@ -155,8 +155,10 @@ pub(crate) struct Containment {
     pub places: Vec<PathRule>,
     /// The run's private directory. The root of its view is put together over it.
     pub scratch: PathBuf,
-    /// Ports of the run's own loopback on which the caller listens.
-    pub listen: Vec<u16>,
+    /// Where the caller is to be found on the run's own loopback.
+    pub listen: Vec<Endpoint>,
+    /// The run's own files that lie over the system's.
+    pub covers: Vec<Cover>,
     /// Whether Landlock is there.
     pub landlock: bool,
     /// Whether the run is given a Unix socket, and may make some.

@@ -89,6 +89,7 @@ mod tests {
             places: places.into_iter().map(place).collect(),
             scratch: "/private/tmp/run".into(),
             listen: Vec::new(),
+            covers: Vec::new(),
             landlock: false,
             given: false,
             terminal: false,

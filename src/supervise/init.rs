@@ -96,9 +96,8 @@ fn live(
     // Before any mount: those that follow must be this run's alone.
     leave_the_rest().at(Step::Namespaces)?;
     if !contained.listen.is_empty() {
-        let listening = namespaces::loopback_listeners(&contained.listen).at(Step::Listen)?;
-        let descriptors: Vec<OwnedFd> = listening.into_iter().map(OwnedFd::from).collect();
-        wire::hand_over(call, &descriptors).at(Step::Listen)?;
+        let listening = namespaces::loopback_sockets(&contained.listen).at(Step::Listen)?;
+        wire::hand_over(call, &listening).at(Step::Listen)?;
     }
     // The view is complete before there is a program, and before the filters, which refuse what it is made with. They are
     // the program's alone: it takes them on itself, when it has been forked.
@@ -203,6 +202,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         places: vec![PathRule { path: binary.clone(), seen: Seen::Read, inode: None }],
         scratch: scratch.to_owned(),
         listen: Vec::new(),
+        covers: Vec::new(),
         landlock: landlock_abi() > 0,
         given: false,
         terminal: false,

@@ -163,8 +163,8 @@ pub(crate) fn receive(socket: &mut UnixStream) -> io::Result<([OwnedFd; 3], Spec
     Ok((streams, serde_json::from_slice(&json).map_err(io::Error::other)?))
 }
 
-/// The most sockets that a run listens on.
-pub(crate) const MOST_LISTENERS: usize = 32;
+/// The most sockets that a run listens on; one message takes 253 (`SCM_MAX_FD`, unix(7)).
+pub(crate) const MOST_LISTENERS: usize = 64;
 /// What comes with them.
 const LISTENING: u8 = b'L';
 

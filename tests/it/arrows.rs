@@ -27,7 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("supervise", &["policy", "sandbox"]),
     ("run", &["names", "value", "policy", "redact", "sandbox", "supervise", "files", "system", "terminal"]),
     ("proxy", &["names", "value", "policy", "redact", "system"]),
-    ("delivery", &["names", "value", "policy", "audit", "redact", "sandbox", "run", "proxy"]),
+    ("delivery", &["names", "value", "policy", "audit", "redact", "sandbox", "run", "proxy", "system"]),
     (
         "broker",
         &[

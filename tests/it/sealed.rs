@@ -3,6 +3,7 @@
 
 mod answers;
 mod contained;
+mod doors;
 mod foreign;
 mod host;
 mod malformed;

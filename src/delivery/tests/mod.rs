@@ -9,7 +9,10 @@ use super::{way::FIRST_PORT, *};
 use std::{net::TcpListener, pin::Pin, sync::Arc};
 
 use crate::policy::{Decision, Document, Policy, Request, Resolved, SandboxMode, SandboxTerms, SecretFacts};
-use crate::{audit::Note, names::RunId, policy::How, policy::Timed, sandbox::SandboxPlan};
+use crate::{
+    audit::Note, names::RunId, policy::How, policy::Timed, run::Listening, sandbox::Endpoint,
+    sandbox::SandboxPlan,
+};
 
 /// The terms of a run that has one secret in a variable and one in a file.
 fn terms() -> RunTerms {
@@ -66,12 +69,13 @@ async fn a_new_delivery_is_a_file_and_a_row() {
     assert_eq!(outfit.resolved("find it {{a/file}}, not {{a/env}}"), "find it at the port, not {{a/env}}");
     let (materials, _, services) = outfit.into_parts();
     assert_eq!((materials.env_secrets.len(), materials.file_secrets.len()), (1, 0));
-    assert_eq!(materials.listen, [FIRST_PORT]);
+    let expected = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, FIRST_PORT);
+    assert_eq!(materials.listen, [Endpoint::Stream(expected)]);
     assert!(materials.env.values().any(|text| text == FIRST_PORT.to_string().as_str()));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let right: Arc<dyn Right> = Arc::new(Always);
-    let serving = services.serve(vec![listener], &right);
+    let serving = services.serve(vec![Listening::Stream(listener)], &right);
     let mut said = String::new();
     std::net::TcpStream::connect(address).unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said, "a/file");

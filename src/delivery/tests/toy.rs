@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::TcpListener,
     pin::Pin,
     sync::{
         Arc,
@@ -12,7 +11,7 @@ use std::{
 };
 
 use super::super::{Beside, Delivery, DeliveryError, ForRun, Hands, Outfit, Revealed, Right, Serving};
-use crate::{audit::Note, names::RunId, policy::How};
+use crate::{audit::Note, names::RunId, policy::How, run::Listening};
 
 pub(super) struct AtAPort;
 
@@ -47,7 +46,7 @@ impl Delivery for AtAPort {
             outfit.refer(&secret.name, "at the port");
         }
         let names = secrets.iter().map(|secret| secret.name.to_string()).collect();
-        outfit.serve(&ports, Greeter { names });
+        outfit.serve(ports.len(), Greeter { names });
         Ok(())
     }
 }
@@ -55,13 +54,17 @@ impl Delivery for AtAPort {
 impl Beside for Greeter {
     fn serve(
         self: Box<Self>,
-        listeners: Vec<TcpListener>,
+        sockets: Vec<Listening>,
         _: Arc<dyn Right>,
     ) -> Result<Box<dyn Serving>, DeliveryError> {
         let told = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&told);
         let _thread = std::thread::spawn(move || {
-            for mut caller in listeners.iter().filter_map(|listener| listener.accept().ok()).map(|(c, _)| c) {
+            let accepted = sockets.iter().filter_map(|socket| match socket {
+                Listening::Stream(listener) => listener.accept().ok(),
+                Listening::Datagrams(_) => None,
+            });
+            for (mut caller, _) in accepted {
                 caller.write_all(self.names.join(" ").as_bytes()).unwrap();
                 counted.fetch_add(1, Ordering::SeqCst);
             }

@@ -9,6 +9,7 @@
 
 mod calls;
 mod compile;
+mod covers;
 mod filters;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
@@ -44,10 +45,11 @@ pub(crate) enum Step {
     Landlock = 14,
     Seccomp = 15,
     Fork = 16,
+    Covers = 17,
 }
 
 impl Step {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::UserNamespace,
         Self::Namespaces,
         Self::Root,
@@ -64,6 +66,7 @@ impl Step {
         Self::Landlock,
         Self::Seccomp,
         Self::Fork,
+        Self::Covers,
     ];
 
     /// A failed step and its errno as one number.
@@ -100,6 +103,7 @@ impl fmt::Display for Step {
             Self::Landlock => "restricting itself by Landlock",
             Self::Seccomp => "restricting its system calls",
             Self::Fork => "starting a process",
+            Self::Covers => "laying the run's own files over the system's",
         })
     }
 }

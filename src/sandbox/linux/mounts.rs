@@ -47,6 +47,8 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     let mut access = view.places(contained).at(Step::Places)?;
     access.written.extend(private);
     access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
+    // Over all that is shown: a file of the system's that was laid on top would be seen instead.
+    view.covers(&contained.covers, &own, &access).at(Step::Covers)?;
     // Read-only once everything is mounted, since mount points are made in it; and entered last, since what is shown is
     // reached by paths of the host, which are gone from then on.
     view.close(&access).at(Step::ReadOnly)?;
@@ -69,12 +71,12 @@ pub(crate) fn try_out() -> Result<(), Failed> {
     view.close(&Access::default()).at(Step::ReadOnly)
 }
 
-struct MountView<'a> {
-    root: &'a Path,
+pub(super) struct MountView<'a> {
+    pub root: &'a Path,
 }
 
 impl MountView<'_> {
-    fn inside(&self, path: &Path) -> PathBuf {
+    pub(super) fn inside(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
@@ -241,7 +243,7 @@ impl MountView<'_> {
     }
 
     /// Where a place goes in the view, made where it is missing.
-    fn target(&self, path: &Path, kind: Kind) -> io::Result<OwnedFd> {
+    pub(super) fn target(&self, path: &Path, kind: Kind) -> io::Result<OwnedFd> {
         let inside = self.inside(path);
         match self.open(&inside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -257,7 +259,7 @@ impl MountView<'_> {
         self.open(&inside)
     }
 
-    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(super) fn open(&self, path: &Path) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let resolve = ResolveFlags::NO_SYMLINKS;
         Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?)
@@ -295,20 +297,20 @@ impl MountView<'_> {
     }
 }
 
-enum Kind {
+pub(super) enum Kind {
     Dir,
     File,
 }
 
 /// Which mounts may be written: these, and what lies in them, but for what lies closed in those.
 #[derive(Default)]
-struct Access {
+pub(super) struct Access {
     written: Vec<PathBuf>,
     closed: Vec<PathBuf>,
 }
 
 impl Access {
-    fn may_write(&self, point: &Path) -> bool {
+    pub(super) fn may_write(&self, point: &Path) -> bool {
         let deepest = |places: &[PathBuf]| -> usize {
             places
                 .iter()
@@ -327,7 +329,7 @@ fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-fn by_descriptor(descriptor: &OwnedFd) -> String {
+pub(super) fn by_descriptor(descriptor: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_raw_fd())
 }
 

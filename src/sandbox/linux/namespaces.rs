@@ -2,7 +2,8 @@
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, TcpListener},
+    net::{TcpListener, UdpSocket},
+    os::fd::OwnedFd,
 };
 
 use nix::sched::CloneFlags;
@@ -10,6 +11,8 @@ use rustix::{
     net::{AddressFamily, SendFlags, SocketFlags, SocketType},
     process::{getegid, geteuid},
 };
+
+use crate::sandbox::Endpoint;
 
 /// Enters a user namespace in which this user is what it is outside. To be called before this process
 /// makes itself unreadable: its maps could not be written afterwards. Whoever is root without being let make
@@ -70,7 +73,13 @@ fn loopback_up() -> io::Result<()> {
     }
 }
 
-/// Listens on the loopback of this namespace: whoever is handed the descriptors accepts on them from anywhere.
-pub(crate) fn loopback_listeners(ports: &[u16]) -> io::Result<Vec<TcpListener>> {
-    ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port))).collect()
+/// Listens on the loopback of this namespace: whoever is handed the descriptors answers on them from anywhere. Ports of
+/// the system's are bound while this process has the capability for its own network (user_namespaces(7)); the
+/// program has none.
+pub(crate) fn loopback_sockets(endpoints: &[Endpoint]) -> io::Result<Vec<OwnedFd>> {
+    let bound = endpoints.iter().map(|endpoint| match endpoint {
+        Endpoint::Stream(at) => TcpListener::bind(at).map(OwnedFd::from),
+        Endpoint::Datagrams(at) => UdpSocket::bind(at).map(OwnedFd::from),
+    });
+    bound.collect()
 }

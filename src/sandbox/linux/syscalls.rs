@@ -224,6 +224,7 @@ mod tests {
             places: Vec::new(),
             scratch: PathBuf::new(),
             listen: Vec::new(),
+            covers: Vec::new(),
             landlock: true,
             given,
             terminal: false,

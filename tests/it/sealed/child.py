@@ -135,15 +135,15 @@ for request in (
 ):
     ask(request.encode())
 
-# 4. Anything but the proxy.
+# 4. Anything but the proxy, which is at the host's own address, too.
 reached = []
 where, port = host.split(":")
-for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET, "1.1.1.1"), (socket.AF_INET6, "2606:4700:4700::1111")):
+for family, address in ((socket.AF_INET, "127.0.0.2"), (socket.AF_INET6, "::1"), (socket.AF_INET, "1.1.1.1"), (socket.AF_INET6, "2606:4700:4700::1111")):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         try:
             sock = socket.socket(family, kind)
             sock.settimeout(2)
-            to = int(port) if address in ("127.0.0.1", "::1") else 53
+            to = int(port) if address in ("127.0.0.2", "::1") else 53
             sock.connect((address, to))
             sock.send(b"\0" * 12)
             sock.recv(1)

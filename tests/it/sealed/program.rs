@@ -200,7 +200,7 @@ impl Program {
     }
 }
 
-async fn talk(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> Vec<u8> {
+pub(crate) async fn talk(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> Vec<u8> {
     // Whoever closes early is heard all the same.
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
