@@ -70,7 +70,10 @@ pub(crate) struct Wanted<'a> {
 /// place that may be written, where there are no mounts.
 pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
     let mut view = View { places: BTreeMap::new(), wanted };
-    view.read_only(wanted.path.iter().flat_map(|dir| with_libraries(dir)))?;
+    view.read_only(wanted.path.iter().cloned())?;
+    for beside in wanted.path.iter().flat_map(|dir| beside_programs(dir)) {
+        view.beside(beside)?;
+    }
     if let Some(home) = wanted.home {
         view.home(home)?;
     }
@@ -129,6 +132,19 @@ impl View<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What belongs to a directory of programs. A link there stays one, as `lib64` of a virtual environment is: it leads
+    /// where it leads inside, and nothing is shown by way of it.
+    fn beside(&mut self, path: PathBuf) -> Result<(), ViewError> {
+        match fs::read_link(&path) {
+            Ok(target) => {
+                self.within_reach(&path)?;
+                self.places.entry(path).or_insert(Seen::Link(target));
+                Ok(())
+            }
+            Err(_) => self.read_only(std::iter::once(path)),
+        }
     }
 
     /// The last part of the path may be missing, and is made: what a build writes is not there before it.
@@ -251,12 +267,11 @@ fn make_dir(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkdirat(parent, name, rustix::fs::Mode::from_raw_mode(0o755))?)
 }
 
-fn with_libraries(dir: &Path) -> Vec<PathBuf> {
-    let mut places = vec![dir.to_owned()];
-    if let (Some("bin"), Some(prefix)) = (dir.file_name().and_then(|name| name.to_str()), dir.parent()) {
-        places.extend(BESIDE_BIN.map(|name| prefix.join(name)));
+fn beside_programs(dir: &Path) -> Vec<PathBuf> {
+    match (dir.file_name().and_then(|name| name.to_str()), dir.parent()) {
+        (Some("bin"), Some(prefix)) => BESIDE_BIN.map(|name| prefix.join(name)).to_vec(),
+        _ => Vec::new(),
     }
-    places
 }
 
 /// A path that begins with `{cwd}` needs one.
@@ -279,6 +294,7 @@ mod tests {
         for sub in [".ssh", ".aws", "site/src", "vault", "tool/bin", "tool/lib"] {
             fs::create_dir_all(home.join(sub)).unwrap();
         }
+        std::os::unix::fs::symlink("lib", home.join("tool/lib64")).unwrap();
         let terms = SandboxTerms {
             read: vec![home.clone(), home.join(".ssh/known"), home.join("missing")],
             write: vec!["{cwd}/dist".into()],
@@ -309,6 +325,7 @@ mod tests {
         let found = places(&wanted).unwrap();
         assert_eq!(seen(&found, "site/dist"), Some(Seen::Write), "made, since it was missing");
         assert_eq!(seen(&found, "tool/lib"), Some(Seen::Read));
+        assert_eq!(seen(&found, "tool/lib64"), Some(Seen::Link("lib".into())));
         assert_eq!(seen(&found, ".aws"), Some(Seen::Hidden));
         assert_eq!(seen(&found, ".ssh"), Some(Seen::Hidden));
         assert_eq!(seen(&found, ".ssh/known"), Some(Seen::Read), "the policy names it");

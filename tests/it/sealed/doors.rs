@@ -109,6 +109,8 @@ async fn roots_that_an_environment_brings_are_the_runs_unless_it_may_be_written(
         fs::create_dir_all(&roots).unwrap();
         fs::create_dir_all(stage.path(venv).join("bin")).unwrap();
         fs::create_dir_all(stage.path(venv).join("lib/security")).unwrap();
+        // As every virtual environment has it.
+        std::os::unix::fs::symlink("lib", stage.path(venv).join("lib64")).unwrap();
         fs::write(roots.join("cacert.pem"), "its own\n").unwrap();
         fs::write(stage.path(venv).join("lib/security/cacerts"), "its own\n").unwrap();
     }
