@@ -130,7 +130,7 @@ impl Proxy {
         };
         let name = SecretName::parse("openai/key").unwrap();
         let sealed = vec![Sealed { name, seal, value: SecretValue::new(KEY.as_bytes().to_vec()) }];
-        let reach = EgressAllowlist { hosts: Vec::new(), extra_ca: Some(ca.to_owned()) };
+        let reach = EgressAllowlist { extra_ca: Some(ca.to_owned()), ..EgressAllowlist::default() };
         let terms = ProxyTerms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) };
         let egress = Egress::new(terms).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -75,7 +75,7 @@ pub mod testing {
         pub use crate::policy::{
             Allowed, ArgvPattern, BaseUrl, CwdTerm, Document, EgressAllowlist, HomeMode, How, Inject,
             Network, OfService, PathPattern, RevealTerms, RunTerms, SaidOff, SandboxMode, SandboxTerms, Seal,
-            Service, ServiceInject, SigV4, SubstitutionSite, Terms, Tls, policy_schema,
+            Service, ServiceInject, SigV4, SubstitutionSite, Terms, Tls, UpstreamProxy, policy_schema,
         };
     }
 

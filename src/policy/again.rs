@@ -41,6 +41,7 @@ impl RunTerms {
             && self.sandbox.reach_all_of(&before.sandbox)
             && subset(&before.reach.hosts, &self.reach.hosts)
             && self.reach.extra_ca == before.reach.extra_ca
+            && self.reach.upstream == before.reach.upstream
     }
 
     fn give_the_secrets_of(&self, before: &Self) -> bool {

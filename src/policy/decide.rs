@@ -302,6 +302,7 @@ impl Policy {
             reach: EgressAllowlist {
                 hosts: document.reach.hosts.clone(),
                 extra_ca: self.resolved.extra_ca.clone(),
+                upstream: document.reach.upstream.clone(),
             },
             runs_per_minute: document.limits.runs_per_minute,
             concurrent_runs: document.limits.concurrent_runs,

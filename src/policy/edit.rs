@@ -138,6 +138,7 @@ impl Facets {
         grants.extend(
             document.reach.extra_ca.iter().map(|path| format!("the proxy trusts the roots in {path}")),
         );
+        grants.extend(document.reach.upstream.iter().map(|proxy| format!("hosts are reached by {proxy}")));
         grants.extend(document.cwd.iter().map(|dir| format!("runs may start in {dir}")));
         grants.extend(sandbox_grants(document));
         if document.env.home == HomeMode::User {

@@ -55,6 +55,7 @@ pub(crate) use resolved::{Pinned, ProgramMark, Resolved, Review};
 pub(crate) use sandbox::CWD;
 pub use sealed::{
     BaseUrl, EgressAllowlist, Inject, OfService, PathPattern, Seal, SigV4, SubstitutionSite, Tls,
+    UpstreamProxy,
 };
 pub use services::{Service, ServiceInject};
 pub(crate) use typed::PathGlob;

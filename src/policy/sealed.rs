@@ -185,6 +185,33 @@ pub struct EgressAllowlist {
     pub hosts: Vec<HostPattern>,
     /// Roots that the operator trusts beside the system's, as PEM.
     pub extra_ca: Option<String>,
+    /// By what every host is reached that is not this machine.
+    pub upstream: Option<UpstreamProxy>,
+}
+
+/// A proxy of the operator's network, which is asked for connections (CONNECT, RFC 9110, section 9.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamProxy {
+    /// Its name or IPv4 address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl UpstreamProxy {
+    /// Parses `http://host:port`. A user and a password have no place in a policy, which agents are shown parts of.
+    pub fn parse(text: &str) -> Option<Self> {
+        let authority = text.strip_prefix("http://")?;
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        let host = HostPattern::parse(authority).ok().filter(|host| !host.is_wildcard())?;
+        Some(Self { host: host.host(), port: host.port()? })
+    }
+}
+
+impl fmt::Display for UpstreamProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}", self.host, self.port)
+    }
 }
 
 /// `[sandbox] hosts` and `extra_ca`, as they are written.
@@ -194,6 +221,8 @@ pub struct ReachPart {
     pub hosts: Vec<HostPattern>,
     /// The file of roots, `~` not yet replaced.
     pub extra_ca: Option<String>,
+    /// By what every host is reached that is not this machine.
+    pub upstream: Option<UpstreamProxy>,
     /// Line of the file's name.
     pub(super) line: usize,
 }

@@ -50,6 +50,19 @@ pub(super) async fn addresses(of: &HostPort, named: Named) -> io::Result<Vec<Soc
     Ok(reached.map(|address| SocketAddr::new(address, of.port)).collect())
 }
 
+/// Whether a host that somebody else resolves may be asked for: an address that is written out is held to the same.
+pub(super) fn may_be_asked_for(of: &HostPort, named: Named) -> bool {
+    of.address().is_none_or(|address| permitted(address, of, named))
+}
+
+/// The addresses of a proxy that the operator names, wherever it is.
+///
+/// # Errors
+/// Where the name can't be resolved.
+pub(super) async fn of_proxy(of: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    Ok(resolve(of).await?.into_iter().map(|address| SocketAddr::new(address, of.port)).collect())
+}
+
 async fn resolve(of: &HostPort) -> io::Result<Vec<IpAddr>> {
     if let Some(address) = of.address() {
         return Ok(vec![address]);

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,21 +17,26 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    addresses::{Named, addresses},
+    addresses::{Named, addresses, may_be_asked_for, of_proxy},
     authority::HostPort,
     rules::EgressRules,
 };
-use crate::policy::Tls;
+use crate::policy::{Tls, UpstreamProxy};
 
 /// How long one address may take to answer, and a server to show its certificate.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the operator's proxy may take to connect: it may try several addresses itself.
+const PROXY_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// The headers of its answer, in bytes at most.
+const LONGEST_ANSWER: usize = 16 << 10;
 
 /// Why a host isn't reached. What the other side said is not part of it.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +55,9 @@ pub(super) enum DialError {
     /// Nobody answers.
     #[error("the host can't be connected to")]
     Connect,
+    /// The operator's proxy is not there, or lets nobody through.
+    #[error("the upstream proxy can't be connected to, or does not connect to the host")]
+    Upstream,
     /// Its certificate is not good, or it speaks no TLS.
     #[error("the host's certificate does not hold against the system's roots, or it speaks no TLS")]
     Certificate,
@@ -57,18 +66,61 @@ pub(super) enum DialError {
 /// Connects to a host that the policy names.
 pub(super) async fn tcp(rules: &EgressRules, to: &HostPort) -> Result<TcpStream, DialError> {
     let named: Named = rules.named(to).ok_or(DialError::NotNamed)?;
-    let addresses = addresses(to, named).await.map_err(|_| DialError::Name)?;
-    if addresses.is_empty() {
-        return Err(DialError::Inside);
+    match &rules.reach.upstream {
+        // This machine is no business of another.
+        Some(proxy) if !to.is_loopback() => by_proxy(proxy, to, named).await,
+        _ => {
+            let addresses = addresses(to, named).await.map_err(|_| DialError::Name)?;
+            if addresses.is_empty() {
+                return Err(DialError::Inside);
+            }
+            first_of(addresses).await.ok_or(DialError::Connect)
+        }
     }
+}
+
+async fn first_of(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
     for address in addresses {
         if let Ok(Ok(stream)) = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
             // A connection that can't be hurried is slower, and no less good.
             let _ = stream.set_nodelay(true);
-            return Ok(stream);
+            return Some(stream);
         }
     }
-    Err(DialError::Connect)
+    None
+}
+
+/// Has the operator's proxy connect. It resolves the name, so where that leads can't be looked at from here: what holds is
+/// that the policy names the host, and its certificate.
+async fn by_proxy(proxy: &UpstreamProxy, to: &HostPort, named: Named) -> Result<TcpStream, DialError> {
+    if !may_be_asked_for(to, named) {
+        return Err(DialError::Inside);
+    }
+    let at = HostPort { host: proxy.host.clone(), port: proxy.port };
+    let addresses = of_proxy(&at).await.map_err(|_| DialError::Upstream)?;
+    let mut stream = first_of(addresses).await.ok_or(DialError::Upstream)?;
+    let connected = timeout(PROXY_ANSWERS_WITHIN, ask(&mut stream, to)).await;
+    if matches!(connected, Ok(Ok(true))) { Ok(stream) } else { Err(DialError::Upstream) }
+}
+
+/// Asks a proxy for a connection; whether it has made one. Not a byte behind its answer is read: that is the host's.
+async fn ask(stream: &mut TcpStream, to: &HostPort) -> io::Result<bool> {
+    let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= LONGEST_ANSWER {
+            return Ok(false);
+        }
+        head.push(stream.read_u8().await?);
+    }
+    Ok(made(&head))
+}
+
+/// Whether an answer to CONNECT says that there is a connection: any status of 2xx (RFC 9110, section 9.3.6).
+fn made(head: &[u8]) -> bool {
+    let version = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 "));
+    version.is_some_and(|rest| matches!(rest, [b'2', b'0'..=b'9', b'0'..=b'9', b' ' | b'\r', ..]))
 }
 
 /// Makes the connections of one run's client.
@@ -162,6 +214,26 @@ impl AsyncWrite for Outside {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_has_connected_only_where_it_says_so() {
+        for (head, expected) in [
+            ("HTTP/1.1 200 Connection established\r\n\r\n", true),
+            ("HTTP/1.0 200\r\nX: y\r\n\r\n", true),
+            ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", false),
+            ("HTTP/1.1 2000 x\r\n\r\n", false),
+            ("HTTP/1.1 302 Found\r\n\r\n", false),
+            ("HTTP/2 200 OK\r\n\r\n", false),
+            ("\r\n\r\n", false),
+        ] {
+            assert_eq!(made(head.as_bytes()), expected, "{head}");
         }
     }
 }

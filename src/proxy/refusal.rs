@@ -41,6 +41,7 @@ refusals! {
     NO_NAME: BAD_GATEWAY, "upstream_name", "the host's name can't be resolved";
     INSIDE: FORBIDDEN, "address_not_allowed", "the host's name stands for an address that is not reached: this machine, a private network, or a reserved range";
     NO_ANSWER: BAD_GATEWAY, "upstream_unreachable", "the host can't be connected to, or did not answer";
+    UPSTREAM_PROXY: BAD_GATEWAY, "upstream_proxy", "the policy's upstream_proxy can't be connected to, or does not connect to the host";
     CERTIFICATE: BAD_GATEWAY, "upstream_certificate", "the host's certificate does not hold against the system's roots and the policy's extra_ca";
     ENCODING: BAD_GATEWAY, "answer_encoding", "the host answered in an encoding that can't be read, though it was asked for none";
     CODED: BAD_GATEWAY, "answer_coded", "the host compressed its answer though it was asked not to, and it is too large to be looked into whole, or not one of which a part can be served";

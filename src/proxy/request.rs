@@ -212,6 +212,7 @@ pub(super) fn dial_refusal(error: &DialError) -> Refusal {
         DialError::Inside => refusal::INSIDE,
         DialError::Name => refusal::NO_NAME,
         DialError::Connect => refusal::NO_ANSWER,
+        DialError::Upstream => refusal::UPSTREAM_PROXY,
         DialError::Certificate => refusal::CERTIFICATE,
     }
 }

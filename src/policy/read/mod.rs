@@ -30,7 +30,7 @@ use super::{
     document::{Document, DocumentError, Finding, Limits, OPERATOR, Rule},
     edition::Edition,
     env_names,
-    sealed::{ReachPart, Seal},
+    sealed::{ReachPart, Seal, UpstreamProxy},
     services::{self, Services},
     words::{DeliveryMode, ExitCodes, Stdin},
 };
@@ -267,7 +267,20 @@ impl Reader<'_> {
         }
         let extra_ca = raw.extra_ca.as_ref().and_then(|path| self.dir(path));
         let line = raw.extra_ca.as_ref().map_or(0, |at| place(self.text, at.span().start).0);
-        ReachPart { hosts: hosts.unwrap_or_default(), extra_ca, line }
+        let upstream = raw.upstream_proxy.as_ref().and_then(|proxy| self.upstream(proxy));
+        ReachPart { hosts: hosts.unwrap_or_default(), extra_ca, upstream, line }
+    }
+
+    fn upstream(&mut self, raw: &At<String>) -> Option<UpstreamProxy> {
+        let parsed = UpstreamProxy::parse(raw.get());
+        if parsed.is_none() {
+            self.error(
+                raw.span(),
+                "upstream_proxy is not http:// with a host and a port",
+                "write upstream_proxy = \"http://proxy.example.com:3128\", without a user and a password",
+            );
+        }
+        parsed
     }
 
     fn commands(&mut self, rule: &RawRule) -> Option<Option<Vec<ArgvPattern>>> {

@@ -184,6 +184,8 @@ pub(in crate::policy) struct RawSandbox {
     /// A file of certificates (PEM) that the proxy trusts beside the system's roots; it is read when the policy
     /// is applied.
     pub extra_ca: Option<At<String>>,
+    /// `http://host:port` of a proxy of your network, by which the run's proxy reaches every host but this machine.
+    pub upstream_proxy: Option<At<String>>,
 }
 
 /// Secrets, how they are delivered, and the commands that may have them.

@@ -87,6 +87,9 @@ impl Reader<'_> {
         if let Some(hosts) = &raw.sandbox.hosts {
             self.error(hosts.span(), "hosts are reached by the proxy alone", way_out);
         }
+        if let Some(upstream) = &raw.sandbox.upstream_proxy {
+            self.error(upstream.span(), "an upstream_proxy is used by the proxy alone", way_out);
+        }
     }
 
     /// A path as everywhere in a document, or one that begins with `{cwd}`.

@@ -129,6 +129,7 @@ const SANDBOX: Section = Section {
         key("cwd", Shape::Texts, "[\"~/src/site\"]"),
         key("hosts", Shape::Texts, "[\"pypi.org\"]"),
         key("extra_ca", Shape::Text, "\"~/certificates/company.pem\""),
+        key("upstream_proxy", Shape::Text, "\"http://proxy.example.com:3128\""),
     ],
 };
 

@@ -44,7 +44,7 @@ pub(crate) fn sealed(name: &str, value: &str, seal: Seal) -> Sealed {
 
 pub(crate) fn terms(sealed: Vec<Sealed>, host: &Host) -> ProxyTerms {
     let extra_ca = Some(host.ca.clone()).filter(|ca| !ca.is_empty());
-    let reach = EgressAllowlist { hosts: Vec::new(), extra_ca };
+    let reach = EgressAllowlist { extra_ca, ..EgressAllowlist::default() };
     ProxyTerms { sealed, reach, known: Vec::new(), lifetime: Duration::from_secs(3600) }
 }
 
