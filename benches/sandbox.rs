@@ -158,7 +158,13 @@ async fn once(plan: SandboxPlan, supervisors: &Arc<Supervisors>) {
         grace: Duration::from_secs(1),
         output_limit: 1024,
     };
-    let unseen = Unseen { hidden: Vec::new(), covered: Vec::new(), closed: Vec::new(), never: Vec::new() };
+    let unseen = Unseen {
+        hidden: Vec::new(),
+        covered: Vec::new(),
+        closed: Vec::new(),
+        never: Vec::new(),
+        control: Default::default(),
+    };
     let sandbox = Sandbox::new(plan, SandboxTerms::default(), unseen);
     let launch = Launch::new(sandbox, Vec::new(), start, Materials::default());
     let done = run::execute(launch, NeedleSet::empty(), None, CancellationToken::new(), None).await;

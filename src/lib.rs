@@ -92,7 +92,7 @@ pub mod testing {
     /// A run.
     pub mod run {
         pub use crate::run::{
-            Launch, Materials, RunOutcome, Sandbox, Spares, Start, Supervisors, Unseen, execute,
+            ControlNames, Launch, Materials, RunOutcome, Sandbox, Spares, Start, Supervisors, Unseen, execute,
         };
     }
 

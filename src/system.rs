@@ -3,7 +3,14 @@
 //! Constants only. What is done with them is the business of the rooms that read them: a name's meaning at `apply` and in
 //! the child, what a run is shown of the system, what it never sees.
 
+mod control;
+
 use std::path::{Path, PathBuf};
+
+pub(crate) use control::{
+    CONFIGURATION, CONFIGURATION_LIKE, CONTROL_FILES, CONTROL_FILES_OF_A_HOME, GIT, GIT_HOOKS,
+    GIT_INERT_HOOK, GIT_OWN, PACKAGES, PROGRAM_DIRS,
+};
 
 /// The directories that every PATH ends with. One list decides what a name means when a policy is applied, what promises
 /// are computed on, and what the child finds.
@@ -422,9 +429,9 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     ".bitwarden-ssh-agent.sock",
 ];
 
-/// Control files in a project, below its directory: they tell clients which programs to start. Those of a client that
-/// `config` knows are in its row (`setup::clients`), with what it keeps below the home.
-pub(crate) const CONTROL_FILES: &[&str] = &[".roo/mcp.json", ".amazonq/mcp.json"];
+/// Configurations in a project that hold tokens of clients which `config` does not know; those of one that it knows are
+/// in its row (`setup::clients`), with what it keeps below the home.
+pub(crate) const TOKENS_IN_PROJECTS: &[&str] = &[".roo/mcp.json", ".amazonq/mcp.json"];
 
 /// Sockets and state outside of a home that are as good as being the user.
 pub(crate) const SOCKETS: &[&str] =

@@ -124,6 +124,7 @@ impl Cut {
     fn outcome(&mut self, facts: &mut OutcomeFacts) {
         self.text(&mut facts.outcome, WORD);
         self.list(&mut facts.file_hits, PATH);
+        self.map(&mut facts.written);
         self.map(&mut facts.redactions);
     }
 

@@ -55,6 +55,9 @@ pub struct OutcomeFacts {
     /// Files that it wrote and that hold a secret, each with what became of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_hits: Vec<String>,
+    /// Written files that others may run or run from, by kind, and what became of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<String, u64>,
     /// Redactions by kind (`raw`, `base64`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub redactions: BTreeMap<String, u64>,
@@ -68,6 +71,7 @@ impl OutcomeFacts {
             exit_code: None,
             duration_ms: 0,
             file_hits: Vec::new(),
+            written: BTreeMap::new(),
             redactions: BTreeMap::new(),
         }
     }

@@ -147,6 +147,7 @@ impl AuditLog {
                 exit_code: None,
                 duration_ms: 0,
                 file_hits: Vec::new(),
+                written: BTreeMap::new(),
                 redactions: BTreeMap::new(),
             };
             (Event::Own(Own::Outcome { run, scope, facts }), None)

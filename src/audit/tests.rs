@@ -47,6 +47,7 @@ fn ended() -> OutcomeFacts {
         exit_code: None,
         duration_ms: 1,
         file_hits: Vec::new(),
+        written: [("program".to_owned(), 1)].into(),
         redactions: [("raw".to_owned(), 2)].into(),
     }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin};
+use crate::{
+    policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin},
+    run::WrittenKind,
+};
 
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -224,6 +227,12 @@ pub(crate) struct RunResult {
     /// Files that the run wrote and that hold a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_hits: Vec<FileHitEntry>,
+    /// Written files that others may run, or run from, later and outside of any sandbox; control files first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<WrittenEntry>,
+    /// What else there is to know: control files that were moved or put back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What may be promised of this run.
     pub promise: Promise,
     /// Why no more may be promised, or on whose word.
@@ -264,6 +273,16 @@ pub(crate) struct FileHitEntry {
     /// Whether it was removed; otherwise it is still there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub removed: bool,
+}
+
+/// A file that a run wrote, and that others may run or run from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct WrittenEntry {
+    /// Where it was written.
+    pub path: String,
+    /// `program` for programs and scripts, `config` for what tools read and run from, `control` for what other programs
+    /// run or trust unasked.
+    pub kind: WrittenKind,
 }
 
 /// What a token is wanted for.
@@ -354,6 +373,8 @@ impl RunResult {
             redactions: None,
             not_looked_into: Vec::new(),
             file_hits: Vec::new(),
+            written: Vec::new(),
+            notes: Vec::new(),
             promise: Promise::BestEffort,
             promise_why: None,
             run_id: "r_1".to_owned(),

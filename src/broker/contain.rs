@@ -1,17 +1,17 @@
 //! What contains a run, and what it is: the policy's terms held against this machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
-    Broker,
-    api::FileHitEntry,
-    ground, logins,
+    Broker, ground, logins,
     refusal::{Code, Refusal},
 };
 use crate::{
     policy::{CwdTerm, HomeMode, RunTerms},
-    redact::NeedleSet,
-    run::{Fate, FileHit, RunError, Sandbox, Unseen},
+    run::{RunError, Sandbox, Unseen},
     sandbox,
     sandbox::SandboxPlan,
     supervise, system,
@@ -60,6 +60,7 @@ impl Broker {
             #[cfg(not(target_os = "linux"))]
             closed: Vec::new(),
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
+            control: Arc::clone(&hidden.control),
         };
         Sandbox::new(plan, terms.sandbox.clone(), unseen)
     }
@@ -94,30 +95,4 @@ impl Broker {
         chain.extend(files?);
         Ok(chain)
     }
-}
-
-/// Files that hold a secret, for the result.
-pub(crate) fn entries(hits: &[FileHit]) -> Vec<FileHitEntry> {
-    hits.iter()
-        .map(|hit| FileHitEntry {
-            path: hit.path.display().to_string(),
-            removed: match hit.fate {
-                Fate::Removed => true,
-                Fate::Left => false,
-            },
-        })
-        .collect()
-}
-
-/// The same for the audit, which keeps no value either.
-pub(crate) fn lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<String> {
-    hits.iter()
-        .map(|hit| {
-            let fate = match hit.fate {
-                Fate::Removed => "removed",
-                Fate::Left => "left",
-            };
-            format!("{fate} {}", needles.text(&hit.path.display().to_string()).into_inner())
-        })
-        .collect()
 }

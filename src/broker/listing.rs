@@ -50,7 +50,27 @@ impl Broker {
         if !policy.values_judged() {
             rules = guessable::corrected(&open.vault, policy.document(), rules)?;
         }
-        Ok(Answer { body: listing(&session, rules), needles: self.needles.of(&session.scope) })
+        let writes = self.writes_text(policy);
+        Ok(Answer { body: listing(&session, rules, &writes), needles: self.needles.of(&session.scope) })
+    }
+}
+
+impl Broker {
+    /// What runs may write, and what holds of control files there on this machine.
+    fn writes_text(&self, policy: &Policy) -> String {
+        let part = &policy.document().sandbox;
+        if part.write.is_empty() || part.mode == SandboxMode::Off {
+            return "nothing outside".to_owned();
+        }
+        let control = match self.machine().namespaces {
+            Ok(()) => "closed where they are, else checked after the run",
+            Err(_) => "checked after the run",
+        };
+        let opened = match part.write_control.as_slice() {
+            [] => String::new(),
+            names => format!(" but {}", names.join(", ")),
+        };
+        format!("{} (control files{opened} {control})", part.write.join(", "))
     }
 }
 
@@ -58,7 +78,7 @@ pub(crate) fn facts_of(info: SecretInfo) -> SecretFacts {
     SecretFacts { name: info.name, env: info.meta.env, description: info.meta.description }
 }
 
-fn listing(session: &Session, rules: Vec<RuleListing>) -> ListAllowed {
+fn listing(session: &Session, rules: Vec<RuleListing>, writes: &str) -> ListAllowed {
     let policy = &session.policy;
     ListAllowed {
         scope: session.scope.to_string(),
@@ -66,17 +86,16 @@ fn listing(session: &Session, rules: Vec<RuleListing>) -> ListAllowed {
         default_cwd: policy.default_cwd().map(|dir| dir.display().to_string()),
         rules: rules.into_iter().map(rule_entry).collect(),
         limits: limits(policy),
-        sandbox: sandbox_text(policy),
+        sandbox: sandbox_text(policy, writes),
     }
 }
 
 /// What of the sandbox an agent has to know: what it can count on not to have.
-fn sandbox_text(policy: &Policy) -> String {
+fn sandbox_text(policy: &Policy, writes: &str) -> String {
     let part = &policy.document().sandbox;
     if part.mode == SandboxMode::Off {
         return part.mode.as_str().to_owned();
     }
-    let writes = if part.write.is_empty() { "nothing outside".to_owned() } else { part.write.join(", ") };
     format!("{}, network {}, writes {writes}", part.mode.as_str(), part.network.as_str())
 }
 

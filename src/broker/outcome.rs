@@ -1,8 +1,8 @@
 //! What came of a run: for the audit, and for who asked for it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{api, api::RunResult, contain};
+use super::{api, api::RunResult, left};
 use crate::{
     audit::OutcomeFacts,
     names::RunId,
@@ -28,6 +28,7 @@ pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Cou
         },
         duration_ms: millis(duration),
         file_hits: Vec::new(),
+        written: BTreeMap::new(),
         redactions: counts.0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
     }
 }
@@ -35,7 +36,8 @@ pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Cou
 /// The same of a run that ran; in what is kept of its files is no value either.
 pub(super) fn ended_facts(ended: &Ended, needles: &NeedleSet) -> OutcomeFacts {
     OutcomeFacts {
-        file_hits: contain::lines(&ended.file_hits, needles),
+        file_hits: left::file_hit_lines(&ended.left.hits, needles),
+        written: left::counts(&ended.left),
         ..outcome_facts(ended.ending, ended.duration, &ended.counts)
     }
 }
@@ -70,7 +72,9 @@ pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbo
         withheld: false,
         redactions: None,
         not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
-        file_hits: contain::entries(&output.ended.file_hits),
+        file_hits: left::file_hits(&output.ended.left.hits),
+        written: left::written(&output.ended.left),
+        notes: left::notes(&output.ended.left),
         promise: terms.promise,
         promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),
@@ -94,6 +98,11 @@ pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbo
             result.stderr_truncated = output.stderr.truncated;
             result.redactions = Some(masked).filter(|count| *count > 0);
         }
+    }
+    if result.withheld || terms.output == OutputMode::Status {
+        // A program chooses the names of what it writes.
+        result.written.clear();
+        result.notes = left::note_without_names(&result.notes).into_iter().collect();
     }
     result
 }

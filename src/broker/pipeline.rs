@@ -11,7 +11,7 @@ use super::{
     admit::Admitted,
     api::{RunParams, RunResult},
     asked::{Asked, Streams},
-    blocking, guessable,
+    blocking, guessable, left,
     needles::RunNeedles,
     outcome::{ended_facts, outcome_facts, result},
     prepare::{sealed, values_before},
@@ -25,7 +25,7 @@ use crate::{
     audit::{AuditLog, Intent, OutcomeFacts},
     names::{EnvName, RunId, SecretName},
     policy::{OutputMode, Promise, RunTerms},
-    redact::Counts,
+    redact::{Counts, Redacted},
     run::{Piece, RunError, RunOutcome},
     value::SecretValue,
     vault::Vault,
@@ -44,6 +44,20 @@ pub(super) struct Driven<D> {
     terms: RunTerms,
     promise: Promise,
     needles: RunNeedles,
+}
+
+/// What came of a run on the caller's own streams.
+pub(crate) struct Attached {
+    /// How it ended.
+    pub ending: RunOutcome,
+    /// What became of control files that it wrote, a line each.
+    pub notes: Vec<Redacted<String>>,
+}
+
+impl Attached {
+    fn before_it_began(ending: RunOutcome) -> Self {
+        Self { ending, notes: Vec::new() }
+    }
 }
 
 impl Broker {
@@ -85,7 +99,7 @@ impl Broker {
         params: RunParams,
         default_cwd: PathBuf,
         hand: impl FnOnce() -> Option<(EnvName, String)> + Send,
-    ) -> Result<RunOutcome, Refused> {
+    ) -> Result<Attached, Refused> {
         let entered = self.enter(&caller.credential).await.map_err(|refusal| self.refused(refusal))?;
         let runner = Arc::clone(&self.around.runner);
         let mut signals = runner
@@ -103,14 +117,17 @@ impl Broker {
             Ok(admitted) => admitted,
             Err(refused) => {
                 let signal = signals.ended_by().map(|number| RunOutcome::Signaled(number.into()));
-                return signal.ok_or(refused);
+                return signal.map(Attached::before_it_began).ok_or(refused);
             }
         };
         let is_agent = !admitted.launch.gives_values();
         if let Some((name, socket)) = is_agent.then(hand).flatten() {
             admitted.launch.agent_session(name, socket.into());
         }
-        Ok(self.drive(admitted, |ready| runner.attached(ready, signals)).await?.done.ending)
+        let driven = self.drive(admitted, |ready| runner.attached(ready, signals)).await?;
+        let notes = left::lines(&driven.done.left);
+        let notes = notes.iter().map(|note| driven.needles.set.text(note)).collect();
+        Ok(Attached { ending: driven.done.ending, notes })
     }
 
     async fn run(

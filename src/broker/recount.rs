@@ -4,6 +4,9 @@
 //! been rotated. So they are looked through once more as they will be returned, and what that masks counts like
 //! the rest: a result never says that nothing was masked where something is, and `withhold` withholds.
 
+use std::path::Path;
+
+use super::left;
 use crate::{
     redact::{Counts, NeedleSet},
     run::{Ended, RunOutput, Stream},
@@ -34,7 +37,7 @@ impl Done for RunOutput {
     }
 
     fn length(&self) -> usize {
-        let paths = self.ended.file_hits.iter().map(|hit| hit.path.as_os_str().len());
+        let paths = paths_of(&self.ended).map(|path| path.as_os_str().len());
         self.stdout.text.get().len() + self.stderr.text.get().len() + paths.sum::<usize>()
     }
 
@@ -46,9 +49,8 @@ impl Done for RunOutput {
             Stream { text, ..stream }
         };
         let (stdout, stderr) = (again(self.stdout), again(self.stderr));
-        for hit in &ended.file_hits {
-            ended.counts.add(&in_path(&hit.path, needles));
-        }
+        let in_paths: Vec<Counts> = paths_of(&ended).map(|path| in_path(path, needles)).collect();
+        in_paths.iter().for_each(|counts| ended.counts.add(counts));
         Self { ended, stdout, stderr, ..self }
     }
 }
@@ -72,6 +74,12 @@ impl Done for Ended {
     }
 }
 
-fn in_path(path: &std::path::Path, needles: &NeedleSet) -> Counts {
+/// Paths that the result names, as far as it does.
+fn paths_of(ended: &Ended) -> impl Iterator<Item = &Path> {
+    let written = ended.left.written.iter().take(left::MOST_NAMED).map(|file| file.path.as_path());
+    ended.left.hits.iter().map(|hit| hit.path.as_path()).chain(written)
+}
+
+fn in_path(path: &Path, needles: &NeedleSet) -> Counts {
     needles.counted(&path.display().to_string()).1
 }

@@ -1,10 +1,10 @@
 //! What a broker is made with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::surroundings::Surroundings;
 use crate::{
-    run::Spares,
+    run::{ControlNames, Spares},
     supervise::{Nursery, RunAs},
     vault::UnlockMethod,
 };
@@ -53,4 +53,6 @@ pub(crate) struct Hidden {
     pub in_projects: Vec<PathBuf>,
     /// The vault's own, and the daemon's sockets: never.
     pub never: Vec<PathBuf>,
+    /// What no run may write, where it may write: what other programs run or trust unasked.
+    pub control: Arc<ControlNames>,
 }

@@ -27,7 +27,7 @@ use crate::{
     names::{EnvName, ScopeName, SecretName, TokenId},
     policy::{Document, Resolved},
     redact::{Counts, NeedleSet},
-    run::{Ended, Launch, Piece, RunOutcome, RunOutput, Signals, Spares, Stream},
+    run::{Ended, Launch, LeftBehind, Piece, RunOutcome, RunOutput, Signals, Spares, Stream},
     token::{self, Class},
     value::SecretValue,
     vault::{self, Engine, Pin, SecretMeta, UnlockMethod, UnlockMethodKind, Vault, testing::MemoryStore},
@@ -139,7 +139,7 @@ pub(crate) fn ended(ending: RunOutcome) -> RunOutput {
         ended: Ended {
             ending,
             counts: Counts::default(),
-            file_hits: Vec::new(),
+            left: LeftBehind::default(),
             duration: Duration::ZERO,
             setup: Duration::ZERO,
         },
@@ -305,7 +305,7 @@ impl Bench {
     ) -> Result<RunOutcome, Code> {
         let default_cwd = self.dir.path().to_owned();
         let done = self.broker.run_attached(&caller(credential), params, default_cwd, hand).await;
-        done.map_err(|refused| refused.body.code)
+        done.map(|done| done.ending).map_err(|refused| refused.body.code)
     }
 }
 

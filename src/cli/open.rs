@@ -15,6 +15,7 @@ use crate::{
     daemon::{Client, LocalError, Operator},
     files,
     operator::{Admin, Failure, FailureKind},
+    run::ControlNames,
     setup,
     vault::{self, Accepted, Engine, HomeInfo, Memory, UnlockMethod, UnlockMethodKind},
 };
@@ -270,6 +271,7 @@ pub(super) fn hidden(globals: &Globals, home: &Path, info: Option<&HomeInfo>) ->
     Ok(Hidden {
         places: setup::hidden_places(&user_home),
         in_projects: setup::hidden_in_projects(),
+        control: Arc::new(ControlNames::with(setup::control_files())),
         never: sockets.chain(identity).collect(),
     })
 }

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Globals, output::Output, runtime, serve, sockets, token_file, usage_failure};
 use crate::{
     broker::{
-        Bound, Broker, Call, Caller, Credential, LocalSession, Meanwhile, Reply, Service, Settings, Way,
+        Attached, Bound, Broker, Call, Caller, Credential, LocalSession, Meanwhile, Reply, Service, Settings,
+        Way,
         api::{Outcome, RunParams, RunResult},
         refusal::{Code, Refusal},
     },
@@ -107,7 +108,8 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     // Whoever still reads our input would hold the runtime; nothing is lost with it.
     runtime.shutdown_background();
     Ok(match done {
-        Ok(ending) => {
+        Ok(Attached { ending, notes }) => {
+            notes.iter().for_each(|note| out.note(&format!("authy-mcp: {}", note.get())));
             if ending == RunOutcome::Revoked {
                 out.failure(&revoked());
             }
@@ -157,6 +159,7 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
             };
             out.raw(ran.stdout.as_bytes());
             out.raw_note(ran.stderr.as_bytes());
+            ran.notes.iter().for_each(|note| out.note(&format!("authy-mcp: {note}")));
             if ran.outcome == Outcome::Revoked {
                 out.failure(&revoked());
             }

@@ -8,6 +8,7 @@ use crate::{
         refusal::Refusal,
     },
     policy::Promise,
+    run::WrittenKind,
 };
 
 /// `exited 1 · 1.2 s · 2 redacted · run r_8f3k`, then the streams.
@@ -27,13 +28,32 @@ pub(super) fn run(result: &RunResult) -> String {
         let done = if hit.removed { ", which was removed" } else { "" };
         head.push(format!("a secret in the file {}{done}", hit.path));
     }
+    let control = result.written.iter().filter(|file| file.kind == WrittenKind::Control).count();
+    if control > 0 {
+        head.push(format!("{control} control files written"));
+    }
     head.push(promise(&result.promise, result.promise_why.as_deref()));
     head.push(format!("sandbox {}", result.sandbox));
     head.push(format!("run {}", result.run_id));
     let mut text = head.join(" · ");
+    for note in &result.notes {
+        let _ = write!(text, "\nnote: {note}");
+    }
+    written(&mut text, result);
     stream(&mut text, "stdout", &result.stdout, result.stdout_truncated, !result.stderr.is_empty());
     stream(&mut text, "stderr", &result.stderr, result.stderr_truncated, true);
     text
+}
+
+/// A line a kind: `written, program: /w/tool, /w/run.sh`.
+fn written(text: &mut String, result: &RunResult) {
+    for kind in [WrittenKind::Control, WrittenKind::Program, WrittenKind::Config] {
+        let of_kind = result.written.iter().filter(|file| file.kind == kind);
+        let paths: Vec<&str> = of_kind.map(|file| file.path.as_str()).collect();
+        if !paths.is_empty() {
+            let _ = write!(text, "\nwritten, {}: {}", kind.as_str(), paths.join(", "));
+        }
+    }
 }
 
 /// `promise best_effort (any command may have its secrets)`.

@@ -95,6 +95,7 @@ impl Admin {
             exit_code: None,
             duration_ms: 0,
             file_hits: Vec::new(),
+            written: std::collections::BTreeMap::new(),
             redactions: std::collections::BTreeMap::new(),
         };
         open.audit.record_outcome(intent, facts)?;

@@ -93,6 +93,7 @@ impl SandboxTerms {
             && subset(&before.read, &self.read)
             && subset(&before.write, &self.write)
             && self.on_file_hit == before.on_file_hit
+            && subset(&before.write_control, &self.write_control)
     }
 }
 

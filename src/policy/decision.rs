@@ -406,4 +406,6 @@ pub struct SandboxTerms {
     pub write: Vec<PathBuf>,
     /// What becomes of written files that hold a secret.
     pub on_file_hit: OnFileHit,
+    /// Control files that may be written, too, relative to a project.
+    pub write_control: Vec<PathBuf>,
 }

@@ -167,6 +167,11 @@ fn sandbox_grants(document: &Document) -> Vec<String> {
     let part = &document.sandbox;
     let mut grants: Vec<String> = part.read.iter().map(|path| format!("runs may read {path}")).collect();
     grants.extend(part.write.iter().map(|path| format!("runs may write {path}")));
+    grants.extend(
+        part.write_control
+            .iter()
+            .map(|path| format!("runs may write control files, which other programs run unasked: {path}")),
+    );
     match part.mode {
         SandboxMode::Required => {}
         SandboxMode::BestEffort => grants.push("runs go on where the sandbox can't stand".to_owned()),

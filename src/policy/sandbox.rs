@@ -24,6 +24,8 @@ pub struct SandboxPart {
     pub write: Vec<String>,
     /// What becomes of written files that hold a secret.
     pub on_file_hit: OnFileHit,
+    /// Control files that may be written, too, relative to a project.
+    pub write_control: Vec<String>,
 }
 
 impl SandboxPart {
@@ -37,6 +39,7 @@ impl SandboxPart {
             read: expanded(&self.read),
             write: expanded(&self.write),
             on_file_hit: self.on_file_hit,
+            write_control: self.write_control.iter().map(PathBuf::from).collect(),
         }
     }
 }

@@ -455,11 +455,18 @@ fn what_a_run_may_reach_is_little_unless_more_is_said() {
     assert_eq!(terms("", "sealed").network, Network::Proxy);
     assert_eq!(terms("[sandbox]\nmode = \"off\"", "env").network, Network::Open);
     let named = terms(
-        "[sandbox]\nread = [\"~/x\", \"{cwd}\"]\nwrite = [\"{cwd}/dist\"]\non_file_hit = \"report\"",
+        "[sandbox]\nread = [\"~/x\", \"{cwd}\"]\nwrite = [\"{cwd}/dist\"]\non_file_hit = \"report\"\nwrite_control = [\".git/hooks/\", \"mise.toml\"]",
         "env",
     );
     assert_eq!(named.read, [PathBuf::from("/home/u/x"), "{cwd}".into()]);
     assert_eq!((named.write, named.on_file_hit), (vec!["{cwd}/dist".into()], OnFileHit::Report));
+    assert_eq!(named.write_control, [PathBuf::from(".git/hooks"), "mise.toml".into()]);
+    for path in ["", "/x", "~/x/../y", "../x", "./x", "a/../b", "{cwd}/.vscode", "**"] {
+        let text = format!("scope = \"s\"\n[sandbox]\nwrite = [\"{{cwd}}\"]\nwrite_control = [\"{path}\"]\n");
+        assert_eq!(Document::parse(&text).unwrap_err().0[0].line, 4, "{path}");
+    }
+    let nothing_to_open = "scope = \"s\"\n[sandbox]\nwrite_control = [\".vscode\"]\n";
+    assert_eq!(Document::parse(nothing_to_open).unwrap_err().0[0].line, 3);
     for path in ["{cwd}/../x", "{cwd}x", "relative", "/a/../b"] {
         let text = format!("scope = \"s\"\n[sandbox]\nread = [\"{path}\"]\n");
         assert_eq!(Document::parse(&text).unwrap_err().0[0].line, 3, "{path}");

@@ -80,8 +80,8 @@ pub(crate) async fn pass_through(
     }
     screens.put_back();
     contained(report)?;
-    let file_hits = look_at_files(&stage, &launch, needles).await;
-    Ok(Ended { ending: ending(report, forced), counts, file_hits, duration: started.elapsed(), setup })
+    let left = look_at_files(&stage, &launch, needles).await;
+    Ok(Ended { ending: ending(report, forced), counts, left, duration: started.elapsed(), setup })
 }
 
 /// Passes signals on until the program has ended, or is ended because what allowed it was taken back.

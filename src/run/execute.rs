@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
 use super::{
-    Ended, FileHit, Launch, Listening, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput,
+    Ended, Launch, LeftBehind, Listening, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput,
     Stream,
     reader::{Reader, Redaction},
     scan,
@@ -81,9 +81,9 @@ pub async fn execute(
     let not_looked_into = [("stdout", &out), ("stderr", &err)].into_iter().flat_map(left_out).collect();
     let mut counts = out.counts;
     counts.add(&err.counts);
-    let file_hits = look_at_files(&stage, &launch, needles).await;
+    let left = look_at_files(&stage, &launch, needles).await;
     Ok(RunOutput {
-        ended: Ended { ending, counts, file_hits, setup, duration: started.elapsed() },
+        ended: Ended { ending, counts, left, setup, duration: started.elapsed() },
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
         not_looked_into,
@@ -107,7 +107,7 @@ impl Ended {
         Self {
             ending,
             counts: Counts::default(),
-            file_hits: Vec::new(),
+            left: LeftBehind::default(),
             duration: since.elapsed(),
             setup: Duration::ZERO,
         }
@@ -125,14 +125,16 @@ fn left_out((stream, captured): (&'static str, &Captured)) -> Vec<NotLookedInto>
 }
 
 /// Searches what the run wrote, off the tasks that serve.
-pub(super) async fn look_at_files(stage: &RunDir, launch: &Launch, needles: NeedleSet) -> Vec<FileHit> {
+pub(super) async fn look_at_files(stage: &RunDir, launch: &Launch, needles: NeedleSet) -> LeftBehind {
     if stage.written.is_empty() {
-        return Vec::new();
+        return LeftBehind::default();
     }
     let (places, since, on_hit) = (Arc::clone(&stage.written), stage.since, launch.sandbox.terms.on_file_hit);
-    let searched = tokio::task::spawn_blocking(move || scan::search(&places, since, &needles, on_hit));
+    let control = Arc::clone(&stage.control);
+    let searched =
+        tokio::task::spawn_blocking(move || scan::search(&places, since, &needles, on_hit, &control));
     match searched.await {
-        Ok(hits) => hits,
+        Ok(looked) => looked,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

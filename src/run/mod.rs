@@ -7,8 +7,10 @@
 
 mod attached;
 mod background;
+mod control;
 mod execute;
 mod masker;
+mod place;
 mod pool;
 mod reader;
 mod scan;
@@ -35,8 +37,10 @@ use crate::{
 };
 
 pub(crate) use attached::{Signals, pass_through};
+pub use control::ControlNames;
+pub(crate) use control::{WrittenFate, WrittenFile, WrittenKind};
 pub use execute::execute;
-pub(crate) use scan::{Fate, FileHit};
+pub(crate) use scan::{Fate, FileHit, LeftBehind};
 pub use supervisors::{Spares, Supervisors};
 
 /// Everything that one run needs. It can't be made without what contains it, nor without the digests that are on
@@ -193,6 +197,8 @@ pub struct Unseen {
     pub closed: Vec<PathBuf>,
     /// The vault and the daemon's sockets: never seen.
     pub never: Vec<PathBuf>,
+    /// What other programs run or trust unasked: not to be written.
+    pub control: Arc<ControlNames>,
 }
 
 impl Sandbox {
@@ -238,8 +244,8 @@ pub struct Ended {
     pub ending: RunOutcome,
     /// What was masked.
     pub counts: Counts,
-    /// Files that it wrote and that hold a secret.
-    pub file_hits: Vec<FileHit>,
+    /// What it left behind where it may write.
+    pub left: LeftBehind,
     /// How long it took.
     pub duration: Duration,
     /// Of that, how long until the program was started.

@@ -1,26 +1,27 @@
 //! What a run left behind: every file that it made or changed where it may write, searched for its secrets. A
 //! later program, outside of the sandbox, could read a value there.
 //!
-//! It is searched with all rights of this process, in places where others may write: nothing is opened by a path
-//! that could lead elsewhere meanwhile. Each place is opened before the run starts, everything in it through that
-//! descriptor, beneath it, and following no link. What can't be searched is taken to hold a secret.
+//! What can't be searched is taken to hold a secret. On the way it is noted what else of it others will run
+//! ([`super::control`]).
 
 use std::{
-    fs::{self, File},
+    cell::Cell,
+    ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Read},
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::PermissionsExt},
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom},
-    time::{ClockId, clock_gettime},
-};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, SeekFrom};
 
+use super::{
+    control::{Control, Trace, WrittenFile},
+    place::{Found, Moment, Written, open_beneath, stat, unlock},
+};
 use crate::{policy::OnFileHit, redact::NeedleSet};
 
 const CHUNK: usize = 256 * 1024;
@@ -29,56 +30,8 @@ const LONGEST_ATTRIBUTE: usize = 65536;
 /// What stands for a hole of a file: no needle reaches across it.
 const HOLE: [u8; 64] = [0; 64];
 
-/// A moment by the clock that stamps files: they are never older than it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(Duration);
-
-impl Moment {
-    pub(super) fn now() -> Self {
-        #[cfg(target_os = "linux")]
-        let clock = ClockId::RealtimeCoarse;
-        #[cfg(not(target_os = "linux"))]
-        let clock = ClockId::Realtime;
-        let now = clock_gettime(clock);
-        Self::of(now.tv_sec, now.tv_nsec)
-    }
-
-    fn of(seconds: i64, nanoseconds: i64) -> Self {
-        let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
-        Self(Duration::new(u64::try_from(seconds).unwrap_or_default(), nanoseconds))
-    }
-}
-
-/// A place where a run may write, opened before it starts.
-pub(super) struct Written {
-    path: PathBuf,
-    opened: OwnedFd,
-}
-
-impl Written {
-    /// Opens a directory or a file, following no link to it; nothing else holds anything.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let kind = fs::symlink_metadata(path)?.file_type();
-        if !kind.is_dir() && !kind.is_file() {
-            return Ok(None);
-        }
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        #[cfg(target_os = "linux")]
-        let opened = {
-            let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
-            rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?
-        };
-        #[cfg(not(target_os = "linux"))]
-        let opened = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Some(Self { path: path.to_owned(), opened }))
-    }
-
-    /// What tells it from whatever else comes to lie at its path.
-    pub(super) fn inode(&self) -> io::Result<(u64, u64)> {
-        let found = rustix::fs::fstat(&self.opened)?;
-        Ok((found.st_dev, found.st_ino))
-    }
-}
+/// What a script begins with (execve(2)).
+const SCRIPT: &[u8] = b"#!";
 
 /// A file that a run wrote, and that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,30 +51,42 @@ pub enum Fate {
     Left,
 }
 
+/// What a run left behind.
+#[derive(Debug, Default)]
+pub struct LeftBehind {
+    /// What holds a secret.
+    pub hits: Vec<FileHit>,
+    /// What others will run, or run from.
+    pub written: Vec<WrittenFile>,
+    /// How many more of those there were.
+    pub more: usize,
+}
+
 /// Searches everything in these places that changed since a moment.
 pub(super) fn search(
     places: &[Written],
     since: Moment,
     needles: &NeedleSet,
     on_hit: OnFileHit,
-) -> Vec<FileHit> {
-    let mut hits = Vec::new();
-    for place in places {
-        let mut search = Search { place, since, needles, on_hit, hits: Vec::new() };
+    control: &Control,
+) -> LeftBehind {
+    let mut looked = LeftBehind::default();
+    for (number, place) in places.iter().enumerate() {
+        let Some(trace) = control.trace(number, since) else { continue };
+        let mut search =
+            Search { place, since, needles, on_hit, hits: Vec::new(), trace, script: Cell::new(false) };
         search.all();
-        hits.append(&mut search.hits);
+        looked.hits.append(&mut search.hits);
+        let (mut written, more) = control.settle(place, search.trace);
+        looked.written.append(&mut written);
+        looked.more += more;
     }
-    hits.sort_by(|a, b| a.path.cmp(&b.path));
-    hits.dedup();
-    hits
-}
-
-/// What is known of an entry before it is opened.
-struct Found {
-    kind: FileType,
-    changed: Moment,
-    born: Option<Moment>,
-    inode: (u64, u64),
+    looked.hits.sort_by(|a, b| a.path.cmp(&b.path));
+    looked.hits.dedup();
+    looked.written.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
+    looked.written.dedup_by(|a, b| a.path == b.path);
+    looked.written.sort_by_key(|file| file.kind);
+    looked
 }
 
 struct Search<'a> {
@@ -130,6 +95,9 @@ struct Search<'a> {
     needles: &'a NeedleSet,
     on_hit: OnFileHit,
     hits: Vec<FileHit>,
+    trace: Trace<'a>,
+    /// Whether the last file that was read begins as scripts do.
+    script: Cell<bool>,
 }
 
 impl Search<'_> {
@@ -156,6 +124,8 @@ impl Search<'_> {
 
     fn entries(&mut self, dir: &Path, opened: &OwnedFd, waiting: &mut Vec<(PathBuf, Found)>) {
         let Ok(entries) = Dir::read_from(opened) else { return self.report(dir, Fate::Left) };
+        let mut names: Vec<OsString> = Vec::new();
+        self.trace.enter(dir);
         for entry in entries {
             let Ok(entry) = entry else { return self.report(dir, Fate::Left) };
             let name = Path::new(std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()));
@@ -165,14 +135,20 @@ impl Search<'_> {
             // What is gone meanwhile is no more there for a later program either.
             let Ok(found) = stat(opened.as_fd(), name) else { continue };
             let path = dir.join(name);
+            self.script.set(false);
             if found.changed >= self.since && self.holds(opened.as_fd(), name, &found) {
                 let fate = self.dispose(opened.as_fd(), name, &found);
                 self.report(&path, fate);
+            }
+            self.trace.entry(&path, &found, self.script.get());
+            if is_gits(name.as_os_str()) {
+                names.push(name.as_os_str().to_owned());
             }
             if found.kind.is_dir() {
                 waiting.push((path, found));
             }
         }
+        self.trace.leave(dir, names.iter().map(OsString::as_os_str));
     }
 
     /// A directory that the run made and closed is opened again.
@@ -180,7 +156,9 @@ impl Search<'_> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let place = self.place.opened.as_fd();
         match open_beneath(place, dir, flags) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.made(found) => {
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && found.is_made_since(self.since) =>
+            {
                 unlock(place, dir)?;
                 open_beneath(place, dir, flags)
             }
@@ -240,6 +218,9 @@ impl Search<'_> {
             if length == 0 {
                 return Ok(finder.finish().total() > 0);
             }
+            if at == 0 && chunk.starts_with(SCRIPT) {
+                self.script.set(true);
+            }
             finder.push(&chunk[..length]);
             at = data + length as u64;
         }
@@ -266,13 +247,9 @@ impl Search<'_> {
         Ok(false)
     }
 
-    fn made(&self, found: &Found) -> bool {
-        found.born.is_some_and(|born| born >= self.since)
-    }
-
     /// Removes what the run itself made. What was there before, whoever wrote it since, is somebody's.
     fn dispose(&self, dir: BorrowedFd<'_>, name: &Path, found: &Found) -> Fate {
-        if self.on_hit == OnFileHit::Report || !self.made(found) || found.kind.is_dir() {
+        if self.on_hit == OnFileHit::Report || !found.is_made_since(self.since) || found.kind.is_dir() {
             return Fate::Left;
         }
         let same = stat(dir, name).is_ok_and(|now| now.inode == found.inode);
@@ -289,6 +266,11 @@ impl Search<'_> {
     }
 }
 
+/// Whether a name is one of those that make a directory a repository.
+fn is_gits(name: &OsStr) -> bool {
+    matches!(name.as_bytes(), b"HEAD" | b"objects" | b"refs" | b"commondir")
+}
+
 /// The place itself again, at its beginning.
 fn reopen(opened: &OwnedFd) -> io::Result<OwnedFd> {
     let again = opened.try_clone()?;
@@ -296,67 +278,21 @@ fn reopen(opened: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(again)
 }
 
-/// Opens what is beneath a directory, waiting for nobody; no link is followed, and nothing above is reached.
-fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    let path = if path == Path::new("") { Path::new(".") } else { path };
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::ResolveFlags;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        Ok(rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)?)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Ok(rustix::fs::openat(dir, path, flags, Mode::empty())?)
-}
-
-/// Lets the owner read and list a directory again.
-fn unlock(place: BorrowedFd<'_>, dir: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    #[cfg(not(target_os = "linux"))]
-    let flags = OFlags::DIRECTORY;
-    let opened = open_beneath(place, dir, flags)?;
-    fs::set_permissions(format!("/dev/fd/{}", opened.as_raw_fd()), fs::Permissions::from_mode(0o700))
-}
-
-/// What an entry of a directory is, or, without a name, what is open.
-#[cfg(target_os = "linux")]
-fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
-    use rustix::fs::StatxFlags;
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
-    let found = rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
-    // Not every file system keeps when a file came to be (statx(2), stx_btime).
-    let known = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
-    let device = u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor);
-    Ok(Found {
-        kind: FileType::from_raw_mode(found.stx_mode.into()),
-        changed: Moment::of(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec.into()),
-        born: known.then(|| Moment::of(found.stx_btime.tv_sec, found.stx_btime.tv_nsec.into())),
-        inode: (device, found.stx_ino),
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
-    let found = if name == Path::new("") {
-        rustix::fs::fstat(dir)?
-    } else {
-        rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?
-    };
-    Ok(Found {
-        kind: FileType::from_raw_mode(found.st_mode),
-        changed: Moment::of(found.st_ctime, found.st_ctime_nsec),
-        born: Some(Moment::of(found.st_birthtime, found.st_birthtime_nsec)),
-        inode: (u64::try_from(found.st_dev).unwrap_or_default(), found.st_ino),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, symlink},
+        sync::Arc,
+        time::Duration,
+    };
 
-    use super::*;
+    use rustix::fs::Mode;
+
+    use super::{
+        super::control::{ControlNames, Means},
+        *,
+    };
     use crate::{names::SecretName, redact::Needles, value::SecretValue};
 
     const VALUE: &str = "sk-scan-7Qm2vXz9LrT4";
@@ -372,9 +308,11 @@ mod tests {
         let place = fs::canonicalize(dir.path()).unwrap();
         fs::write(place.join("users"), "x").unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        let (written, since) = (Written::open(&place).unwrap().unwrap(), Moment::now());
+        let (written, since) = ([Written::open(&place).unwrap().unwrap()], Moment::now());
+        let control =
+            Control::look(&written, None, &Arc::new(ControlNames::default()), &[], "r_1", Means::Mounts);
         run(&place);
-        let hits = search(&[written], since, &needles(), OnFileHit::Remove);
+        let hits = search(&written, since, &needles(), OnFileHit::Remove, &control).hits;
         for hit in &hits {
             let found = fs::symlink_metadata(&hit.path).map_err(|error| error.kind());
             let gone = matches!(found, Err(io::ErrorKind::NotFound));

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Launch, RunError, Sandbox,
-    scan::{Moment, Written},
+    control::{Control, Means},
+    place::{Moment, Written},
 };
 use crate::{
     files,
@@ -39,6 +40,8 @@ pub(super) struct RunDir {
     pub role: Role,
     /// Where the run may write outside of its private directories.
     pub written: Arc<[Written]>,
+    /// What is known of the control files there.
+    pub control: Arc<Control>,
     /// From when on what is written there is the run's.
     pub since: Moment,
     _scratch: Scratch,
@@ -70,8 +73,12 @@ impl RunDir {
         let mut contain = contain(launch, &program, session, outside.as_deref(), scratch.path())?;
         let written = contain.iter_mut().flat_map(|contain| &mut contain.places);
         let written = written.filter(|place| place.seen == Seen::Write);
-        let written =
+        let written: Arc<[Written]> =
             written.map(open_written).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        let control = look_at_control_files(launch, &written, outside.as_deref());
+        if let Some(contain) = &mut contain {
+            close_control_files(contain, &control, &written);
+        }
         let env = environment(launch, scratch.path(), &own)?;
         if let Some(run_as) = launch.start.supervisors.run_as() {
             run_as
@@ -89,7 +96,7 @@ impl RunDir {
             contain,
         };
         let role = Role::of(shape, launch.sandbox.plan.network);
-        Ok(Self { spec, role, written, since, _scratch: scratch })
+        Ok(Self { spec, role, written, control: Arc::new(control), since, _scratch: scratch })
     }
 }
 
@@ -175,6 +182,27 @@ fn covers(launch: &Launch) -> Vec<Cover> {
 /// What a file that isn't secret is called in the run's private directory.
 fn own_file(index: usize) -> String {
     format!("own-{index}")
+}
+
+/// What other programs run or trust unasked, where the run may write.
+fn look_at_control_files(launch: &Launch, written: &[Written], cwd: Option<&Path>) -> Control {
+    let Sandbox { plan, terms, unseen } = &launch.sandbox;
+    let means = if plan.shape == SandboxBackend::Namespaces { Means::Mounts } else { Means::Memory };
+    Control::look(written, cwd, &unseen.control, &terms.write_control, launch.start.run_id.as_str(), means)
+}
+
+/// What is hidden, or named by the policy, stays as it is said there.
+fn close_control_files(contain: &mut Containment, control: &Control, written: &[Written]) {
+    if contain.shape != SandboxBackend::Namespaces {
+        return;
+    }
+    for (path, writable) in control.mounts(written) {
+        let seen = if writable { Seen::Held } else { Seen::Closed };
+        if !contain.places.iter().any(|place| place.path == path) {
+            contain.places.push(PathRule { path, seen, inode: None });
+        }
+    }
+    contain.places.sort_by(|one, other| one.path.cmp(&other.path));
 }
 
 /// Opens a place to be written: what is searched afterwards, and what the run is shown, is what lies there now.

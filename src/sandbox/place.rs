@@ -23,6 +23,10 @@ pub(crate) enum Seen {
     Read,
     /// As it is, and may be written.
     Write,
+    /// A part of what may be written, that may not be: nor be moved or replaced, since it is a mount of its own.
+    Closed,
+    /// A part of what may be written, that may not be moved or replaced.
+    Held,
     /// Empty, or not at all.
     Hidden,
     /// A directory of which only what is listed besides is seen, each by itself: what is hidden in it stays so,

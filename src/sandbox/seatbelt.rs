@@ -56,7 +56,8 @@ fn profile(contained: &Containment) -> io::Result<String> {
 fn rule_of(profile: &mut String, place: &PathRule) -> io::Result<()> {
     let rights = match place.seen {
         Seen::Read | Seen::Copy(_) | Seen::Part => "allow file-read* (subpath",
-        Seen::Write => "allow file-read* file-write* (subpath",
+        Seen::Write | Seen::Held => "allow file-read* file-write* (subpath",
+        Seen::Closed => "deny file-write* (subpath",
         Seen::Hidden => "deny file-read* file-write* (subpath",
         // The link alone: where it leads is a place of its own, or not seen.
         Seen::Link(_) => "allow file-read* (literal",
@@ -103,6 +104,8 @@ mod tests {
             (Seen::Copy([0; 32]), "(allow file-read* (subpath \"/p\"))"),
             (Seen::Part, "(allow file-read* (subpath \"/p\"))"),
             (Seen::Write, "(allow file-read* file-write* (subpath \"/p\"))"),
+            (Seen::Held, "(allow file-read* file-write* (subpath \"/p\"))"),
+            (Seen::Closed, "(deny file-write* (subpath \"/p\"))"),
             (Seen::Hidden, "(deny file-read* file-write* (subpath \"/p\"))"),
             (Seen::Link("/elsewhere".into()), "(allow file-read* (literal \"/p\"))"),
             (Seen::Parts, ""),

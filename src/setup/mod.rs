@@ -18,7 +18,7 @@ use secrecy::SecretString;
 
 use crate::broker::ResolveContext;
 
-pub(crate) use hidden::{hidden_in_projects, hidden_places};
+pub(crate) use hidden::{control_files, hidden_in_projects, hidden_places};
 
 /// The variable that names the home.
 pub(crate) const HOME: &str = "AUTHY_MCP_HOME";

@@ -18,6 +18,7 @@ mod backups;
 mod cancel;
 mod circles;
 mod contained;
+mod control;
 mod damage;
 mod documents;
 mod doors;

@@ -132,6 +132,7 @@ fn what_a_call_makes_long_is_cut_and_marked() {
         exit_code: None,
         duration_ms: 1,
         file_hits: strings,
+        written: (0..10_000).map(|n| (format!("{n}"), 1)).collect(),
         redactions: (0..10_000).map(|n| (format!("{n}"), 1)).collect(),
     };
     log.record_outcome(intent, outcome).unwrap();

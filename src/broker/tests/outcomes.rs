@@ -18,7 +18,7 @@ use crate::{
         Policy, Request, RunTerms, SecretFacts,
     },
     redact::{Counts, NeedleSet},
-    run::{Ended, NotLookedInto, RunOutcome, RunOutput, Stream},
+    run::{Ended, LeftBehind, NotLookedInto, RunOutcome, RunOutput, Stream},
 };
 
 /// The terms of a run that is allowed.
@@ -45,7 +45,7 @@ pub(super) fn output(ending: RunOutcome, masked: u64) -> RunOutput {
         ended: Ended {
             ending,
             counts: Counts(counts),
-            file_hits: Vec::new(),
+            left: LeftBehind::default(),
             duration: Duration::from_millis(1234),
             setup: Duration::ZERO,
         },

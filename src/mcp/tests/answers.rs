@@ -9,13 +9,14 @@ use crate::{
         Answer,
         api::{
             Approval, Commands, Example, FileHitEntry, ListAllowed, NotLookedIntoEntry, Outcome, RuleEntry,
-            RunResult, SecretEntry, TokenAnswer, TokenStatus,
+            RunResult, SecretEntry, TokenAnswer, TokenStatus, WrittenEntry,
         },
         refusal::{Code, Refusal},
     },
     mcp::{outbound, render},
     policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin},
     redact::NeedleSet,
+    run::WrittenKind,
 };
 
 /// How a run is changed.
@@ -208,6 +209,10 @@ fn full_run() -> RunResult {
             FileHitEntry { path: "/w/kept".to_owned(), removed: false },
             FileHitEntry { path: "/w/gone".to_owned(), removed: true },
         ],
+        written: [WrittenKind::Control, WrittenKind::Program, WrittenKind::Config]
+            .map(|kind| WrittenEntry { path: format!("/w/{}", kind.as_str()), kind })
+            .into(),
+        notes: vec!["one was moved".to_owned(), "and so was another".to_owned()],
         promise: Promise::Reviewed,
         promise_why: Some("for a reason".to_owned()),
         sandbox: "mounts, network".to_owned(),
@@ -333,11 +338,13 @@ fn every_word_of_every_answer_is_masked() {
     list.default_cwd = Some(value());
     let mut hits = full_run();
     hits.file_hits[0].path = format!("/w/{}", SECRET.1);
+    hits.written[0].path = format!("/w/{}", SECRET.1);
+    hits.notes[0] = value();
     let refused = Refusal { allowed: vec![vec![value()]], ..Refusal::new(Code::Busy, value(), value()) };
     let token = TokenAnswer { next: value(), token_file: Some(value()), ..granted() };
     for (what, (text, structure), masks) in [
         ("list", told(list, secret(), render::allowed), 4),
-        ("run", told(hits, secret(), render::run), 1),
+        ("run", told(hits, secret(), render::run), 3),
         ("token", told(token, secret(), render::token), 2),
         (
             "refusal",

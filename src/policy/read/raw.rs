@@ -176,6 +176,10 @@ pub(in crate::policy) struct RawSandbox {
     /// What becomes of a file that a run made under `write`, and that holds a secret.
     #[serde(default)]
     pub on_file_hit: OnFileHit,
+    /// Control files under `write` that a run may write, too, relative to a project, as `.git/hooks`: what other
+    /// programs run or trust unasked.
+    #[serde(default)]
+    pub write_control: Vec<At<String>>,
     /// Directories where runs may start; none: a private empty one.
     #[serde(default)]
     pub cwd: Vec<At<String>>,

@@ -30,6 +30,7 @@ impl Reader<'_> {
             read: part.read.iter().filter_map(|path| self.sandbox_path(path)).collect(),
             write: part.write.iter().filter_map(|path| self.sandbox_path(path)).collect(),
             on_file_hit: part.on_file_hit,
+            write_control: self.write_control(raw),
         }
     }
 
@@ -70,6 +71,34 @@ impl Reader<'_> {
                 "leave mode out, or leave read and write out",
             );
         }
+    }
+
+    /// Control files are named as they lie in a project, wherever under `write` that is.
+    fn write_control(&mut self, raw: &RawDocument) -> Vec<String> {
+        let part = &raw.sandbox;
+        if let Some(at) = part.write_control.first().filter(|_| part.write.is_empty()) {
+            self.error(
+                at.span(),
+                "without write there is nothing that write_control could open",
+                "leave write_control out, or name places under write",
+            );
+        }
+        part.write_control.iter().filter_map(|path| self.control_path(path)).collect()
+    }
+
+    fn control_path(&mut self, at: &At<String>) -> Option<String> {
+        let text = at.get();
+        let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
+        let whole = !text.is_empty() && !text.starts_with('~') && !text.contains(['\0', '*', '?', '{']);
+        if whole && Path::new(text).components().all(plain) {
+            return Some(text.trim_end_matches('/').to_owned());
+        }
+        self.error(
+            at.span(),
+            "a control file is named relative to its project, without .. and without a glob",
+            "write .git/hooks",
+        );
+        None
     }
 
     /// A sealed secret reaches its hosts by the proxy alone, which is reached from inside the sandbox alone.

@@ -126,6 +126,7 @@ const SANDBOX: Section = Section {
         key("read", Shape::Texts, "[\"~/src/data\"]"),
         key("write", Shape::Texts, "[\"{cwd}/dist\"]"),
         key("on_file_hit", Shape::Word(&["remove", "report"]), "\"remove\""),
+        key("write_control", Shape::Texts, "[\".git/hooks\"]"),
         key("cwd", Shape::Texts, "[\"~/src/site\"]"),
         key("hosts", Shape::Texts, "[\"pypi.org\"]"),
         key("extra_ca", Shape::Text, "\"~/certificates/company.pem\""),

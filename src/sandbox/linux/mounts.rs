@@ -152,12 +152,16 @@ impl MountView<'_> {
         let mut access = Access::default();
         for place in &contained.places {
             match &place.seen {
-                Seen::Read => {
+                Seen::Read | Seen::Closed => {
                     self.show(&place.path)?;
                     access.closed.push(self.inside(&place.path));
                 }
                 Seen::Write => {
                     self.show_opened(&place.path, &open_place(place)?)?;
+                    access.written.push(self.inside(&place.path));
+                }
+                Seen::Held => {
+                    self.show(&place.path)?;
                     access.written.push(self.inside(&place.path));
                 }
                 Seen::Part => {

@@ -10,4 +10,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Project(".mcp.json")),
     form: Form::Json { key: "mcpServers", shape: plain },
     hides: &[Spot::Home(".claude"), Spot::Home(".claude.json"), Spot::Project(".claude/settings.local.json")],
+    control: &[".mcp.json", ".claude", ".claude.json"],
 };

@@ -14,4 +14,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     })),
     form: Form::Json { key: "mcpServers", shape: plain },
     hides: &[Spot::Home(".config/Claude"), Spot::Home("Library/Application Support/Claude")],
+    control: &[],
 };

@@ -7,4 +7,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".codex/config.toml")),
     form: Form::Toml { key: "mcp_servers" },
     hides: &[Spot::Home(".codex"), Spot::Project(".codex/config.toml")],
+    control: &[".codex"],
 };

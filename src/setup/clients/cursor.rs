@@ -10,4 +10,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".cursor/mcp.json")),
     form: Form::Json { key: "mcpServers", shape: plain },
     hides: &[Spot::Home(".cursor"), Spot::Project(".cursor/mcp.json")],
+    control: &[".cursor"],
 };

@@ -10,4 +10,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".gemini/settings.json")),
     form: Form::Json { key: "mcpServers", shape: plain },
     hides: &[Spot::Home(".gemini"), Spot::Project(".gemini/settings.json")],
+    control: &[".gemini"],
 };

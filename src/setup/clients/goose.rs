@@ -8,6 +8,7 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".config/goose/config.yaml")),
     form: Form::Yaml(text),
     hides: &[Spot::Home(".config/goose")],
+    control: &[".goose"],
 };
 
 fn text(entry: &Entry) -> String {

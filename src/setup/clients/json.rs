@@ -5,5 +5,10 @@ use super::{
     write::plain,
 };
 
-pub(super) const CLIENT: ClientSpec =
-    ClientSpec { word: "json", file: None, form: Form::Json { key: "mcpServers", shape: plain }, hides: &[] };
+pub(super) const CLIENT: ClientSpec = ClientSpec {
+    word: "json",
+    file: None,
+    form: Form::Json { key: "mcpServers", shape: plain },
+    hides: &[],
+    control: &[],
+};

@@ -77,6 +77,11 @@ impl Clients {
         in_project.collect()
     }
 
+    /// What they start or trust unasked in a project, relative to it.
+    pub(super) fn control_files(self) -> Vec<PathBuf> {
+        self.rows().flat_map(|client| client.control).map(PathBuf::from).collect()
+    }
+
     /// What `mcp-config-examples/` holds: file name → text, made for placeholder paths.
     pub fn examples(self) -> Vec<(String, String)> {
         let examples = self.rows().map(|client| {

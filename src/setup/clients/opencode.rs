@@ -12,6 +12,7 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Project("opencode.json")),
     form: Form::Json { key: "mcp", shape },
     hides: &[Spot::Home(".config/opencode"), Spot::Home(".local/share/opencode")],
+    control: &["opencode.json", "opencode.jsonc", ".opencode"],
 };
 
 /// Program and arguments are one list.

@@ -26,6 +26,8 @@ pub struct ClientSpec {
     pub(super) form: Form,
     /// What else of it holds tokens or says what to start: with its configuration hidden from runs.
     pub(super) hides: &'static [Spot],
+    /// What it starts or trusts unasked in a project, relative to it: servers, hooks, commands. No run writes it.
+    pub(super) control: &'static [&'static str],
 }
 
 /// Where a file or directory of a client is.

@@ -12,6 +12,7 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Project(".vscode/mcp.json")),
     form: Form::Json { key: "servers", shape },
     hides: &[Spot::Home(".config/Code/User")],
+    control: &[".vscode"],
 };
 
 fn shape(entry: &Entry) -> Value {

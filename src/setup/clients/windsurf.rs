@@ -10,4 +10,5 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".codeium/windsurf/mcp_config.json")),
     form: Form::Json { key: "mcpServers", shape: plain },
     hides: &[Spot::Home(".codeium")],
+    control: &[".windsurf"],
 };

@@ -12,6 +12,7 @@ pub(super) const CLIENT: ClientSpec = ClientSpec {
     file: Some(Spot::Home(".config/zed/settings.json")),
     form: Form::Json { key: "context_servers", shape },
     hides: &[Spot::Home(".config/zed")],
+    control: &[".zed"],
 };
 
 fn shape(entry: &Entry) -> Value {

@@ -21,6 +21,7 @@ const TOY: ClientSpec = ClientSpec {
     file: Some(Spot::Project(".toy/servers.json")),
     form: Form::Json { key: "toys", shape },
     hides: &[Spot::Home(".toy/logins")],
+    control: &[".toy"],
 };
 
 const WITH_TOY: Clients = Clients(&[&super::json::CLIENT, &TOY]);

@@ -1,0 +1,167 @@
+//! What a run left behind, in words: for its result, for the audit, for a person.
+
+use std::collections::BTreeMap;
+
+use super::api::{FileHitEntry, WrittenEntry};
+use crate::{
+    redact::NeedleSet,
+    run::{Fate, FileHit, LeftBehind, WrittenFate, WrittenFile, WrittenKind},
+};
+
+/// So many written files are named, and so many bytes of their paths: a result stays readable, and under what clients take.
+pub(super) const MOST_NAMED: usize = 50;
+const MOST_BYTES: usize = 8 * 1024;
+
+/// Why a control file is one.
+const TRUSTED: &str = "is run or trusted by other programs";
+
+/// Files that hold a secret, for the result.
+pub(super) fn file_hits(hits: &[FileHit]) -> Vec<FileHitEntry> {
+    hits.iter()
+        .map(|hit| FileHitEntry {
+            path: hit.path.display().to_string(),
+            removed: match hit.fate {
+                Fate::Removed => true,
+                Fate::Left => false,
+            },
+        })
+        .collect()
+}
+
+/// The same for the audit, which keeps no value either.
+pub(super) fn file_hit_lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<String> {
+    hits.iter()
+        .map(|hit| {
+            let fate = match hit.fate {
+                Fate::Removed => "removed",
+                Fate::Left => "left",
+            };
+            format!("{fate} {}", needles.text(&hit.path.display().to_string()).into_inner())
+        })
+        .collect()
+}
+
+/// Written files that others will run or run from, for the result: control files first.
+pub(super) fn written(left: &LeftBehind) -> Vec<WrittenEntry> {
+    named(left).map(|file| WrittenEntry { path: shown(file), kind: file.kind }).collect()
+}
+
+/// What became of control files, and how many are not named.
+pub(super) fn notes(left: &LeftBehind) -> Vec<String> {
+    let mut notes: Vec<String> = named(left).filter_map(note).collect();
+    let more = left.written.len() - named(left).count() + left.more;
+    if more > 0 {
+        notes.push(format!("{more} more written files are programs or configuration"));
+    }
+    notes
+}
+
+/// What is left of these where no name may be told.
+pub(super) fn note_without_names(notes: &[String]) -> Option<String> {
+    let any = notes.iter().any(|note| note.contains(TRUSTED));
+    any.then(|| {
+        "control files that it wrote were moved away or put back; beside them it can be seen which".to_owned()
+    })
+}
+
+/// How many of each kind, for the audit, and how many of them are where they were written no more.
+pub(super) fn counts(left: &LeftBehind) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for file in &left.written {
+        *counts.entry(file.kind.as_str().to_owned()).or_default() += 1;
+        let fate = match file.fate {
+            WrittenFate::Left => continue,
+            WrittenFate::Stuck => "stuck",
+            WrittenFate::Moved(_) => "moved",
+            WrittenFate::Undone(..) => "undone",
+        };
+        *counts.entry(fate.to_owned()).or_default() += 1;
+    }
+    if left.more > 0 {
+        counts.insert("more".to_owned(), left.more as u64);
+    }
+    counts
+}
+
+/// Control files that a run made or changed, in lines for who started it.
+pub(super) fn lines(left: &LeftBehind) -> Vec<String> {
+    let control = left.written.iter().filter(|file| file.kind == WrittenKind::Control);
+    control.filter_map(note).take(MOST_NAMED).collect()
+}
+
+fn named(left: &LeftBehind) -> impl Iterator<Item = &WrittenFile> {
+    let mut bytes = 0;
+    left.written.iter().take(MOST_NAMED).take_while(move |file| {
+        bytes += file.path.as_os_str().len();
+        bytes <= MOST_BYTES
+    })
+}
+
+fn note(file: &WrittenFile) -> Option<String> {
+    let path = shown(file);
+    Some(match &file.fate {
+        WrittenFate::Left => return None,
+        WrittenFate::Stuck => format!("{path} {TRUSTED}; it could not be moved away or put back: look at it"),
+        WrittenFate::Moved(to) => {
+            format!("{path} {TRUSTED}; it was moved to {}", to.display())
+        }
+        WrittenFate::Undone(aside, keys) => {
+            let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(", ")) };
+            let aside = match aside.as_os_str().is_empty() {
+                true => String::new(),
+                false => format!("; what the run made of it is in {}", aside.display()),
+            };
+            format!("{path} {TRUSTED}; it was put back as it was{keys}{aside}")
+        }
+    })
+}
+
+fn shown(file: &WrittenFile) -> String {
+    file.path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, kind: WrittenKind, fate: WrittenFate) -> WrittenFile {
+        WrittenFile { path: path.into(), kind, fate }
+    }
+
+    #[test]
+    fn what_became_of_control_files_is_said() {
+        let keys = vec!["core.fsmonitor".to_owned()];
+        let left = LeftBehind {
+            written: vec![
+                file("/w/.mcp.json", WrittenKind::Control, WrittenFate::Moved("/w/.mcp.json.moved".into())),
+                file("/w/.git/config", WrittenKind::Control, WrittenFate::Undone("/w/aside".into(), keys)),
+                file("/w/tool", WrittenKind::Program, WrittenFate::Left),
+            ],
+            more: 2,
+            ..LeftBehind::default()
+        };
+        let words = notes(&left);
+        assert!(
+            words[0].contains("moved to /w/.mcp.json.moved") && words[1].contains("(core.fsmonitor)"),
+            "{words:?}"
+        );
+        assert_eq!(words[2], "2 more written files are programs or configuration");
+        assert_eq!(lines(&left), words[..2]);
+        let counted: Vec<(String, u64)> = counts(&left).into_iter().collect();
+        let expected = [("control", 2), ("more", 2), ("moved", 1), ("program", 1), ("undone", 1)];
+        assert_eq!(counted, expected.map(|(kind, count)| (kind.to_owned(), count)));
+        assert_eq!(written(&left)[0].kind, WrittenKind::Control);
+    }
+
+    #[test]
+    fn a_result_names_so_many_and_no_more() {
+        let many = |path: &str, count: usize| LeftBehind {
+            written: (0..count).map(|_| file(path, WrittenKind::Program, WrittenFate::Left)).collect(),
+            ..LeftBehind::default()
+        };
+        assert_eq!(written(&many("/w/x", 60)).len(), MOST_NAMED);
+        assert_eq!(notes(&many("/w/x", 60)), ["10 more written files are programs or configuration"]);
+        assert_eq!(notes(&many("/w/x", 50)), [""; 0]);
+        assert_eq!(written(&many(&"x".repeat(4000), 60)).len(), 2);
+    }
+}

@@ -1,0 +1,476 @@
+//! What control files lie where a run may write, before it starts: found by a bounded search, closed where there are mounts,
+//! kept where there are none.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    ffi::{OsStr, OsString},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Component, Path, PathBuf},
+};
+
+use rustix::fs::{Dir, FileType, Mode, OFlags};
+
+use super::{
+    super::place::{Written, open_beneath, stat},
+    git_config::{NamedBy, named_files},
+    keep::{Budget, Kept, text},
+    names::{ControlNames, Opened},
+};
+use crate::system;
+
+/// So many directories of a place are searched, those near its top first: a few thousandths of a second. What lies
+/// beyond is looked at when the run has ended, and told of.
+const MOST_DIRECTORIES: usize = 512;
+/// The deepest of them.
+const DEEPEST: usize = 8;
+/// So many control files are closed: each costs a mount.
+const MOST_CLOSED: usize = 128;
+/// The longest configuration of a repository that is compared by its keys; a longer one is closed as a whole.
+pub(super) const LONGEST_TEXT: usize = 1024 * 1024;
+
+/// What of a repository decides where it lies and what it starts, and is compared by what it says: these can't be closed,
+/// since git replaces or removes them (gitrepository-layout(5)).
+pub(super) const TEXTS: [&str; 6] =
+    ["config", "config.worktree", "commondir", "info/attributes", "info/exclude", "info/grafts"];
+
+/// What can be done about a control file that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::run) enum Means {
+    /// It is mounted on itself, read-only.
+    Mounts,
+    /// It is remembered.
+    Memory,
+}
+
+/// A place as it was.
+#[derive(Debug, Default)]
+pub(in crate::run) struct PlaceBefore {
+    /// Directories whose every entry is known.
+    seen: HashSet<PathBuf>,
+    /// Directories in those.
+    directories: HashSet<PathBuf>,
+    pub(super) control: BTreeMap<PathBuf, Existing>,
+    pub(super) repositories: BTreeMap<PathBuf, Repository>,
+    /// Control files by what names them: a configuration, a link.
+    named: HashSet<PathBuf>,
+    /// Repositories in which there are more than were looked at.
+    unfinished: HashSet<PathBuf>,
+}
+
+/// A control file that was there.
+#[derive(Debug)]
+pub(super) struct Existing {
+    pub inode: (u64, u64),
+    /// Of the directory that it lay in.
+    pub dir: (u64, u64),
+    pub guard: Guard,
+}
+
+/// What keeps a control file as it is.
+#[derive(Debug)]
+pub(super) enum Guard {
+    /// Nothing: what is changed is told of.
+    None,
+    /// A mount.
+    Closed,
+    /// Its content, to be put back.
+    Kept(Kept),
+}
+
+/// A repository that was there.
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub inode: (u64, u64),
+    /// What [`TEXTS`] said; nothing for one that was not there.
+    pub texts: BTreeMap<&'static str, Option<Vec<u8>>>,
+    pub names: HashSet<OsString>,
+}
+
+impl PlaceBefore {
+    /// Searches a place that may be written; first of all on the way to where the run starts.
+    pub(in crate::run) fn look(
+        place: &Written,
+        cwd: Option<&Path>,
+        names: &ControlNames,
+        opened: &Opened,
+        means: Means,
+    ) -> Self {
+        let mut search = Search::new(place.opened.as_fd(), names, opened, means);
+        let start = cwd.and_then(|cwd| cwd.strip_prefix(&place.path).ok());
+        for dir in start.into_iter().flat_map(Path::ancestors).filter(|dir| *dir != Path::new("")) {
+            search.waiting.push_front((dir.to_owned(), dir.components().count()));
+        }
+        search.all();
+        search.found
+    }
+
+    /// What is to be mounted on itself: (path, whether it may be written). A repository may, and can't be moved away then.
+    pub(in crate::run) fn mounts(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let closed = self.control.iter().filter(|(_, existing)| matches!(existing.guard, Guard::Closed));
+        let closed = closed.map(|(path, _)| (path.as_path(), false));
+        let holds = |git: &Path| {
+            self.control
+                .iter()
+                .any(|(path, existing)| matches!(existing.guard, Guard::Closed) && path.parent() == Some(git))
+        };
+        let held = self.repositories.keys().map(PathBuf::as_path);
+        let held = held.filter(move |git| *git != Path::new("") && holds(git)).map(|git| (git, true));
+        closed.chain(held)
+    }
+
+    /// Whether every entry of a directory is known.
+    pub(super) fn knows(&self, dir: &Path) -> bool {
+        self.seen.contains(dir)
+    }
+
+    /// Whether a directory was there. Of what is not gone into nobody knows.
+    pub(super) fn knew(&self, dir: &Path) -> bool {
+        self.directories.contains(dir)
+    }
+
+    /// The control file that a configuration names, or a link, and that a path is or lies in.
+    pub(super) fn named(&self, path: &Path) -> Option<PathBuf> {
+        path.ancestors().find(|part| self.named.contains(*part)).map(Path::to_path_buf)
+    }
+
+    /// Whether a path lies in a repository of which each one in it is known.
+    pub(super) fn has_all_in_a_repository(&self, path: &Path) -> bool {
+        let known = |git: &PathBuf| git != path && path.starts_with(git) && !self.unfinished.contains(git);
+        self.repositories.keys().any(known)
+    }
+
+    /// A repository by where it was, or by what it is: it may lie elsewhere by now.
+    pub(super) fn repository(&self, git: &Path, inode: (u64, u64)) -> Option<&Repository> {
+        let same = |was: &&Repository| was.inode == inode;
+        self.repositories.get(git).filter(same).or_else(|| self.repositories.values().find(same))
+    }
+}
+
+struct Search<'a> {
+    place: BorrowedFd<'a>,
+    names: &'a ControlNames,
+    opened: &'a Opened,
+    means: Means,
+    waiting: VecDeque<(PathBuf, usize)>,
+    budget: Budget,
+    closed: usize,
+    found: PlaceBefore,
+}
+
+impl<'a> Search<'a> {
+    fn new(place: BorrowedFd<'a>, names: &'a ControlNames, opened: &'a Opened, means: Means) -> Self {
+        let waiting = VecDeque::from([(PathBuf::new(), 0)]);
+        Self {
+            place,
+            names,
+            opened,
+            means,
+            waiting,
+            budget: Budget::default(),
+            closed: 0,
+            found: PlaceBefore::default(),
+        }
+    }
+
+    fn all(&mut self) {
+        while let Some((dir, depth)) = self.waiting.pop_front() {
+            if self.found.seen.len() >= MOST_DIRECTORIES {
+                return;
+            }
+            if self.found.seen.contains(&dir) {
+                continue;
+            }
+            if let Some(entries) = self.entries(&dir) {
+                self.directory(dir, depth, entries);
+            }
+        }
+    }
+
+    /// The entries of a directory; nothing where one can't be read, or it is none.
+    fn entries(&self, dir: &Path) -> Option<Vec<(OsString, FileType)>> {
+        let opened = open_beneath(self.place, dir, OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&opened).ok()? {
+            let entry = entry.ok()?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => stat(opened.as_fd(), Path::new(name)).ok()?.kind,
+                kind => kind,
+            };
+            entries.push((name.to_owned(), kind));
+        }
+        Some(entries)
+    }
+
+    fn directory(&mut self, dir: PathBuf, depth: usize, entries: Vec<(OsString, FileType)>) {
+        if is_repository(entries.iter().map(|(name, _)| name.as_os_str())) {
+            return self.repository(&dir);
+        }
+        for (name, kind) in entries {
+            let path = dir.join(&name);
+            if kind.is_dir() {
+                self.found.directories.insert(path.clone());
+            }
+            match self.names.ends(&path).map(Path::to_path_buf) {
+                Some(git) if git == Path::new(system::GIT) && kind.is_dir() => self.repository(&path),
+                Some(control) => self.control(&path, &control),
+                None if kind.is_dir()
+                    && depth < DEEPEST
+                    && !system::PACKAGES.iter().any(|known| name == *known) =>
+                {
+                    self.waiting.push_back((path, depth + 1));
+                }
+                None => {}
+            }
+        }
+        self.found.seen.insert(dir);
+    }
+
+    /// A control file, if it is there and the policy does not open it.
+    fn control(&mut self, path: &Path, name: &Path) {
+        if self.opened.whole(name) || self.found.control.contains_key(path) {
+            return;
+        }
+        let (Some(found), Some(dir)) = (self.stat(path), self.stat(path.parent().unwrap_or(Path::new(""))))
+        else {
+            return;
+        };
+        if found.0.is_symlink() {
+            self.target(path);
+        }
+        let guard = match self.means {
+            _ if self.opened.part_of(name) => Guard::None,
+            Means::Mounts if !found.0.is_symlink() && self.closed < MOST_CLOSED => {
+                self.closed += 1;
+                Guard::Closed
+            }
+            Means::Mounts | Means::Memory => {
+                Kept::take(self.place, path, &mut self.budget).map_or(Guard::None, Guard::Kept)
+            }
+        };
+        self.found.control.insert(path.to_owned(), Existing { inode: found.1, dir: dir.1, guard });
+    }
+
+    fn stat(&self, path: &Path) -> Option<(FileType, (u64, u64))> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let dir = open_beneath(self.place, parent, OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
+        let found = stat(dir.as_fd(), Path::new(path.file_name().unwrap_or_default())).ok()?;
+        Some((found.kind, found.inode))
+    }
+
+    /// What a link leads to is what it stands for.
+    fn target(&mut self, link: &Path) {
+        let target = rustix::fs::readlinkat(self.place, link, Vec::new());
+        let dir = link.parent().unwrap_or(Path::new(""));
+        if let Some(path) = target.ok().and_then(|target| beneath(dir, OsStr::from_bytes(target.as_bytes())))
+        {
+            self.named(path);
+        }
+    }
+
+    fn named(&mut self, path: PathBuf) {
+        if self.found.named.insert(path.clone()) {
+            let name = path.file_name().unwrap_or_default();
+            self.control(&path, Path::new(name));
+        }
+    }
+
+    /// A repository: its hooks are closed, its configuration is remembered, and so are those of its submodules and of its
+    /// other working trees.
+    fn repository(&mut self, git: &Path) {
+        let Some(entries) = self.entries(git) else { return };
+        if self.opened.whole(Path::new(system::GIT)) {
+            return;
+        }
+        let Some((_, inode)) = self.stat(git) else { return };
+        let names: HashSet<OsString> = entries.into_iter().map(|(name, _)| name).collect();
+        let mut texts = BTreeMap::new();
+        for name in TEXTS {
+            let path = git.join(name);
+            match text(self.place, &path, LONGEST_TEXT) {
+                Ok((text, _)) => drop(texts.insert(name, Some(text))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => drop(texts.insert(name, None)),
+                Err(_) => self.control(&path, &in_git(name)),
+            }
+        }
+        let shares = names.contains(OsStr::new("commondir"));
+        if !shares {
+            let hooks = in_git(system::GIT_HOOKS);
+            if self.means == Means::Mounts
+                && !names.contains(OsStr::new(system::GIT_HOOKS))
+                && !self.opened.part_of(&hooks)
+            {
+                // As git itself lays it down: there has to be something to mount on.
+                let _ =
+                    rustix::fs::mkdirat(self.place, git.join(system::GIT_HOOKS), Mode::from_raw_mode(0o755));
+            }
+            self.control(&git.join(system::GIT_HOOKS), &hooks);
+        }
+        self.files_of(git, texts.get("config").and_then(Option::as_deref).unwrap_or_default());
+        self.found.repositories.insert(git.to_owned(), Repository { inode, texts, names });
+        self.below(git, &git.join("worktrees"), 2);
+        self.below(git, &git.join("modules"), 6);
+    }
+
+    /// Repositories in a repository: a submodule's lies as deep as its name has parts.
+    fn below(&mut self, git: &Path, dir: &Path, depth: usize) {
+        for (name, kind) in self.entries(dir).into_iter().flatten() {
+            let path = dir.join(name);
+            if !kind.is_dir() {
+                continue;
+            }
+            if self.found.repositories.len() >= MOST_CLOSED || depth == 0 {
+                self.found.unfinished.insert(git.to_owned());
+                return;
+            }
+            match self.entries(&path) {
+                Some(entries) if is_repository(entries.iter().map(|(name, _)| name.as_os_str())) => {
+                    self.repository(&path);
+                }
+                _ => self.below(git, &path, depth - 1),
+            }
+        }
+    }
+
+    /// Files that a configuration names.
+    fn files_of(&mut self, git: &Path, config: &[u8]) {
+        let work = git.parent().unwrap_or(Path::new(""));
+        for (by, path) in named_files(config) {
+            let from = match by {
+                NamedBy::HooksPath => work,
+                NamedBy::Include => git,
+            };
+            if let Some(path) = beneath(from, OsStr::from_bytes(&path)) {
+                self.named(path);
+            }
+        }
+    }
+}
+
+/// Whether a directory with these entries is taken for a repository by git (`is_git_directory` in `setup.c`).
+pub(super) fn is_repository<'a>(names: impl Iterator<Item = &'a OsStr>) -> bool {
+    let (mut head, mut objects, mut refs, mut common) = (false, false, false, false);
+    for name in names {
+        match name.as_bytes() {
+            b"HEAD" => head = true,
+            b"objects" => objects = true,
+            b"refs" => refs = true,
+            b"commondir" => common = true,
+            _ => {}
+        }
+    }
+    head && (objects && refs || common)
+}
+
+/// What a policy calls something in a repository, wherever that lies.
+pub(super) fn in_git(name: &str) -> PathBuf {
+    Path::new(system::GIT).join(name)
+}
+
+/// Where a relative path leads from a directory of a place, if it stays in that.
+pub(super) fn beneath(dir: &Path, path: &OsStr) -> Option<PathBuf> {
+    let mut found = dir.to_path_buf();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(name) => found.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if found.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(found).filter(|found| *found != Path::new(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn look(dir: &Path, cwd: Option<&Path>, opened: &[&str], means: Means) -> PlaceBefore {
+        let place = Written::open(&fs::canonicalize(dir).unwrap()).unwrap().unwrap();
+        let opened = Opened(opened.iter().map(PathBuf::from).collect());
+        PlaceBefore::look(&place, cwd, &ControlNames::default(), &opened, means)
+    }
+
+    fn repository(dir: &Path, config: &str) {
+        for name in ["objects", "refs"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        fs::write(dir.join("HEAD"), "ref: refs/heads/x").unwrap();
+        fs::write(dir.join("config"), config).unwrap();
+    }
+
+    fn mounts(before: &PlaceBefore) -> Vec<(String, bool)> {
+        let mut mounts: Vec<_> =
+            before.mounts().map(|(path, writable)| (path.display().to_string(), writable)).collect();
+        mounts.sort();
+        mounts
+    }
+
+    #[test]
+    fn what_is_there_is_closed_and_repositories_are_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        repository(&at(".git"), "[core]\n\thooksPath = tools/hooks\n[include]\n\tpath = ../more\n");
+        repository(&at(".git/modules/a/b"), "");
+        repository(&at("bare"), "");
+        for name in [".idea", "sub/.cargo", "tools/hooks", "node_modules/x/.idea"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in [".envrc", "more", "sub/.cargo/config.toml", "sub/.gitlab-ci.yml", "sub/.bashrc"] {
+            fs::write(at(name), "x").unwrap();
+        }
+        let found = mounts(&look(dir.path(), None, &[".idea"], Means::Mounts));
+        let closed = [
+            ".envrc",
+            ".git/hooks",
+            ".git/modules/a/b/hooks",
+            "bare/hooks",
+            "more",
+            "sub/.cargo/config.toml",
+            "sub/.gitlab-ci.yml",
+            "tools/hooks",
+        ];
+        let held = [".git", ".git/modules/a/b", "bare"];
+        let mut expected: Vec<(String, bool)> = closed
+            .iter()
+            .map(|name| ((*name).to_owned(), false))
+            .chain(held.map(|name| (name.to_owned(), true)))
+            .collect();
+        expected.sort();
+        assert_eq!(found, expected);
+        assert!(at(".git/hooks").is_dir(), "as git itself makes it");
+        assert!(mounts(&look(dir.path(), None, &[], Means::Memory)).is_empty());
+        let open = mounts(&look(dir.path(), None, &[".git"], Means::Mounts));
+        assert!(open.iter().all(|(path, _)| !path.contains(".git/") && path != ".git"), "{open:?}");
+    }
+
+    #[test]
+    fn the_search_is_bounded_and_begins_where_the_run_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        for number in 0..MOST_DIRECTORIES + 50 {
+            fs::create_dir(dir.join(format!("{number:04}"))).unwrap();
+        }
+        let last = dir.join("last/of/all");
+        fs::create_dir_all(&last).unwrap();
+        fs::write(last.join(".envrc"), "x").unwrap();
+        let before = look(&dir, Some(&last), &[], Means::Mounts);
+        assert_eq!(before.seen.len(), MOST_DIRECTORIES);
+        assert_eq!(mounts(&before), [("last/of/all/.envrc".to_owned(), false)]);
+        let mut deep = dir.join("deep");
+        for _ in 0..=DEEPEST {
+            deep.push("d");
+        }
+        fs::create_dir_all(&deep).unwrap();
+        assert!(!look(&dir, None, &[], Means::Mounts).knows(deep.strip_prefix(&dir).unwrap()));
+    }
+}
