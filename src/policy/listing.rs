@@ -219,11 +219,13 @@ impl Policy {
                 let mut steps = vec![format!("allowed by {}", terms.rules.join(", "))];
                 steps.push(format!("runs {}", terms.program.display()));
                 for secret in &terms.secrets {
+                    let hosts = secret.how.seal().map(|seal| format!(", to {}", seal.hosts_in_words()));
                     steps.push(format!(
-                        "{} in {} ({})",
+                        "{} in {} ({}){}",
                         secret.name,
                         secret.env,
-                        secret.how.deliver().as_str()
+                        secret.how.deliver().as_str(),
+                        hosts.unwrap_or_default()
                     ));
                 }
                 steps.push(format!("promise: {}", promise_text(terms.promise)));

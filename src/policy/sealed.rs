@@ -279,10 +279,14 @@ impl Seal {
         matches!(&self.inject, Some(Inject::AwsSigV4(keys)) if keys.access_key == *secret)
     }
 
+    /// Where its secrets may go.
+    pub(super) fn hosts_in_words(&self) -> String {
+        self.hosts.iter().map(HostPattern::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     /// In words, for what a document changes.
     pub(super) fn words(&self) -> Vec<String> {
-        let hosts: Vec<&str> = self.hosts.iter().map(HostPattern::as_str).collect();
-        let mut words = vec![format!("to {}", hosts.join(" "))];
+        let mut words = vec![format!("to {}", self.hosts_in_words())];
         words.extend(
             self.service
                 .as_ref()

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{
+    sync::OwnedSemaphorePermit,
     task::JoinHandle,
     time::{Instant, Sleep, sleep},
 };
@@ -110,6 +111,8 @@ pub(super) struct Scrubbed {
     pause: Pause,
     /// What was read before the head was sent.
     ahead: VecDeque<Got>,
+    /// The room that it takes, where that is much.
+    room: Option<OwnedSemaphorePermit>,
     trailers: Option<HeaderMap>,
     masks: Masks,
     /// Values that were found.
@@ -166,6 +169,7 @@ impl Scrubbed {
             idle: Box::pin(sleep(SILENCE)),
             pause: Pause::Wait,
             ahead: VecDeque::new(),
+            room: None,
             trailers: None,
             masks,
             found: 0,
@@ -177,6 +181,11 @@ impl Scrubbed {
     /// How many values were found so far, in headers, too.
     pub(super) fn found(&mut self) -> u64 {
         self.entry.record().scrubs + self.found
+    }
+
+    /// Keeps room for what is read ahead, until that has gone on its way.
+    pub(super) fn takes(&mut self, room: OwnedSemaphorePermit) {
+        self.room = Some(room);
     }
 
     pub(super) fn entry(&mut self) -> &mut Entry {
@@ -336,7 +345,10 @@ impl HttpBody for Scrubbed {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Got>> {
         match self.ahead.pop_front() {
             Some(frame) => Poll::Ready(Some(frame)),
-            None => self.poll_more(cx),
+            None => {
+                self.room = None;
+                self.poll_more(cx)
+            }
         }
     }
 }

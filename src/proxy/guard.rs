@@ -73,6 +73,7 @@ impl<'a> Guard<'a> {
         for (name, value) in headers {
             let ours = match name.as_str() {
                 "cookie" => self.are_ours(value),
+                "sec-websocket-protocol" => Self::names_no_credential(value),
                 "proxy-authorization" => matches!(self.target.via, Via::Proxy) || self.is_the_runs(value),
                 name if self.takes_credentials(name) => self.is_ours(value),
                 _ => true,
@@ -138,6 +139,12 @@ impl<'a> Guard<'a> {
             self.placeholders().any(|placeholder| value == placeholder)
                 || self.run.cookies.are_of(&self.target.to, cookie)
         })
+    }
+
+    /// What has no headers to set writes credentials there (`openai-insecure-api-key.…`, `base64url.bearer.authorization.…`).
+    fn names_no_credential(value: &HeaderValue) -> bool {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        !["key", "bearer", "token", "auth"].iter().any(|word| text.contains(word))
     }
 
     fn is_the_runs(&self, value: &HeaderValue) -> bool {

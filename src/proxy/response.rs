@@ -137,6 +137,8 @@ impl Answer {
     /// An answer that is compressed although no compression was asked for passes as it came where nothing is in it, and
     /// else as what it stands for, if that is text.
     async fn settle_coding(&mut self, run: &Shared, kept: &Kept, on_value: OnValue) -> Result<(), Refusal> {
+        let room = Arc::clone(&run.whole).acquire_owned().await;
+        self.body.takes(room.map_err(|_| refusal::ENDED)?);
         let read = self.body.look_ahead(coded::ahead(on_value)).await;
         let read = read.map_err(|HoldsValue| refusal::HOLDS_VALUE)?;
         if read == Read::ToItsEnd

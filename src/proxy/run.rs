@@ -36,6 +36,8 @@ use crate::{
 pub(super) const ASKS_WITHIN: Duration = Duration::from_secs(30);
 /// Connections of one run at once.
 const CONNECTIONS: usize = 256;
+/// Answers of one run that are looked into whole at once, each with up to 16 MiB: others wait for their turn.
+const WHOLE_ANSWERS: usize = 8;
 /// How long a connection to a host is kept for the next request.
 const KEPT_IDLE: Duration = Duration::from_secs(30);
 /// Windows of an HTTP/2 stream and connection, in bytes: what is under way at most (RFC 9113, section 5.2).
@@ -71,6 +73,8 @@ pub(super) struct Run {
     pub ended: CancellationToken,
     pub connections: Arc<Semaphore>,
     pub tunnels: Arc<Semaphore>,
+    /// Room for answers that are looked into whole.
+    pub whole: Arc<Semaphore>,
 }
 
 impl Run {
@@ -111,6 +115,7 @@ impl Run {
             ended,
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             tunnels: Arc::new(Semaphore::new(CONNECTIONS)),
+            whole: Arc::new(Semaphore::new(WHOLE_ANSWERS)),
         })
     }
 

@@ -9,6 +9,7 @@ mod host;
 mod malformed;
 mod program;
 mod revoked;
+mod services;
 mod upstream;
 
 use authy_mcp::testing::{

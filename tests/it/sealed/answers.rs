@@ -55,6 +55,23 @@ async fn what_holds_no_value_passes_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn answers_that_are_looked_into_whole_wait_for_each_other_and_all_come() {
+    let host = Host::start().await;
+    let program = bearer(&host);
+    let packed = compress("gzip", binary());
+    host.serves("/a", "Content-Type: application/x-tar\nContent-Encoding: gzip", &packed, usize::MAX).await;
+    let program = std::sync::Arc::new(program);
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (program, at) = (std::sync::Arc::clone(&program), host.name());
+        asks.spawn(async move { program.answer(&at, "/a", "").await });
+    }
+    for (head, got, whole) in asks.join_all().await {
+        assert!(whole && got == packed, "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_value_in_text_leaves_as_many_bytes_and_the_head_says_so() {
     let host = Host::start().await;
     let program = bearer(&host);

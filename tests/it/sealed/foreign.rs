@@ -92,6 +92,7 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         "Authorization: Basic",
         "Proxy-Authorization: Basic",
         "X-Auth-Token:",
+        "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.",
     ] {
         let refused = said(&program, &host, "/", &format!("{header} {foreign}\r\n")).await;
         assert_eq!(refused, (403, "foreign_credential".to_owned()), "{header}");
