@@ -81,7 +81,7 @@ pub mod testing {
 
     /// The proxy for sealed values.
     pub mod proxy {
-        pub use crate::proxy::{Egress, ProxyTerms, Record, Running, Sealed, fuzzing::*};
+        pub use crate::proxy::{Egress, ProxyTerms, Record, Running, Sealed, Sockets, fuzzing::*};
     }
 
     /// Needles.

@@ -56,6 +56,11 @@ impl RunCa {
         &self.pem
     }
 
+    /// The same, decoded.
+    pub(super) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
     /// What a server that stands for a host shows.
     pub(super) fn server(&self, host: &str) -> Result<Arc<ServerConfig>, EgressError> {
         let mut made = self.made.lock();

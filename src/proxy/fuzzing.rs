@@ -40,7 +40,7 @@ impl Proxy {
     /// [`EgressError`].
     pub fn new(known: Vec<Needles>) -> Result<Self, EgressError> {
         let lifetime = Duration::from_secs(3600);
-        let run =
+        let (run, _) =
             Run::new(ProxyTerms { sealed: Vec::new(), reach: EgressAllowlist::default(), known, lifetime })?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

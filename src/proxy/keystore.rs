@@ -2,7 +2,6 @@
 //! without a password. (It takes PKCS#12 so only where each certificate has an attribute of Java's own.)
 
 use ring::digest;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 /// What a store begins with, and its version (`sun.security.provider.JavaKeyStore`).
 const MAGIC: u32 = 0xfeed_feed;
@@ -13,11 +12,9 @@ const TRUSTED: u32 = 2;
 const PASSWORD: &str = "changeit";
 const WHITENER: &[u8] = b"Mighty Aphrodite";
 
-/// The certificates of a PEM text as a store.
-pub(super) fn java(pem: &str) -> Vec<u8> {
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
-    let mut store = Vec::with_capacity(pem.len());
+/// Certificates (DER) as a store.
+pub(super) fn java(certificates: &[&[u8]]) -> Vec<u8> {
+    let mut store = Vec::new();
     store.extend(MAGIC.to_be_bytes());
     store.extend(VERSION.to_be_bytes());
     store.extend(length(certificates.len()));
@@ -59,8 +56,8 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate =
             rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap().self_signed(&key).unwrap();
-        let (pem, der) = (certificate.pem(), certificate.der());
-        let store = java(&format!("{pem}{pem}"));
+        let der: &[u8] = certificate.der();
+        let store = java(&[der, der]);
         let mut entry = vec![0, 0, 0, 2, 0, 6];
         entry.extend_from_slice(b"root-1\0\0\0\0\0\0\0\0\0\x05X.509\0\0");
         entry.extend(u16::try_from(der.len()).unwrap().to_be_bytes());
@@ -69,7 +66,7 @@ mod tests {
         let digested = store.len() - 20;
         assert_eq!(store[digested - entry.len()..digested], entry);
         // What `keytool` writes into a store without entries.
-        assert_eq!(hex::encode(&java("")[12..]), EMPTY);
+        assert_eq!(hex::encode(&java(&[])[12..]), EMPTY);
     }
 
     const EMPTY: &str = "e2686e45fb43dfa4d992dd41ceb6b21c6330d792";

@@ -23,7 +23,6 @@ use tokio::{
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::{
-    Sockets,
     authority::HostPort,
     body::{Body, nothing},
     dial,
@@ -33,6 +32,7 @@ use super::{
     rules::Way,
     run::{self, ASKS_WITHIN, Shared},
     target::{Target, Via},
+    terms::Sockets,
 };
 use crate::policy::Tls;
 

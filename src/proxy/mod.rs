@@ -57,11 +57,7 @@ mod terms;
 mod tls;
 mod websocket;
 
-use std::{
-    fmt,
-    net::{SocketAddrV4, TcpListener, UdpSocket},
-    sync::Arc,
-};
+use std::{fmt, net::SocketAddrV4, sync::Arc};
 
 use tokio_util::sync::DropGuard;
 
@@ -70,12 +66,14 @@ use crate::{names::SecretName, redact::Needles, value::SecretValue};
 pub use ledger::Record;
 pub(crate) use names::{RESOLVER, hosts_first};
 pub(crate) use terms::{EgressError, Right};
-pub use terms::{ProxyTerms, Sealed};
+pub use terms::{ProxyTerms, Sealed, Sockets};
 pub(crate) use tls::is_bundle;
 
 /// A run's proxy, before it serves: what the program must be told.
 pub struct Egress {
     run: Arc<run::Run>,
+    /// What is needed of them until it serves.
+    roots: tls::Roots,
 }
 
 /// Variables that name a proxy; clients read one case or the other.
@@ -106,7 +104,7 @@ impl Egress {
     /// # Errors
     /// [`EgressError`].
     pub fn new(terms: ProxyTerms) -> Result<Self, EgressError> {
-        run::Run::new(terms).map(|run| Self { run: Arc::new(run) })
+        run::Run::new(terms).map(|(run, roots)| Self { run: Arc::new(run), roots })
     }
 
     /// Binds it to a right: without one it serves as long as it lives.
@@ -172,7 +170,9 @@ impl Egress {
 
     /// The same as a key store of Java's.
     pub(crate) fn java_roots(&self) -> Vec<u8> {
-        keystore::java(&self.run.bundle)
+        let roots: Vec<&[u8]> =
+            self.roots.iter().chain([self.run.ca.certificate()]).map(|der| &der[..]).collect();
+        keystore::java(&roots)
     }
 
     /// Serves on these until the answer is dropped.
@@ -183,23 +183,6 @@ impl Egress {
         listener::open(&self.run, sockets.into()).map_err(EgressError::Listen)?;
         let ended = self.run.ended.clone().drop_guard();
         Ok(Running { run: self.run, _ended: ended })
-    }
-}
-
-/// What a proxy serves on.
-#[derive(Debug, Default)]
-pub struct Sockets {
-    /// Its own, and one for each base URL, in order.
-    pub own: Vec<TcpListener>,
-    /// At [`Egress::doors`].
-    pub doors: Vec<TcpListener>,
-    /// At which names are asked for.
-    pub resolver: Option<(UdpSocket, TcpListener)>,
-}
-
-impl From<Vec<TcpListener>> for Sockets {
-    fn from(own: Vec<TcpListener>) -> Self {
-        Self { own, ..Self::default() }
     }
 }
 

@@ -78,7 +78,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(terms: ProxyTerms) -> Result<Self, EgressError> {
+    /// Makes it, and the roots that it takes hosts by.
+    pub(super) fn new(terms: ProxyTerms) -> Result<(Self, tls::Roots), EgressError> {
         let ca = ca::RunCa::new(terms.lifetime)?;
         let mut bases: Vec<BaseUrl> = Vec::new();
         for base in terms.sealed.iter().flat_map(|sealed| &sealed.seal.base_urls) {
@@ -88,7 +89,8 @@ impl Run {
         }
         let system = tls::system_roots();
         let extra = terms.reach.extra_ca.clone();
-        let config = tls::client(&system, extra.as_deref())?;
+        let roots = tls::Roots::read(&system, extra.as_deref())?;
+        let config = tls::client(&roots)?;
         let bundle = format!("{system}\n{}\n{}", extra.unwrap_or_default(), ca.pem());
         let held = terms.sealed.into_iter().map(hold).collect::<Result<Vec<SealedSecret>, EgressError>>()?;
         let masks = masks(&held, &terms.known);
@@ -97,7 +99,7 @@ impl Run {
         let spawner = Spawner { tasks: tasks.clone(), ended: ended.clone() };
         let both = Dial::new(Arc::clone(&rules), config.clone(), &[b"h2", b"http/1.1"]);
         let one = Dial::new(Arc::clone(&rules), config, &[b"http/1.1"]);
-        Ok(Self {
+        let run = Self {
             client: client(spawner.clone(), both),
             sockets: client(spawner, one),
             names: Names::of(&rules),
@@ -116,7 +118,8 @@ impl Run {
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             tunnels: Arc::new(Semaphore::new(CONNECTIONS)),
             whole: Arc::new(Semaphore::new(WHOLE_ANSWERS)),
-        })
+        };
+        Ok((run, roots))
     }
 
     /// Serves something until it or the run ends.

@@ -1,6 +1,10 @@
 //! What a proxy is made for: the sealed secrets of a run and what it may reach; and why one can't be made.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    net::{TcpListener, UdpSocket},
+    pin::Pin,
+    time::Duration,
+};
 
 use crate::{
     names::SecretName,
@@ -29,6 +33,23 @@ pub struct ProxyTerms {
     pub known: Vec<Needles>,
     /// How long the run's certificate authority lives.
     pub lifetime: Duration,
+}
+
+/// What a proxy serves on.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// Its own, and one for each base URL, in order.
+    pub own: Vec<TcpListener>,
+    /// At the addresses of its hosts.
+    pub doors: Vec<TcpListener>,
+    /// At which names are asked for.
+    pub resolver: Option<(UdpSocket, TcpListener)>,
+}
+
+impl From<Vec<TcpListener>> for Sockets {
+    fn from(own: Vec<TcpListener>) -> Self {
+        Self { own, ..Self::default() }
+    }
 }
 
 /// Why a run's proxy can't be made.
