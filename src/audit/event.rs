@@ -45,11 +45,14 @@ pub struct IntentFacts {
 /// How a run, or a look at a value, ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OutcomeFacts {
-    /// `exited`, `signaled`, `timed_out`, `cancelled`, `failed_to_start`, `revealed`, …
+    /// `exited`, `signaled`, `timed_out`, `cancelled`, `resource_limit`, `failed_to_start`, `revealed`, …
     pub outcome: String,
     /// The program's exit code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// What a run came to the end of, where it was ended for that: `processes`, `memory`, `disk`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// Files that it wrote and that hold a secret, each with what became of it.
@@ -69,6 +72,7 @@ impl OutcomeFacts {
         Self {
             outcome: "failed_to_start".to_owned(),
             exit_code: None,
+            limit: None,
             duration_ms: 0,
             file_hits: Vec::new(),
             written: BTreeMap::new(),

@@ -145,6 +145,7 @@ impl AuditLog {
             let facts = OutcomeFacts {
                 outcome: "interrupted".to_owned(),
                 exit_code: None,
+                limit: None,
                 duration_ms: 0,
                 file_hits: Vec::new(),
                 written: BTreeMap::new(),

@@ -45,6 +45,7 @@ fn ended() -> OutcomeFacts {
     OutcomeFacts {
         outcome: "revealed".into(),
         exit_code: None,
+        limit: None,
         duration_ms: 1,
         file_hits: Vec::new(),
         written: [("program".to_owned(), 1)].into(),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin},
+    policy::{DeliveryMode, Limit, OutputMode, Promise, SandboxMode, Stdin},
     run::WrittenKind,
 };
 
@@ -133,6 +133,15 @@ pub(crate) struct LimitsEntry {
     pub runs_per_minute: u32,
     /// Runs at once.
     pub concurrent_runs: u32,
+    /// Processes and threads of one run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Bytes of memory of one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Bytes that one run may put into its private directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
 }
 
 /// One execution to be done.
@@ -174,6 +183,8 @@ pub(crate) enum Outcome {
     Cancelled,
     /// What allowed it was taken back while it ran: a token that was revoked or ended, a lock, another policy.
     Revoked,
+    /// It came to the end of what it may use, and was ended with all that it had started: `limit` says of what.
+    ResourceLimit,
     /// It never ran.
     FailedToStart,
 }
@@ -187,6 +198,7 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::Revoked => "revoked",
+            Self::ResourceLimit => "resource_limit",
             Self::FailedToStart => "failed_to_start",
         }
     }
@@ -197,6 +209,9 @@ impl Outcome {
 pub(crate) struct RunResult {
     /// How it ended.
     pub outcome: Outcome,
+    /// For `resource_limit`, what it came to the end of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     /// The program's exit code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -363,6 +378,7 @@ impl RunResult {
     pub(crate) fn of_nothing() -> Self {
         Self {
             outcome: Outcome::Exited,
+            limit: None,
             exit_code: Some(0),
             signal: None,
             stdout: String::new(),

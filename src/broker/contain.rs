@@ -32,7 +32,10 @@ impl Broker {
             ));
         }
         if let Some(off) = terms.sandbox.said_off() {
-            return Ok(SandboxPlan::off(off));
+            let plan = SandboxPlan::off(off);
+            // Only what limits has to know the machine.
+            let limited = !terms.sandbox.limits.is_none();
+            return Ok(if limited { plan.within(&terms.sandbox, self.machine()) } else { plan });
         }
         SandboxPlan::make(&terms.sandbox, self.machine()).map_err(|lack| {
             Refusal::new(

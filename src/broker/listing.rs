@@ -101,11 +101,15 @@ fn sandbox_text(policy: &Policy, writes: &str) -> String {
 
 fn limits(policy: &Policy) -> LimitsEntry {
     let limits = &policy.document().limits;
+    let of_run = limits.run.of_calls();
     LimitsEntry {
         timeout_seconds: limits.timeout.as_secs().max(1),
         output_bytes: limits.output,
         runs_per_minute: limits.runs_per_minute,
         concurrent_runs: limits.concurrent_runs,
+        processes: of_run.processes,
+        memory_bytes: of_run.memory,
+        disk_bytes: of_run.disk,
     }
 }
 

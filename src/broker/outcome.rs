@@ -6,7 +6,7 @@ use super::{api, api::RunResult, left};
 use crate::{
     audit::OutcomeFacts,
     names::RunId,
-    policy::{ExitCodes, OutputMode, RunTerms},
+    policy::{ExitCodes, Limit, OutputMode, RunTerms},
     redact::{Counts, NeedleSet},
     run::{Ended, RunOutcome, RunOutput},
     supervise,
@@ -26,6 +26,7 @@ pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Cou
             RunOutcome::Exited(code) => Some(code),
             _ => None,
         },
+        limit: limit_of(ending).map(|limit| limit.as_str().to_owned()),
         duration_ms: millis(duration),
         file_hits: Vec::new(),
         written: BTreeMap::new(),
@@ -47,9 +48,18 @@ pub(super) fn ending_parts(ending: RunOutcome) -> (api::Outcome, Option<i32>, Op
         RunOutcome::Exited(code) => (api::Outcome::Exited, Some(code), None),
         RunOutcome::Signaled(signal) => (api::Outcome::Signaled, None, Some(supervise::signal_name(signal))),
         RunOutcome::TimedOut => (api::Outcome::TimedOut, None, None),
+        RunOutcome::ResourceLimit(_) => (api::Outcome::ResourceLimit, None, None),
         RunOutcome::Cancelled => (api::Outcome::Cancelled, None, None),
         RunOutcome::Revoked => (api::Outcome::Revoked, None, None),
         RunOutcome::FailedToStart => (api::Outcome::FailedToStart, None, None),
+    }
+}
+
+/// What a run came to the end of.
+fn limit_of(ending: RunOutcome) -> Option<Limit> {
+    match ending {
+        RunOutcome::ResourceLimit(limit) => Some(limit),
+        _ => None,
     }
 }
 
@@ -63,6 +73,8 @@ pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbo
     let masked = output.ended.counts.total();
     let mut result = RunResult {
         outcome,
+        // A program chooses which: where only success or failure is told, that is told.
+        limit: limit_of(output.ended.ending).filter(|_| terms.output != OutputMode::Status),
         exit_code,
         signal,
         stdout: String::new(),

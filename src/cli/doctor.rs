@@ -19,8 +19,8 @@ use crate::{
     broker::remembered,
     daemon::{Client, LocalError},
     operator::{Admin, Failure, TokenEntry, TokenState},
-    policy::{Network, SandboxTerms},
-    sandbox::{SandboxBackend, SandboxPlan, remedy},
+    policy::{Network, RunLimits, SandboxTerms},
+    sandbox::{LimitKeeper, SandboxBackend, SandboxCapabilities, SandboxPlan, remedy},
     setup::{self, above::exposed_above, clients::Clients},
     supervise,
     vault::{self, HomeInfo, Memory, UnlockMethodKind},
@@ -380,7 +380,7 @@ fn sandbox(report: &mut Report) -> Result<(), Failure> {
     let machine = supervise::machine(&open::binary()?);
     let remedy = || remedy(&machine).unwrap_or_default();
     for network in [Network::None, Network::Proxy, Network::Open] {
-        let terms = SandboxTerms { network, ..SandboxTerms::default() };
+        let terms = SandboxTerms { network, limits: RunLimits::DEFAULT, ..SandboxTerms::default() };
         match SandboxPlan::make(&terms, &machine) {
             Ok(plan) => {
                 let hint = if plan.shape == SandboxBackend::Namespaces { "" } else { remedy() };
@@ -392,7 +392,31 @@ fn sandbox(report: &mut Report) -> Result<(), Failure> {
             }
         }
     }
+    limits(report, &machine);
     Ok(())
+}
+
+/// What keeps a run within its limits here.
+fn limits(report: &mut Report, machine: &SandboxCapabilities) {
+    let terms = SandboxTerms { limits: RunLimits::DEFAULT, ..SandboxTerms::default() };
+    let Ok(plan) = SandboxPlan::make(&terms, machine) else { return };
+    match plan.kept().map(|kept| kept.by) {
+        Some(LimitKeeper::Cgroup(_)) => {
+            report.add(State::Ok, "a control group of its own keeps each run within its limits", "");
+        }
+        Some(LimitKeeper::Watch) if !machine.counts_processes() => report.add(
+            State::Warning,
+            "each run is looked at ten times a second, and ended where it is over its limits; but nothing counts root's processes: \
+             runs are refused where the policy itself limits them",
+            "start the server as an ordinary user, or make /sys/fs/cgroup writable",
+        ),
+        Some(LimitKeeper::Watch) => report.add(
+            State::Ok,
+            "each run is looked at ten times a second, and ended where it is over its limits: in between it can use more",
+            "for control groups, start the server where a user's own manager has it: systemd-run --user --scope authy-mcp serve …",
+        ),
+        None => {}
+    }
 }
 
 #[cfg(test)]

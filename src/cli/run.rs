@@ -110,8 +110,8 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     Ok(match done {
         Ok(Attached { ending, notes }) => {
             notes.iter().for_each(|note| out.note(&format!("authy-mcp: {}", note.get())));
-            if ending == RunOutcome::Revoked {
-                out.failure(&revoked());
+            if let Some(failure) = ended_early(ending) {
+                out.failure(&failure);
             }
             ExitCode::from(code_of(ending))
         }
@@ -160,10 +160,11 @@ fn over_there(args: &Args, globals: &Globals, settings: Settings, out: &Output) 
             out.raw(ran.stdout.as_bytes());
             out.raw_note(ran.stderr.as_bytes());
             ran.notes.iter().for_each(|note| out.note(&format!("authy-mcp: {note}")));
-            if ran.outcome == Outcome::Revoked {
-                out.failure(&revoked());
+            let ending = ending_of(&ran);
+            if let Some(failure) = ended_early(ending) {
+                out.failure(&failure);
             }
-            ExitCode::from(code_of(ending_of(&ran)))
+            ExitCode::from(code_of(ending))
         }
         Err(refused) => refusal(out, &refused.body),
     })
@@ -178,6 +179,8 @@ fn ending_of(ran: &RunResult) -> RunOutcome {
         Outcome::TimedOut => RunOutcome::TimedOut,
         Outcome::Cancelled => RunOutcome::Cancelled,
         Outcome::Revoked => RunOutcome::Revoked,
+        // Which one is not told where only success or failure is; it exits the same.
+        Outcome::ResourceLimit => ran.limit.map_or(RunOutcome::Cancelled, RunOutcome::ResourceLimit),
         Outcome::FailedToStart => RunOutcome::FailedToStart,
     }
 }
@@ -212,12 +215,21 @@ fn session(
     }
 }
 
-fn revoked() -> Failure {
-    Failure::new(
-        FailureKind::Denied,
-        "the run was ended: what allowed it was taken back",
-        "authy-mcp admin audit show says what was changed",
-    )
+/// What is said of a run that did not end by itself.
+fn ended_early(ending: RunOutcome) -> Option<Failure> {
+    match ending {
+        RunOutcome::Revoked => Some(Failure::new(
+            FailureKind::Denied,
+            "the run was ended: what allowed it was taken back",
+            "authy-mcp admin audit show says what was changed",
+        )),
+        RunOutcome::ResourceLimit(limit) => Some(Failure::new(
+            FailureKind::Failed,
+            format!("the run was ended: it came to its limit of {}", limit.as_str()),
+            format!("let it use less, or raise {} under [limits] in its policy", limit.as_str()),
+        )),
+        _ => None,
+    }
 }
 
 fn code_of(ending: RunOutcome) -> u8 {
@@ -225,7 +237,7 @@ fn code_of(ending: RunOutcome) -> u8 {
         RunOutcome::Exited(code) => u8::try_from(code & 0xff).unwrap_or(NOT_RUN),
         RunOutcome::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(NOT_RUN),
         RunOutcome::FailedToStart | RunOutcome::Revoked => DENIED,
-        RunOutcome::TimedOut | RunOutcome::Cancelled => NOT_RUN,
+        RunOutcome::TimedOut | RunOutcome::Cancelled | RunOutcome::ResourceLimit(_) => NOT_RUN,
     }
 }
 
@@ -242,6 +254,7 @@ fn code_of_refusal(code: Code) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Limit;
 
     #[test]
     fn a_run_exits_as_its_program_does_or_by_the_help() {
@@ -256,6 +269,7 @@ mod tests {
             (RunOutcome::FailedToStart, DENIED),
             (RunOutcome::Revoked, DENIED),
             (RunOutcome::TimedOut, NOT_RUN),
+            (RunOutcome::ResourceLimit(Limit::Disk), NOT_RUN),
             (RunOutcome::Cancelled, NOT_RUN),
         ];
         for (ending, code) in rows {
@@ -301,6 +315,8 @@ mod tests {
             (ran(Outcome::Signaled, None, Some("SIGKILL")), 137),
             (ran(Outcome::Signaled, None, Some("SIGTERM")), 143),
             (ran(Outcome::TimedOut, None, None), NOT_RUN),
+            (ran(Outcome::ResourceLimit, None, None), NOT_RUN),
+            (RunResult { limit: Some(Limit::Memory), ..ran(Outcome::ResourceLimit, None, None) }, NOT_RUN),
             (ran(Outcome::Cancelled, None, None), NOT_RUN),
             (ran(Outcome::Revoked, None, None), DENIED),
             (ran(Outcome::FailedToStart, None, None), DENIED),

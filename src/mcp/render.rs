@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     broker::{
-        api::{Commands, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
+        api::{Commands, LimitsEntry, ListAllowed, Outcome, RuleEntry, RunResult, TokenAnswer, TokenStatus},
         refusal::Refusal,
     },
     policy::Promise,
@@ -71,6 +71,10 @@ fn ending(result: &RunResult) -> String {
         Outcome::TimedOut => format!("timed out after {} s", result.timeout_seconds),
         Outcome::Cancelled => "cancelled".to_owned(),
         Outcome::Revoked => "ended: what allowed it was taken back".to_owned(),
+        Outcome::ResourceLimit => match result.limit {
+            Some(limit) => format!("ended: it came to its limit of {}", limit.as_str()),
+            None => "ended: it came to one of its limits".to_owned(),
+        },
         Outcome::FailedToStart => "failed to start".to_owned(),
     }
 }
@@ -104,6 +108,7 @@ pub(super) fn allowed(listed: &ListAllowed) -> String {
         limits.runs_per_minute,
         limits.concurrent_runs
     );
+    of_one_run(&mut text, limits);
     if listed.rules.is_empty() {
         text.push_str("\n\nNothing is allowed. The operator can change that.");
     }
@@ -111,6 +116,17 @@ pub(super) fn allowed(listed: &ListAllowed) -> String {
         rule(&mut text, entry);
     }
     text
+}
+
+/// What one run may use.
+fn of_one_run(text: &mut String, limits: &LimitsEntry) {
+    let processes = limits.processes.map(|most| format!("{most} processes"));
+    let memory = limits.memory_bytes.map(|most| format!("{most} bytes of memory"));
+    let disk = limits.disk_bytes.map(|most| format!("{most} bytes of disk"));
+    let parts: Vec<String> = [processes, memory, disk].into_iter().flatten().collect();
+    if !parts.is_empty() {
+        let _ = write!(text, " · a run has {}", parts.join(", "));
+    }
 }
 
 fn rule(text: &mut String, rule: &RuleEntry) {

@@ -93,6 +93,7 @@ impl Admin {
         let facts = OutcomeFacts {
             outcome: outcome.to_owned(),
             exit_code: None,
+            limit: None,
             duration_ms: 0,
             file_hits: Vec::new(),
             written: std::collections::BTreeMap::new(),

@@ -94,6 +94,7 @@ impl SandboxTerms {
             && subset(&before.write, &self.write)
             && self.on_file_hit == before.on_file_hit
             && subset(&before.write_control, &self.write_control)
+            && self.limits.leave_all_of(&before.limits)
     }
 }
 
@@ -126,6 +127,8 @@ scope = "s"
 [limits]
 timeout = "2m"
 output = "16KiB"
+processes = 100
+memory = "1GiB"
 [env]
 pass = ["CI"]
 path = ["/opt/bin"]
@@ -190,6 +193,8 @@ exit_code = "exact"
             ("", ""),
             ("timeout = \"2m\"", "timeout = \"3m\""),
             ("output = \"16KiB\"", "output = \"32KiB\""),
+            ("processes = 100", "processes = 101"),
+            ("memory = \"1GiB\"", "memory = \"5GiB\"\ndisk = \"20GiB\""),
             ("[limits]", "[limits]\nruns_per_minute = 1\nconcurrent_runs = 1"),
             ("pass = [\"CI\"]", "pass = [\"CI\", \"LANG\"]"),
             ("home = \"private\"", "home = \"user\""),
@@ -211,6 +216,9 @@ exit_code = "exact"
         let less = [
             ("timeout = \"2m\"", "timeout = \"1m\""),
             ("output = \"16KiB\"", "output = \"8KiB\""),
+            ("processes = 100", "processes = 99"),
+            ("memory = \"1GiB\"", "memory = \"1023MiB\""),
+            ("memory = \"1GiB\"", "memory = \"1GiB\"\ndisk = \"9GiB\""),
             ("pass = [\"CI\"]", "pass = []"),
             ("path = [\"/opt/bin\"]", "path = [\"/opt/bin2\"]"),
             ("read = [\"/srv/data\"]", "read = []"),

@@ -295,7 +295,7 @@ impl Policy {
             pinned,
             paths,
             asker: request.asker,
-            sandbox: document.sandbox_of(&rules, &self.resolved.home),
+            sandbox: document.sandbox_of(&rules, &self.resolved.home, request.asker),
             exit_code: exit_codes(&rules),
             guessable: guessable(&chosen),
             values_judged: self.resolved.values_judged,

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    limits::{Counting, RunLimits},
     sealed::{EgressAllowlist, Seal},
     typed::PathGlob,
     variables::Variables,
@@ -393,7 +394,7 @@ impl SandboxTerms {
     }
 }
 
-/// What a run may reach. Paths are absolute, or begin with `{cwd}`, where the run starts.
+/// What a run may reach and use. Paths are absolute, or begin with `{cwd}`, where the run starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxTerms {
     /// How much of it must stand.
@@ -408,4 +409,8 @@ pub struct SandboxTerms {
     pub on_file_hit: OnFileHit,
     /// Control files that may be written, too, relative to a project.
     pub write_control: Vec<PathBuf>,
+    /// What of the machine it may use.
+    pub limits: RunLimits,
+    /// Whether something has to count its processes.
+    pub counting: Counting,
 }

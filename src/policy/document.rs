@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::{
     argv::ArgvPattern,
-    decision::SandboxTerms,
+    decision::{Asker, SandboxTerms},
     dirs::expand,
+    limits::{Counting, RunLimits},
     sandbox::SandboxPart,
     sealed::{ReachPart, Seal},
     services::Services,
@@ -102,6 +103,8 @@ pub struct Limits {
     pub concurrent_runs: u32,
     /// The longest that a token may live.
     pub token_ttl: Duration,
+    /// What one run may use, as far as it is written.
+    pub run: RunLimits,
 }
 
 impl Default for Limits {
@@ -112,6 +115,7 @@ impl Default for Limits {
             runs_per_minute: 60,
             concurrent_runs: 8,
             token_ttl: Duration::from_secs(90 * 24 * 3600),
+            run: RunLimits::default(),
         }
     }
 }
@@ -216,13 +220,22 @@ impl Document {
         covered.filter(|(_, name, _)| !denied(name)).collect()
     }
 
-    /// What a run under a rule of this document may reach; under several, what the document says.
-    pub(super) fn sandbox_of(&self, rules: &[&Rule], home: &Path) -> SandboxTerms {
-        let terms = self.sandbox.terms(home);
+    /// What a run under a rule of this document may reach and use; under several, what the document says.
+    pub(super) fn sandbox_of(&self, rules: &[&Rule], home: &Path, asker: Asker) -> SandboxTerms {
+        let limits = match asker {
+            Asker::Tool => self.limits.run.of_calls(),
+            // No person at a terminal is surprised by a limit that no policy has.
+            Asker::TokenHolder | Asker::Operator(_) => self.limits.run,
+        };
+        let counting = self.limits.run.processes.map_or(Counting::WherePossible, |_| Counting::Required);
+        let terms = SandboxTerms { limits, counting, ..self.sandbox.terms(home) };
         match rules {
-            [Rule { sandbox: Some(SandboxMode::Off), .. }] => {
-                SandboxTerms { mode: SandboxMode::Off, network: Network::Open, ..SandboxTerms::default() }
-            }
+            [Rule { sandbox: Some(SandboxMode::Off), .. }] => SandboxTerms {
+                mode: SandboxMode::Off,
+                network: Network::Open,
+                limits,
+                ..SandboxTerms::default()
+            },
             [Rule { sandbox: Some(mode), .. }] => SandboxTerms { mode: *mode, ..terms },
             _ => terms,
         }

@@ -148,6 +148,7 @@ impl Facets {
             grants.insert("an agent may be handed bearer tokens".to_owned());
         }
         let limits = &document.limits;
+        let used = limits.run.of_calls();
         Self {
             grants,
             order,
@@ -158,6 +159,9 @@ impl Facets {
                 ("runs a minute", u64::from(limits.runs_per_minute)),
                 ("runs at once", u64::from(limits.concurrent_runs)),
                 ("token lifetime (s)", limits.token_ttl.as_secs()),
+                ("processes of a run", used.processes.map_or(u64::MAX, u64::from)),
+                ("memory of a run (bytes)", used.memory.unwrap_or(u64::MAX)),
+                ("disk of a run (bytes)", used.disk.unwrap_or(u64::MAX)),
             ],
         }
     }

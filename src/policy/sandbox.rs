@@ -40,6 +40,7 @@ impl SandboxPart {
             write: expanded(&self.write),
             on_file_hit: self.on_file_hit,
             write_control: self.write_control.iter().map(PathBuf::from).collect(),
+            ..SandboxTerms::default()
         }
     }
 }

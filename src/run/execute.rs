@@ -30,6 +30,7 @@ use crate::{
     sandbox::{CHANGED, Step},
     supervise::{
         Role,
+        discard::discard,
         tree::{self, Registered},
         wire::{self, First, Order, Report, TtyMode},
     },
@@ -162,6 +163,7 @@ pub(super) enum Forced {
 pub(super) fn ending(report: Option<Report>, forced: Forced) -> RunOutcome {
     match (report, forced) {
         (Some(Report::Failed(_) | Report::NotContained(_)), _) => RunOutcome::FailedToStart,
+        (Some(Report::Limited(limit)), _) => RunOutcome::ResourceLimit(limit),
         (Some(Report::Exited(code)), _) => RunOutcome::Exited(code),
         (Some(Report::Signaled(signal)), _) => RunOutcome::Signaled(signal),
         (_, Forced::TimedOut) => RunOutcome::TimedOut,
@@ -190,6 +192,7 @@ pub(super) struct Supervised {
     /// What it said where it ended before it listened.
     ended: Option<Option<Report>>,
     left: Option<Leftovers>,
+    scratch: PathBuf,
     supervisors: Arc<Supervisors>,
     role: Role,
 }
@@ -225,7 +228,8 @@ impl Supervised {
             scratch: stage.spec.scratch.clone(),
         });
         let process = Some((process, registered));
-        Ok(Self { socket, process, ended, left, supervisors, role: stage.role })
+        let scratch = stage.spec.scratch.clone();
+        Ok(Self { socket, process, ended, left, scratch, supervisors, role: stage.role })
     }
 
     /// Waits for the end; ends the tree when the time is over or the caller wants it.
@@ -282,7 +286,14 @@ impl Supervised {
                 // It can't fail but by a panic, and there is none in it.
                 let _ = ending.await;
             }
-            let _ = tokio::task::spawn_blocking(tree::end_orphans).await;
+            let scratch = self.scratch.clone();
+            // Off the tasks that serve: a run may have made a million files.
+            let ended = tokio::task::spawn_blocking(move || {
+                tree::end_orphans();
+                discard(&scratch)
+            });
+            // What it can't remove is removed by who can.
+            let _ = ended.await;
             if let Some(left) = &self.left {
                 // As the user whose it is.
                 left.supervisors.sweep(&left.scratch).await;
@@ -368,6 +379,7 @@ pub(super) fn output() -> io::Result<(OwnedFd, pipe::Receiver)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Limit;
 
     #[test]
     fn a_run_came_to_what_its_program_did() {
@@ -381,6 +393,8 @@ mod tests {
             (Some(Report::Ended), TimedOut, RunOutcome::TimedOut),
             (Some(Report::NeverRan), Cancelled, RunOutcome::Cancelled),
             (Some(Report::NeverRan), TimedOut, RunOutcome::TimedOut),
+            (Some(Report::Limited(Limit::Memory)), No, RunOutcome::ResourceLimit(Limit::Memory)),
+            (Some(Report::Limited(Limit::Disk)), Cancelled, RunOutcome::ResourceLimit(Limit::Disk)),
             (Some(Report::Failed(2)), Cancelled, RunOutcome::FailedToStart),
             (Some(Report::NotContained(1)), TimedOut, RunOutcome::FailedToStart),
             (None, Cancelled, RunOutcome::Cancelled),

@@ -30,7 +30,7 @@ use std::{
 
 use crate::{
     names::{EnvName, RunId, SecretName},
-    policy::{CwdTerm, HomeMode, SandboxTerms},
+    policy::{CwdTerm, HomeMode, Limit, SandboxTerms},
     redact::{Counts, Redacted},
     sandbox::{Endpoint, SandboxPlan, ViewError},
     value::SecretValue,
@@ -224,6 +224,8 @@ pub enum RunOutcome {
     Cancelled,
     /// What allowed it was taken back.
     Revoked,
+    /// It came to the end of what it may use.
+    ResourceLimit(Limit),
     /// It never ran.
     FailedToStart,
 }

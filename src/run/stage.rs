@@ -94,6 +94,7 @@ impl RunDir {
             session,
             umask: crate::supervise::tree::started_umask(),
             contain,
+            kept: launch.sandbox.plan.kept(),
         };
         let role = Role::of(shape, launch.sandbox.plan.network);
         Ok(Self { spec, role, written, control: Arc::new(control), since, _scratch: scratch })
@@ -166,6 +167,7 @@ fn contain(
         landlock: plan.landlock(),
         given: !launch.given.is_empty(),
         terminal: session == TtyMode::Shared,
+        memory: plan.kept().and_then(|kept| kept.limits.memory),
     }))
 }
 

@@ -24,11 +24,11 @@ use tokio::{process::Child, time::sleep};
 
 use super::pool::Pool;
 use crate::{
-    sandbox::SandboxCapabilities,
+    sandbox::{CgroupVersion, SandboxCapabilities},
     supervise::{
         self, Newborn, Nursery, Role, RunAs, SUPERVISE, Unborn,
         tree::Registered,
-        wire::{self, Report, Spec},
+        wire::{self, Found, Spec},
     },
 };
 
@@ -207,30 +207,33 @@ impl Supervisors {
     /// where there is none, by a rehearsal.
     pub(crate) fn machine(&self) -> SandboxCapabilities {
         match self.tried() {
-            Some(found) => SandboxCapabilities::with(found),
+            Some((namespaces, cgroups)) => {
+                SandboxCapabilities::with(namespaces, cgroups, supervise::counted(self.run_as()))
+            }
             None => supervise::machine(&self.binary),
         }
     }
 
-    /// Whether namespaces can be set up; where not, the step that failed and why. Nothing where nobody says it.
-    fn tried(&self) -> Option<Result<(), String>> {
+    /// Whether namespaces can be set up, and where not, the step that failed and why; and which control groups can be
+    /// made. Nothing where nobody says it.
+    fn tried(&self) -> Option<(Result<(), String>, Option<CgroupVersion>)> {
         let mut trial = self.trial.lock();
         self.ask_for_trial(&mut trial);
         self.settle(&mut trial);
         let Trial::Born(mut supervisor) = std::mem::replace(&mut *trial, Trial::Over) else { return None };
-        let mut said = [0; 5];
+        let mut said = [0; 6];
         supervisor.socket.set_read_timeout(Some(LISTENS_WITHIN)).ok()?;
         supervisor.socket.read_exact(&mut said).ok()?;
         supervisor.socket.set_read_timeout(None).ok()?;
-        match Report::decode(said) {
-            Report::Exited(0) => {
-                self.waiting.lock().entry(Role::OwnNetwork).or_default().put(*supervisor);
-                Some(Ok(()))
-            }
-            #[cfg(target_os = "linux")]
-            Report::NotContained(number) => Some(Err(crate::sandbox::Step::describe(number))),
-            _ => None,
+        let Found { namespaces, cgroups } = Found::decode(said)?;
+        if namespaces.is_ok() {
+            self.waiting.lock().entry(Role::OwnNetwork).or_default().put(*supervisor);
         }
+        #[cfg(target_os = "linux")]
+        let namespaces = namespaces.map_err(crate::sandbox::Step::describe);
+        #[cfg(not(target_os = "linux"))]
+        let namespaces = namespaces.map_err(|number| number.to_string());
+        Some((namespaces, cgroups))
     }
 
     fn ask_for_trial(&self, trial: &mut Trial) {

@@ -14,8 +14,8 @@ mod linux;
 pub use linux::system_calls;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    At, CHANGED, Failed, Step, contain_program, enter_own_network, enter_user_namespace, landlock_abi,
-    mounts, namespaces,
+    At, CHANGED, Failed, Step, cgroup, contain_program, enter_own_network, enter_user_namespace,
+    landlock_abi, mounts, namespaces, shares,
 };
 #[cfg(target_os = "linux")]
 mod closed;
@@ -35,14 +35,15 @@ pub(crate) use place::Endpoint;
 pub(crate) use place::{Cover, INSIDE, PathRule, Seen};
 pub(crate) use plan::Containment;
 pub use plan::SandboxPlan;
-pub(crate) use plan::{SandboxBackend, SandboxCapabilities};
+pub(crate) use plan::{CgroupVersion, Counted, Kept, LimitKeeper, SandboxBackend, SandboxCapabilities};
 pub(crate) use remedy::remedy;
 pub(crate) use view::ViewError;
 pub(crate) use view::{Wanted, places};
 
 impl SandboxCapabilities {
-    /// This machine, where `namespaces` came of trying them out in a process of their own.
-    pub fn with(namespaces: Result<(), String>) -> Self {
+    /// This machine, where `namespaces` and `cgroups` came of trying them out in a process of their own, and whose
+    /// processes it counts.
+    pub fn with(namespaces: Result<(), String>, cgroups: Option<CgroupVersion>, counted: Counted) -> Self {
         Self {
             namespaces,
             #[cfg(target_os = "linux")]
@@ -50,6 +51,8 @@ impl SandboxCapabilities {
             #[cfg(not(target_os = "linux"))]
             landlock: 0,
             seatbelt: cfg!(target_os = "macos"),
+            cgroups,
+            counted,
         }
     }
 }

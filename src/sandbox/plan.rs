@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place::{Cover, Endpoint, PathRule};
-use crate::policy::{Network, SaidOff, SandboxMode, SandboxTerms};
+use crate::policy::{Counting, Network, RunLimits, SaidOff, SandboxMode, SandboxTerms};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
 /// signals (<https://docs.kernel.org/userspace-api/landlock.html>).
@@ -20,6 +20,46 @@ pub struct SandboxCapabilities {
     pub landlock: u32,
     /// Whether Seatbelt (macOS) is there.
     pub seatbelt: bool,
+    /// The control groups that can be made for runs.
+    pub cgroups: Option<CgroupVersion>,
+    /// Whose processes the kernel counts where there are none.
+    pub counted: Counted,
+}
+
+/// Control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CgroupVersion {
+    /// Hierarchies of their own for pids and memory.
+    V1,
+    /// One hierarchy.
+    V2,
+}
+
+/// Whether the kernel counts the processes of the user whom runs are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Counted {
+    /// Not those of root (getrlimit(2), `RLIMIT_NPROC`).
+    No,
+    /// In the run's own user namespace.
+    Yes,
+}
+
+/// What keeps a run within its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LimitKeeper {
+    /// A control group of the run's own.
+    Cgroup(CgroupVersion),
+    /// Its supervisor, which looks at it, and a limit on its processes where the kernel counts them.
+    Watch,
+}
+
+/// A run's limits, and what keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// What keeps them.
+    pub by: LimitKeeper,
+    /// What they are.
+    pub limits: RunLimits,
 }
 
 /// How a run is contained.
@@ -46,6 +86,8 @@ pub struct SandboxPlan {
     pub layers: Vec<String>,
     /// Whether Landlock is one of them.
     landlock: bool,
+    /// What it may use; nothing where nothing limits it.
+    kept: Option<Kept>,
 }
 
 /// What a policy asks for and this machine can't enforce.
@@ -60,7 +102,13 @@ pub struct MissingCapability {
 
 impl SandboxPlan {
     fn none() -> Self {
-        Self { shape: SandboxBackend::None, network: Network::Open, layers: Vec::new(), landlock: false }
+        Self {
+            shape: SandboxBackend::None,
+            network: Network::Open,
+            layers: Vec::new(),
+            landlock: false,
+            kept: None,
+        }
     }
 
     /// Nothing, where a policy says so.
@@ -82,6 +130,17 @@ impl SandboxPlan {
         Self::none()
     }
 
+    /// The same run, kept within its limits as far as this machine can: nothing else contains it.
+    #[must_use]
+    pub(crate) fn within(self, terms: &SandboxTerms, machine: &SandboxCapabilities) -> Self {
+        Self { kept: machine.keep(terms.limits), ..self }
+    }
+
+    /// What keeps the run within its limits, where it has some.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        self.kept
+    }
+
     /// Whether Landlock is one of the layers.
     pub(crate) fn landlock(&self) -> bool {
         self.landlock
@@ -94,10 +153,29 @@ impl SandboxPlan {
     /// The first property that can't be had, where the terms require all.
     pub fn make(terms: &SandboxTerms, machine: &SandboxCapabilities) -> Result<Self, MissingCapability> {
         match terms.mode {
-            SandboxMode::Off => Ok(Self::none()),
-            SandboxMode::Required => Self::strict(terms, machine),
-            SandboxMode::BestEffort => Ok(Self::strict(terms, machine).unwrap_or_else(|_| Self::none())),
+            SandboxMode::Off => Ok(Self::none().within(terms, machine)),
+            SandboxMode::Required => {
+                let plan = Self::strict(terms, machine)?;
+                machine.can_keep(terms)?;
+                Ok(plan.limited(terms, machine))
+            }
+            SandboxMode::BestEffort => {
+                let plan = Self::strict(terms, machine).unwrap_or_else(|_| Self::none());
+                Ok(plan.limited(terms, machine))
+            }
         }
+    }
+
+    /// The same, and its limits among its layers.
+    fn limited(self, terms: &SandboxTerms, machine: &SandboxCapabilities) -> Self {
+        let mut plan = self.within(terms, machine);
+        if plan.shape != SandboxBackend::None {
+            // The network stays the last word.
+            let network = plan.layers.pop();
+            plan.layers.extend(plan.kept.map(|kept| kept.by.to_string()));
+            plan.layers.extend(network);
+        }
+        plan
     }
 
     fn strict(terms: &SandboxTerms, machine: &SandboxCapabilities) -> Result<Self, MissingCapability> {
@@ -108,7 +186,13 @@ impl SandboxPlan {
         };
         if machine.seatbelt && network != Network::Proxy {
             let layers = vec!["seatbelt".to_owned(), format!("network {}", network.as_str())];
-            return Ok(Self { shape: SandboxBackend::Seatbelt, network, layers, landlock: false });
+            return Ok(Self {
+                shape: SandboxBackend::Seatbelt,
+                network,
+                layers,
+                landlock: false,
+                kept: None,
+            });
         }
         match &machine.namespaces {
             Ok(()) => {
@@ -119,6 +203,7 @@ impl SandboxPlan {
                     network,
                     layers,
                     landlock: machine.landlock > 0,
+                    kept: None,
                 })
             }
             Err(why) if network == Network::Proxy => Err(MissingCapability {
@@ -134,9 +219,46 @@ impl SandboxPlan {
             }),
             Err(_) => {
                 let layers = filters(machine.landlock).collect();
-                Ok(Self { shape: SandboxBackend::Filters, network, layers, landlock: true })
+                Ok(Self { shape: SandboxBackend::Filters, network, layers, landlock: true, kept: None })
             }
         }
+    }
+}
+
+impl SandboxCapabilities {
+    /// What keeps a run within these limits here, as well as can be.
+    fn keep(&self, limits: RunLimits) -> Option<Kept> {
+        let by = self.cgroups.map_or(LimitKeeper::Watch, LimitKeeper::Cgroup);
+        // What looks at a run needs Linux's /proc.
+        (!limits.is_none() && !self.seatbelt).then_some(Kept { by, limits })
+    }
+
+    /// Whether a run's processes are counted by the kernel.
+    pub(crate) fn counts_processes(&self) -> bool {
+        self.cgroups.is_some() || self.counted == Counted::Yes || self.seatbelt
+    }
+
+    /// A run that starts processes faster than anybody looks is held by what the kernel counts alone.
+    fn can_keep(&self, terms: &SandboxTerms) -> Result<(), MissingCapability> {
+        if self.counts_processes() || terms.counting == Counting::WherePossible {
+            return Ok(());
+        }
+        Err(MissingCapability {
+            what: "within its limits",
+            why:
+                "the kernel doesn't count root's processes but in a control group, and none can be made here"
+                    .to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for LimitKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cgroup(CgroupVersion::V1) => "limits cgroup v1",
+            Self::Cgroup(CgroupVersion::V2) => "limits cgroup v2",
+            Self::Watch => "limits watched",
+        })
     }
 }
 
@@ -165,6 +287,8 @@ pub(crate) struct Containment {
     pub given: bool,
     /// Whether the run shares a person's terminal.
     pub terminal: bool,
+    /// The most bytes of memory that its own temporary file system may take; half of the machine's where nothing is said.
+    pub memory: Option<u64>,
 }
 
 #[cfg(test)]
@@ -173,7 +297,7 @@ mod tests {
 
     fn machine(namespaces: bool, landlock: u32) -> SandboxCapabilities {
         let namespaces = if namespaces { Ok(()) } else { Err("user namespaces are closed".to_owned()) };
-        SandboxCapabilities { namespaces, landlock, seatbelt: false }
+        SandboxCapabilities { namespaces, landlock, seatbelt: false, cgroups: None, counted: Counted::Yes }
     }
 
     #[test]
@@ -198,6 +322,37 @@ mod tests {
             let plan = SandboxPlan::make(&terms, &machine);
             let said = plan.as_ref().map(ToString::to_string).map_err(|lack| lack.what);
             assert_eq!(said.as_deref(), expected.as_deref(), "{mode:?} {network:?} {machine:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_kept_by_a_control_group_or_watched_and_named() {
+        use SandboxMode::{BestEffort, Off, Required};
+        let held =
+            |limits: &str| Ok(format!("namespaces, landlock 7, seccomp, limits {limits}, network none"));
+        let (v1, v2) = (Some(CgroupVersion::V1), Some(CgroupVersion::V2));
+        let table = [
+            (Required, v1, Counted::No, held("cgroup v1")),
+            (Required, v2, Counted::Yes, held("cgroup v2")),
+            (Required, None, Counted::Yes, held("watched")),
+            (Required, None, Counted::No, Err("within its limits")),
+            (BestEffort, None, Counted::No, held("watched")),
+            (Off, v1, Counted::No, Ok("off".to_owned())),
+        ];
+        for (mode, cgroups, counted, expected) in table {
+            let machine = SandboxCapabilities { cgroups, counted, ..machine(true, 7) };
+            let counting = Counting::Required;
+            let terms =
+                SandboxTerms { mode, counting, limits: RunLimits::DEFAULT, ..SandboxTerms::default() };
+            let plan = SandboxPlan::make(&terms, &machine);
+            let said = plan.as_ref().map(ToString::to_string).map_err(|lack| lack.what);
+            assert_eq!(said, expected, "{mode:?} {cgroups:?} {counted:?}");
+            assert!(plan.is_err() || plan.is_ok_and(|plan| plan.kept().is_some()));
+            // A default is no reason to refuse a run; and where nothing is limited, nothing is missing.
+            let default = SandboxTerms { counting: Counting::WherePossible, ..terms };
+            assert!(SandboxPlan::make(&default, &machine).unwrap().kept().is_some());
+            let terms = SandboxTerms { mode, ..SandboxTerms::default() };
+            assert_eq!(SandboxPlan::make(&terms, &machine).unwrap().kept(), None);
         }
     }
 }

@@ -94,6 +94,7 @@ mod tests {
             landlock: false,
             given: false,
             terminal: false,
+            memory: None,
         }
     }
 

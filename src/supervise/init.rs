@@ -169,7 +169,7 @@ fn tell(say: &mut io::PipeWriter, tried: Result<(), Failed>) {
 pub(crate) fn rehearse_namespaces() -> Result<(), String> {
     let described = |number: i32| Step::describe(number);
     let io = |step: Step| move |error: io::Error| described(step.failed(&error));
-    namespaces::enter_user_namespace().map_err(io(Step::UserNamespace))?;
+    let namespace = namespaces::enter_user_namespace().map_err(io(Step::UserNamespace))?;
     namespaces::enter_own_network().map_err(io(Step::Network))?;
     let scratch = tempfile::tempdir().map_err(io(Step::Root))?;
     let spec = rehearsal(scratch.path()).map_err(io(Step::Root))?;
@@ -180,7 +180,7 @@ pub(crate) fn rehearse_namespaces() -> Result<(), String> {
     let [Ok(stdin), Ok(stdout), Ok(stderr)] = streams else {
         return Err("/dev/null can't be opened".to_owned());
     };
-    let program = Program { spec: &spec, streams: [stdin, stdout, stderr] };
+    let program = Program { spec: &spec, streams: [stdin, stdout, stderr], namespace };
     let mut init = start_init(contained, program, &call, &Defaults::default()).map_err(described)?;
     init.gate.open().map_err(io(Step::Fork))?;
     match init.report() {
@@ -206,6 +206,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         landlock: landlock_abi() > 0,
         given: false,
         terminal: false,
+        memory: None,
     };
     Ok(Spec {
         argv: vec!["authy-mcp".to_owned(), SUPERVISE.to_owned(), Role::Nothing.as_str().to_owned()],
@@ -216,5 +217,6 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         session: TtyMode::Own,
         umask: None,
         contain: Some(contain),
+        kept: None,
     })
 }

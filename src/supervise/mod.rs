@@ -5,19 +5,29 @@
 //! this room: values enter over one socket ([`wire`]), after the process made itself unreadable, and stay only until
 //! the program is started. Nothing of the vault, no key and no policy text ever enters.
 
+mod brood;
 pub(crate) mod discard;
+#[cfg(target_os = "linux")]
+mod disk;
 #[doc(hidden)]
 pub(crate) mod fuzzing;
 mod gate;
 mod harden;
 #[cfg(target_os = "linux")]
 mod init;
+#[cfg(target_os = "linux")]
+mod keeper;
+#[cfg(not(target_os = "linux"))]
+mod keeper_elsewhere;
 mod nursery;
+mod own;
 mod process;
 mod program;
 mod role;
 mod supervisor;
 pub(crate) mod tree;
+#[cfg(target_os = "linux")]
+mod usage;
 mod user;
 mod watch;
 pub(crate) mod wire;
@@ -30,7 +40,7 @@ pub use nursery::Nursery;
 pub(crate) use nursery::{Newborn, Unborn};
 pub(crate) use process::Process;
 pub(crate) use role::Role;
-pub(crate) use supervisor::words;
+pub(crate) use supervisor::{counted, words};
 pub use supervisor::{machine, supervise};
 pub(crate) use tree::{become_subreaper, private_umask, signal_name, signal_number};
 pub(crate) use user::{RunAs, RunAsError};

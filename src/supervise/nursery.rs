@@ -27,6 +27,8 @@ use std::{
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::{
+    brood::Brood,
+    own::{self, GROUP},
     supervisor::{self, Signals},
     tree::Registered,
     wire,
@@ -34,6 +36,9 @@ use super::{
 
 /// A nursery that takes longer than this to answer is none: it was stopped.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// So long it waits, once nobody can ask any more, for those that it has forked: they end what they watch over.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A nursery, as its server has it.
 #[derive(Debug)]
@@ -113,17 +118,12 @@ impl Drop for Nursery {
     }
 }
 
-/// One that has been forked here, until it has ended.
-struct Child {
-    pid: Pid,
-    process: OwnedFd,
-}
-
 /// The nursery's life, and that of whoever it forks.
 fn live(socket: UnixStream) -> io::Result<()> {
-    // By its socket it would end as well, but not if somebody has stopped it.
+    // It ends by its socket, behind those that it has forked: their groups are its to remove. It does so also if somebody has
+    // stopped it.
     #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT))?;
     let socket = leave(socket)?;
     super::set_nondumpable()?;
     #[cfg(target_os = "linux")]
@@ -131,7 +131,11 @@ fn live(socket: UnixStream) -> io::Result<()> {
     let signals = supervisor::take_signals()?;
     // Asked for once, and known to everyone who is forked.
     #[cfg(target_os = "linux")]
-    crate::sandbox::landlock_abi();
+    {
+        crate::sandbox::landlock_abi();
+        crate::sandbox::shares::shares();
+    }
+    own::prepare_groups();
     match tend(socket, &signals)? {
         None => Ok(()),
         Some((words, theirs)) => {
@@ -157,22 +161,28 @@ fn leave(socket: UnixStream) -> io::Result<UnixStream> {
 /// Forks whom it is asked for, and reaps who has ended, until nobody can ask any more. In who was forked it returns what
 /// that one was told.
 fn tend(socket: UnixStream, signals: &Signals) -> io::Result<Option<(Vec<OsString>, UnixStream)>> {
-    let mut children: Vec<Child> = Vec::new();
+    let mut brood = Brood::new();
     loop {
-        if !is_asked(&socket, &children)? {
-            children.retain(|child| matches!(waitpid(Some(child.pid), WaitOptions::NOHANG), Ok(None)));
+        if !is_asked(&socket, &brood)? {
+            brood.reap();
             continue;
         }
-        let Ok((words, theirs)) = receive(&socket) else { return Ok(None) };
+        let Ok((mut words, theirs)) = receive(&socket) else {
+            brood.reap_all(ENDS_WITHIN);
+            return Ok(None);
+        };
+        let group = brood.next_group();
         // Before the fork, never behind it: what comes from then on is the newborn's own.
         signals.forget();
         match fork::fork() {
-            Ok(fork::Fork::Child) => return Ok(Some((words, theirs))),
+            Ok(fork::Fork::Child) => {
+                words.extend(group.map(|name| OsString::from(format!("{GROUP}{name}"))));
+                return Ok(Some((words, theirs)));
+            }
             Ok(fork::Fork::Parent(number)) => {
                 let pid = Pid::from_raw(number).ok_or(io::ErrorKind::InvalidData)?;
-                let process = descriptor_of(pid)?;
-                wire::send_with(&socket, &number.to_be_bytes(), slice::from_ref(&process))?;
-                children.push(Child { pid, process });
+                let process = brood.add(pid, group)?;
+                wire::send_with(&socket, &number.to_be_bytes(), slice::from_ref(process))?;
             }
             Err(error) => {
                 let number = error.raw_os_error().unwrap_or_default();
@@ -183,25 +193,15 @@ fn tend(socket: UnixStream, signals: &Signals) -> io::Result<Option<(Vec<OsStrin
 }
 
 /// Waits until somebody asks, or one of these has ended.
-fn is_asked(socket: &UnixStream, children: &[Child]) -> io::Result<bool> {
+fn is_asked(socket: &UnixStream, brood: &Brood) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, poll};
     let mut waited = vec![PollFd::new(socket, PollFlags::IN)];
-    waited.extend(children.iter().map(|child| PollFd::new(&child.process, PollFlags::IN)));
+    waited.extend(brood.ends());
     match poll(&mut waited, None) {
         Ok(_) => Ok(waited.first().is_some_and(|socket| !socket.revents().is_empty())),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn descriptor_of(pid: Pid) -> io::Result<OwnedFd> {
-    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn descriptor_of(_: Pid) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Between two words: none of them has it.

@@ -23,6 +23,9 @@ use super::{
 pub(crate) struct Program<'a> {
     pub spec: &'a Spec,
     pub streams: [OwnedFd; 3],
+    /// Whether it has a user namespace of its own, by which its processes are counted.
+    #[cfg(target_os = "linux")]
+    pub namespace: crate::sandbox::namespaces::UserNamespace,
 }
 
 /// A process that is to become a program.
@@ -82,6 +85,12 @@ fn become_program(program: Program<'_>, contained: Option<&Containment>, mut wai
         .and_then(|()| rustix::stdio::dup2_stderr(&stderr));
     if let Err(error) = joined {
         return failed(&error.into());
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(Err(error)) =
+        program.spec.kept.as_ref().map(|kept| super::keeper::restrict_use(kept, program.namespace))
+    {
+        return Report::NotContained(crate::sandbox::Step::Limits.failed(&error));
     }
     let mut command = match command(program.spec) {
         Ok(command) => command,

@@ -6,7 +6,10 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
     process::{ExitCode, Stdio},
     sync::{
@@ -15,18 +18,24 @@ use std::{
     },
 };
 
-#[cfg(target_os = "linux")]
-use super::init::{rehearse_namespaces, start_init, try_view};
+#[cfg(not(target_os = "linux"))]
+use super::keeper_elsewhere::Keeper;
 use super::{
     Role, RunAs,
     discard::discard,
     gate::{Defaults, gate},
+    own::{GROUP, Own, try_groups},
     program::{Program, fork_program},
     tree,
     watch::{Started, Watch},
-    wire::{self, Report, TtyMode},
+    wire::{self, Found, Report, Spec, TtyMode},
 };
-use crate::sandbox::SandboxCapabilities;
+#[cfg(target_os = "linux")]
+use super::{
+    init::{rehearse_namespaces, start_init, try_view},
+    keeper::Keeper,
+};
+use crate::sandbox::{Counted, SandboxCapabilities};
 
 /// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE …`. Standard input is the
 /// socket to the run.
@@ -51,21 +60,27 @@ pub(crate) fn words(role: Role, run_as: Option<&RunAs>, descriptors: Option<u64>
 
 /// What a process does that was started or forked with these words. `taken` are its signals, where they are taken already.
 pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Result<()> {
+    let begins = |word: &OsString, prefix: &str| word.to_str().is_some_and(|word| word.starts_with(prefix));
     let (limits, words): (Vec<&OsString>, Vec<&OsString>) =
-        words.iter().partition(|word| word.to_str().is_some_and(|word| word.starts_with(DESCRIPTORS)));
+        words.iter().partition(|word| begins(word, DESCRIPTORS));
+    let (groups, words): (Vec<&OsString>, Vec<&OsString>) =
+        words.into_iter().partition(|word| begins(word, GROUP));
     limits.iter().for_each(|limit| limit_descriptors(limit));
     let word = words.first();
     let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| *word == role.as_str()));
     let role = role.ok_or(io::ErrorKind::InvalidInput)?;
+    let supervises = matches!(role, Role::Plain | Role::Namespaces | Role::OwnNetwork | Role::Trial);
+    // Who becomes another user can make no group any more.
+    let group = if supervises { Own::group(groups.first().map(|word| word.as_os_str())) } else { None };
     become_user(&words)?;
     match role {
         Role::Plain | Role::Namespaces | Role::OwnNetwork => {
-            supervise_one(role, enter_namespace(role)?, taken)
+            supervise_one(role, Own::prepare(role, group)?, taken)
         }
         Role::Trial => {
-            let entered = enter_namespace(role)?;
-            say_what_came_of_it(entered)?;
-            supervise_one(Role::OwnNetwork, entered, taken)
+            let own = Own::prepare(role, group)?;
+            say_what_came_of_it(&own)?;
+            supervise_one(Role::OwnNetwork, own, taken)
         }
         Role::Sweep => words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir))),
         Role::Rehearsal => rehearse(),
@@ -76,7 +91,20 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
 /// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their
 /// own.
 pub fn machine(binary: &Path) -> SandboxCapabilities {
-    SandboxCapabilities::with(try_namespaces(binary))
+    SandboxCapabilities::with(try_namespaces(binary), try_groups(), counted(None))
+}
+
+/// Whether the kernel counts the processes of those whom runs are of.
+pub(crate) fn counted(run_as: Option<&RunAs>) -> Counted {
+    // Root of a namespace is somebody else outside of it (user_namespaces(7)).
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mut fields = map.split_ascii_whitespace();
+    let is_root = fields.next() == Some("0") && fields.next() == Some("0");
+    if is_root && run_as.is_none() && rustix::process::geteuid().is_root() {
+        Counted::No
+    } else {
+        Counted::Yes
+    }
 }
 
 fn try_namespaces(supervisor: &Path) -> Result<(), String> {
@@ -126,17 +154,17 @@ fn rehearse() -> io::Result<()> {
     Ok(())
 }
 
-/// Says whether namespaces can be set up: by that the first run is planned.
-fn say_what_came_of_it(entered: Result<(), i32>) -> io::Result<()> {
+/// Says whether namespaces and groups can be set up: by that the first run is planned.
+fn say_what_came_of_it(own: &Own) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    let found = entered.and_then(|()| try_view());
+    let found = own.entered.and_then(|_| try_view());
     #[cfg(not(target_os = "linux"))]
-    let found = entered;
-    let said = found.map_or_else(Report::NotContained, |()| Report::Exited(0));
-    UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&said.encode())
+    let found = own.entered;
+    let found = Found { namespaces: found, cgroups: own.version() };
+    UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&found.encode())
 }
 
-fn supervise_one(role: Role, entered: Result<(), i32>, taken: Option<Signals>) -> io::Result<()> {
+fn supervise_one(role: Role, mut own: Own, taken: Option<Signals>) -> io::Result<()> {
     // In this order. The namespace was entered while this process could still be read, since one that can't be read can't
     // write its maps; now it becomes unreadable; and only then does it take what it is to start, values included. A
     // namespace that failed is reported behind that, when there is somebody to tell.
@@ -150,15 +178,13 @@ fn supervise_one(role: Role, entered: Result<(), i32>, taken: Option<Signals>) -
         rustix::process::umask(rustix::fs::Mode::from_bits_truncate(bits));
     }
     let scratch = spec.scratch.clone();
-    let program = Program { spec: &spec, streams };
-    let started =
-        entered.map_err(Report::NotContained).and_then(|()| start(program, role, &socket, &signals.defaults));
+    let started = start_kept(&spec, streams, &mut own, (role, &socket, &signals.defaults));
     let terminal = (spec.session == TtyMode::Shared).then_some(signals.of_terminal);
     let report = match started {
-        Ok(started) => {
+        Ok((started, keeper)) => {
             // The program has the values, or is about to: nothing here needs them for the rest of the run.
             drop(spec);
-            Watch { started, orders: &socket, terminal }.until_its_end()?
+            Watch { started, orders: &socket, terminal, keeper }.until_its_end()?
         }
         Err(report) => report,
     };
@@ -170,23 +196,30 @@ fn supervise_one(role: Role, entered: Result<(), i32>, taken: Option<Signals>) -
     socket.write_all(&report.encode())
 }
 
-/// Before anything is here that must not be read: who can't be read can't write the maps of its namespace. Whoever was
-/// forked, or has changed its user, is unreadable (prctl(2), PR_SET_DUMPABLE): it becomes readable after that change, never
-/// before. Nothing is here yet that could be read, and nothing is open through which it could be. What fails in the
-/// namespace is the inner error: it is told when there is somebody to tell.
-fn enter_namespace(role: Role) -> io::Result<Result<(), i32>> {
-    #[cfg(target_os = "linux")]
-    if role.has_namespaces() {
-        use crate::sandbox::{Step, enter_own_network, enter_user_namespace};
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
-        let entered = enter_user_namespace().map_err(|error| Step::UserNamespace.failed(&error));
-        return Ok(entered.and_then(|()| match role {
-            Role::Namespaces => Ok(()),
-            _ => enter_own_network().map_err(|error| Step::Network.failed(&error)),
-        }));
-    }
-    let _ = role;
-    Ok(Ok(()))
+/// Starts what was decided, within its limits: these stand before there is anything that they limit.
+#[cfg(target_os = "linux")]
+fn start_kept(
+    spec: &Spec,
+    streams: [OwnedFd; 3],
+    own: &mut Own,
+    (role, call, defaults): (Role, &UnixStream, &Defaults),
+) -> Result<(Started, Option<Keeper>), Report> {
+    let namespace = own.entered.map_err(Report::NotContained)?;
+    let keeper = own.keep(spec, namespace).map_err(Report::NotContained)?;
+    let program = Program { spec, streams, namespace };
+    let started = own.forks(|| start(program, role, call, defaults))?;
+    Ok((started, keeper))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_kept(
+    spec: &Spec,
+    streams: [OwnedFd; 3],
+    own: &mut Own,
+    (role, call, defaults): (Role, &UnixStream, &Defaults),
+) -> Result<(Started, Option<Keeper>), Report> {
+    own.entered.map_err(Report::NotContained)?;
+    Ok((start(Program { spec, streams }, role, call, defaults)?, None))
 }
 
 /// Starts the program, or the process 1 that will; it waits at its gate.

@@ -16,14 +16,17 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait},
 };
 
-#[cfg(target_os = "linux")]
-use super::init::Init;
+#[cfg(not(target_os = "linux"))]
+use super::keeper_elsewhere::Keeper;
 use super::{
     gate::{Gate, Stands},
     program::Forked,
     tree,
     wire::{Order, Report},
 };
+#[cfg(target_os = "linux")]
+use super::{init::Init, keeper::Keeper};
+use crate::policy::Limit;
 
 /// How often the program's end is looked for where the kernel doesn't tell.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -43,6 +46,15 @@ impl Started {
             Self::Program(forked, _) => forked.pid,
             #[cfg(target_os = "linux")]
             Self::Init(init) => init.pid,
+        }
+    }
+
+    /// Those below this process that are none of the run's own.
+    fn watchers(&self) -> Vec<Pid> {
+        match self {
+            Self::Program(..) => Vec::new(),
+            #[cfg(target_os = "linux")]
+            Self::Init(init) => vec![init.pid],
         }
     }
 
@@ -100,6 +112,8 @@ pub(crate) struct Watch<'a> {
     pub orders: &'a UnixStream,
     /// The signal that the terminal of a shared session sent to this process, too.
     pub terminal: Option<Arc<AtomicUsize>>,
+    /// What keeps the run within its limits, where it has some.
+    pub keeper: Option<Keeper>,
 }
 
 impl Watch<'_> {
@@ -114,8 +128,13 @@ impl Watch<'_> {
             if let Some(report) = self.reap(told) {
                 return Ok(report);
             }
+            if let Some(limit) = self.limit() {
+                // One that is being ended already was ended by that.
+                return Ok(if told == Told::ToEnd { Report::Ended } else { Report::Limited(limit) });
+            }
             let gate = (door == Door::Shut).then(|| self.started.gate());
-            let ready = ending.or_ready(listens.then_some(self.orders), gate.as_deref())?;
+            let rests = self.keeper.as_ref().map(Keeper::rests);
+            let ready = ending.or_ready(listens.then_some(self.orders), gate.as_deref(), rests)?;
             if ready.orders {
                 let order = self.order();
                 match door {
@@ -147,11 +166,17 @@ impl Watch<'_> {
             if pid == self.started.pid() {
                 return Some(match (self.started.report(status), told) {
                     (Report::Exited(_) | Report::Signaled(_), Told::ToEnd) => Report::Ended,
-                    (report, _) => report,
+                    (report, _) => self.keeper.as_ref().map_or(report, |keeper| keeper.concluded(report)),
                 });
             }
         }
         None
+    }
+
+    /// The limit that the run has come to.
+    fn limit(&mut self) -> Option<Limit> {
+        let watchers = self.started.watchers();
+        self.keeper.as_mut()?.look(&watchers)
     }
 
     fn order(&self) -> Order {
@@ -241,8 +266,14 @@ impl ExitWatch {
     }
 
     /// Waits until the program may have ended, or there is something to read.
-    fn or_ready(&self, orders: Option<&UnixStream>, gate: Option<&Gate>) -> io::Result<Ready> {
+    fn or_ready(
+        &self,
+        orders: Option<&UnixStream>,
+        gate: Option<&Gate>,
+        rests: Option<Duration>,
+    ) -> io::Result<Ready> {
         let within = if self.descriptor().is_some() { REAP_EVERY } else { LOOK_EVERY };
+        let within = rests.map_or(within, |rests| rests.min(within));
         let mut waited: Vec<PollFd<'_>> = Vec::with_capacity(3);
         waited.extend(orders.map(|orders| PollFd::new(orders, PollFlags::IN)));
         waited.extend(gate.map(|gate| PollFd::new(gate, PollFlags::IN)));

@@ -25,7 +25,10 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::sandbox::Containment;
+use crate::{
+    policy::Limit,
+    sandbox::{CgroupVersion, Containment, Kept},
+};
 
 /// What to start.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub(crate) struct Spec {
     pub umask: Option<u32>,
     /// What contains it.
     pub contain: Option<Containment>,
+    /// What it may use, and what keeps it within that.
+    pub kept: Option<Kept>,
 }
 
 /// Whose terminal and process group the child is in.
@@ -73,6 +78,8 @@ pub(crate) enum Report {
     Signaled(i32),
     /// After it was told to.
     Ended,
+    /// As it came to the end of what it may use.
+    Limited(Limit),
     /// It was told to before the program was there: that never ran.
     NeverRan,
     /// It never ran; with the number of the operating system's error.
@@ -105,6 +112,9 @@ impl Report {
             Self::Exited(code) => (b'E', code),
             Self::Signaled(signal) => (b'S', signal),
             Self::Ended => (b'T', 0),
+            Self::Limited(Limit::Processes) => (b'R', 1),
+            Self::Limited(Limit::Memory) => (b'R', 2),
+            Self::Limited(Limit::Disk) => (b'R', 3),
             Self::NeverRan => (b'N', 0),
             Self::Failed(errno) => (b'F', errno),
             Self::NotContained(step) => (b'C', step),
@@ -120,6 +130,11 @@ impl Report {
             b'S' => Self::Signaled(number),
             b'C' => Self::NotContained(number),
             b'T' => Self::Ended,
+            b'R' => Self::Limited(match number {
+                1 => Limit::Processes,
+                2 => Limit::Memory,
+                _ => Limit::Disk,
+            }),
             b'N' => Self::NeverRan,
             _ => Self::Failed(number),
         }
@@ -130,6 +145,43 @@ impl Report {
         status
             .exit_status()
             .map_or_else(|| Self::Signaled(status.terminating_signal().unwrap_or_default()), Self::Exited)
+    }
+}
+
+/// What a supervisor found that tried this machine out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Whether namespaces can be set up; where not, the step that failed.
+    pub namespaces: Result<(), i32>,
+    /// The control groups that it could make.
+    pub cgroups: Option<CgroupVersion>,
+}
+
+impl Found {
+    pub(crate) fn encode(self) -> [u8; 6] {
+        let [tag, a, b, c, d] =
+            self.namespaces.map_or_else(Report::NotContained, |()| Report::Exited(0)).encode();
+        let cgroups = match self.cgroups {
+            None => 0,
+            Some(CgroupVersion::V1) => 1,
+            Some(CgroupVersion::V2) => 2,
+        };
+        [tag, a, b, c, d, cgroups]
+    }
+
+    /// Nothing where it is no such answer.
+    pub(crate) fn decode([tag, a, b, c, d, cgroups]: [u8; 6]) -> Option<Self> {
+        let namespaces = match Report::decode([tag, a, b, c, d]) {
+            Report::Exited(0) => Ok(()),
+            Report::NotContained(step) => Err(step),
+            _ => return None,
+        };
+        let cgroups = match cgroups {
+            1 => Some(CgroupVersion::V1),
+            2 => Some(CgroupVersion::V2),
+            _ => None,
+        };
+        Some(Self { namespaces, cgroups })
     }
 }
 

@@ -31,6 +31,7 @@ mod homes;
 mod hostile;
 mod house;
 mod leaks;
+mod limits;
 mod log;
 mod nursery;
 mod promises;

@@ -130,6 +130,7 @@ fn what_a_call_makes_long_is_cut_and_marked() {
     let outcome = OutcomeFacts {
         outcome: long.clone(),
         exit_code: None,
+        limit: None,
         duration_ms: 1,
         file_hits: strings,
         written: (0..10_000).map(|n| (format!("{n}"), 1)).collect(),

@@ -158,6 +158,7 @@ mod tests {
             Outcome::TimedOut,
             Outcome::Cancelled,
             Outcome::Revoked,
+            Outcome::ResourceLimit,
             Outcome::FailedToStart,
         ];
         for outcome in outcomes {

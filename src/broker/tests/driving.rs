@@ -12,6 +12,7 @@ use crate::{
         refusal::Code,
         surroundings::{Ready, Running},
     },
+    policy::Limit,
     redact::NeedleSet,
     run::{Ended, RunError, RunOutcome, RunOutput, Stream},
 };
@@ -47,6 +48,11 @@ async fn whatever_becomes_of_a_run_is_on_record() {
         (Ok(RunOutcome::Signaled(9)), Ok(RunOutcome::Signaled(9)), "signaled"),
         (Ok(RunOutcome::TimedOut), Ok(RunOutcome::TimedOut), "timed_out"),
         (Ok(RunOutcome::Cancelled), Ok(RunOutcome::Cancelled), "cancelled"),
+        (
+            Ok(RunOutcome::ResourceLimit(Limit::Disk)),
+            Ok(RunOutcome::ResourceLimit(Limit::Disk)),
+            "resource_limit",
+        ),
         (Err(RunError::ProgramNotFound), Err(Code::ProgramNotFound), "failed_to_start"),
         (Err(RunError::ProgramChanged), Err(Code::ProgramChanged), "failed_to_start"),
         (Err(RunError::Cwd), Err(Code::CwdNotAllowed), "failed_to_start"),

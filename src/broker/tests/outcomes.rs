@@ -13,7 +13,7 @@ use crate::{
     policy::{
         Decision, Document, ExitCodes,
         ExitCodes::{Exact, Reduced},
-        OutputMode,
+        Limit, OutputMode,
         OutputMode::{Redacted, Status, Withhold},
         Policy, Request, RunTerms, SecretFacts,
     },
@@ -116,6 +116,7 @@ fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
         (RunOutcome::TimedOut, Exact, json!(["timed_out", null, null])),
         (RunOutcome::Cancelled, Exact, json!(["cancelled", null, null])),
         (RunOutcome::Revoked, Exact, json!(["revoked", null, null])),
+        (RunOutcome::ResourceLimit(Limit::Memory), Reduced, json!(["resource_limit", null, null])),
         (RunOutcome::FailedToStart, Exact, json!(["failed_to_start", null, null])),
     ];
     for (ending, exit, wanted) in rows {
@@ -130,6 +131,23 @@ fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
         assert_eq!(facts.outcome, wanted[0], "{ending:?}");
         assert_eq!(facts.exit_code, if let RunOutcome::Exited(code) = ending { Some(code) } else { None });
     }
+}
+
+#[test]
+fn what_a_run_came_to_the_end_of_is_named_but_where_only_success_or_failure_is() {
+    for limit in [Limit::Processes, Limit::Memory, Limit::Disk] {
+        let ending = RunOutcome::ResourceLimit(limit);
+        for mode in [Redacted, Withhold] {
+            assert_eq!(told(output(ending, 0), mode, Exact)["limit"], limit.as_str());
+        }
+        // A program chooses which one it comes to.
+        assert!(told(output(ending, 0), Status, Exact).get("limit").is_none());
+        assert_eq!(
+            outcome_facts(ending, Duration::ZERO, &Counts::default()).limit.as_deref(),
+            Some(limit.as_str())
+        );
+    }
+    assert!(told(output(RunOutcome::TimedOut, 0), Redacted, Exact).get("limit").is_none());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
         refusal::{Code, Refusal},
     },
     mcp::{outbound, render},
-    policy::{DeliveryMode, OutputMode, Promise, SandboxMode, Stdin},
+    policy::{DeliveryMode, Limit, OutputMode, Promise, SandboxMode, Stdin},
     redact::NeedleSet,
     run::WrittenKind,
 };
@@ -81,6 +81,21 @@ fn how_a_run_ended_is_the_first_word() {
             |r| ended(r, Outcome::Revoked),
             "ended: what allowed it was taken back",
             json!({"outcome": "revoked"}),
+        ),
+        (
+            "too greedy",
+            |r| {
+                ended(r, Outcome::ResourceLimit);
+                r.limit = Some(Limit::Processes);
+            },
+            "ended: it came to its limit of processes",
+            json!({"outcome": "resource_limit", "limit": "processes"}),
+        ),
+        (
+            "too greedy, and only that is told",
+            |r| ended(r, Outcome::ResourceLimit),
+            "ended: it came to one of its limits",
+            json!({"outcome": "resource_limit"}),
         ),
         (
             "never begun",
@@ -295,6 +310,7 @@ fn the_full_answers_are_full() {
     let named = |file: &str| &schemas.iter().find(|(name, _)| name == file).unwrap().1;
     let mut signalled = full_run();
     (signalled.signal, signalled.withheld) = (Some("SIGHUP".to_owned()), true);
+    signalled.limit = Some(Limit::Memory);
     (signalled.stdout_truncated, signalled.stderr_truncated) = (true, true);
     for (file, full) in [
         ("run_with_secrets.output.schema.json", to_json(&signalled)),
@@ -315,7 +331,7 @@ fn a_rule_is_shown_as_it_can_be_used() {
     assert_eq!(
         text,
         "scope dev · until 2030-01-02T03:04:05Z · sandbox required · runs start in /w/start · at most 60 s, 4096 bytes \
-         a stream, 30 runs a minute, 4 at once\n\n\
+         a stream, 30 runs a minute, 4 at once · a run has 512 processes, 4294967296 bytes of memory\n\n\
          rule deploy · deliver sealed · promise reviewed_by_operator (by ann) · output withhold · approval never · \
          sandbox best-effort · stdin text\n  \
          secret one in $ONE (of the first kind)\n  secret two in $TWO\n  hosts: api.example.com\n  \

@@ -216,6 +216,9 @@ fn listed() -> ListAllowed {
             output_bytes: 4096,
             runs_per_minute: 30,
             concurrent_runs: 4,
+            processes: Some(512),
+            memory_bytes: Some(4 << 30),
+            disk_bytes: None,
         },
         sandbox: "required".to_owned(),
     }

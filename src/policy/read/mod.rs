@@ -1,6 +1,7 @@
 //! From TOML to a document: shapes, names, patterns and limits are judged here, and all errors are told at once, each
 //! with its line. Nothing but a [`Document`] that holds together leaves.
 
+mod limits;
 mod quantities;
 pub(super) mod raw;
 pub(super) mod reader;
@@ -13,21 +14,19 @@ mod variables;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    time::Duration,
 };
 
 use serde::Deserialize;
 use toml::de::DeTable;
 
 use self::{
-    quantities::parse_size,
     raw::{Approval, At, RawCommands, RawDocument, RawRule, RawSandbox},
     reader::{Reader, finding, place},
     size::check_length,
 };
 use super::{
     argv::{ArgvPattern, Braces},
-    document::{Document, DocumentError, Finding, Limits, OPERATOR, Rule},
+    document::{Document, DocumentError, Finding, OPERATOR, Rule},
     edition::Edition,
     env_names,
     sealed::{ReachPart, Seal, UpstreamProxy},
@@ -162,18 +161,6 @@ impl Reader<'_> {
             deny,
             unenforceable: Vec::new(),
         })
-    }
-
-    fn limits(&mut self, raw: &RawDocument) -> Limits {
-        let default = Limits::default();
-        let limits = &raw.limits;
-        Limits {
-            timeout: self.duration(limits.timeout.as_ref()).unwrap_or(default.timeout),
-            output: self.size(limits.output.as_ref()).unwrap_or(default.output),
-            runs_per_minute: limits.runs_per_minute.unwrap_or(default.runs_per_minute),
-            concurrent_runs: limits.concurrent_runs.unwrap_or(default.concurrent_runs),
-            token_ttl: self.duration(limits.token_ttl.as_ref()).unwrap_or(default.token_ttl),
-        }
     }
 
     fn rule(&mut self, index: usize, at: &At<RawRule>) -> Option<Rule> {
@@ -359,27 +346,5 @@ impl Reader<'_> {
             }
         }
         set
-    }
-
-    fn duration(&mut self, at: Option<&At<String>>) -> Option<Duration> {
-        let at = at?;
-        let parsed = parse_duration(at.get());
-        if parsed.is_none() {
-            self.error(at.span(), format!("invalid duration {:?}", at.get()), "write 30s, 2m, 8h or 90d");
-        }
-        parsed
-    }
-
-    fn size(&mut self, at: Option<&At<String>>) -> Option<usize> {
-        let at = at?;
-        let parsed = parse_size(at.get());
-        if parsed.is_none() {
-            self.error(
-                at.span(),
-                format!("invalid size {:?}", at.get()),
-                "write 64KiB or 1MiB, at most 16MiB",
-            );
-        }
-        parsed
     }
 }

@@ -27,6 +27,13 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 
 /// Bytes: `64KiB`, `1MiB`, `4096`; at most 16 MiB.
 pub(super) fn parse_size(text: &str) -> Option<usize> {
+    let bytes = parse_bytes(text).filter(|bytes| *bytes <= 16 << 20)?;
+    usize::try_from(bytes).ok()
+}
+
+/// Bytes: `512MiB`, `4GiB`, `1TiB`; at most as many as a disk could have.
+pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+    const MOST: u64 = 1 << 60;
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, ""),
@@ -35,7 +42,9 @@ pub(super) fn parse_size(text: &str) -> Option<usize> {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
         _ => return None,
     };
-    number.parse::<usize>().ok()?.checked_mul(unit).filter(|size| *size <= 16 << 20)
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes <= MOST)
 }

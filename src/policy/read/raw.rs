@@ -82,6 +82,12 @@ pub(in crate::policy) struct RawLimits {
     pub concurrent_runs: Option<u32>,
     /// The longest that a token of the scope may live, as `90d`.
     pub token_ttl: Option<At<String>>,
+    /// Processes and threads of one run at once; default 512 over MCP.
+    pub processes: Option<At<u32>>,
+    /// Memory of one run, as `4GiB` (the default over MCP); its own temporary file systems included.
+    pub memory: Option<At<String>>,
+    /// What one run may put into its private directories, as `10GiB` (the default over MCP).
+    pub disk: Option<At<String>>,
 }
 
 /// The child's environment, which starts empty.

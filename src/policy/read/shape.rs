@@ -99,6 +99,9 @@ const LIMITS: Section = Section {
         key("runs_per_minute", Shape::Count, "60"),
         key("concurrent_runs", Shape::Count, "8"),
         key("token_ttl", Shape::Text, "\"90d\""),
+        key("processes", Shape::Count, "512"),
+        key("memory", Shape::Text, "\"4GiB\""),
+        key("disk", Shape::Text, "\"10GiB\""),
     ],
 };
 

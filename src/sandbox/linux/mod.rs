@@ -8,11 +8,13 @@
 //! Every step fails closed, and is named by its number ([`Step`]).
 
 mod calls;
+pub(crate) mod cgroup;
 mod compile;
 mod covers;
 mod filters;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+pub(crate) mod shares;
 mod syscalls;
 
 use std::{fmt, io, os::fd::OwnedFd, path::Path};
@@ -46,10 +48,11 @@ pub(crate) enum Step {
     Seccomp = 15,
     Fork = 16,
     Covers = 17,
+    Limits = 18,
 }
 
 impl Step {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::UserNamespace,
         Self::Namespaces,
         Self::Root,
@@ -67,6 +70,7 @@ impl Step {
         Self::Seccomp,
         Self::Fork,
         Self::Covers,
+        Self::Limits,
     ];
 
     /// A failed step and its errno as one number.
@@ -104,6 +108,7 @@ impl fmt::Display for Step {
             Self::Seccomp => "restricting its system calls",
             Self::Fork => "starting a process",
             Self::Covers => "laying the run's own files over the system's",
+            Self::Limits => "limiting what it may use",
         })
     }
 }

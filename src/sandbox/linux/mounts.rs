@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::CString,
     fs, io,
     os::{
         fd::{AsRawFd, OwnedFd},
@@ -41,7 +42,7 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
     let view = MountView { root };
     view.system(contained.network).at(Step::System)?;
-    view.devices(contained.terminal).at(Step::Devices)?;
+    view.devices(contained).at(Step::Devices)?;
     view.proc().at(Step::Proc)?;
     let private = view.private(&own, &tmp).at(Step::Private)?;
     let mut access = view.places(contained).at(Step::Places)?;
@@ -97,10 +98,10 @@ impl MountView<'_> {
         Ok(())
     }
 
-    fn devices(&self, terminal: bool) -> io::Result<()> {
+    fn devices(&self, contained: &Containment) -> io::Result<()> {
         let dev = self.root.join("dev");
         fs::create_dir(&dev)?;
-        for name in system::DEVICES.iter().chain(terminal.then_some(&system::TERMINAL)) {
+        for name in system::DEVICES.iter().chain(contained.terminal.then_some(&system::TERMINAL)) {
             fs::write(dev.join(name), "")?;
             mount_bind(format!("/dev/{name}"), dev.join(name))?;
         }
@@ -109,7 +110,7 @@ impl MountView<'_> {
         }
         fs::create_dir(dev.join("shm"))?;
         let quiet = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", dev.join("shm"), "tmpfs", quiet, c"mode=1777")?;
+        mount("tmpfs", dev.join("shm"), "tmpfs", quiet, shared_memory(contained.memory)?.as_c_str())?;
         fs::create_dir(dev.join("pts"))?;
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         mount("devpts", dev.join("pts"), "devpts", flags, c"newinstance,ptmxmode=0666,mode=620")
@@ -299,6 +300,14 @@ impl MountView<'_> {
         unmount(".", UnmountFlags::DETACH)?;
         Ok(chdir("/")?)
     }
+}
+
+/// Of what size the run's shared memory is: it takes memory, and so may its files' names.
+fn shared_memory(most: Option<u64>) -> io::Result<CString> {
+    /// Each takes about a kilobyte of the kernel's memory.
+    const FILES: u32 = 65_536;
+    let size = most.map_or_else(String::new, |most| format!(",size={most},nr_inodes={FILES}"));
+    CString::new(format!("mode=1777{size}")).map_err(io::Error::other)
 }
 
 pub(super) enum Kind {

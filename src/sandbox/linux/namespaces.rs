@@ -14,19 +14,28 @@ use rustix::{
 
 use crate::sandbox::Endpoint;
 
+/// Whether a process has a user namespace of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UserNamespace {
+    /// What it does to counts and limits there, it does to the machine's.
+    None,
+    Own,
+}
+
 /// Enters a user namespace in which this user is what it is outside. To be called before this process
 /// makes itself unreadable: its maps could not be written afterwards. Whoever is root without being let make
 /// user namespaces goes without: the other namespaces are root's to make.
-pub(crate) fn enter_user_namespace() -> io::Result<()> {
+pub(crate) fn enter_user_namespace() -> io::Result<UserNamespace> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     match nix::sched::unshare(CloneFlags::CLONE_NEWUSER) {
-        Err(_) if user == 0 => return Ok(()),
+        Err(_) if user == 0 => return Ok(UserNamespace::None),
         made => made?,
     }
     // user_namespaces(7): a process without privileges maps itself alone, after it has given up setgroups.
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    Ok(UserNamespace::Own)
 }
 
 /// From now on children are in a pid namespace of their own, the first of them as process 1.

@@ -228,6 +228,7 @@ mod tests {
             landlock: true,
             given,
             terminal: false,
+            memory: None,
         }
     }
 

@@ -1,0 +1,323 @@
+//! Control groups: a run's own, below this process's or the next one above it that this user may make groups in.
+//!
+//! Of version 1, where memory and pids are hierarchies of their own; of version 2, where they are controllers of the one
+//! hierarchy, and a group with members can't have groups with limits (cgroups(7), "no internal processes"): so it goes up
+//! to a directory that hands both on, as a user's own manager has (`app.slice` of `user@UID.service`).
+
+use std::{
+    fs, io,
+    io::Write,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use rustix::fs::{Access, access};
+
+use crate::{
+    policy::{Limit, RunLimits},
+    sandbox::plan::CgroupVersion,
+};
+
+/// How the names of our groups begin.
+pub(crate) const PREFIX: &str = "authy-mcp-";
+/// The most levels that are gone up.
+const LEVELS: usize = 16;
+
+/// Where this process may make groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cgroups {
+    version: CgroupVersion,
+    /// Of the pids controller, and of the memory controller: one and the same in version 2.
+    pids: PathBuf,
+    memory: PathBuf,
+}
+
+/// A group that a run is in, its files open: from within the run's namespaces they could not be opened any more.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pids_max: fs::File,
+    pids_events: fs::File,
+    memory_max: fs::File,
+    /// Where the kernel counts what is swapped out.
+    swap_max: Option<fs::File>,
+    memory_events: fs::File,
+    version: CgroupVersion,
+}
+
+/// Where this process may make groups, looked for once; what it forks knows it, too.
+pub(crate) fn cgroups() -> Option<&'static Cgroups> {
+    static FOUND: OnceLock<Option<Cgroups>> = OnceLock::new();
+    FOUND.get_or_init(|| Cgroups::find().ok().flatten()).as_ref()
+}
+
+impl Cgroups {
+    fn find() -> io::Result<Option<Self>> {
+        let own = fs::read_to_string("/proc/self/cgroup")?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+        Ok(Self::of(&own, &mounts))
+    }
+
+    /// From what `/proc/self/cgroup` and `/proc/self/mountinfo` say (cgroups(7)).
+    fn of(own: &str, mounts: &str) -> Option<Self> {
+        let first = |controller| Some(directory(own, mounts, controller)?).filter(|dir| may_make_in(dir));
+        if let (Some(pids), Some(memory)) = (first("pids"), first("memory")) {
+            return Some(Self { version: CgroupVersion::V1, pids, memory });
+        }
+        let (own, mount) = (directory(own, mounts, "")?, mount_point(mounts, "")?.0);
+        let dir = own.ancestors().take(LEVELS).take_while(|dir| dir.starts_with(&mount));
+        let dir = dir.into_iter().find(|dir| hands_on(dir) && may_make_in(dir))?.to_owned();
+        Some(Self { version: CgroupVersion::V2, pids: dir.clone(), memory: dir })
+    }
+
+    pub(crate) fn version(&self) -> CgroupVersion {
+        self.version
+    }
+
+    /// Makes a group of this name and puts this process into it, and with it whatever it forks.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn join(&self, name: &str) -> io::Result<Group> {
+        let (pids, memory) = (self.pids.join(name), self.memory.join(name));
+        self.dirs().iter().try_for_each(|dir| fs::create_dir(dir.join(name)))?;
+        let members = match self.version {
+            // One thread that moves itself waits for nobody (cgroup_procs_write_start in kernel/cgroup/cgroup.c).
+            CgroupVersion::V1 => "tasks",
+            CgroupVersion::V2 => "cgroup.procs",
+        };
+        for dir in self.dirs() {
+            write_to(&dir.join(name).join(members))?.write_all(b"0")?;
+        }
+        let [memory_max, swap_max, memory_events] = match self.version {
+            CgroupVersion::V1 => {
+                ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"]
+            }
+            CgroupVersion::V2 => ["memory.max", "memory.swap.max", "memory.events"],
+        };
+        Ok(Group {
+            pids_max: write_to(&pids.join("pids.max"))?,
+            pids_events: fs::File::open(pids.join("pids.events"))?,
+            memory_max: write_to(&memory.join(memory_max))?,
+            swap_max: write_to(&memory.join(swap_max)).ok(),
+            memory_events: fs::File::open(memory.join(memory_events))?,
+            version: self.version,
+        })
+    }
+
+    /// Whether a group can really be made.
+    pub(crate) fn try_out(&self, name: &str) -> io::Result<()> {
+        self.dirs().iter().try_for_each(|dir| fs::create_dir(dir.join(name)))?;
+        self.remove(name)
+    }
+
+    /// Removes a group that has no members any more; one that never was is gone.
+    ///
+    /// # Errors
+    /// Where it still has some.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        self.dirs().iter().try_for_each(|dir| match fs::remove_dir(dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    }
+
+    /// The names of all groups of ours that are there, also of other servers.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = self.dirs().into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(PREFIX)).collect()
+    }
+
+    fn dirs(&self) -> Vec<&Path> {
+        let mut dirs = vec![self.pids.as_path(), self.memory.as_path()];
+        dirs.dedup();
+        dirs
+    }
+}
+
+impl Group {
+    /// Limits what the members may use. `watchers` of them are no processes of the run.
+    ///
+    /// # Errors
+    /// Of the operating system: then it is not limited.
+    pub(crate) fn limit(&self, limits: &RunLimits, watchers: u32) -> io::Result<()> {
+        if let Some(most) = limits.processes {
+            (&self.pids_max).write_all(most.saturating_add(watchers).to_string().as_bytes())?;
+        }
+        let Some(most) = limits.memory else { return Ok(()) };
+        (&self.memory_max).write_all(most.to_string().as_bytes())?;
+        let Some(mut swap) = self.swap_max.as_ref() else { return Ok(()) };
+        // Version 1 counts memory and swap together, version 2 swap alone: none in both.
+        let swapped = match self.version {
+            CgroupVersion::V1 => most,
+            CgroupVersion::V2 => 0,
+        };
+        swap.write_all(swapped.to_string().as_bytes())
+    }
+
+    /// Which limit was reached: a process that could not be started, or one that was killed for its memory.
+    pub(crate) fn reached(&self) -> Option<Limit> {
+        if counted(&self.memory_events, "oom_kill") > 0 {
+            return Some(Limit::Memory);
+        }
+        (counted(&self.pids_events, "max") > 0).then_some(Limit::Processes)
+    }
+}
+
+fn write_to(path: &Path) -> io::Result<fs::File> {
+    fs::File::options().write(true).open(path)
+}
+
+/// The number of an event. What can't be read was not counted.
+fn counted(file: &fs::File, event: &str) -> u64 {
+    let mut bytes = [0; 512];
+    let length = file.read_at(&mut bytes, 0).unwrap_or_default();
+    number_of(&String::from_utf8_lossy(&bytes[..length]), event)
+}
+
+fn number_of(text: &str, event: &str) -> u64 {
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.into_iter().find(|(name, _)| *name == event);
+    found.and_then(|(_, number)| number.trim().parse().ok()).unwrap_or_default()
+}
+
+/// The directory of this process's own group in the hierarchy that has a controller; "" is that of version 2.
+fn directory(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let has = fields.next()?.split(',').any(|name| name == controller);
+        fields.next().filter(|_| has)
+    })?;
+    let (point, root) = mount_point(mounts, controller)?;
+    // A group that lies outside of what is mounted here can't be reached.
+    let below = Path::new(path).strip_prefix(&root).ok()?;
+    let inside = !below.components().any(|part| part == std::path::Component::ParentDir);
+    inside.then(|| if below.as_os_str().is_empty() { point.clone() } else { point.join(below) })
+}
+
+/// Where a hierarchy is mounted, and which part of it is.
+fn mount_point(mounts: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
+    mounts.lines().find_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let mut kind = kind.split(' ');
+        let fits = match (kind.next()?, controller) {
+            ("cgroup2", "") => true,
+            ("cgroup", controller) if !controller.is_empty() => {
+                kind.nth(1).is_some_and(|options| options.split(',').any(|option| option == controller))
+            }
+            _ => false,
+        };
+        fits.then(|| (PathBuf::from(point), PathBuf::from(root)))
+    })
+}
+
+/// Whether this process may make a group there and move into it: it may write the directory, and its list of members,
+/// which is asked for where the two groups meet.
+fn may_make_in(dir: &Path) -> bool {
+    let may = |path: &Path, what| access(path, what).is_ok();
+    may(dir, Access::WRITE_OK | Access::EXEC_OK) && may(&dir.join("cgroup.procs"), Access::WRITE_OK)
+}
+
+/// Whether groups in it have limits of both kinds.
+fn hands_on(dir: &Path) -> bool {
+    let enabled = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+    ["memory", "pids"].iter().all(|wanted| enabled.split_ascii_whitespace().any(|name| name == *wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree as the kernel shows it, in a directory.
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new(groups: &[(&str, &str)]) -> Self {
+            let tree = Self(tempfile::tempdir().unwrap());
+            for (path, control) in groups {
+                let dir = tree.path(path);
+                fs::create_dir_all(&dir).unwrap();
+                fs::write(dir.join("cgroup.procs"), "").unwrap();
+                fs::write(dir.join("cgroup.subtree_control"), control).unwrap();
+            }
+            tree
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        /// What mountinfo says of it.
+        fn mounted(&self, lines: &[(&str, &str, &str)]) -> String {
+            let line = |(root, point, kind): &(&str, &str, &str)| {
+                format!("30 29 0:26 {root} {} rw,nosuid shared:4 - {kind}\n", self.path(point).display())
+            };
+            lines.iter().map(line).collect()
+        }
+    }
+
+    #[test]
+    fn of_version_1_both_hierarchies_are_needed() {
+        let tree = Tree::new(&[("memory/a/b", ""), ("pids", ""), ("cpu,pids/c", "")]);
+        let apart = [("/", "memory", "cgroup cgroup rw,memory"), ("/", "pids", "cgroup cgroup rw,pids")];
+        let found = Cgroups::of("8:pids:/\n4:memory:/a/b\n0::/\n", &tree.mounted(&apart)).unwrap();
+        let expected =
+            Cgroups { version: CgroupVersion::V1, pids: tree.path("pids"), memory: tree.path("memory/a/b") };
+        assert_eq!(found, expected);
+        // Mounted with another controller, and only a part of it, as in a container.
+        let part =
+            [("/", "memory", "cgroup cgroup rw,memory"), ("/x", "cpu,pids", "cgroup cgroup rw,cpu,pids")];
+        let found = Cgroups::of("8:cpu,pids:/x/c\n4:memory:/a/b\n", &tree.mounted(&part)).unwrap();
+        assert_eq!(found.pids, tree.path("cpu,pids/c"));
+        for own in
+            ["4:memory:/a/b\n0::/\n", "8:pids:/\n4:memory:/gone\n", "8:pids:/../up\n4:memory:/a/b\n", ""]
+        {
+            assert_eq!(Cgroups::of(own, &tree.mounted(&apart)), None, "{own:?}");
+        }
+        assert_eq!(
+            Cgroups::of("8:cpu,pids:/c\n4:memory:/a/b\n", &tree.mounted(&part)),
+            None,
+            "outside of it"
+        );
+    }
+
+    #[test]
+    fn of_version_2_it_is_the_next_above_that_hands_both_on() {
+        let user = "user.slice/user-1.slice/user@1.service";
+        let tree = Tree::new(&[
+            ("v2", "cpu memory pids"),
+            (&format!("v2/{user}"), "memory pids"),
+            (&format!("v2/{user}/app.slice"), "cpu memory pids"),
+            (&format!("v2/{user}/app.slice/editor.scope"), ""),
+            (&format!("v2/{user}/half.slice"), "pids"),
+            (&format!("v2/{user}/half.slice/editor.scope"), ""),
+        ]);
+        let mounts = tree.mounted(&[("/", "v2", "cgroup2 cgroup2 rw,nsdelegate")]);
+        let found = |own: &str| Cgroups::of(&format!("0::/{own}\n"), &mounts).map(|found| found.pids);
+        let (app, user_service) = (format!("{user}/app.slice"), user.to_owned());
+        assert_eq!(found(&format!("{app}/editor.scope")), Some(tree.path("v2").join(&app)));
+        assert_eq!(
+            found(&format!("{user}/half.slice/editor.scope")),
+            Some(tree.path("v2").join(user_service))
+        );
+        assert_eq!(found("../other"), None);
+        // Nobody may write what isn't there; and what lies above the mount is none of it.
+        fs::remove_file(tree.path("v2").join(&app).join("cgroup.procs")).unwrap();
+        assert_eq!(found(&format!("{app}/editor.scope")), Some(tree.path("v2").join(user)));
+        for dir in ["v2", &format!("v2/{user}")] {
+            fs::write(tree.path(dir).join("cgroup.subtree_control"), "cpu").unwrap();
+        }
+        assert_eq!(found(&format!("{app}/editor.scope")), None);
+    }
+
+    #[test]
+    fn events_are_read_by_their_names() {
+        assert_eq!(number_of("oom_kill_disable 7\nunder_oom 1\noom_kill 2\n", "oom_kill"), 2);
+        assert_eq!(number_of("low 0\nhigh 0\nmax 40\noom 3\noom_kill 1\noom_group_kill 0\n", "oom_kill"), 1);
+        assert_eq!(number_of("max 12\n", "max"), 12);
+        assert_eq!(number_of("", "max"), 0);
+    }
+}

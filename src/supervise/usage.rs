@@ -1,0 +1,196 @@
+//! What a run's processes use, as `/proc` has it: how many they are, their memory, and what they hold open that has no
+//! name any more.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{MemfdFlags, fstat, fstatvfs, memfd_create},
+    process::{Pid, getpid},
+};
+
+use super::tree;
+
+/// So many processes are looked at, and so many of their descriptors: what a look costs has an end.
+const MOST_PROCESSES: usize = 4096;
+const MOST_DESCRIPTORS: usize = 4096;
+
+/// A process of the run, and how many threads it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
+    pid: i32,
+    threads: u32,
+}
+
+/// What is held open.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Bytes of files that are nothing but memory (memfd_create(2)).
+    pub memory: u64,
+    /// Bytes of files on a disk that were removed.
+    pub removed: u64,
+}
+
+/// The processes below this one, but for those that only watch over the run.
+pub(crate) fn members(watchers: &[Pid]) -> Vec<Member> {
+    let own = getpid().as_raw_nonzero().get();
+    let watches = |pid: i32| watchers.iter().any(|watcher| watcher.as_raw_nonzero().get() == pid);
+    // Without it (CONFIG_PROC_CHILDREN) the processes of the whole machine have to be looked at.
+    if !Path::new("/proc/thread-self/children").exists() {
+        let below = tree::descendants().into_iter().map(|pid| pid.as_raw_nonzero().get());
+        return below.filter(|pid| !watches(*pid)).map(|pid| look_at(pid).0).collect();
+    }
+    let (mut waiting, mut found) = (look_at(own).1, Vec::new());
+    while let Some(pid) = waiting.pop() {
+        let (member, children) = look_at(pid);
+        waiting.extend(children);
+        if !watches(pid) {
+            found.push(member);
+        }
+        if found.len() > MOST_PROCESSES {
+            break;
+        }
+    }
+    found
+}
+
+/// How many processes and threads these are: each takes a number of the machine's.
+pub(crate) fn count(members: &[Member]) -> u32 {
+    members.iter().map(|member| member.threads).sum()
+}
+
+/// A process, and its children.
+fn look_at(pid: i32) -> (Member, Vec<i32>) {
+    let mut member = Member { pid, threads: 0 };
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        member.threads += 1;
+        let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    (member, children)
+}
+
+/// The memory of these processes, where it may be more than that; else something at least as large. What several have
+/// in common is taken apart only then: it takes longer.
+pub(crate) fn memory(members: &[Member], held: u64, most: u64) -> u64 {
+    let own = |member: &Member| Memory::read(member.pid, "status", ["RssAnon:", "VmSwap:", "RssShmem:"]);
+    let all = members.iter().map(own).fold(Memory::default(), Memory::and);
+    if all.bytes(held) <= most {
+        return all.bytes(held);
+    }
+    let part = |member: &Member| {
+        let part = Memory::read(member.pid, "smaps_rollup", ["Pss_Anon:", "SwapPss:", "Pss_Shmem:"]);
+        // What can't be read is what it was before.
+        if part == Memory::default() { own(member) } else { part }
+    };
+    members.iter().map(part).fold(Memory::default(), Memory::and).bytes(held)
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Memory {
+    own: u64,
+    shared: u64,
+}
+
+impl Memory {
+    /// From a file of `/proc/PID` (proc_pid_status(5), proc_pid_smaps(5)): what is a process's own, what of that is
+    /// swapped out, and what it shares by files that are memory.
+    fn read(pid: i32, file: &str, names: [&str; 3]) -> Self {
+        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/{file}")) else { return Self::default() };
+        let [own, swapped, shared] = names.map(|name| kilobytes(&text, name));
+        Self { own: (own + swapped) << 10, shared: shared << 10 }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { own: self.own + other.own, shared: self.shared + other.shared }
+    }
+
+    /// With files that are memory: what of these is in a process already is not counted twice.
+    fn bytes(self, held: u64) -> u64 {
+        self.own + self.shared.max(held)
+    }
+}
+
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_ascii_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// What these processes hold open that no directory shows: memory, and removed files of this device.
+pub(crate) fn held(members: &[Member], device: u64) -> Held {
+    let memory = device_of_memory();
+    let mut held = Held::default();
+    let mut seen = BTreeSet::new();
+    let all = members.iter().flat_map(|member| {
+        let opened = fs::read_dir(format!("/proc/{}/fd", member.pid));
+        opened.into_iter().flatten().flatten()
+    });
+    for opened in all.take(MOST_DESCRIPTORS) {
+        let Ok(found) = fs::metadata(opened.path()) else { continue };
+        let is_memory = memory == Some(found.dev());
+        let is_removed = found.nlink() == 0 && found.dev() == device;
+        if !(is_memory || is_removed) || !found.is_file() || !seen.insert((found.dev(), found.ino())) {
+            continue;
+        }
+        let bytes = found.blocks().saturating_mul(512);
+        if is_memory { held.memory += bytes } else { held.removed += bytes }
+    }
+    held
+}
+
+/// Of what device files are that are nothing but memory.
+fn device_of_memory() -> Option<u64> {
+    let file = memfd_create("authy-mcp", MemfdFlags::CLOEXEC).ok()?;
+    Some(fstat(&file).ok()?.st_dev)
+}
+
+/// A run's shared memory, by one of its processes that may be looked into.
+pub(crate) fn shared_memory(members: &[Member]) -> Option<OwnedFd> {
+    let places = members.iter().map(|member| PathBuf::from(format!("/proc/{}/root/dev/shm", member.pid)));
+    places.into_iter().find_map(|place| fs::File::open(place).ok().map(OwnedFd::from))
+}
+
+/// The bytes that are taken of a file system.
+pub(crate) fn taken_of(dir: &OwnedFd) -> u64 {
+    let Ok(found) = fstatvfs(dir) else { return 0 };
+    found.f_blocks.saturating_sub(found.f_bfree).saturating_mul(found.f_frsize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_what_a_process_has_of_its_own_and_what_it_shares() {
+        let status = "Name:\tx\nVmRSS:\t  9000 kB\nRssAnon:\t  100 kB\nRssFile:\t 8000 kB\nRssShmem:\t 30 kB\nVmSwap:\t 5 kB\n";
+        assert_eq!(kilobytes(status, "RssAnon:"), 100);
+        assert_eq!(kilobytes(status, "None:"), 0);
+        let memory = Memory { own: 105 << 10, shared: 30 << 10 };
+        assert_eq!(memory.bytes(10 << 10), 135 << 10, "mapped files are counted once");
+        assert_eq!(memory.bytes(50 << 10), 155 << 10);
+    }
+
+    #[test]
+    fn this_process_is_seen_with_its_memory_and_what_it_holds() {
+        let pid = getpid().as_raw_nonzero().get();
+        let (this, _) = look_at(pid);
+        assert!(this.threads >= 1);
+        let before = held(&[this], u64::MAX);
+        let file = fs::File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        std::io::Write::write_all(&mut &file, &vec![1; 1 << 20]).unwrap();
+        let after = held(&[this], u64::MAX);
+        assert!(after.memory >= before.memory + (1 << 20), "{before:?} {after:?}");
+        assert!(memory(&[this], 0, u64::MAX) > 0);
+        assert!(memory(&[this], 0, 1) > 0, "what several have in common is taken apart");
+        let removed = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut &removed, &vec![1; 1 << 20]).unwrap();
+        let device = fstat(&removed).unwrap().st_dev;
+        assert!(held(&[this], device).removed >= 1 << 20);
+    }
+}

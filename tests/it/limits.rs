@@ -1,0 +1,248 @@
+//! What one run may use of its machine: ended at its limits and named, whoever runs it, with and without a sandbox. Under
+//! load: `tests/load/greedy.py`.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use serde_json::{Value, json};
+
+use crate::stage::{Server, Stage, eventually, processes};
+
+const LIMITS: &str = "processes = 40\nmemory = \"64MiB\"\ndisk = \"16MiB\"";
+
+/// What comes to which limit. A shell that can't fork tries again for a while.
+const GREEDY: [(&str, &str); 5] = [
+    ("while :; do sleep SECONDS & done", "processes"),
+    ("head -c 300M /dev/zero | tail", "memory"),
+    ("n=0; while :; do head -c 1M /dev/zero > $HOME/$n; n=$((n + 1)); done", "disk"),
+    ("n=0; while :; do mkdir -p $TMPDIR/$n/a/b/c/d/e/f/g/h/i/j; n=$((n + 1)); done", "disk"),
+    ("head -c 20M /dev/zero > $TMPDIR/one; sleep SECONDS", "disk"),
+];
+
+fn policy(sandbox: &str, limits: &str) -> String {
+    format!(
+        "scope = \"s\"\n[limits]\nruns_per_minute = 600\n{limits}\n[sandbox]\n{sandbox}\n[[allow]]\nsecrets = [\"a/key\"]\n\
+         deliver = \"env\"\ncommands = \"any\"\n"
+    )
+}
+
+fn stage(sandbox: &str, limits: &str) -> Stage {
+    let stage = Stage::new();
+    stage.set("a/key", b"limits-value-7Kp3Wq8Z");
+    stage.policy(&policy(sandbox, limits));
+    stage
+}
+
+fn call(script: &str) -> Value {
+    json!({"command": ["/bin/bash", "-c", script], "secrets": ["a/key"], "timeout_seconds": 60})
+}
+
+fn said(ran: &Value) -> &str {
+    ran["stdout"].as_str().unwrap_or_default().trim()
+}
+
+/// Each of them is ended by its limit, and says which. `seconds` no other test sleeps.
+fn all_are_ended(server: &mut Server, seconds: &str) {
+    for (script, limit) in GREEDY {
+        let ran = server.run(call(&script.replace("SECONDS", seconds)));
+        assert_eq!(
+            (&ran["outcome"], &ran["limit"]),
+            (&json!("resource_limit"), &json!(limit)),
+            "{script}: {ran}"
+        );
+        assert!(ran.get("exit_code").is_none() && ran.get("signal").is_none(), "{ran}");
+        assert_eq!(processes(&format!("sleep {seconds}")), [0; 0], "{script}");
+    }
+    // A file that can't grow so far is refused as a whole, and the program goes on.
+    let ran = server.run(call("trap '' XFSZ; fallocate -l 20G $TMPDIR/big 2>&1; echo went on"));
+    assert!(said(&ran).contains("File too large") && said(&ran).ends_with("went on"), "{ran}");
+}
+
+#[test]
+fn a_run_that_wants_more_than_it_may_is_ended_and_named() {
+    for (sandbox, seconds) in [("network = \"none\"", "7103.1"), ("mode = \"off\"", "7103.2")] {
+        let stage = stage(sandbox, LIMITS);
+        let mut server = stage.serve("s");
+        all_are_ended(&mut server, seconds);
+        let listed = server.tool("list_allowed", json!({}))["structuredContent"]["limits"].clone();
+        assert_eq!(
+            (&listed["processes"], &listed["memory_bytes"], &listed["disk_bytes"]),
+            (&json!(40), &json!(64 << 20), &json!(16 << 20))
+        );
+        let ended: Vec<Value> =
+            stage.audit().into_iter().filter(|event| event["event"] == "outcome").collect();
+        let limits: Vec<&str> = ended.iter().filter_map(|event| event["limit"].as_str()).collect();
+        assert_eq!(limits, GREEDY.map(|(_, limit)| limit), "{ended:?}");
+    }
+}
+
+/// A person on a terminal has only the limits that the policy writes.
+#[test]
+fn a_call_has_limits_by_default_and_a_person_those_that_are_written() {
+    let size = |text: &str| -> String {
+        let line = text.lines().find(|line| line.starts_with("Max file size")).unwrap();
+        line.split_whitespace().nth(3).unwrap().to_owned()
+    };
+    let here = stage("", "");
+    let ran =
+        here.serve("s").run(json!({"command": ["/bin/cat", "/proc/self/limits"], "secrets": ["a/key"]}));
+    assert_eq!(size(said(&ran)), (10_u64 << 30).to_string(), "{ran}");
+    assert!(ran["sandbox"].as_str().unwrap().contains("limits "), "{ran}");
+    let run = |stage: &Stage| {
+        let words = ["run", "--scope", "s", "--secret", "a/key", "--", "/bin/cat", "/proc/self/limits"];
+        size(&String::from_utf8_lossy(&stage.run(&words).stdout))
+    };
+    assert_eq!(run(&here), "unlimited");
+    here.policy(&policy("", "disk = \"16MiB\""));
+    assert_eq!(run(&here), (16 << 20).to_string());
+    let words = ["run", "--scope", "s", "--secret", "a/key", "--", "/bin/bash", "-c", GREEDY[2].0];
+    let failed = here.fails(125, &words);
+    assert!(failed.contains("it came to its limit of disk"), "{failed}");
+}
+
+#[test]
+fn a_run_takes_a_part_of_what_its_user_has_of_watchers() {
+    let stage = stage("", "");
+    let mut server = stage.serve("s");
+    let ran = server.run(call(
+        "cd /proc/sys/user; cat max_inotify_instances max_user_namespaces; cat /proc/self/oom_score_adj",
+    ));
+    let all: u64 =
+        fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap().trim().parse().unwrap();
+    let numbers: Vec<u64> = said(&ran).lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers, [all / 10, 0, 800], "{ran}");
+}
+
+/// Another user of this machine, whose vault lies below a directory of its own.
+struct User {
+    dir: tempfile::TempDir,
+    binary: PathBuf,
+}
+
+impl User {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("authy-mcp-user-").tempdir_in("/tmp").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(1500), Some(1500)).unwrap();
+        let binary = dir.path().join("authy-mcp");
+        fs::copy(env!("CARGO_BIN_EXE_authy-mcp"), &binary).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { dir, binary }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=1500", "--regid=1500", "--clear-groups"]).arg(&self.binary).arg("--no-daemon");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.dir.path());
+        command.env("AUTHY_MCP_HOME", self.dir.path().join("vault")).current_dir(self.dir.path());
+        command.args(words);
+        command
+    }
+
+    fn ok(&self, words: &[&str]) {
+        let done = self.command(words).stdin(Stdio::null()).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn an_ordinary_user_has_them_too() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: only root becomes another user, and every other test has this one");
+    }
+    let user = User::new();
+    user.ok(&["init", "--no-pin", "--unlock", "identity-file"]);
+    user.ok(&["admin", "set", "a/key", "--generate"]);
+    let document = user.dir.path().join("p.toml");
+    fs::write(&document, policy("", LIMITS)).unwrap();
+    user.ok(&["admin", "policy", "apply", "--yes", document.to_str().unwrap()]);
+    let mut server = Server::start(&mut user.command(&["serve", "--scope", "s"]));
+    all_are_ended(&mut server, "7103.3");
+    let ran = server.run(call("echo hi"));
+    assert!(ran["sandbox"].as_str().unwrap().contains("limits watched"), "{ran}");
+}
+
+/// The same server where no group can be made, as in most containers.
+fn without_groups(stage: &Stage) -> Server {
+    let usual = stage.command();
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--",
+        "/bin/sh",
+        "-c",
+        "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"",
+        "sh",
+    ]);
+    command.arg(usual.get_program()).args(usual.get_args()).args(["serve", "--scope", "s"]);
+    command.env_clear().current_dir(stage.dir.path());
+    for (name, value) in usual.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    Server::start(&mut command)
+}
+
+#[test]
+fn root_without_a_control_group_is_refused_or_told() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: the kernel counts the processes of everybody but root");
+    }
+    let stage = stage("", LIMITS);
+    let refused = without_groups(&stage).tool("run_with_secrets", call("echo hi"));
+    let refused = &refused["structuredContent"];
+    assert_eq!(refused["code"], "sandbox_unavailable", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("within its limits"), "{refused}");
+    // A default is no reason to refuse a run; and one may be contained as well as can be.
+    for (sandbox, limits) in [("", "memory = \"64MiB\""), ("mode = \"best-effort\"", LIMITS)] {
+        stage.policy(&policy(sandbox, limits));
+        let mut server = without_groups(&stage);
+        let ran = server.run(call("echo hi"));
+        assert_eq!(said(&ran), "hi");
+        assert!(ran["sandbox"].as_str().unwrap().contains("limits watched"), "{ran}");
+        let ran = server.run(call(GREEDY[1].0));
+        assert_eq!(ran["limit"], "memory", "{ran}");
+    }
+}
+
+/// Where the group is that a run said to be in.
+fn group(ran: &Value) -> Option<PathBuf> {
+    let line = said(ran).lines().find(|line| line.contains(":pids:") && line.contains("authy-mcp-"))?;
+    let name = Path::new(line).file_name()?;
+    Some(Path::new("/sys/fs/cgroup/pids").join(name)).filter(|group| group.exists())
+}
+
+#[test]
+fn a_group_is_gone_with_its_server_and_that_of_a_killed_one_with_the_next() {
+    let stage = stage("", "");
+    for killed in [false, true] {
+        let mut server = stage.serve("s");
+        let ran = server.run(call("cat /proc/self/cgroup; echo $PPID"));
+        let Some(of_run) = group(&ran) else {
+            return eprintln!("skipped: no control groups of version 1 here");
+        };
+        eventually("the run's own is gone", || !of_run.exists());
+        let name = of_run.file_name().unwrap().to_str().unwrap().to_owned();
+        let of_server = || {
+            let prefix = name.rsplit_once('-').unwrap().0.to_owned() + "-";
+            let all = fs::read_dir("/sys/fs/cgroup/pids").unwrap().flatten();
+            all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count()
+        };
+        eventually("the next one waits", || of_server() > 0);
+        if !killed {
+            drop(server.hang_up());
+            eventually("all are gone", || of_server() == 0);
+            continue;
+        }
+        let nursery: i32 = name["authy-mcp-".len()..].split('@').next().unwrap().parse().unwrap();
+        kill_process(Pid::from_raw(nursery).unwrap(), Signal::KILL).unwrap();
+        server.kill();
+        let next = stage.serve("s");
+        eventually("the next server has removed it", || of_server() == 0);
+        drop(next);
+    }
+}
