@@ -15,6 +15,59 @@ CREDENTIALS = [
     ".ssh/id_ed25519", ".aws/credentials", ".gnupg/private", ".netrc", ".npmrc", ".kube/config", ".docker/config.json",
     ".claude.json", ".cursor/mcp.json", ".config/Claude/claude_desktop_config.json", ".codex/config.toml", ".bash_history"]
 IN_PROJECT = [".mcp.json", ".vscode/mcp.json", ".cursor/mcp.json"]
+# What others run or trust unasked, in a written place: by what a run does, and whether it is there before.
+CONTROL = [
+    ("a git hook", ".git/hooks/pre-commit", "write", None), ("a git hook that is there", ".git/hooks/pre-push", "write", "mine"),
+    ("a git hook that is there, by renaming", ".git/hooks/post-merge", "rename", "mine"),
+    ("a git hook, by another repository in its place", ".git/hooks/post-commit", "exchange", None),
+    ("git's configuration", ".git/config", "configure", "[core]\n\tbare = false\n"),
+    ("git's common directory", ".git/commondir", "write", None), ("git's attributes", ".git/info/attributes", "write", "mine"),
+    ("a submodule's configuration", ".git/modules/m/config", "configure", "[core]\n\tbare = false\n"),
+    ("a submodule's hook", ".git/modules/m/hooks/post-checkout", "write", None),
+    ("a nested repository's hook", "one/two/.git/hooks/pre-commit", "write", None),
+    ("a nested repository's hook, its directory being exchanged", "three/four/.git/hooks/pre-commit", "exchange above", None),
+    ("a bare repository's configuration", "bare.git/config", "configure", None),
+    ("a client's servers", ".mcp.json", "write", None), ("a client's servers, by renaming", ".cursor/mcp.json", "rename", None),
+    ("a client's servers, by a link", ".gemini/settings.json", "link", None),
+    ("a client's hooks", ".claude/settings.json", "write", "mine"), ("a client's servers, further down", "one/.mcp.json", "write", None),
+    ("an editor's tasks", ".vscode/tasks.json", "write", "mine"),
+    ("an editor's tasks, its directory being exchanged", ".idea/workspace.xml", "exchange directory", "mine"),
+    ("a shell's directory file", ".envrc", "rename", "mine"), ("a tool manager's file", "mise.toml", "write", None),
+    ("a workflow", ".github/workflows/x.yml", "write", None), ("a hook manager's", ".husky/pre-commit", "write", None),
+    ("a shell's start file", ".bashrc", "write", None), ("a package manager's", ".npmrc", "write", "mine"),
+    ("a build's", "one/.cargo/config.toml", "write", "mine"), ("a container's", ".devcontainer/devcontainer.json", "write", None),
+    ("a program of a virtual environment", ".venv/bin/python", "program", None),
+    ("a program of a package", "node_modules/.bin/tsc", "program", None), ("a Makefile", "Makefile", "write", None),
+    ("a lock file", "package-lock.json", "write", None)]
+
+
+def lay_control():
+    """The written place as it is before a run."""
+    for name in os.listdir(dist):
+        path = f"{dist}/{name}"
+        shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+    for git in (".git", ".git/modules/m", "one/two/.git", "three/four/.git", "bare.git"):
+        for directory in ("hooks", "info", "objects", "refs"):
+            os.makedirs(f"{dist}/{git}/{directory}", exist_ok=True)
+        file(f"{dist}/{git}/HEAD", "ref: refs/heads/x\n")
+    for _, path, _, before in CONTROL:
+        if before is not None:
+            file(f"{dist}/{path}", before)
+    # The clock that stamps files is a coarse one.
+    time.sleep(0.05)
+
+
+def left_to_be_run(result):
+    """What a run left to be run later, and did not tell of."""
+    told = {entry["path"] for entry in result.get("written", [])}
+    for name, path, _, _ in CONTROL:
+        try:
+            with open(f"{dist}/{path}", errors="replace") as opened:
+                evil = "evil" in opened.read()
+        except OSError:
+            evil = False
+        got = evil and f"{dist}/{path}" not in told
+        yield f"leave to be run later: {name}", [got, "it is there, and not told of" if got else "told of" if evil else "it isn't there"]
 
 
 def file(path, text=marker):
@@ -75,6 +128,7 @@ class Unavailable(Exception):
 def try_all(scope, scene):
     """Every way in a run of a scope: name → [whether it got through, what was said]."""
     open(scene["signals"], "w").close()
+    lay_control()
     json.dump({**scene, "contained": scope != "off", "home_is_shown": scope == "wide"}, open(project + "/scene.json", "w"))
     result = run(scope, [python, project + "/ways.py", project + "/scene.json"], [scene_dir + "/left-open", home + "/.ssh"])
     if result.get("code") == "sandbox_unavailable":
@@ -90,6 +144,7 @@ def try_all(scope, scene):
     noted = open(scene["signals"]).read()
     if scope != "off" and "signal" in noted:
         ways["signal every process"] = [True, "somebody outside was signalled"]
+    ways.update(left_to_be_run(result))
     for directory in ("/dev/shm", "/tmp"):
         left = f"{directory}/{scene['left']}"
         ways[f"leave a file in the machine's {directory}"] = [os.path.exists(left), "it is there" if os.path.exists(left) else "it isn't there"]
@@ -180,7 +235,7 @@ def build():
     scene = dict(
         marker=marker, dir=scene_dir, home=home, project=project, vault=vault, identity=identity, token=token, driver=os.getpid(),
         vault_files=[f"{root}/{name}" for root, _, names in os.walk(vault) for name in names if not name.endswith(".sock")],
-        daemon=(daemons or [vault + "/no-daemon.sock"])[0], credentials=CREDENTIALS, in_project=IN_PROJECT,
+        daemon=(daemons or [vault + "/no-daemon.sock"])[0], credentials=CREDENTIALS, in_project=IN_PROJECT, control=CONTROL,
         in_tmp=file(f"/tmp/{tag}.txt"), in_shm=file(f"/dev/shm/{tag}.txt"), left=f"{tag}-left", outlives=f"{tag}-outlives",
         signals=scene_dir + "/evidence", mq=f"{tag}-mq", sockets=sockets, datagrams=datagrams,
         addresses=["127.0.0.1", "::1", *sorted(set(hosts))])

@@ -3,7 +3,7 @@
 Each way is tried in a process of its own. A way that raises, is killed or hangs is refused; one that returns
 something true got through. What reaches somebody else without an answer is noted by the victim (victim.py).
 """
-import ctypes, errno, fcntl, glob, json, mmap, os, platform, resource, signal, socket, struct, sys, time
+import ctypes, errno, fcntl, glob, json, mmap, os, platform, resource, shutil, signal, socket, struct, sys, time
 
 scene = json.load(open(sys.argv[1]))
 victim, home, project = scene["pid"], scene["home"], scene["project"]
@@ -937,6 +937,37 @@ def _(path):
 @way("a named pipe that somebody reads")
 def _():
     return writes(project + "/pipe", os.O_WRONLY | os.O_NONBLOCK)
+
+
+# -- What is left to be run by others. Whether it got through is seen afterwards.
+@way("leave to be run later: %s", *[(name, path, how) for name, path, how, _ in scene["control"]])
+def _(path, how):
+    path, other = f"{dist}/{path}", f"{dist}/.other"
+    directory = os.path.dirname(path)
+    if how.startswith("exchange"):
+        # As it was, and then another one with the same in it.
+        moved = directory
+        for _ in range({"exchange": 1, "exchange above": 2, "exchange directory": 0}[how]):
+            moved = os.path.dirname(moved)
+        aside = moved + ".aside"
+        os.rename(moved, aside)
+        shutil.copytree(aside, moved, symlinks=True)
+    os.makedirs(directory, exist_ok=True)
+    if how == "rename":
+        with open(other, "w") as opened:
+            opened.write("evil")
+        os.rename(other, path)
+    elif how == "link":
+        with open(directory + "/evil", "w") as opened:
+            opened.write("evil")
+        os.symlink("evil", path)
+    elif how == "configure":
+        with open(path, "a") as opened:
+            opened.write("[core]\n\tfsmonitor = evil\n")
+    else:
+        with open(path, "w") as opened:
+            opened.write("#!/bin/sh\nevil")
+    return False
 
 
 def attempt(function):
