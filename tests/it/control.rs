@@ -406,23 +406,21 @@ fn ordinary_work_with_git_goes_through() {
     scene.git("", &["remote", "add", "far", "./far.git"]);
     let result = scene.run(By::Filters, alone);
     assert_eq!((&result["stdout"], result.get("notes")), (&json!("two\n"), None), "{result}");
-    for by in [By::Namespaces] {
-        let scene = Scene::new();
-        let result = scene.run(by, script);
-        let said = result["stdout"].as_str().unwrap_or_default();
-        assert_eq!(said, "origin/topic\norigin/topic\ndone\n", "{by:?}: {result}");
-        assert_eq!(result.get("notes"), None, "{by:?}: {result}");
-        assert_eq!(scene.moved(), [], "{by:?}");
-        assert_eq!(scene.git("", &["rev-parse", "--abbrev-ref", "topic@{u}"]), "origin/topic", "{by:?}");
-        assert_eq!(scene.git("", &["config", "remote.origin.url"]), "./far.git", "{by:?}");
-        assert_eq!(scene.git("near", &["log", "--format=%s", "-1"]), "three", "{by:?}");
-        assert_eq!(scene.git("part", &["rev-parse", "--is-inside-work-tree"]), "true", "{by:?}");
-        let control: Vec<String> = written(&result, &scene.project)
-            .into_iter()
-            .filter_map(|(path, kind)| (kind == "control").then_some(path))
-            .collect();
-        assert_eq!(control, ["part/.git"], "{by:?}: a file that names a repository is told of");
-    }
+    let scene = Scene::new();
+    let result = scene.run(By::Namespaces, script);
+    let said = result["stdout"].as_str().unwrap_or_default();
+    assert_eq!(said, "origin/topic\norigin/topic\ndone\n", "{result}");
+    assert_eq!(result.get("notes"), None, "{result}");
+    assert_eq!(scene.moved(), []);
+    assert_eq!(scene.git("", &["rev-parse", "--abbrev-ref", "topic@{u}"]), "origin/topic");
+    assert_eq!(scene.git("", &["config", "remote.origin.url"]), "./far.git");
+    assert_eq!(scene.git("near", &["log", "--format=%s", "-1"]), "three");
+    assert_eq!(scene.git("part", &["rev-parse", "--is-inside-work-tree"]), "true");
+    let control: Vec<String> = written(&result, &scene.project)
+        .into_iter()
+        .filter_map(|(path, kind)| (kind == "control").then_some(path))
+        .collect();
+    assert_eq!(control, ["part/.git"], "a file that names a repository is told of");
 }
 
 #[test]
@@ -624,6 +622,26 @@ fn a_person_is_told_and_so_is_the_audit_and_list_allowed() {
     }
     let outcome = scene.stage.audit().into_iter().find(|event| event.get("written").is_some()).unwrap();
     assert_eq!(outcome["written"], json!({"config": 1, "control": 1, "moved": 1}), "{outcome}");
+}
+
+#[test]
+fn a_program_where_runs_write_promises_nothing() {
+    let scene = Scene::new();
+    for (pin, why) in [("", "is not one of the programs"), ("pin = true", "is not one of the programs")] {
+        let tool = scene.project.join("bin/true");
+        fs::create_dir_all(tool.parent().unwrap()).unwrap();
+        fs::copy("/usr/bin/true", &tool).unwrap();
+        scene.stage.policy(&format!(
+            "scope = \"s\"\n[sandbox]\nnetwork = \"none\"\nwrite = [\"{0}\"]\n[[allow]]\nsecrets = [\"a/key\"]\n\
+             deliver = \"env\"\ncommands = [[\"{0}/bin/true\"]]\n{pin}\n",
+            scene.project.display()
+        ));
+        let listed =
+            scene.server(By::Namespaces).tool("list_allowed", json!({}))["structuredContent"].clone();
+        let rule = &listed["rules"][0];
+        assert_eq!(rule["promise"], "best_effort", "{listed}");
+        assert!(rule["promise_why"].as_str().unwrap().contains(why), "{listed}");
+    }
 }
 
 #[test]
