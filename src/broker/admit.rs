@@ -258,7 +258,7 @@ impl Broker {
         ground::confine(terms)?;
         // Whatever can refuse without a value does so before anything is spent or put on record; limits before uses, so
         // that a call which is too much costs none.
-        let setup = Setup { plan: self.plan(terms)?, chain: self.chain(terms)? };
+        let setup = Setup { plan: self.plan(terms, asked.streams)?, chain: self.chain(terms)? };
         let sealed = prepare::sealed(&open.vault, terms)?;
         let place = self.limits.enter(&session.scope, terms, self.around.clock.instant())?;
         let now = open.now();

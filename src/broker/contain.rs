@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::{
-    Broker, ground, logins,
+    Broker,
+    asked::Streams,
+    ground, logins,
     refusal::{Code, Refusal},
 };
 use crate::{
-    policy::{CwdTerm, HomeMode, RunTerms},
+    policy::{CwdTerm, HomeMode, How, RunTerms},
     run::{RunError, Sandbox, Unseen},
     sandbox,
     sandbox::SandboxPlan,
@@ -22,7 +24,7 @@ impl Broker {
     ///
     /// # Errors
     /// A refusal that names what this machine can't enforce.
-    pub(crate) fn plan(&self, terms: &RunTerms) -> Result<SandboxPlan, Refusal> {
+    pub(super) fn plan(&self, terms: &RunTerms, streams: Streams) -> Result<SandboxPlan, Refusal> {
         // Whatever a run starts is found there when it is to be ended.
         if supervise::proc_is_anothers() {
             return Err(Refusal::new(
@@ -37,21 +39,28 @@ impl Broker {
             let limited = !terms.sandbox.limits.is_none();
             return Ok(if limited { plan.within(&terms.sandbox, self.machine()) } else { plan });
         }
-        SandboxPlan::make(&terms.sandbox, self.machine()).map_err(|lack| {
+        let plan = SandboxPlan::make(&terms.sandbox, self.machine()).map_err(|lack| {
             Refusal::new(
                 Code::SandboxUnavailable,
                 lack.to_string(),
                 "ask the operator to run: authy-mcp doctor, which says what this machine lacks and how to get it",
             )
-        })
+        })?;
+        let given = terms.secrets.iter().any(|secret| matches!(secret.how, How::Env | How::File));
+        Ok(if given { plan.of_a_value(self.machine(), || self.can_be_apart(terms, streams)) } else { plan })
+    }
+
+    /// Whether what the run is shown can be shown through overlays. A person's run goes on for as long as they like, and is
+    /// to see what they change meanwhile, which an overlay does not show.
+    fn can_be_apart(&self, terms: &RunTerms, streams: Streams) -> bool {
+        let home = (terms.home == HomeMode::User).then_some(self.settings.user_home.as_path());
+        let places = sandbox::read_only(&terms.sandbox, &terms.path, cwd(terms), home, &terms.program);
+        streams == Streams::Captured && sandbox::can_be_apart(&places)
     }
 
     pub(crate) fn sandbox(&self, plan: SandboxPlan, terms: &RunTerms) -> Sandbox {
         let hidden = &self.settings.hidden;
-        let cwd = match &terms.cwd {
-            CwdTerm::Private => None,
-            CwdTerm::Within { dir, .. } => Some(dir.as_path()),
-        };
+        let cwd = cwd(terms);
         let shown = terms.sandbox.read.iter().chain(&terms.sandbox.write).map(PathBuf::as_path);
         let projects = cwd.into_iter().flat_map(Path::ancestors).chain(shown);
         let covered = projects.flat_map(|dir| hidden.in_projects.iter().map(|name| dir.join(name))).collect();
@@ -97,5 +106,12 @@ impl Broker {
         });
         chain.extend(files?);
         Ok(chain)
+    }
+}
+
+fn cwd(terms: &RunTerms) -> Option<&Path> {
+    match &terms.cwd {
+        CwdTerm::Private => None,
+        CwdTerm::Within { dir, .. } => Some(dir),
     }
 }

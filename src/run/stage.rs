@@ -165,6 +165,7 @@ fn contain(
         listen: launch.materials.listen.clone(),
         covers: covers(launch),
         landlock: plan.landlock(),
+        locks: plan.locks(),
         given: !launch.given.is_empty(),
         terminal: session == TtyMode::Shared,
         memory: plan.kept().and_then(|kept| kept.limits.memory),

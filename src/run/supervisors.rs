@@ -24,7 +24,7 @@ use tokio::{process::Child, time::sleep};
 
 use super::pool::Pool;
 use crate::{
-    sandbox::{CgroupVersion, SandboxCapabilities},
+    sandbox::{CgroupVersion, Locks, SandboxCapabilities},
     supervise::{
         self, Newborn, Nursery, Role, RunAs, SUPERVISE, Unborn,
         tree::Registered,
@@ -214,9 +214,9 @@ impl Supervisors {
         }
     }
 
-    /// Whether namespaces can be set up, and where not, the step that failed and why; and which control groups can be
-    /// made. Nothing where nobody says it.
-    fn tried(&self) -> Option<(Result<(), String>, Option<CgroupVersion>)> {
+    /// Whether namespaces can be set up, and locks be apart in them, and where not, the step that failed and why; and which
+    /// control groups can be made. Nothing where nobody says it.
+    fn tried(&self) -> Option<(Result<Locks, String>, Option<CgroupVersion>)> {
         let mut trial = self.trial.lock();
         self.ask_for_trial(&mut trial);
         self.settle(&mut trial);

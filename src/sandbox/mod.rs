@@ -14,8 +14,8 @@ mod linux;
 pub use linux::system_calls;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    At, CHANGED, Failed, Step, cgroup, contain_program, enter_own_network, enter_user_namespace,
-    landlock_abi, mounts, namespaces, shares,
+    At, CHANGED, Failed, Step, can_be_apart, cgroup, contain_program, enter_own_network,
+    enter_user_namespace, landlock_abi, mounts, namespaces, shares,
 };
 #[cfg(target_os = "linux")]
 mod closed;
@@ -35,17 +35,26 @@ pub(crate) use place::Endpoint;
 pub(crate) use place::{Cover, INSIDE, PathRule, Seen};
 pub(crate) use plan::Containment;
 pub use plan::SandboxPlan;
-pub(crate) use plan::{CgroupVersion, Counted, Kept, LimitKeeper, SandboxBackend, SandboxCapabilities};
+pub(crate) use plan::{
+    CgroupVersion, Counted, Kept, LimitKeeper, Locks, SandboxBackend, SandboxCapabilities,
+};
 pub(crate) use remedy::remedy;
 pub(crate) use view::ViewError;
-pub(crate) use view::{Wanted, places};
+pub(crate) use view::{Wanted, places, read_only};
+
+/// There are no overlays.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn can_be_apart(_: &[std::path::PathBuf]) -> bool {
+    false
+}
 
 impl SandboxCapabilities {
-    /// This machine, where `namespaces` and `cgroups` came of trying them out in a process of their own, and whose
-    /// processes it counts.
-    pub fn with(namespaces: Result<(), String>, cgroups: Option<CgroupVersion>, counted: Counted) -> Self {
+    /// This machine, where `namespaces` and `cgroups` came of trying them out in a process of their own (whether the first
+    /// can be made, and what is shown in them be shown through overlays), and whose processes it counts.
+    pub fn with(namespaces: Result<Locks, String>, cgroups: Option<CgroupVersion>, counted: Counted) -> Self {
         Self {
-            namespaces,
+            locks: namespaces.as_ref().copied().unwrap_or(Locks::Shared),
+            namespaces: namespaces.map(drop),
             #[cfg(target_os = "linux")]
             landlock: linux::landlock_abi(),
             #[cfg(not(target_os = "linux"))]

@@ -16,6 +16,8 @@ const LANDLOCK_ALONE: u32 = 6;
 pub struct SandboxCapabilities {
     /// Whether namespaces can be made and set up; where not, the step that failed and why.
     pub namespaces: Result<(), String>,
+    /// Whether what is shown in them can be shown through overlays.
+    pub locks: Locks,
     /// Landlock's ABI; 0 where there is none.
     pub landlock: u32,
     /// Whether Seatbelt (macOS) is there.
@@ -62,6 +64,27 @@ pub(crate) struct Kept {
     pub limits: RunLimits,
 }
 
+/// Where locks on files go that a run may only read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Locks {
+    /// On the machine's own files, where everybody meets them.
+    Shared,
+    /// On overlays of the run's own.
+    Apart,
+}
+
+impl Locks {
+    /// As a number, for a process that reports by one.
+    pub(crate) fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// Of such a number.
+    pub(crate) fn of(code: i32) -> Self {
+        if code == Self::Apart as i32 { Self::Apart } else { Self::Shared }
+    }
+}
+
 /// How a run is contained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SandboxBackend {
@@ -88,6 +111,7 @@ pub struct SandboxPlan {
     landlock: bool,
     /// What it may use; nothing where nothing limits it.
     kept: Option<Kept>,
+    locks: Locks,
 }
 
 /// What a policy asks for and this machine can't enforce.
@@ -108,6 +132,7 @@ impl SandboxPlan {
             layers: Vec::new(),
             landlock: false,
             kept: None,
+            locks: Locks::Shared,
         }
     }
 
@@ -144,6 +169,24 @@ impl SandboxPlan {
     /// Whether Landlock is one of the layers.
     pub(crate) fn landlock(&self) -> bool {
         self.landlock
+    }
+
+    /// Where its locks go.
+    pub(crate) fn locks(&self) -> Locks {
+        self.locks
+    }
+
+    /// The same for a run that is given a value, which it could tell by locks: `apart` says whether all that it is shown
+    /// can be shown through overlays. Where they can't be, that is said.
+    pub(crate) fn of_a_value(mut self, machine: &SandboxCapabilities, apart: impl FnOnce() -> bool) -> Self {
+        let namespaces = self.shape == SandboxBackend::Namespaces && self.network != Network::Open;
+        if namespaces && machine.locks == Locks::Apart && apart() {
+            self.locks = Locks::Apart;
+        } else if self.shape != SandboxBackend::None {
+            let network = self.layers.iter().position(|layer| layer.starts_with("network "));
+            self.layers.insert(network.unwrap_or_default(), "locks shared".to_owned());
+        }
+        self
     }
 
     /// What contains a run under these terms on this machine. `required` is a matter of properties: any
@@ -192,6 +235,7 @@ impl SandboxPlan {
                 layers,
                 landlock: false,
                 kept: None,
+                locks: Locks::Shared,
             });
         }
         match &machine.namespaces {
@@ -204,6 +248,7 @@ impl SandboxPlan {
                     layers,
                     landlock: machine.landlock > 0,
                     kept: None,
+                    locks: Locks::Shared,
                 })
             }
             Err(why) if network == Network::Proxy => Err(MissingCapability {
@@ -219,7 +264,14 @@ impl SandboxPlan {
             }),
             Err(_) => {
                 let layers = filters(machine.landlock).collect();
-                Ok(Self { shape: SandboxBackend::Filters, network, layers, landlock: true, kept: None })
+                Ok(Self {
+                    shape: SandboxBackend::Filters,
+                    network,
+                    layers,
+                    landlock: true,
+                    kept: None,
+                    locks: Locks::Shared,
+                })
             }
         }
     }
@@ -283,6 +335,8 @@ pub(crate) struct Containment {
     pub covers: Vec<Cover>,
     /// Whether Landlock is there.
     pub landlock: bool,
+    /// Where locks go on what is shown to be read.
+    pub locks: Locks,
     /// Whether the run is given a Unix socket, and may make some.
     pub given: bool,
     /// Whether the run shares a person's terminal.
@@ -297,7 +351,63 @@ mod tests {
 
     fn machine(namespaces: bool, landlock: u32) -> SandboxCapabilities {
         let namespaces = if namespaces { Ok(()) } else { Err("user namespaces are closed".to_owned()) };
-        SandboxCapabilities { namespaces, landlock, seatbelt: false, cgroups: None, counted: Counted::Yes }
+        SandboxCapabilities {
+            namespaces,
+            locks: Locks::Apart,
+            landlock,
+            seatbelt: false,
+            cgroups: None,
+            counted: Counted::Yes,
+        }
+    }
+
+    #[test]
+    fn a_value_is_told_by_no_lock_or_it_is_said_that_it_could_be() {
+        let (all, bare) =
+            (machine(true, 7), SandboxCapabilities { locks: Locks::Shared, ..machine(true, 7) });
+        let table = [
+            (Network::None, &all, true, Locks::Apart, "namespaces, landlock 7, seccomp, network none"),
+            (Network::Proxy, &all, true, Locks::Apart, "namespaces, landlock 7, seccomp, network proxy"),
+            (
+                Network::None,
+                &all,
+                false,
+                Locks::Shared,
+                "namespaces, landlock 7, seccomp, locks shared, network none",
+            ),
+            (
+                Network::None,
+                &bare,
+                true,
+                Locks::Shared,
+                "namespaces, landlock 7, seccomp, locks shared, network none",
+            ),
+            (
+                Network::Open,
+                &all,
+                true,
+                Locks::Shared,
+                "namespaces, landlock 7, seccomp, locks shared, network open",
+            ),
+            (
+                Network::None,
+                &machine(false, 7),
+                true,
+                Locks::Shared,
+                "landlock 7, seccomp, locks shared, network none",
+            ),
+        ];
+        for (network, machine, apart, locks, said) in table {
+            let terms = SandboxTerms { network, ..SandboxTerms::default() };
+            let plan = SandboxPlan::make(&terms, machine).unwrap();
+            assert_eq!(plan.locks(), Locks::Shared, "who is given nothing has nothing to tell");
+            let plan = plan.of_a_value(machine, || apart);
+            assert_eq!((plan.locks(), plan.to_string().as_str()), (locks, said), "{network:?}");
+        }
+        assert_eq!(
+            [Locks::Shared, Locks::Apart].map(|locks| Locks::of(locks.code())),
+            [Locks::Shared, Locks::Apart]
+        );
     }
 
     #[test]

@@ -92,6 +92,7 @@ mod tests {
             listen: Vec::new(),
             covers: Vec::new(),
             landlock: false,
+            locks: crate::sandbox::Locks::Shared,
             given: false,
             terminal: false,
             memory: None,

@@ -98,6 +98,22 @@ pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
     Ok(view.places.into_iter().map(|(path, seen)| PathRule { path, seen, inode: None }).collect())
 }
 
+/// What a run is shown to be read beside the system's directories, where it is known without looking.
+pub(crate) fn read_only(
+    terms: &SandboxTerms,
+    path: &[PathBuf],
+    cwd: Option<&Path>,
+    home: Option<&Path>,
+    program: &Path,
+) -> Vec<PathBuf> {
+    let mut places = path.to_vec();
+    places.extend(path.iter().flat_map(|dir| beside_programs(dir)));
+    places.extend(terms.read.iter().filter_map(|path| in_cwd(path, cwd)));
+    places.extend(home.into_iter().chain(cwd).map(Path::to_path_buf));
+    places.extend((!system::is_read(program)).then(|| program.to_owned()));
+    places
+}
+
 struct View<'a> {
     /// By path: a place comes before what lies in it.
     places: BTreeMap<PathBuf, Seen>,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     policy::Network,
     sandbox::{
-        At, Containment, Failed, PathRule, SandboxBackend, Seen, Step, landlock_abi, mounts,
+        At, Containment, Failed, Locks, PathRule, SandboxBackend, Seen, Step, landlock_abi, mounts,
         namespaces::{self, leave_the_rest, next_child_is_init},
     },
 };
@@ -120,9 +120,9 @@ fn reap_until(program: Pid) -> Report {
 }
 
 /// Whether this machine lets a view be made, by a process 1 that makes what it can refuse, and ends. The process that
-/// asks has entered its user namespace, and no other is its own afterwards.
-pub(crate) fn try_view() -> Result<(), i32> {
-    let tried = || -> Result<Result<(), i32>, Failed> {
+/// asks has entered its user namespace, and no other is its own afterwards. Where it does, whether locks can be apart.
+pub(crate) fn try_view() -> Result<Locks, i32> {
+    let tried = || -> Result<Result<Locks, i32>, Failed> {
         let (mut said, mut say) = io::pipe().at(Step::Fork)?;
         let asker = fork_and(|| {
             // A pid namespace is over with its process 1, so the one that forks it is not the one that asks.
@@ -142,7 +142,8 @@ pub(crate) fn try_view() -> Result<(), i32> {
         waitpid(Some(asker), WaitOptions::empty()).at(Step::Fork)?;
         Ok(match report.at(Step::Fork)? {
             Report::NotContained(number) => Err(number),
-            _ => Ok(()),
+            Report::Exited(code) => Ok(Locks::of(code)),
+            _ => Ok(Locks::Shared),
         })
     };
     tried().unwrap_or_else(|Failed(number)| Err(number))
@@ -159,8 +160,9 @@ fn fork_and(work: impl FnOnce()) -> Result<Pid, Failed> {
     }
 }
 
-fn tell(say: &mut io::PipeWriter, tried: Result<(), Failed>) {
-    let report = tried.map_or_else(|Failed(number)| Report::NotContained(number), |()| Report::Exited(0));
+fn tell(say: &mut io::PipeWriter, tried: Result<Locks, Failed>) {
+    let ended = |locks: Locks| Report::Exited(locks.code());
+    let report = tried.map_or_else(|Failed(number)| Report::NotContained(number), ended);
     // Whoever asked is gone where this fails.
     let _ = say.write_all(&report.encode());
 }
@@ -204,6 +206,7 @@ fn rehearsal(scratch: &Path) -> io::Result<Spec> {
         listen: Vec::new(),
         covers: Vec::new(),
         landlock: landlock_abi() > 0,
+        locks: Locks::Shared,
         given: false,
         terminal: false,
         memory: None,

@@ -35,7 +35,7 @@ use super::{
     init::{rehearse_namespaces, start_init, try_view},
     keeper::Keeper,
 };
-use crate::sandbox::{Counted, SandboxCapabilities};
+use crate::sandbox::{Counted, Locks, SandboxCapabilities};
 
 /// The supervisor's own main: what `authy-mcp` becomes when it is started as `__supervise ROLE …`. Standard input is the
 /// socket to the run.
@@ -91,7 +91,8 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
 /// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their
 /// own.
 pub fn machine(binary: &Path) -> SandboxCapabilities {
-    SandboxCapabilities::with(try_namespaces(binary), try_groups(), counted(None))
+    let namespaces = try_namespaces(binary).map(|()| Locks::Shared);
+    SandboxCapabilities::with(namespaces, try_groups(), counted(None))
 }
 
 /// Whether the kernel counts the processes of those whom runs are of.
@@ -159,7 +160,7 @@ fn say_what_came_of_it(own: &Own) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let found = own.entered.and_then(|_| try_view());
     #[cfg(not(target_os = "linux"))]
-    let found = own.entered;
+    let found = own.entered.map(|_| Locks::Shared);
     let found = Found { namespaces: found, cgroups: own.version() };
     UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?).write_all(&found.encode())
 }

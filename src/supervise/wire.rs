@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     policy::Limit,
-    sandbox::{CgroupVersion, Containment, Kept},
+    sandbox::{CgroupVersion, Containment, Kept, Locks},
 };
 
 /// What to start.
@@ -151,8 +151,8 @@ impl Report {
 /// What a supervisor found that tried this machine out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Whether namespaces can be set up; where not, the step that failed.
-    pub namespaces: Result<(), i32>,
+    /// Whether namespaces can be set up, and locks be apart in them; where not, the step that failed.
+    pub namespaces: Result<Locks, i32>,
     /// The control groups that it could make.
     pub cgroups: Option<CgroupVersion>,
 }
@@ -160,7 +160,7 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn encode(self) -> [u8; 6] {
         let [tag, a, b, c, d] =
-            self.namespaces.map_or_else(Report::NotContained, |()| Report::Exited(0)).encode();
+            self.namespaces.map_or_else(Report::NotContained, |locks| Report::Exited(locks.code())).encode();
         let cgroups = match self.cgroups {
             None => 0,
             Some(CgroupVersion::V1) => 1,
@@ -172,7 +172,7 @@ impl Found {
     /// Nothing where it is no such answer.
     pub(crate) fn decode([tag, a, b, c, d, cgroups]: [u8; 6]) -> Option<Self> {
         let namespaces = match Report::decode([tag, a, b, c, d]) {
-            Report::Exited(0) => Ok(()),
+            Report::Exited(code) => Ok(Locks::of(code)),
             Report::NotContained(step) => Err(step),
             _ => return None,
         };

@@ -3,7 +3,7 @@
 `scene.py BINARY PYTHON DIR`, as the user whose runs they are; prints a line of JSON: what contained the runs, and for
 each way whether it got through, without a sandbox and in it.
 """
-import ctypes, json, os, re, shutil, socket, subprocess, sys, threading, time
+import ctypes, fcntl, json, os, re, shutil, socket, subprocess, sys, threading, time
 
 binary, python, scene_dir = sys.argv[1:4]
 here = os.path.dirname(os.path.abspath(__file__))
@@ -13,6 +13,7 @@ marker = "marker-8Kq3vXz1LrT6"
 environment = dict(PATH="/usr/local/bin:/usr/bin:/bin", HOME=home, AUTHY_MCP_HOME=vault, XDG_RUNTIME_DIR=runtime)
 CREDENTIALS = [
     ".ssh/id_ed25519", ".aws/credentials", ".gnupg/private", ".netrc", ".npmrc", ".kube/config", ".docker/config.json",
+    ".newtool/login", ".config/newtool/token", ".local/share/newtool/auth.json", ".bashrc",
     ".claude.json", ".cursor/mcp.json", ".config/Claude/claude_desktop_config.json", ".codex/config.toml", ".bash_history"]
 IN_PROJECT = [".mcp.json", ".vscode/mcp.json", ".cursor/mcp.json"]
 # What others run or trust unasked, in a written place: by what a run does, and whether it is there before.
@@ -167,6 +168,7 @@ def change_files(ended):
             os.unlink(home + "/.pgpass")
         time.sleep(0.15)
         os.rename(file(home + "/.new"), home + "/.pgpass")
+        file(project + "/noticed")
         time.sleep(0.15)
 
 
@@ -198,10 +200,31 @@ def race(scope):
     return got
 
 
+def hold():
+    """Locks of somebody outside, held until the scene is over."""
+    held = []
+    for path in (project + "/locked", "/usr/bin/env"):
+        own = open(path, "r+" if path.startswith(project) else "r")
+        fcntl.flock(own, fcntl.LOCK_EX)
+        own.writable() and fcntl.lockf(own, fcntl.LOCK_EX)
+        held.append(own)
+    return held
+
+
+def roots_own():
+    """A file of the machine's that only root reads, where root is who makes it."""
+    path = f"/etc/{os.path.basename(os.path.dirname(scene_dir))}-{os.path.basename(scene_dir)}"
+    try:
+        os.chmod(file(path), 0o600)
+    except OSError:
+        return None
+    return path
+
+
 def build():
     for path in CREDENTIALS:
         file(f"{home}/{path}")
-    for path in IN_PROJECT + ["empty.txt", "src.txt", "sub/x"]:
+    for path in IN_PROJECT + ["empty.txt", "src.txt", "sub/x", "locked", "noticed"]:
         file(f"{project}/{path}")
     for directory in (dist, vault, runtime + "/systemd", scene_dir + "/keys"):
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -237,7 +260,7 @@ def build():
         vault_files=[f"{root}/{name}" for root, _, names in os.walk(vault) for name in names if not name.endswith(".sock")],
         daemon=(daemons or [vault + "/no-daemon.sock"])[0], credentials=CREDENTIALS, in_project=IN_PROJECT, control=CONTROL,
         in_tmp=file(f"/tmp/{tag}.txt"), in_shm=file(f"/dev/shm/{tag}.txt"), left=f"{tag}-left", outlives=f"{tag}-outlives",
-        signals=scene_dir + "/evidence", mq=f"{tag}-mq", sockets=sockets, datagrams=datagrams,
+        signals=scene_dir + "/evidence", roots_own=roots_own(), mq=f"{tag}-mq", sockets=sockets, datagrams=datagrams,
         addresses=["127.0.0.1", "::1", *sorted(set(hosts))])
     json.dump(scene, open(scene_dir + "/scene.json", "w"))
     victim = subprocess.Popen([python, project + "/victim.py", scene_dir + "/scene.json", scene["signals"]],
@@ -249,12 +272,14 @@ def main():
     import signal
     signal.signal(signal.SIGURG, lambda *_: open(scene_dir + "/evidence", "a").write("signal\n"))
     scene, victim = build()
+    held = hold()
     ended = threading.Event()
     changing = threading.Thread(target=change_files, args=(ended,))
     changing.start()
     try:
         control, _ = try_all("off", scene)
         ways, layers = try_all("tight", scene)
+        control = {name: answer for name, answer in control.items() if name in ways}
         for name, answer in try_all("wide", scene)[0].items():
             if answer[0] or name not in ways:
                 ways[name] = [answer[0], answer[1] + " (where the home may be read)"]
@@ -268,8 +293,10 @@ def main():
         open(scene_dir + "/done", "w").close()
         victim.wait()
         subprocess.run([binary, "lock"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for path in (scene["in_tmp"], scene["in_shm"]):
-            os.path.exists(path) and os.unlink(path)
+        for path in (scene["in_tmp"], scene["in_shm"], scene["roots_own"]):
+            path and os.path.exists(path) and os.unlink(path)
+        for own in held:
+            own.close()
     print(json.dumps(dict(layers=layers, control=control, ways=ways)))
 
 

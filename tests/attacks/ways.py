@@ -382,6 +382,32 @@ def _(path):
     return any(open(found, "rb").read(16) for found in glob.glob(path))
 
 
+if scene["roots_own"]:
+    @way("read a file of /etc that only root reads")
+    def _():
+        return reads(scene["roots_own"])
+
+
+# With filters alone a run reads the machine's own files, and meets their locks: that is said.
+if not scene["contained"] or socket.gethostname() == "sandbox":
+    @way("meet a lock of somebody outside: %s", ("flock, the project", fcntl.flock, project + "/locked"),
+         ("fcntl, the project", fcntl.lockf, project + "/locked"), ("flock, the system", fcntl.flock, "/usr/bin/env"))
+    def _(lock, path):
+        with open(path) as opened:
+            try:
+                lock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+
+    @way("be told of what others write in the project (inotify)")
+    def _():
+        notices = libc.inotify_init1(os.O_NONBLOCK)
+        if libc.inotify_add_watch(notices, project.encode(), 0x2) < 0:
+            raise OSError(ctypes.get_errno(), "no watch")
+        time.sleep(1)
+        return os.read(notices, 4096)
+
+
 @way("read a disk")
 def _():
     disks = [line.split()[3] for line in open("/proc/partitions").read().splitlines()[2:]]

@@ -158,6 +158,39 @@ fn a_part_of_the_vault_is_never_shown() {
     assert!(said(&result).contains("project") && !said(&result).contains("home"), "{result}");
 }
 
+/// With a lock on nine files in turn a run told a value to anybody. Where overlays can't be had, that is said.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lock_of_a_run_is_met_by_nobody_outside_or_it_is_said_that_it_is() {
+    use rustix::fs::{FlockOperation, flock};
+    for (network, expected) in [("network = \"none\"", None), ("network = \"open\"", Some(true))] {
+        let (stage, project) = stage(&format!("{network}\nwrite = [\"{{cwd}}/dist\"]"), "\"any\"", "");
+        fs::create_dir(project.join("sub")).unwrap();
+        fs::write(project.join("sub/file"), "x").unwrap();
+        let mut server = stage.serve("s");
+        let script = "exec flock users flock sub/file flock /usr/bin/env flock /etc/passwd flock dist sh -c \
+                      'cat sub/file >/dev/null; echo > dist/locked; while ! [ -e dist/go ]; do sleep 0.02; done'";
+        let id = server.send(
+            "tools/call",
+            json!({"name": "run_with_secrets", "arguments": {
+                "command": ["/bin/sh", "-c", script], "secrets": ["a/key"], "cwd": project,
+            }}),
+        );
+        eventually("the run holds its locks", || project.join("dist/locked").exists());
+        let met = |path: PathBuf| {
+            let file = fs::File::open(path).unwrap();
+            flock(file, FlockOperation::NonBlockingLockExclusive).is_err()
+        };
+        let places = ["users", "sub/file", "/usr/bin/env", "/etc/passwd"].map(|path| met(project.join(path)));
+        assert!(met(project.join("dist")), "where it may write, a lock is the machine's");
+        fs::write(project.join("dist/go"), "").unwrap();
+        let result = server.answer(id)["result"]["structuredContent"].clone();
+        let shared = result["sandbox"].as_str().unwrap().contains("locks shared");
+        assert_eq!(places, [shared; 4], "{result}");
+        assert!(expected.is_none_or(|expected| expected == shared), "{result}");
+    }
+}
+
 /// A script that waits to be rewritten while it runs, and is longer than what a shell reads of it at once.
 fn waits(word: &str) -> String {
     format!(

@@ -7,11 +7,13 @@
 //!
 //! Every step fails closed, and is named by its number ([`Step`]).
 
+mod apart;
 mod calls;
 pub(crate) mod cgroup;
 mod compile;
 mod covers;
 mod filters;
+mod mountinfo;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod shares;
@@ -23,6 +25,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::PathRule;
 
+pub(crate) use apart::can_be_apart;
 pub use calls::system_calls;
 pub(crate) use filters::{contain_program, landlock_abi};
 pub(crate) use mounts::CHANGED;
@@ -49,10 +52,11 @@ pub(crate) enum Step {
     Fork = 16,
     Covers = 17,
     Limits = 18,
+    Apart = 19,
 }
 
 impl Step {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::UserNamespace,
         Self::Namespaces,
         Self::Root,
@@ -71,6 +75,7 @@ impl Step {
         Self::Fork,
         Self::Covers,
         Self::Limits,
+        Self::Apart,
     ];
 
     /// A failed step and its errno as one number.
@@ -109,6 +114,7 @@ impl fmt::Display for Step {
             Self::Fork => "starting a process",
             Self::Covers => "laying the run's own files over the system's",
             Self::Limits => "limiting what it may use",
+            Self::Apart => "keeping locks apart",
         })
     }
 }

@@ -21,8 +21,10 @@ use rustix::{
 };
 
 use super::{
-    super::{Containment, INSIDE, Seen},
-    At, Failed, Step, open_place, open_without_links,
+    super::{Containment, INSIDE, Locks, Seen},
+    At, Failed, Step,
+    apart::Overlays,
+    mountinfo, open_place, open_without_links,
 };
 use crate::{policy::Network, sandbox::digest, system};
 
@@ -40,7 +42,8 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
-    let view = MountView { root };
+    let overlays = (contained.locks == Locks::Apart).then(|| Overlays::new(root)).transpose();
+    let view = MountView { root, overlays: overlays.at(Step::Apart)? };
     view.system(contained.network).at(Step::System)?;
     view.devices(contained).at(Step::Devices)?;
     view.proc().at(Step::Proc)?;
@@ -50,6 +53,10 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
     // Over all that is shown: a file of the system's that was laid on top would be seen instead.
     view.covers(&contained.covers, &own, &access).at(Step::Covers)?;
+    if let Some(overlays) = view.overlays {
+        overlays.put_away().at(Step::Apart)?;
+    }
+    let view = MountView { root, overlays: None };
     // Read-only once everything is mounted, since mount points are made in it; and entered last, since what is shown is
     // reached by paths of the host, which are gone from then on.
     view.close(&access).at(Step::ReadOnly)?;
@@ -57,8 +64,9 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
 }
 
 /// Makes the mounts that a machine can refuse, of which no run sees anything: in mounts of one's own, over the
-/// directory of temporary files. What else a view is made of lies in paths, and is refused with the run itself.
-pub(crate) fn try_out() -> Result<(), Failed> {
+/// directory of temporary files. What else a view is made of lies in paths, and is refused with the run itself. Whether
+/// what is shown can be shown through overlays is no condition, and is told.
+pub(crate) fn try_out() -> Result<Locks, Failed> {
     let root = std::env::temp_dir();
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::Root)?;
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
@@ -67,13 +75,21 @@ pub(crate) fn try_out() -> Result<(), Failed> {
     let root = root.join(".authy-mcp-view");
     fs::create_dir(&root).at(Step::Root)?;
     mount("tmpfs", &root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
-    let view = MountView { root: &root };
+    let view = MountView { root: &root, overlays: None };
     view.mount_proc().at(Step::Proc)?;
-    view.close(&Access::default()).at(Step::ReadOnly)
+    let usr = Path::new("/usr");
+    let tried = Overlays::new(&root).and_then(|overlays| {
+        overlays.of(usr, open_without_links(usr)?)?;
+        overlays.put_away()
+    });
+    view.close(&Access::default()).at(Step::ReadOnly)?;
+    Ok(tried.map_or(Locks::Shared, |()| Locks::Apart))
 }
 
 pub(super) struct MountView<'a> {
     pub root: &'a Path,
+    /// Through which what is read is shown, where that is what was planned.
+    overlays: Option<Overlays>,
 }
 
 impl MountView<'_> {
@@ -153,23 +169,28 @@ impl MountView<'_> {
         let mut access = Access::default();
         for place in &contained.places {
             match &place.seen {
-                Seen::Read | Seen::Closed => {
+                Seen::Read => {
                     self.show(&place.path)?;
                     access.closed.push(self.inside(&place.path));
                 }
+                // Part of what may be written, where locks are the machine's.
+                Seen::Closed => {
+                    self.bind(&place.path, &open_without_links(&place.path)?)?;
+                    access.closed.push(self.inside(&place.path));
+                }
                 Seen::Write => {
-                    self.show_opened(&place.path, &open_place(place)?)?;
+                    self.bind(&place.path, &open_place(place)?)?;
                     access.written.push(self.inside(&place.path));
                 }
                 Seen::Held => {
-                    self.show(&place.path)?;
+                    self.bind(&place.path, &open_without_links(&place.path)?)?;
                     access.written.push(self.inside(&place.path));
                 }
                 Seen::Part => {
                     self.show_if_there(&place.path)?;
                     access.closed.push(self.inside(&place.path));
                 }
-                Seen::Parts => drop(self.target(&place.path, Kind::Dir)?),
+                Seen::Parts => self.show_in_parts(&place.path)?,
                 Seen::Link(target) => self.link(&place.path, target)?,
                 Seen::Hidden => {
                     self.hide(&place.path)?;
@@ -187,10 +208,25 @@ impl MountView<'_> {
     /// Shows a place where it lies on the host, with all that is mounted in it. Both ends are opened first, and
     /// no link is followed to either: a swap meanwhile gains nothing.
     fn show(&self, path: &Path) -> io::Result<()> {
-        self.show_opened(path, &open_without_links(path)?)
+        self.show_opened(path, open_without_links(path)?)
     }
 
-    fn show_opened(&self, path: &Path, source: &OwnedFd) -> io::Result<()> {
+    fn show_opened(&self, path: &Path, source: OwnedFd) -> io::Result<()> {
+        match &self.overlays {
+            Some(overlays) => self.bind(path, &overlays.of(path, source)?),
+            None => self.bind(path, &source),
+        }
+    }
+
+    /// One overlay will do for all the parts.
+    fn show_in_parts(&self, path: &Path) -> io::Result<()> {
+        if let Some(overlays) = &self.overlays {
+            overlays.of(path, open_without_links(path)?)?;
+        }
+        self.target(path, Kind::Dir).map(drop)
+    }
+
+    fn bind(&self, path: &Path, source: &OwnedFd) -> io::Result<()> {
         let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(source)?.st_mode).is_dir();
         let target = self.target(path, if is_dir { Kind::Dir } else { Kind::File })?;
         Ok(mount_bind_recursive(by_descriptor(source), by_descriptor(&target))?)
@@ -198,7 +234,7 @@ impl MountView<'_> {
 
     /// The same for what may be gone since it was listed, or be something else: then it isn't seen.
     fn show_if_there(&self, path: &Path) -> io::Result<()> {
-        open_without_links(path).map_or(Ok(()), |source| self.show_opened(path, &source))
+        open_without_links(path).map_or(Ok(()), |source| self.show_opened(path, source))
     }
 
     fn link(&self, path: &Path, target: &Path) -> io::Result<()> {
@@ -275,8 +311,11 @@ impl MountView<'_> {
     fn close(&self, access: &Access) -> io::Result<()> {
         let text = fs::read_to_string("/proc/self/mountinfo")?;
         // Several mounts may lie on one point: the last is what is seen.
-        let mounts: BTreeMap<PathBuf, MountFlags> =
-            text.lines().filter_map(mount_of).filter(|(point, _)| point.starts_with(self.root)).collect();
+        let mounts: BTreeMap<PathBuf, MountFlags> = text
+            .lines()
+            .filter_map(mountinfo::mount_of)
+            .filter(|(point, _)| point.starts_with(self.root))
+            .collect();
         let dev = self.root.join("dev");
         for (point, flags) in mounts {
             let mut wanted = flags | MountFlags::NOSUID;
@@ -344,60 +383,4 @@ fn open_dir(path: &Path) -> io::Result<OwnedFd> {
 
 pub(super) fn by_descriptor(descriptor: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_raw_fd())
-}
-
-/// A mount's point and flags, as `proc_pid_mountinfo(5)` has them (fields 5 and 6).
-fn mount_of(line: &str) -> Option<(PathBuf, MountFlags)> {
-    let mut fields = line.split(' ');
-    let point = unescape(fields.nth(4)?);
-    let options = fields.next()?;
-    let flags = options.split(',').fold(MountFlags::empty(), |flags, option| {
-        flags
-            | match option {
-                "ro" => MountFlags::RDONLY,
-                "nosuid" => MountFlags::NOSUID,
-                "nodev" => MountFlags::NODEV,
-                "noexec" => MountFlags::NOEXEC,
-                "noatime" => MountFlags::NOATIME,
-                "nodiratime" => MountFlags::NODIRATIME,
-                "relatime" => MountFlags::RELATIME,
-                _ => MountFlags::empty(),
-            }
-    });
-    Some((point, flags))
-}
-
-/// Blanks, tabs, line feeds and backslashes are written as three octal digits.
-fn unescape(text: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let octal = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
-        match (first, behind.get(..3).and_then(octal)) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &behind[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mounts_are_read_as_the_kernel_writes_them() {
-        let line = r"36 35 98:0 /mnt1 /mnt/two\040words ro,nosuid,noatime shared:1 - ext3 /dev/root rw";
-        let (point, flags) = mount_of(line).unwrap();
-        assert_eq!(point, Path::new("/mnt/two words"));
-        assert_eq!(flags, MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOATIME);
-        assert_eq!(unescape(r"a\134b\1"), Path::new("a\\b\\1"));
-    }
 }

@@ -226,6 +226,7 @@ mod tests {
             listen: Vec::new(),
             covers: Vec::new(),
             landlock: true,
+            locks: crate::sandbox::Locks::Shared,
             given,
             terminal: false,
             memory: None,
