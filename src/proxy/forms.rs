@@ -1,6 +1,6 @@
-//! Forms on their way to a host whose rule names methods: a field that makes the request one of another method ends it.
-//! Frameworks read such a field from the query, from a form, and from the parts of one (Rack, Rails, Symfony, Laravel,
-//! Express); JSON they read as what it is.
+//! Bodies on their way to a host whose rule names methods: a field that makes the request one of another method ends it.
+//! Frameworks read such a field from the query, from a form, from the parts of one (Rack, Rails, Symfony), and from JSON
+//! (Laravel, method-override behind a parser, Parse Server, which reads it whatever the type says).
 
 use std::{
     pin::Pin,
@@ -18,11 +18,21 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
     body::{Body, BoxError},
+    json_keys::JsonKeys,
     refusal::{self, Refusal},
 };
 
-/// A field's name is no longer than this, however it is encoded; what is longer is none of those that are looked for.
+/// So much is read of a field's name, however it is encoded: more than those have that are looked for, all of it encoded
+/// twice. Of a longer one its beginning decides.
 const LONGEST_NAME: usize = 512;
+/// Blanks, as a form has them: PHP leaves them out before a name.
+const BLANKS: &[&[u8]] = &[b"+", b" ", b"\t", b"\r", b"\n", b"%20", b"%09", b"%0a", b"%0d", b"%2520"];
+/// The names without their signs, of which the rest of a long one may be left out by who reads it.
+const BEGINNINGS: &[&str] = &["method", "httpmethod", "xhttpmethod", "xmethod"];
+/// Compressed bodies of these are no forms and no JSON: git's, and those in frames.
+const COMPRESSED: &[&str] = &["application/x-git-", "application/grpc", "application/x-protobuf"];
+/// As what JSON and forms are read by those that look for such fields, beside what is named nowhere.
+const CHARSETS: &[&str] = &["utf-8", "utf8", "us-ascii", "iso-8859-1", "latin1"];
 /// A line that describes a part is no longer than this.
 const LONGEST_LINE: usize = 8 << 10;
 const DESCRIBES: &[u8] = b"content-disposition";
@@ -37,6 +47,8 @@ pub(super) fn overrides(name: &[u8]) -> bool {
 }
 
 fn is_override(name: &[u8]) -> bool {
+    // What is written in C ends a name there (PHP).
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     let word: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     // A plain `method` is many things; one that is marked as no field of the form's own is this.
@@ -44,6 +56,32 @@ fn is_override(name: &[u8]) -> bool {
     (marked && matches!(word.as_str(), "method" | "httpmethod"))
         || word.contains("methodoverride")
         || word.contains("xhttpmethod")
+}
+
+/// Whether a name that is longer than what is read of it may be one of those.
+fn begins_override(name: &[u8]) -> bool {
+    let word = |name: &[u8]| -> String {
+        name.iter()
+            .filter(|b| b.is_ascii_alphanumeric())
+            .map(|b| char::from(b.to_ascii_lowercase()))
+            .collect()
+    };
+    let once = decoded(name);
+    [word(&once), word(&decoded(&once))]
+        .iter()
+        .any(|word| BEGINNINGS.iter().any(|start| word.starts_with(start)))
+}
+
+fn without_blanks(mut name: &[u8]) -> &[u8] {
+    let blank = |name: &[u8]| {
+        let begins =
+            |blank: &&&[u8]| name.get(..blank.len()).is_some_and(|start| start.eq_ignore_ascii_case(blank));
+        BLANKS.iter().find(begins).map(|blank| blank.len())
+    };
+    while let Some(length) = blank(name) {
+        name = &name[length..];
+    }
+    name
 }
 
 /// A text without its percent-encoding (RFC 3986, section 2.1).
@@ -76,16 +114,31 @@ impl Seen {
     }
 }
 
-/// A body that ends before such a field, if it is a form.
+/// A body that ends before such a field.
 pub(super) fn watched(headers: &HeaderMap, body: Body, seen: &Seen) -> Result<Body, Refusal> {
     if body.is_end_stream() {
         return Ok(body);
     }
-    let Some(form) = Form::of(headers) else { return Ok(body) };
-    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
-        return Err(refusal::OVERRIDE);
+    let types: Vec<String> = headers
+        .get_all(header::CONTENT_TYPE)
+        .iter()
+        .map(|kind| String::from_utf8_lossy(kind.as_bytes()).trim().to_ascii_lowercase())
+        .collect();
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity");
+    if coded || !types.iter().all(|kind| is_readable(kind)) {
+        let known = types.iter().all(|kind| COMPRESSED.iter().any(|start| kind.starts_with(start)));
+        return if known && !types.is_empty() { Ok(body) } else { Err(refusal::OVERRIDE) };
     }
-    Ok(Watched { inner: body, form, seen: seen.clone() }.boxed_unsync())
+    let forms =
+        if types.is_empty() { Form::of("") } else { types.iter().flat_map(|kind| Form::of(kind)).collect() };
+    Ok(Watched { inner: body, forms, seen: seen.clone() }.boxed_unsync())
+}
+
+/// Whether a type names no charset in which quotes and names are other bytes.
+fn is_readable(kind: &str) -> bool {
+    let charset = kind.split(';').filter_map(|parameter| parameter.trim().strip_prefix("charset")).next();
+    let charset = charset.map(|charset| charset.trim_matches(|c| matches!(c, ' ' | '=' | '"' | '\'')));
+    charset.is_none_or(|charset| CHARSETS.contains(&charset))
 }
 
 /// A form that comes in pieces.
@@ -93,6 +146,7 @@ enum Form {
     /// The name that is read; nothing while a value is.
     Fields(Option<Vec<u8>>),
     Parts(Line),
+    Json(JsonKeys),
 }
 
 /// A line of a form in parts.
@@ -104,19 +158,15 @@ enum Line {
 }
 
 impl Form {
-    /// What a body is read as. Without a type it is a form to some (Rack).
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter().peekable();
-        if types.peek().is_none() {
-            return Some(Self::Fields(Some(Vec::new())));
+    /// As what a body of this type is read. Without a type it is a form to some (Rack), and JSON is JSON to some whatever
+    /// its type is; parts are none.
+    fn of(kind: &str) -> Vec<Self> {
+        if kind.starts_with("multipart/") {
+            return vec![Self::Parts(Line::Read(Vec::new()))];
         }
-        types.find_map(|kind| {
-            let kind = String::from_utf8_lossy(kind.as_bytes()).trim().to_ascii_lowercase();
-            if kind.starts_with("multipart/") {
-                return Some(Self::Parts(Line::Read(Vec::new())));
-            }
-            kind.contains("form-urlencoded").then(|| Self::Fields(Some(Vec::new())))
-        })
+        let json = Self::Json(JsonKeys::default());
+        let fields = kind.is_empty() || kind.contains("form-urlencoded");
+        fields.then(|| Self::Fields(Some(Vec::new()))).into_iter().chain([json]).collect()
     }
 
     /// Takes a piece in; whether a field was found, or may be hidden.
@@ -124,6 +174,9 @@ impl Form {
         match self {
             Self::Fields(name) => data.iter().any(|byte| take_field(name, *byte)),
             Self::Parts(line) => data.iter().any(|byte| line.takes(*byte)),
+            Self::Json(keys) => {
+                data.iter().any(|byte| keys.takes(*byte).is_some_and(|key| is_override(&key)))
+            }
         }
     }
 
@@ -131,7 +184,7 @@ impl Form {
     fn ends(&mut self) -> bool {
         match self {
             Self::Fields(name) => name.take().is_some_and(|name| overrides(&name)),
-            Self::Parts(_) => false,
+            Self::Parts(_) | Self::Json(_) => false,
         }
     }
 }
@@ -140,9 +193,13 @@ fn take_field(name: &mut Option<Vec<u8>>, byte: u8) -> bool {
     match (byte, &mut *name) {
         (b'&' | b';', _) => name.replace(Vec::new()).is_some_and(|name| overrides(&name)),
         (b'=', Some(_)) => name.take().is_some_and(|name| overrides(&name)),
-        (_, Some(read)) if read.len() < LONGEST_NAME => {
+        (_, Some(read)) => {
             read.push(byte);
-            false
+            if read.len() >= LONGEST_NAME {
+                *read = without_blanks(read).to_vec();
+            }
+            let long = name.take_if(|read| read.len() >= LONGEST_NAME);
+            long.is_some_and(|name| begins_override(&name))
         }
         _ => false,
     }
@@ -188,7 +245,7 @@ fn describes_override(line: &[u8]) -> bool {
 
 struct Watched {
     inner: Body,
-    form: Form,
+    forms: Vec<Form>,
     seen: Seen,
 }
 
@@ -209,9 +266,11 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let found = match &frame {
-            Some(Ok(frame)) => frame.data_ref().is_some_and(|data| self.form.takes(data)),
+            Some(Ok(frame)) => {
+                frame.data_ref().is_some_and(|data| self.forms.iter_mut().any(|form| form.takes(data)))
+            }
             Some(Err(_)) => false,
-            None => self.form.ends(),
+            None => self.forms.iter_mut().any(Form::ends),
         };
         if found { self.refuse() } else { Poll::Ready(frame) }
     }
@@ -237,7 +296,8 @@ mod tests {
             body.chunks(step).map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk)))).collect();
         let body = StreamBody::new(tokio_stream::iter(chunks)).boxed_unsync();
         let seen = Seen::default();
-        let whole = watched(&headers, body, &seen).unwrap().collect().await.is_ok();
+        let Ok(body) = watched(&headers, body, &seen) else { return false };
+        let whole = body.collect().await.is_ok();
         assert_eq!(whole, seen.or(refusal::MALFORMED) == refusal::MALFORMED);
         whole
     }
@@ -261,7 +321,20 @@ mod tests {
             (None, "_method=DELETE", false),
             (Some(FORM), "method=card&a=_method&b=x=_method", true),
             (Some(FORM), "", true),
-            (Some("application/json"), "{\"_method\":\"DELETE\"}", true),
+            (Some(FORM), "_method%00x=DELETE", false),
+            (Some("application/json"), "{\"_method\":\"DELETE\"}", false),
+            (Some("application/json"), "{\"a\":1, \"\\u005Fmethod\" : \"DELETE\"}", false),
+            (Some("text/plain"), "{\"_method\":\"DELETE\"}", false),
+            (Some("application/octet-stream"), "{\"_method\":\"DELETE\"}", false),
+            (Some(FORM), "{\"_method\":\"DELETE\"}", false),
+            (None, "{\"_method\":\"DELETE\"}", false),
+            (Some("application/json; charset=utf-16"), "{}", false),
+            (Some("application/json; charset=\"UTF-8\""), "{}", true),
+            (
+                Some("application/json"),
+                "{\"method\":\"a\",\"text\":\"{\\\"_method\\\":1}\",\"a\":\"_method\"}",
+                true,
+            ),
             (Some("text/plain"), "_method=DELETE", true),
             (
                 Some(PARTS),
@@ -289,6 +362,19 @@ mod tests {
                 assert_eq!(passes(kind, body.as_bytes(), step).await, expected, "{kind:?} {body} {step}");
             }
         }
+        for blank in ["+", "%20", " "] {
+            for blanks in [500, 508, 511, 600, 2000] {
+                for name in ["_method", "_%6Dethod", "_method[]"] {
+                    let body = format!("a=1&{}{name}=DELETE", blank.repeat(blanks));
+                    assert!(!passes(Some(FORM), body.as_bytes(), 7).await, "{blank}{blanks}{name}");
+                }
+            }
+        }
+        let tail = format!("_method%00{}=DELETE", "x".repeat(600));
+        assert!(!passes(Some(FORM), tail.as_bytes(), 7).await);
+        // What is no form but is said to be one, as curl says it.
+        let json = format!("{{\"model\":\"{}\"}}", "x".repeat(600));
+        assert!(passes(Some(FORM), json.as_bytes(), 7).await);
         let long = format!(
             "--x\r\nContent-Disposition: form-data; a=\"{}\"; name=\"_method\"\r\n",
             "b".repeat(9000)

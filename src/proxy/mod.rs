@@ -34,6 +34,7 @@ mod forms;
 pub(crate) mod fuzzing;
 mod guard;
 mod inject;
+mod json_keys;
 mod keystore;
 mod ledger;
 mod listener;

@@ -173,6 +173,7 @@ async fn a_request_is_of_the_method_and_path_that_it_says() {
         "_%6Dethod=DELETE",
         "%255fmethod=x",
         "X-HTTP-Method-Override=DELETE",
+        "_method%00x=DELETE",
     ] {
         let refused = said(&program, &host, &format!("/v1/a?{query}"), "").await;
         assert_eq!(refused, (403, "override".to_owned()), "{query}");
@@ -201,6 +202,8 @@ async fn a_request_is_of_the_method_and_path_that_it_says() {
     };
     for (kind, body) in [
         ("application/x-www-form-urlencoded", "a=1&_method=DELETE"),
+        ("application/json", "{\"_method\": \"DELETE\"}"),
+        ("text/plain", "{\"_method\": \"DELETE\"}"),
         (
             "multipart/form-data; boundary=x",
             "--x\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nDELETE\r\n--x--\r\n",
@@ -216,7 +219,7 @@ async fn a_request_is_of_the_method_and_path_that_it_says() {
     );
     for (kind, body) in [
         ("application/x-www-form-urlencoded", "a=1&method=card"),
-        ("application/json", "{\"_method\": \"DELETE\"}"),
+        ("application/json", "{\"method\": \"_method\"}"),
     ] {
         assert!(program.inside(&at, &post(kind, body)).await.starts_with("HTTP/1.1 200"), "{kind}");
     }
