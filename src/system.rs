@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use control::{
     CONFIGURATION, CONFIGURATION_LIKE, CONTROL_FILES, CONTROL_FILES_OF_A_HOME, GIT, GIT_HOOKS,
-    GIT_INERT_HOOK, GIT_OWN, PACKAGES, PROGRAM_DIRS,
+    GIT_INERT_HOOK, GIT_OWN, PACKAGES, PROGRAM_DIRS, RUN_BY_PYTHON, TAKEN_IN,
 };
 
 /// The directories that every PATH ends with. One list decides what a name means when a policy is applied, what promises

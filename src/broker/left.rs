@@ -15,6 +15,9 @@ const MOST_BYTES: usize = 8 * 1024;
 /// Why a control file is one.
 const TRUSTED: &str = "is run or trusted by other programs";
 
+/// What is said of those that are not named.
+const MORE_CONTROL: &str = "more control files were written";
+
 /// Files that hold a secret, for the result.
 pub(super) fn file_hits(hits: &[FileHit]) -> Vec<FileHitEntry> {
     hits.iter()
@@ -49,7 +52,12 @@ pub(super) fn written(left: &LeftBehind) -> Vec<WrittenEntry> {
 /// What became of control files, and how many are not named.
 pub(super) fn notes(left: &LeftBehind) -> Vec<String> {
     let mut notes: Vec<String> = named(left).filter_map(note).collect();
-    let more = left.written.len() - named(left).count() + left.more;
+    let unnamed = &left.written[named(left).count()..];
+    let control = unnamed.iter().filter(|file| file.kind == WrittenKind::Control).count();
+    if control > 0 {
+        notes.push(format!("{control} {MORE_CONTROL}"));
+    }
+    let more = unnamed.len() - control + left.more;
     if more > 0 {
         notes.push(format!("{more} more written files are programs or configuration"));
     }
@@ -58,7 +66,7 @@ pub(super) fn notes(left: &LeftBehind) -> Vec<String> {
 
 /// What is left of these where no name may be told.
 pub(super) fn note_without_names(notes: &[String]) -> Option<String> {
-    let any = notes.iter().any(|note| note.contains(TRUSTED));
+    let any = notes.iter().any(|note| note.contains(TRUSTED) || note.ends_with(MORE_CONTROL));
     any.then(|| {
         "control files that it wrote were moved away or put back; beside them it can be seen which".to_owned()
     })
@@ -86,7 +94,13 @@ pub(super) fn counts(left: &LeftBehind) -> BTreeMap<String, u64> {
 /// Control files that a run made or changed, in lines for who started it.
 pub(super) fn lines(left: &LeftBehind) -> Vec<String> {
     let control = left.written.iter().filter(|file| file.kind == WrittenKind::Control);
-    control.filter_map(note).take(MOST_NAMED).collect()
+    let mut lines: Vec<String> = control.filter_map(note).collect();
+    let more = lines.len().saturating_sub(MOST_NAMED);
+    lines.truncate(MOST_NAMED);
+    if more > 0 {
+        lines.push(format!("{more} {MORE_CONTROL}"));
+    }
+    lines
 }
 
 fn named(left: &LeftBehind) -> impl Iterator<Item = &WrittenFile> {
@@ -163,5 +177,13 @@ mod tests {
         assert_eq!(notes(&many("/w/x", 60)), ["10 more written files are programs or configuration"]);
         assert_eq!(notes(&many("/w/x", 50)), [""; 0]);
         assert_eq!(written(&many(&"x".repeat(4000), 60)).len(), 2);
+        let mut left = many("/w/x", 10);
+        let moved = |_| file("/w/.envrc", WrittenKind::Control, WrittenFate::Moved("/w/x".into()));
+        left.written.splice(0..0, (0..60).map(moved));
+        let said =
+            ["10 more control files were written", "10 more written files are programs or configuration"];
+        assert_eq!(notes(&left)[MOST_NAMED..], said);
+        assert_eq!(lines(&left)[MOST_NAMED..], said[..1]);
+        assert!(note_without_names(&[said[0].to_owned()]).is_some());
     }
 }

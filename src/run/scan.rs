@@ -6,7 +6,7 @@
 
 use std::{
     cell::Cell,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::File,
     io::{self, Read},
     os::{
@@ -19,7 +19,7 @@ use std::{
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, SeekFrom};
 
 use super::{
-    control::{Control, Trace, WrittenFile},
+    control::{Control, Trace, WrittenFile, name_of_a_repository},
     place::{Found, Moment, Written, open_beneath, stat, unlock},
 };
 use crate::{policy::OnFileHit, redact::NeedleSet};
@@ -85,7 +85,7 @@ pub(super) fn search(
     looked.hits.dedup();
     looked.written.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
     looked.written.dedup_by(|a, b| a.path == b.path);
-    looked.written.sort_by_key(|file| file.kind);
+    looked.written.sort_by(|a, b| (a.kind, &a.fate, &a.path).cmp(&(b.kind, &b.fate, &b.path)));
     looked
 }
 
@@ -141,7 +141,7 @@ impl Search<'_> {
                 self.report(&path, fate);
             }
             self.trace.entry(&path, &found, self.script.get());
-            if is_gits(name.as_os_str()) {
+            if name_of_a_repository(name.as_os_str()).is_some() {
                 names.push(name.as_os_str().to_owned());
             }
             if found.kind.is_dir() {
@@ -264,11 +264,6 @@ impl Search<'_> {
         let path = if path == Path::new("") { self.place.path.clone() } else { self.place.path.join(path) };
         self.hits.push(FileHit { path, fate });
     }
-}
-
-/// Whether a name is one of those that make a directory a repository.
-fn is_gits(name: &OsStr) -> bool {
-    matches!(name.as_bytes(), b"HEAD" | b"objects" | b"refs" | b"commondir")
 }
 
 /// The place itself again, at its beginning.

@@ -207,7 +207,14 @@ pub(crate) const GIT_OWN: &[&str] = &[
 
 /// Directories of what others wrote and a package manager unpacked: nobody works in them, and what lies there is checked
 /// or unpacked anew.
-pub(crate) const PACKAGES: [&str; 5] = ["node_modules", "site-packages", "vendor", "registry", ".git"];
+pub(crate) const PACKAGES: [&str; 4] = ["node_modules", "site-packages", ".cargo/registry", ".git"];
+
+/// Where a project has packages that it took in, as Go, Cargo and Composer do: each in a directory of its own, and part of
+/// the project.
+pub(crate) const TAKEN_IN: &str = "vendor";
+
+/// What Python imports as it starts, from wherever it finds packages.
+pub(crate) const RUN_BY_PYTHON: [&str; 2] = ["sitecustomize", "usercustomize"];
 
 /// Directories whose files are programs by their place: virtual environments, packages' and users' own.
 pub(crate) const PROGRAM_DIRS: [&str; 4] = ["bin", ".bin", "sbin", "Scripts"];
@@ -249,8 +256,6 @@ pub(crate) const CONFIGURATION: &[&str] = &[
     "noxfile.py",
     "conftest.py",
     "pytest.ini",
-    "sitecustomize.py",
-    "usercustomize.py",
     "pyvenv.cfg",
     // Rust and Go.
     "Cargo.toml",
@@ -316,7 +321,7 @@ pub(crate) const CONFIGURATION: &[&str] = &[
 ];
 
 /// The same by how a name begins and ends.
-pub(crate) const CONFIGURATION_LIKE: [(&str, &str); 19] = [
+pub(crate) const CONFIGURATION_LIKE: [(&str, &str); 18] = [
     ("", ".code-workspace"),
     ("", ".sublime-project"),
     ("", ".csproj"),
@@ -327,7 +332,6 @@ pub(crate) const CONFIGURATION_LIKE: [(&str, &str); 19] = [
     ("", ".config.mjs"),
     ("", ".config.ts"),
     ("", ".mk"),
-    ("", ".pth"),
     ("", ".gemspec"),
     ("requirements", ".txt"),
     ("Dockerfile.", ""),

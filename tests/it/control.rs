@@ -341,6 +341,36 @@ const WAYS: &[(&str, &str, &str, Then)] = &[
     ("a Makefile", "echo x > Makefile", "Makefile", Told("config")),
     ("what agents are told", "echo x > CLAUDE.md", "CLAUDE.md", Told("config")),
     (
+        "what Python runs as it starts",
+        "mkdir -p .venv/lib/site-packages; echo evil > .venv/lib/site-packages/x.pth",
+        ".venv/lib/site-packages/x.pth",
+        Told("config"),
+    ),
+    (
+        "what Python imports as it starts",
+        "mkdir -p .venv/lib/site-packages; echo evil > .venv/lib/site-packages/sitecustomize.py",
+        ".venv/lib/site-packages/sitecustomize.py",
+        Told("config"),
+    ),
+    (
+        "a script, beside packages",
+        "mkdir vendor; printf '#!/bin/sh' > vendor/run",
+        "vendor/run",
+        Told("program"),
+    ),
+    (
+        "a script, in a directory that is called as Cargo's is",
+        "mkdir registry; printf '#!/bin/sh' > registry/run",
+        "registry/run",
+        Told("program"),
+    ),
+    (
+        "servers of a client's, beside packages",
+        "mkdir vendor; echo evil > vendor/.mcp.json",
+        "vendor/.mcp.json",
+        Gone,
+    ),
+    (
         "a client's, in a package",
         "mkdir -p node_modules/x; echo x > node_modules/x/.mcp.json",
         "node_modules/x/.mcp.json",
@@ -384,6 +414,68 @@ fn no_way_to_be_run_after_the_session_is_left_untold() {
             assert!(!evil.contains("fsmonitor"), "{by:?}: {name}: {evil}");
         }
     }
+}
+
+#[test]
+fn what_is_no_repository_when_a_run_ends_keeps_nothing_for_the_next() {
+    for by in BOTH {
+        let scene = Scene::new();
+        scene.git("", &["init", "-q", "--bare", "far.git"]);
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        for git in [".git", "far.git", "inner/.git"] {
+            let evil = format!("printf '[core]\\n\\tfsmonitor = evil\\n' >> {git}/config");
+            let result = scene.run(by, &format!("mv {git}/HEAD {git}/HEADx; {evil}"));
+            let path = format!("{git}/config");
+            assert_eq!(written(&result, &scene.project)[&path], "control", "{by:?}: {git}: {result}");
+            scene.run(by, &format!("mv {git}/HEADx {git}/HEAD"));
+            assert!(!scene.at(&path).unwrap().contains("evil"), "{by:?}: {git}");
+        }
+        let result =
+            scene.run(by, "mkdir -p new/.git; printf '[core]\\n\\tfsmonitor = evil\\n' > new/.git/config");
+        assert!(!scene.at("new/.git/config").unwrap().contains("evil"), "{by:?}: {result}");
+    }
+}
+
+#[test]
+fn a_directory_over_a_name_that_was_known_is_gone_into() {
+    for by in BOTH {
+        let scene = Scene::new();
+        for dir in ["src", "node_modules/evil"] {
+            fs::create_dir_all(scene.project.join(dir)).unwrap();
+        }
+        fs::write(scene.project.join("node_modules/evil/.mcp.json"), "evil").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let result = scene.run(by, "mv src src_old; mv node_modules/evil src");
+        assert_eq!(scene.at("src/.mcp.json"), None, "{by:?}: {result}");
+        assert_eq!(scene.moved(), [("src/.mcp.json".to_owned(), "evil".to_owned())], "{by:?}");
+    }
+}
+
+#[test]
+fn many_files_hide_no_control_file() {
+    let scene = Scene::new();
+    let script = "for dir in a own zevil; do mkdir $dir; cp -r .git $dir; rm -rf $dir/.git/hooks; mkdir $dir/.git/hooks; done; \
+        (cd a/.git/hooks; seq 80 | xargs touch); echo evil > zevil/.git/hooks/post-checkout; \
+        mkdir own/.vscode; cd own/.vscode; seq 4200 | xargs touch; echo evil > tasks.json";
+    let result = scene.run(By::Namespaces, script);
+    let told = written(&result, &scene.project);
+    for path in ["a/.git/hooks", "zevil/.git/hooks/post-checkout", "own/.vscode"] {
+        assert_eq!(told.get(path).map(String::as_str), Some("control"), "{path}: {result}");
+    }
+}
+
+#[test]
+fn in_a_repository_beyond_what_is_searched_steps_of_a_rebase_are_told_of() {
+    let scene = Scene::new();
+    for number in 0..600 {
+        fs::create_dir(scene.project.join(format!("d{number}"))).unwrap();
+    }
+    fs::create_dir_all(scene.project.join("far/off")).unwrap();
+    scene.git("far/off", &["init", "-q"]);
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let result = scene.run(By::Namespaces, "mkdir far/off/.git/rebase-merge");
+    let told = written(&result, &scene.project);
+    assert_eq!(told.get("far/off/.git/rebase-merge").map(String::as_str), Some("control"), "{result}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! kept where there are none.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     ffi::{OsStr, OsString},
     io,
     os::{
@@ -18,7 +18,7 @@ use super::{
     super::place::{Written, open_beneath, stat},
     git_config::{NamedBy, named_files},
     keep::{Budget, Kept, text},
-    names::{ControlNames, Opened},
+    names::{ControlNames, Opened, holds_packages},
 };
 use crate::system;
 
@@ -37,6 +37,9 @@ pub(super) const LONGEST_TEXT: usize = 1024 * 1024;
 pub(super) const TEXTS: [&str; 6] =
     ["config", "config.worktree", "commondir", "info/attributes", "info/exclude", "info/grafts"];
 
+/// What git knows a repository by.
+const NAMES_OF_A_REPOSITORY: [&str; 4] = ["HEAD", "objects", "refs", "commondir"];
+
 /// What can be done about a control file that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::run) enum Means {
@@ -51,8 +54,8 @@ pub(in crate::run) enum Means {
 pub(in crate::run) struct PlaceBefore {
     /// Directories whose every entry is known.
     seen: HashSet<PathBuf>,
-    /// Directories in those.
-    directories: HashSet<PathBuf>,
+    /// Directories in those, and what tells each from another one of its name.
+    directories: HashMap<PathBuf, (u64, u64)>,
     pub(super) control: BTreeMap<PathBuf, Existing>,
     pub(super) repositories: BTreeMap<PathBuf, Repository>,
     /// Control files by what names them: a configuration, a link.
@@ -127,9 +130,9 @@ impl PlaceBefore {
         self.seen.contains(dir)
     }
 
-    /// Whether a directory was there. Of what is not gone into nobody knows.
-    pub(super) fn knew(&self, dir: &Path) -> bool {
-        self.directories.contains(dir)
+    /// Whether this directory was there: one of its name may lie there by now. Of what is not gone into nobody knows.
+    pub(super) fn knew(&self, dir: &Path, inode: (u64, u64)) -> bool {
+        self.directories.get(dir) == Some(&inode)
     }
 
     /// The control file that a configuration names, or a link, and that a path is or lies in.
@@ -148,6 +151,14 @@ impl PlaceBefore {
         let same = |was: &&Repository| was.inode == inode;
         self.repositories.get(git).filter(same).or_else(|| self.repositories.values().find(same))
     }
+}
+
+/// An entry of a directory.
+struct Entry {
+    name: OsString,
+    kind: FileType,
+    /// Of a directory: what tells it from another one of its name.
+    inode: (u64, u64),
 }
 
 struct Search<'a> {
@@ -191,7 +202,7 @@ impl<'a> Search<'a> {
     }
 
     /// The entries of a directory; nothing where one can't be read, or it is none.
-    fn entries(&self, dir: &Path) -> Option<Vec<(OsString, FileType)>> {
+    fn entries(&self, dir: &Path) -> Option<Vec<Entry>> {
         let opened = open_beneath(self.place, dir, OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
         let mut entries = Vec::new();
         for entry in Dir::read_from(&opened).ok()? {
@@ -200,31 +211,30 @@ impl<'a> Search<'a> {
             if name == "." || name == ".." {
                 continue;
             }
-            let kind = match entry.file_type() {
-                FileType::Unknown => stat(opened.as_fd(), Path::new(name)).ok()?.kind,
-                kind => kind,
-            };
-            entries.push((name.to_owned(), kind));
+            let mut kind = entry.file_type();
+            let mut inode = (0, 0);
+            if matches!(kind, FileType::Unknown | FileType::Directory) {
+                let found = stat(opened.as_fd(), Path::new(name)).ok()?;
+                (kind, inode) = (found.kind, found.inode);
+            }
+            entries.push(Entry { name: name.to_owned(), kind, inode });
         }
         Some(entries)
     }
 
-    fn directory(&mut self, dir: PathBuf, depth: usize, entries: Vec<(OsString, FileType)>) {
-        if is_repository(entries.iter().map(|(name, _)| name.as_os_str())) {
+    fn directory(&mut self, dir: PathBuf, depth: usize, entries: Vec<Entry>) {
+        if is_repository(entries.iter().map(|entry| entry.name.as_os_str())) {
             return self.repository(&dir);
         }
-        for (name, kind) in entries {
+        for Entry { name, kind, inode } in entries {
             let path = dir.join(&name);
             if kind.is_dir() {
-                self.found.directories.insert(path.clone());
+                self.found.directories.insert(path.clone(), inode);
             }
             match self.names.ends(&path).map(Path::to_path_buf) {
                 Some(git) if git == Path::new(system::GIT) && kind.is_dir() => self.repository(&path),
                 Some(control) => self.control(&path, &control),
-                None if kind.is_dir()
-                    && depth < DEEPEST
-                    && !system::PACKAGES.iter().any(|known| name == *known) =>
-                {
+                None if kind.is_dir() && depth < DEEPEST && !holds_packages(&path) => {
                     self.waiting.push_back((path, depth + 1));
                 }
                 None => {}
@@ -290,7 +300,7 @@ impl<'a> Search<'a> {
             return;
         }
         let Some((_, inode)) = self.stat(git) else { return };
-        let names: HashSet<OsString> = entries.into_iter().map(|(name, _)| name).collect();
+        let names: HashSet<OsString> = entries.into_iter().map(|entry| entry.name).collect();
         let mut texts = BTreeMap::new();
         for name in TEXTS {
             let path = git.join(name);
@@ -321,7 +331,7 @@ impl<'a> Search<'a> {
 
     /// Repositories in a repository: a submodule's lies as deep as its name has parts.
     fn below(&mut self, git: &Path, dir: &Path, depth: usize) {
-        for (name, kind) in self.entries(dir).into_iter().flatten() {
+        for Entry { name, kind, .. } in self.entries(dir).into_iter().flatten() {
             let path = dir.join(name);
             if !kind.is_dir() {
                 continue;
@@ -331,7 +341,7 @@ impl<'a> Search<'a> {
                 return;
             }
             match self.entries(&path) {
-                Some(entries) if is_repository(entries.iter().map(|(name, _)| name.as_os_str())) => {
+                Some(entries) if is_repository(entries.iter().map(|entry| entry.name.as_os_str())) => {
                     self.repository(&path);
                 }
                 _ => self.below(git, &path, depth - 1),
@@ -354,18 +364,18 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Which of the names that make a directory a repository this one is, on a file system that may not tell capitals apart.
+pub(in crate::run) fn name_of_a_repository(name: &OsStr) -> Option<usize> {
+    NAMES_OF_A_REPOSITORY.iter().position(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Whether a directory with these entries is taken for a repository by git (`is_git_directory` in `setup.c`).
 pub(super) fn is_repository<'a>(names: impl Iterator<Item = &'a OsStr>) -> bool {
-    let (mut head, mut objects, mut refs, mut common) = (false, false, false, false);
-    for name in names {
-        match name.as_bytes() {
-            b"HEAD" => head = true,
-            b"objects" => objects = true,
-            b"refs" => refs = true,
-            b"commondir" => common = true,
-            _ => {}
-        }
+    let mut has = [false; NAMES_OF_A_REPOSITORY.len()];
+    for known in names.filter_map(name_of_a_repository) {
+        has[known] = true;
     }
+    let [head, objects, refs, common] = has;
     head && (objects && refs || common)
 }
 
@@ -451,6 +461,12 @@ mod tests {
         assert!(mounts(&look(dir.path(), None, &[], Means::Memory)).is_empty());
         let open = mounts(&look(dir.path(), None, &[".git"], Means::Mounts));
         assert!(open.iter().all(|(path, _)| !path.contains(".git/") && path != ".git"), "{open:?}");
+    }
+
+    #[test]
+    fn a_repository_is_one_in_capitals_too() {
+        let is = |names: &[&str]| is_repository(names.iter().map(OsStr::new));
+        assert!(is(&["head", "OBJECTS", "Refs"]) && is(&["HEAD", "CommonDir"]) && !is(&["HEAD", "objects"]));
     }
 
     #[test]

@@ -195,7 +195,8 @@ fn is_ordinary(entry: &Entry, works_in: WorksIn<'_>) -> bool {
         ("user", false, "name" | "email") => true,
         ("remote", true, "url" | "pushurl") | ("branch", true, "remote" | "pushremote") => is_address(value),
         ("remote", true, key) => REMOTE.contains(&key),
-        ("branch", true, "merge" | "rebase" | "description") => true,
+        ("branch", true, "merge" | "rebase" | "description" | "gh-merge-base" | "vscode-merge-base") => true,
+        ("commit", false, "gpgsign") | ("diff", false, "colormoved") => true,
         ("submodule", true, "url") => is_address(value),
         ("submodule", true, "active" | "branch" | "ignore" | "fetchrecursesubmodules") => true,
         // `!command` is the other thing that it takes (git-config(1)).
@@ -232,8 +233,17 @@ const CORE: [&str; 17] = [
 ];
 
 /// Of a remote, beside its addresses.
-const REMOTE: [&str; 8] =
-    ["fetch", "push", "tagopt", "prune", "mirror", "promisor", "partialclonefilter", "skipdefaultupdate"];
+const REMOTE: [&str; 9] = [
+    "fetch",
+    "push",
+    "tagopt",
+    "prune",
+    "mirror",
+    "promisor",
+    "partialclonefilter",
+    "skipdefaultupdate",
+    "gh-resolved",
+];
 
 /// Whether an address leads to a host or a directory: `transport::…` and a leading `-` start something
 /// (gitremote-helpers(7)).
@@ -420,6 +430,8 @@ mod tests {
             "[branch \"topic\"]\n\tremote = origin\n\tmerge = refs/heads/topic\n",
             "[user]\n\tname = A\n\temail = a@example.com\n[core]\n\tbare = false\n",
             "[submodule \"x\"]\n\turl = git@example.com:x.git\n\tactive = true\n\tupdate = rebase\n",
+            "[remote \"origin\"]\n\tgh-resolved = base\n[branch \"b\"]\n\tgh-merge-base = main\n\tvscode-merge-base = o/m\n",
+            "[commit]\n\tgpgsign = true\n[diff]\n\tcolorMoved = zebra\n",
             "# a comment\n\n",
         ];
         for more in more {

@@ -5,7 +5,7 @@
 //! that it wrote is searched (`trace`), and moved out of the way, taken back or told of (`settle`, `repositories`).
 //!
 //! Nothing of this stands on the host while a run lasts: an empty file that stood for each one that is missing would be
-//! seen, and taken for their own, by the very programs that read it; and would go with whoever cleans up.
+//! seen, and taken for their own, by the very programs that read it; and would go with anyone who cleans up.
 
 mod aside;
 mod before;
@@ -25,7 +25,7 @@ pub use names::ControlNames;
 pub(crate) use names::WrittenKind;
 pub(crate) use settle::{WrittenFate, WrittenFile};
 
-pub(super) use before::Means;
+pub(super) use before::{Means, name_of_a_repository};
 pub(super) use trace::Trace;
 
 use super::place::{Moment, Written};

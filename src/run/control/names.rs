@@ -27,14 +27,14 @@ impl Names {
     fn of(paths: impl Iterator<Item = PathBuf>) -> Self {
         let mut names = Self::default();
         for path in paths {
-            let last = path.file_name().unwrap_or_default().to_ascii_lowercase();
+            let last = folded(path.file_name().unwrap_or_default());
             names.0.entry(last).or_default().push(path);
         }
         names
     }
 
     fn ends(&self, path: &Path) -> Option<&Path> {
-        let candidates = self.0.get(&path.file_name()?.to_ascii_lowercase())?;
+        let candidates = self.0.get(&folded(path.file_name()?))?;
         candidates.iter().map(PathBuf::as_path).find(|name| ends_with(path, name))
     }
 }
@@ -75,7 +75,18 @@ fn ends_with(path: &Path, name: &Path) -> bool {
     let mut path = path.components().rev();
     name.components()
         .rev()
-        .all(|part| path.next().is_some_and(|own| own.as_os_str().eq_ignore_ascii_case(part.as_os_str())))
+        .all(|part| path.next().is_some_and(|own| folded(own.as_os_str()) == folded(part.as_os_str())))
+}
+
+/// A name as file systems that don't tell capitals apart compare it. Beside ASCII's own letters two fold to one of ASCII:
+/// the long s and the sign of the kelvin (Unicode's `CaseFolding.txt`).
+fn folded(name: &OsStr) -> OsString {
+    match name.to_str() {
+        Some(text) if !text.is_ascii() => {
+            text.replace('\u{17f}', "s").replace('\u{212a}', "k").to_ascii_lowercase().into()
+        }
+        _ => name.to_ascii_lowercase(),
+    }
 }
 
 /// Control files that a policy opens, relative to a project.
@@ -125,9 +136,34 @@ impl WrittenKind {
 
 /// Whether a path lies in what a package manager unpacked, or in a repository.
 pub(super) fn is_unpacked(path: &Path) -> bool {
-    path.parent().is_some_and(|dir| {
-        dir.components().any(|part| system::PACKAGES.iter().any(|name| part.as_os_str() == *name))
-    })
+    is_checked(path) || {
+        // A package of those that a project took in, not what lies beside them.
+        let mut dirs = path.parent().unwrap_or(Path::new("")).components();
+        dirs.any(|part| part.as_os_str() == system::TAKEN_IN) && dirs.next().is_some()
+    }
+}
+
+/// Whether a path lies in what a package manager unpacks anew, or in a repository, and starts nothing by its mode alone.
+pub(super) fn is_checked(path: &Path) -> bool {
+    let dirs = path.ancestors().skip(1);
+    dirs.into_iter().any(|dir| system::PACKAGES.iter().any(|packages| dir.ends_with(packages)))
+}
+
+/// Whether all that lies in a directory belongs to packages.
+pub(super) fn holds_packages(dir: &Path) -> bool {
+    is_unpacked(&dir.join(system::GIT))
+}
+
+/// Whether Python runs a file as it starts, wherever among its packages that lies (`site` of its library).
+pub(super) fn is_run_by_python(path: &Path) -> bool {
+    let is = |part: &OsStr| {
+        let stem = part.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
+        system::RUN_BY_PYTHON.iter().any(|name| stem == name.as_bytes())
+    };
+    let lies_in = path.parent().and_then(Path::file_name);
+    path.extension().is_some_and(|extension| extension == "pth")
+        || path.file_name().is_some_and(is)
+        || lies_in.is_some_and(is)
 }
 
 /// Whether a file's directory makes it a program.
@@ -152,7 +188,7 @@ mod tests {
     use super::*;
 
     fn holding(path: &str) -> Option<(String, String)> {
-        let names = ControlNames::with(vec![".claude".into(), ".mcp.json".into()]);
+        let names = ControlNames::with(vec![".claude".into(), ".mcp.json".into(), ".vscode".into()]);
         let found = names.holding(Path::new(path));
         found.map(|(unit, name)| (unit.display().to_string(), name.display().to_string()))
     }
@@ -166,6 +202,8 @@ mod tests {
             ("a/.Claude/settings.json", Some(("a/.Claude", ".claude"))),
             ("sub/.cargo/config.toml", Some(("sub/.cargo/config.toml", ".cargo/config.toml"))),
             (".cargo/registry/x", None),
+            (".v\u{17f}code/tasks.json", Some((".v\u{17f}code", ".vscode"))),
+            (".hu\u{17f}\u{212a}y/x", Some((".hu\u{17f}\u{212a}y", ".husky"))),
             ("sub/.git/hooks/pre-commit", Some(("sub/.git", ".git"))),
             (".bashrc", Some((".bashrc", ".bashrc"))),
             (".config/fish/config.fish", Some((".config/fish", ".config/fish"))),
@@ -205,7 +243,23 @@ mod tests {
         ] {
             assert_eq!(is_configuration(OsStr::new(name)), expected, "{name}");
         }
-        assert!(is_unpacked(Path::new("a/node_modules/x/.mcp.json")) && !is_unpacked(Path::new("a/vendor")));
+        for (path, unpacked, checked) in [
+            ("a/node_modules/x/.mcp.json", true, true),
+            (".cargo/registry/src/x/build.rs", true, true),
+            ("a/vendor", false, false),
+            ("a/vendor/.mcp.json", false, false),
+            ("a/vendor/x/run", true, false),
+            ("registry/run", false, false),
+        ] {
+            let found = (is_unpacked(Path::new(path)), is_checked(Path::new(path)));
+            assert_eq!(found, (unpacked, checked), "{path}");
+        }
+        assert!(holds_packages(Path::new("a/vendor/x")) && !holds_packages(Path::new("a/vendor")));
+        let python = |path: &str| is_run_by_python(Path::new(path));
+        for path in ["x.pth", "lib/sitecustomize.py", "usercustomize/__init__.py", "sitecustomize.abi3.so"] {
+            assert!(python(path), "{path}");
+        }
+        assert!(!python("lib/site.py"));
         assert!(is_in_program_dir(Path::new(".venv/bin/python")));
     }
 }

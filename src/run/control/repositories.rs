@@ -1,7 +1,7 @@
 //! What a run made of repositories: configuration without what starts programs, hooks out of the way or told of.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     ffi::{OsStr, OsString},
     io,
     os::{fd::AsFd, unix::ffi::OsStrExt},
@@ -47,12 +47,15 @@ enum Known<'a> {
 }
 
 impl Settling<'_> {
-    /// Settles every repository in the place.
+    /// Settles every repository in the place: what is one now, what was one, and what is called so. One whose `HEAD` is
+    /// away at the run's end is one again once that is back.
     pub(super) fn repositories(&mut self) {
         if self.opened.whole(Path::new(system::GIT)) {
             return;
         }
-        for git in self.trace.repositories.clone() {
+        let found = self.trace.repositories.iter().chain(&self.trace.would_be);
+        let all: BTreeSet<PathBuf> = found.chain(self.trace.before.repositories.keys()).cloned().collect();
+        for git in all {
             self.repository(&git);
         }
     }
@@ -116,7 +119,7 @@ impl Settling<'_> {
             },
             // Whenever it was written: it may have become one by what was missing.
             Known::Made => None,
-            Known::Not if changed => return Verdict::Told,
+            Known::Not if changed || self.has_become_one(git, name) => return Verdict::Told,
             Known::Not => return Verdict::Stays,
         };
         let now = match text(self.at(), &path, LONGEST_TEXT) {
@@ -149,6 +152,15 @@ impl Settling<'_> {
         restored()
     }
 
+    /// Whether a repository that nobody knew may have become one just now, and what it says starts something.
+    fn has_become_one(&self, git: &Path, name: &str) -> bool {
+        let head = self.stat(&git.join("HEAD"));
+        name.starts_with("config")
+            && head.is_some_and(|head| head.changed >= self.trace.since)
+            && text(self.at(), &git.join(name), LONGEST_TEXT)
+                .is_ok_and(|(now, _)| git_config::undo(b"", &now, &|_| false).is_some())
+    }
+
     /// Moves what lies there away, if anything does, and puts a text in its place; where it was moved to.
     fn replace(&self, path: &Path, text: Option<&[u8]>) -> io::Result<PathBuf> {
         let mode = self.stat(path).map(|found| found.mode);
@@ -174,13 +186,11 @@ impl Settling<'_> {
             (_, Known::Instead(_)) | (None, Known::Was(_)) => Become::Moved,
         };
         let all = matches!(known, Known::Made | Known::Instead(_));
-        for hook in self.hooks_in(&dir) {
-            let changed = self.stat(&hook).is_some_and(|found| found.changed >= self.trace.since);
-            match fate {
-                _ if !all && !changed => {}
-                Become::Told => self.tell(&hook),
-                Become::Moved => self.aside(&hook, &dir),
-            }
+        let mut hooks = self.hooks_in(&dir);
+        hooks.retain(|hook| all || self.has_changed(hook));
+        match fate {
+            Become::Told => self.tell_each(&hooks, &dir),
+            Become::Moved => hooks.iter().for_each(|hook| self.aside(hook, &dir)),
         }
     }
 
@@ -199,19 +209,18 @@ impl Settling<'_> {
 
     /// What git itself does not lay down there.
     fn strange(&mut self, git: &Path, entries: &HashSet<OsString>, known: &Known<'_>) {
-        let was = match known {
-            Known::Was(was) => Some(&was.names),
-            Known::Made | Known::Instead(_) => None,
-            Known::Not => return,
+        let is_new = |name: &OsString| match known {
+            Known::Was(was) => !was.names.contains(name),
+            Known::Made | Known::Instead(_) => true,
+            Known::Not => self.has_changed(&git.join(name)),
         };
         let is_gits = |name: &OsStr| {
             let name = name.as_bytes();
             name.ends_with(b".lock") || system::GIT_OWN.iter().any(|own| name.starts_with(own.as_bytes()))
         };
-        let new = |name: &&OsString| was.is_none_or(|was| !was.contains(*name));
-        for name in entries.iter().filter(new).filter(|name| !is_gits(name)) {
-            self.tell(&git.join(name));
-        }
+        let strange = entries.iter().filter(|name| !is_gits(name) && is_new(name));
+        let strange: Vec<PathBuf> = strange.map(|name| git.join(name)).collect();
+        self.tell_each(&strange, git);
     }
 }
 

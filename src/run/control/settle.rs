@@ -17,6 +17,9 @@ use super::{
 };
 use crate::system;
 
+/// Fewer than a result names, so that those of several repositories are.
+const MOST_TOLD: usize = 8;
+
 /// A file that a run wrote, and that others will run or run from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenFile {
@@ -28,13 +31,13 @@ pub struct WrittenFile {
     pub fate: WrittenFate,
 }
 
-/// What became of a written file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What became of a written file; first what somebody has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WrittenFate {
-    /// It is there.
-    Left,
     /// It is there, and should not be: it can't be moved.
     Stuck,
+    /// It is there.
+    Left,
     /// It was moved there.
     Moved(PathBuf),
     /// It is as it was before the run; what the run had made of it is there, and these of its keys were taken back.
@@ -136,16 +139,26 @@ impl Settling<'_> {
 
     /// Of one of which not all is known, what the run made is moved away, and what it changed is told.
     fn inner(&mut self, unit: &Path, touched: &Touched) {
+        let anothers = self.is_anothers_work(unit);
+        let mut told = Vec::new();
         for (path, made) in &touched.inner {
             let Some(found) = self.stat(path) else { continue };
             let opened = self.opened.opens(path, unit, &touched.name);
             if found.kind.is_dir() {
                 continue;
-            } else if opened || !made || self.is_anothers_work(unit) {
-                self.tell(path);
+            } else if opened || !made || anothers {
+                told.push(path.clone());
             } else {
                 self.aside(path, unit);
             }
+        }
+        if touched.is_all {
+            self.tell_each(&told, unit);
+        } else if anothers || self.opened.whole(&touched.name) {
+            self.tell(unit);
+        } else {
+            // What lies there was not all looked at, and not all of it is the run's.
+            self.report(unit, WrittenKind::Control, WrittenFate::Stuck);
         }
     }
 
@@ -185,6 +198,16 @@ impl Settling<'_> {
         self.report(path, WrittenKind::Control, fate);
     }
 
+    /// So many are told of by what they lie in: one repository can't fill a list in which others are looked for.
+    pub(super) fn tell_each(&mut self, paths: &[PathBuf], within: &Path) {
+        if paths.len() > MOST_TOLD {
+            return self.tell(within);
+        }
+        for path in paths {
+            self.tell(path);
+        }
+    }
+
     pub(super) fn tell(&mut self, path: &Path) {
         self.report(path, WrittenKind::Control, WrittenFate::Left);
     }
@@ -196,6 +219,10 @@ impl Settling<'_> {
 
     pub(super) fn at(&self) -> BorrowedFd<'_> {
         self.place.opened.as_fd()
+    }
+
+    pub(super) fn has_changed(&self, path: &Path) -> bool {
+        self.stat(path).is_some_and(|found| found.changed >= self.trace.since)
     }
 
     pub(super) fn stat(&self, path: &Path) -> Option<Found> {

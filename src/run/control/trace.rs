@@ -11,7 +11,10 @@ use rustix::fs::Mode;
 use super::{
     super::place::{Found, Moment},
     before::{PlaceBefore, is_repository},
-    names::{ControlNames, WrittenKind, is_configuration, is_in_program_dir, is_unpacked},
+    names::{
+        ControlNames, WrittenKind, is_checked, is_configuration, is_in_program_dir, is_run_by_python,
+        is_unpacked,
+    },
 };
 use crate::system;
 
@@ -31,6 +34,8 @@ pub(in crate::run) struct Trace<'a> {
     here_is_new: bool,
     pub(super) touched: BTreeMap<PathBuf, Touched>,
     pub(super) repositories: Vec<PathBuf>,
+    /// Directories that are called as a repository is, and lack what makes one: it can be added later.
+    pub(super) would_be: Vec<PathBuf>,
     pub(super) others: Vec<(PathBuf, WrittenKind)>,
     pub(super) more: usize,
 }
@@ -41,6 +46,8 @@ pub(super) struct Touched {
     pub name: PathBuf,
     /// What changed in it, and whether the run made that.
     pub inner: Vec<(PathBuf, bool)>,
+    /// Whether that is all that changed in it.
+    pub is_all: bool,
 }
 
 impl<'a> Trace<'a> {
@@ -54,6 +61,7 @@ impl<'a> Trace<'a> {
             here_is_new: false,
             touched: BTreeMap::new(),
             repositories: Vec::new(),
+            would_be: Vec::new(),
             others: Vec::new(),
             more: 0,
         }
@@ -68,6 +76,8 @@ impl<'a> Trace<'a> {
     pub(in crate::run) fn leave<'b>(&mut self, dir: &Path, names: impl Iterator<Item = &'b OsStr>) {
         if is_repository(names) {
             self.repositories.push(dir.to_owned());
+        } else if dir.file_name().is_some_and(|name| name.eq_ignore_ascii_case(system::GIT)) {
+            self.would_be.push(dir.to_owned());
         }
     }
 
@@ -79,27 +89,30 @@ impl<'a> Trace<'a> {
         }
         let made = found.is_made_since(self.since);
         if found.kind.is_dir() {
-            self.directory(path, made);
+            self.directory(path, made, found.inode);
         }
         match self.unit(path) {
             Some((unit, name)) if name == Path::new(system::GIT) && (unit != path || found.kind.is_dir()) => {
             }
             Some((unit, name)) => {
-                let touched = self.touched.entry(unit).or_insert_with(|| Touched { name, inner: Vec::new() });
+                let new = || Touched { name, inner: Vec::new(), is_all: true };
+                let touched = self.touched.entry(unit).or_insert_with(new);
                 if touched.inner.len() < MOST_NOTED {
                     touched.inner.push((path.to_owned(), made));
+                } else {
+                    touched.is_all = false;
                 }
             }
             None => self.other(path, found, script),
         }
     }
 
-    /// A directory whose name was not there is one that the run made, or moved here.
-    fn directory(&mut self, path: &Path, made: bool) {
+    /// A directory that was not there is one that the run made, or moved here, if over another one's name.
+    fn directory(&mut self, path: &Path, made: bool, inode: (u64, u64)) {
         let parent = path.parent().unwrap_or(Path::new(""));
         if made {
             self.made.insert(path.to_owned());
-        } else if self.here_is_new || self.before.knows(parent) && !self.before.knew(path) {
+        } else if self.here_is_new || self.before.knows(parent) && !self.before.knew(path, inode) {
             self.arrived.insert(path.to_owned());
         }
     }
@@ -121,13 +134,14 @@ impl<'a> Trace<'a> {
     /// What is no control file, and run all the same.
     fn other(&mut self, path: &Path, found: &Found, script: bool) {
         let placed = is_in_program_dir(path);
-        let named = is_configuration(path.file_name().unwrap_or_default()) && !is_unpacked(path);
+        let name = path.file_name().unwrap_or_default();
+        let named = is_configuration(name) && !is_unpacked(path) || is_run_by_python(path);
         let executable =
             script || found.mode.intersects(Mode::XUSR | Mode::XGRP | Mode::XOTH) && !found.kind.is_symlink();
         let kind = match found.kind {
             kind if !kind.is_file() && !kind.is_symlink() => return,
             _ if named => WrittenKind::Config,
-            _ if placed || executable && !is_unpacked(path) => WrittenKind::Program,
+            _ if placed || executable && !is_checked(path) => WrittenKind::Program,
             _ => return,
         };
         if self.others.len() < MOST_NOTED {
