@@ -81,13 +81,13 @@ impl Keeper {
 
     /// Looks, if it is time to: the limit that the run has come to.
     pub(crate) fn look(&mut self, watchers: &[Pid]) -> Option<Limit> {
-        let began = Instant::now();
-        if began < self.next {
+        if Instant::now() < self.next {
             return None;
         }
+        let before = worked();
         let found = self.group.as_ref().and_then(Group::reached).or_else(|| self.look_at_all(watchers));
         // A disk that fills up waits for nobody.
-        let rest = if self.disk_grows { LOOK_AFTER } else { LOOK_AFTER.max(began.elapsed() * REST) };
+        let rest = if self.disk_grows { LOOK_AFTER } else { LOOK_AFTER.max((worked() - before) * REST) };
         self.next = Instant::now() + rest;
         found
     }
@@ -135,6 +135,13 @@ impl Keeper {
         }
         self.shared.as_ref().map_or(0, usage::taken_of)
     }
+}
+
+/// How long this process has had a processor. Beside a run that takes all of them a look takes long by the clock: it is not
+/// to come the later for that.
+fn worked() -> Duration {
+    let worked = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(worked).unwrap_or_default()
 }
 
 /// Limits the process that becomes the program.
