@@ -86,7 +86,7 @@ pub(crate) const RESOLVER_FILE: &str = "/etc/resolv.conf";
 /// Devices that hold nothing and lead nowhere, by their names in `/dev`.
 pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
-/// The terminal of whoever reads it, for runs that share a person's.
+/// The terminal of the process that reads it, for runs that share a person's.
 pub(crate) const TERMINAL: &str = "tty";
 
 /// Links in `/dev` that programs expect (proc_pid_fd(5), pts(4)), and where they lead.

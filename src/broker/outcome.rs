@@ -63,6 +63,16 @@ fn limit_of(ending: RunOutcome) -> Option<Limit> {
     }
 }
 
+/// What a run's end does not say: that it was refused something, and went on. Told where names of files are.
+pub(super) fn gone_without(ended: &Ended) -> Option<String> {
+    let why = match ended.without? {
+        Limit::Processes => "a process or thread could not be started: the run had all that it may have",
+        Limit::Memory => "the kernel ended one of its processes: the run had all the memory that it may have",
+        Limit::Disk => "something could not be written: the run had all the disk that it may have",
+    };
+    Some(format!("{why} (limits.{})", ended.without?.as_str()))
+}
+
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -86,7 +96,7 @@ pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbo
         not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
         file_hits: left::file_hits(&output.ended.left.hits),
         written: left::written(&output.ended.left),
-        notes: left::notes(&output.ended.left),
+        notes: left::notes(&output.ended.left).into_iter().chain(gone_without(&output.ended)).collect(),
         promise: terms.promise,
         promise_why: terms.promise_why.clone(),
         run_id: run_id.to_string(),

@@ -13,7 +13,7 @@ use super::{
     asked::{Asked, Streams},
     blocking, guessable, left,
     needles::RunNeedles,
-    outcome::{ended_facts, outcome_facts, result},
+    outcome::{ended_facts, gone_without, outcome_facts, result},
     prepare::{sealed, values_before},
     recount::Done,
     refusal::Refusal,
@@ -125,7 +125,8 @@ impl Broker {
             admitted.launch.agent_session(name, socket.into());
         }
         let driven = self.drive(admitted, |ready| runner.attached(ready, signals)).await?;
-        let notes = left::lines(&driven.done.left);
+        let notes = left::lines(&driven.done.left).into_iter().chain(gone_without(&driven.done));
+        let notes: Vec<String> = notes.collect();
         let notes = notes.iter().map(|note| driven.needles.set.text(note)).collect();
         Ok(Attached { ending: driven.done.ending, notes })
     }

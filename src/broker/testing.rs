@@ -138,6 +138,7 @@ pub(crate) fn ended(ending: RunOutcome) -> RunOutput {
     RunOutput {
         ended: Ended {
             ending,
+            without: None,
             counts: Counts::default(),
             left: LeftBehind::default(),
             duration: Duration::ZERO,

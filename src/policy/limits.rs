@@ -12,6 +12,18 @@ pub struct RunLimits {
     pub memory: Option<u64>,
     /// Bytes in its private directories.
     pub disk: Option<u64>,
+    /// Of what the kernel counts for all of a user's processes together.
+    pub shares: Shares,
+}
+
+/// How much of what its whole user has a run may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shares {
+    /// All: it is a person's own, and no policy says otherwise.
+    #[default]
+    All,
+    /// A part: a tool call's run leaves the person some.
+    Part,
 }
 
 /// Whether a run may start where nothing counts its processes as they begin.
@@ -39,7 +51,8 @@ pub enum Limit {
 impl RunLimits {
     /// What a tool call's run has where its policy says nothing: enough for a build, and too little to take the machine
     /// with it.
-    pub const DEFAULT: Self = Self { processes: Some(512), memory: Some(4 << 30), disk: Some(10 << 30) };
+    pub const DEFAULT: Self =
+        Self { processes: Some(512), memory: Some(4 << 30), disk: Some(10 << 30), shares: Shares::Part };
 
     /// Whether nothing is limited.
     pub fn is_none(&self) -> bool {
@@ -53,6 +66,7 @@ impl RunLimits {
             processes: self.processes.or(Self::DEFAULT.processes),
             memory: self.memory.or(Self::DEFAULT.memory),
             disk: self.disk.or(Self::DEFAULT.disk),
+            shares: Self::DEFAULT.shares,
         }
     }
 
@@ -91,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_leaves_less_of_anything_leaves_less() {
-        let before = RunLimits { processes: Some(8), memory: Some(100), disk: None };
+        let before = RunLimits { processes: Some(8), memory: Some(100), ..RunLimits::default() };
         let table = [
             (before, true),
             (RunLimits::default(), true),

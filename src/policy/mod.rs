@@ -49,7 +49,7 @@ pub(crate) use document::{Finding, ProgramRef, Rule, Severity};
 pub(crate) use edit::{Change, Effect, NewRule, SetByProxy, add_rule, changes};
 pub(crate) use edition::Edition;
 pub(crate) use ground::{Found, Ground, Hold};
-pub(crate) use limits::{Counting, Limit, RunLimits};
+pub(crate) use limits::{Counting, Limit, RunLimits, Shares};
 pub(crate) use listing::{Explanation, RuleListing, Ruling};
 pub(crate) use read::parse_duration;
 pub use read::raw::policy_schema;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Ended, Launch, OnListening, RunError, RunOutcome,
-    execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup},
+    execute::{Forced, Supervised, contained, ending, look_at_files, output, report, setup, without},
     masker::{Masker, Next},
     screens::{Screens, Shown},
     stage::RunDir,
@@ -81,7 +81,14 @@ pub(crate) async fn pass_through(
     screens.put_back();
     contained(report)?;
     let left = look_at_files(&stage, &launch, needles).await;
-    Ok(Ended { ending: ending(report, forced), counts, left, duration: started.elapsed(), setup })
+    Ok(Ended {
+        ending: ending(report, forced),
+        without: without(report),
+        counts,
+        left,
+        duration: started.elapsed(),
+        setup,
+    })
 }
 
 /// Passes signals on until the program has ended, or is ended because what allowed it was taken back.

@@ -26,6 +26,7 @@ use super::{
     supervisors::{Supervisor, SupervisorProcess, Supervisors},
 };
 use crate::{
+    policy::Limit,
     redact::{Capture, Captured, Counts, NeedleSet},
     sandbox::{CHANGED, Step},
     supervise::{
@@ -84,7 +85,7 @@ pub async fn execute(
     counts.add(&err.counts);
     let left = look_at_files(&stage, &launch, needles).await;
     Ok(RunOutput {
-        ended: Ended { ending, counts, left, setup, duration: started.elapsed() },
+        ended: Ended { ending, without: without(report), counts, left, setup, duration: started.elapsed() },
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
         not_looked_into,
@@ -107,6 +108,7 @@ impl Ended {
     pub(super) fn before_it_began(ending: RunOutcome, since: Instant) -> Self {
         Self {
             ending,
+            without: None,
             counts: Counts::default(),
             left: LeftBehind::default(),
             duration: since.elapsed(),
@@ -164,7 +166,7 @@ pub(super) fn ending(report: Option<Report>, forced: Forced) -> RunOutcome {
     match (report, forced) {
         (Some(Report::Failed(_) | Report::NotContained(_)), _) => RunOutcome::FailedToStart,
         (Some(Report::Limited(limit)), _) => RunOutcome::ResourceLimit(limit),
-        (Some(Report::Exited(code)), _) => RunOutcome::Exited(code),
+        (Some(Report::Exited(code) | Report::ExitedWithout(code, _)), _) => RunOutcome::Exited(code),
         (Some(Report::Signaled(signal)), _) => RunOutcome::Signaled(signal),
         (_, Forced::TimedOut) => RunOutcome::TimedOut,
         (_, Forced::Cancelled) | (Some(Report::Ended | Report::NeverRan), Forced::No) => {
@@ -172,6 +174,14 @@ pub(super) fn ending(report: Option<Report>, forced: Forced) -> RunOutcome {
         }
         // The program killed its supervisor: it is taken to have killed itself.
         (None, Forced::No) => RunOutcome::Signaled(9),
+    }
+}
+
+/// What it exited without, as a limit had it.
+pub(super) fn without(report: Option<Report>) -> Option<Limit> {
+    match report {
+        Some(Report::ExitedWithout(_, limit)) => Some(limit),
+        _ => None,
     }
 }
 
@@ -388,6 +398,7 @@ mod tests {
             (Some(Report::Exited(0)), No, RunOutcome::Exited(0)),
             // It ended while it was about to be told to.
             (Some(Report::Exited(0)), Cancelled, RunOutcome::Exited(0)),
+            (Some(Report::ExitedWithout(7, Limit::Processes)), No, RunOutcome::Exited(7)),
             (Some(Report::Signaled(11)), TimedOut, RunOutcome::Signaled(11)),
             (Some(Report::Ended), Cancelled, RunOutcome::Cancelled),
             (Some(Report::Ended), TimedOut, RunOutcome::TimedOut),

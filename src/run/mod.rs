@@ -244,6 +244,8 @@ pub struct Stream {
 pub struct Ended {
     /// How it ended.
     pub ending: RunOutcome,
+    /// What it exited without: something that it wanted beyond this limit.
+    pub without: Option<Limit>,
     /// What was masked.
     pub counts: Counts,
     /// What it left behind where it may write.

@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, fstatvfs, openat, statat};
 
 /// So many names are looked at before the supervisor looks at something else: some milliseconds; and so many where the
-/// disk fills up, whoever does that.
+/// disk fills up, by the run or by others.
 const NAMES_AT_ONCE: usize = 2000;
 const NAMES_IN_HASTE: usize = 50_000;
 /// What a name takes beside its content: a file system can be out of inodes, too, and many names take long to remove.
@@ -26,7 +26,7 @@ pub(crate) struct Disk {
     top: OwnedFd,
     /// Where the private directories lie.
     pub device: u64,
-    most: Option<u64>,
+    most: u64,
     walk: Walk,
     floors: Vec<Floor>,
     /// What was free of the whole file system when the run began.
@@ -104,7 +104,7 @@ impl Disk {
     /// Of the operating system.
     pub(crate) fn new<'a>(
         top: &Path,
-        most: Option<u64>,
+        most: u64,
         written: impl Iterator<Item = &'a Path>,
     ) -> io::Result<Self> {
         let top = open(CWD, top)?;
@@ -127,7 +127,7 @@ impl Disk {
         if self.floors.iter().any(Floor::is_passed) {
             return Use::Over;
         }
-        let Some(most) = self.most else { return Use::Within };
+        let most = self.most;
         let grows = Free::of(&self.top).is_ok_and(|now| self.free.used_until(now) > most / 2);
         let names = if grows { NAMES_IN_HASTE } else { NAMES_AT_ONCE };
         let walked = self.walk.go_on(&self.top, most.saturating_sub(removed), names);
@@ -255,7 +255,7 @@ mod tests {
 
     /// Looks until one way through is complete, or there is too much.
     fn is_over(disk: &mut Disk, removed: u64) -> bool {
-        let most = disk.most.unwrap() - removed;
+        let most = disk.most - removed;
         loop {
             let way = disk.walk.go_on(&disk.top, most, NAMES_AT_ONCE).unwrap();
             if way != Way::GoesOn {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn watched(dir: &Path, most: u64) -> Disk {
-        Disk::new(dir, Some(most), std::iter::empty()).unwrap()
+        Disk::new(dir, most, std::iter::empty()).unwrap()
     }
 
     #[test]

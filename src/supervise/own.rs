@@ -6,10 +6,12 @@ use std::{ffi::OsStr, io};
 use super::Role;
 #[cfg(target_os = "linux")]
 use super::{process::Process, wire::Spec};
+#[cfg(target_os = "linux")]
+use crate::policy::Shares;
 use crate::sandbox::CgroupVersion;
 #[cfg(target_os = "linux")]
 use crate::sandbox::{
-    Step,
+    Kept, Step,
     cgroup::{Group, PREFIX, cgroups},
     enter_own_network, enter_user_namespace,
     shares::OomScore,
@@ -47,7 +49,7 @@ impl Own {
     }
 
     /// Before anything is here that must not be read: who can't be read can't write the maps of its namespace, nor its
-    /// own score. Whoever was forked, or has changed its user, is unreadable (prctl(2), PR_SET_DUMPABLE): it becomes
+    /// own score. A process that was forked, or has changed its user, is unreadable (prctl(2), PR_SET_DUMPABLE): it becomes
     /// readable after that change, never before. Nothing is here yet that could be read, and nothing is open through
     /// which it could be.
     pub(crate) fn prepare(role: Role, group: Option<Group>) -> io::Result<Self> {
@@ -72,9 +74,11 @@ impl Own {
         kept.map_err(|error| Step::Limits.failed(&error))
     }
 
-    /// Forks what the kernel ends before anything else of its user.
-    pub(crate) fn forks<T>(&self, fork: impl FnOnce() -> T) -> T {
-        match &self.score {
+    /// Forks what the kernel ends before anything else of its user: a tool call's run, and one whose memory is limited, so
+    /// that its supervisor is there to say so.
+    pub(crate) fn forks<T>(&self, spec: &Spec, fork: impl FnOnce() -> T) -> T {
+        let goes_first = |kept: &Kept| kept.limits.shares == Shares::Part || kept.limits.memory.is_some();
+        match self.score.as_ref().filter(|_| spec.kept.as_ref().is_some_and(goes_first)) {
             Some(score) => score.raised(fork),
             None => fork(),
         }
@@ -111,7 +115,7 @@ fn group_of(remover: Process, number: u64) -> String {
     format!("{PREFIX}{remover}-{number}")
 }
 
-/// Looks for where groups can be made, which whoever is forked from here on knows, and removes those of which nobody is
+/// Looks for where groups can be made, which what is forked from here on knows, and removes those of which nobody is
 /// left to do so: their server and all of its processes were killed.
 pub(crate) fn prepare_groups() {
     #[cfg(target_os = "linux")]

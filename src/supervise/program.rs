@@ -87,9 +87,7 @@ fn become_program(program: Program<'_>, contained: Option<&Containment>, mut wai
         return failed(&error.into());
     }
     #[cfg(target_os = "linux")]
-    if let Some(Err(error)) =
-        program.spec.kept.as_ref().map(|kept| super::keeper::restrict_use(kept, program.namespace))
-    {
+    if let Err(error) = super::keeper::restrict_use(program.spec, program.namespace) {
         return Report::NotContained(crate::sandbox::Step::Limits.failed(&error));
     }
     let mut command = match command(program.spec) {

@@ -208,7 +208,7 @@ fn start_kept(
     let namespace = own.entered.map_err(Report::NotContained)?;
     let keeper = own.keep(spec, namespace).map_err(Report::NotContained)?;
     let program = Program { spec, streams, namespace };
-    let started = own.forks(|| start(program, role, call, defaults))?;
+    let started = own.forks(spec, || start(program, role, call, defaults))?;
     Ok((started, keeper))
 }
 

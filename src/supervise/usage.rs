@@ -4,8 +4,10 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::{Read, Seek},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
+    str::SplitAsciiWhitespace,
 };
 
 use rustix::{
@@ -122,8 +124,8 @@ fn kilobytes(text: &str, name: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// What these processes hold open that no directory shows: memory, and removed files of this device.
-pub(crate) fn held(members: &[Member], device: u64) -> Held {
+/// What these processes hold open that no directory shows: memory, and removed files of this device where there is one.
+pub(crate) fn held(members: &[Member], device: Option<u64>) -> Held {
     let memory = device_of_memory();
     let mut held = Held::default();
     let mut seen = BTreeSet::new();
@@ -134,7 +136,7 @@ pub(crate) fn held(members: &[Member], device: u64) -> Held {
     for opened in all.take(MOST_DESCRIPTORS) {
         let Ok(found) = fs::metadata(opened.path()) else { continue };
         let is_memory = memory == Some(found.dev());
-        let is_removed = found.nlink() == 0 && found.dev() == device;
+        let is_removed = found.nlink() == 0 && device == Some(found.dev());
         if !(is_memory || is_removed) || !found.is_file() || !seen.insert((found.dev(), found.ino())) {
             continue;
         }
@@ -154,6 +156,30 @@ fn device_of_memory() -> Option<u64> {
 pub(crate) fn shared_memory(members: &[Member]) -> Option<OwnedFd> {
     let places = members.iter().map(|member| PathBuf::from(format!("/proc/{}/root/dev/shm", member.pid)));
     places.into_iter().find_map(|place| fs::File::open(place).ok().map(OwnedFd::from))
+}
+
+/// The list of System V shared memory of this process's namespace (proc_sysvipc(5)): that of who opened it.
+pub(crate) fn segments() -> Option<fs::File> {
+    fs::File::open("/proc/sysvipc/shm").ok()
+}
+
+/// What all of it takes, in memory or swapped out.
+pub(crate) fn of_segments(list: &mut fs::File) -> u64 {
+    let mut text = String::new();
+    let read = list.rewind().and_then(|()| list.read_to_string(&mut text));
+    read.map_or(0, |_| taken_by_segments(&text))
+}
+
+/// By the names of its columns: the kernel may add some.
+fn taken_by_segments(text: &str) -> u64 {
+    let mut lines = text.lines().map(str::split_ascii_whitespace);
+    let names: Vec<&str> = lines.next().into_iter().flatten().collect();
+    let taken = |name: &str| matches!(name, "rss" | "swap");
+    let of_line = |line: SplitAsciiWhitespace<'_>| -> u64 {
+        let fields = names.iter().zip(line).filter(|(name, _)| taken(name));
+        fields.filter_map(|(_, bytes)| bytes.parse::<u64>().ok()).sum()
+    };
+    lines.map(of_line).sum()
 }
 
 /// The bytes that are taken of a file system.
@@ -177,20 +203,30 @@ mod tests {
     }
 
     #[test]
+    fn segments_take_what_is_written_of_them() {
+        let text = "       key      shmid perms  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime        rss       swap\n\
+                             0          0   600  8388608 7 7 0 0 0 0 0 1 1 1  4096 100\n\
+                             5          1   600  4096    7 7 1 0 0 0 0 1 1 1  4096   0\n";
+        assert_eq!(taken_by_segments(text), 4096 + 100 + 4096);
+        assert_eq!(taken_by_segments(""), 0);
+        assert!(of_segments(&mut segments().unwrap()) < u64::MAX);
+    }
+
+    #[test]
     fn this_process_is_seen_with_its_memory_and_what_it_holds() {
         let pid = getpid().as_raw_nonzero().get();
         let (this, _) = look_at(pid);
         assert!(this.threads >= 1);
-        let before = held(&[this], u64::MAX);
+        let before = held(&[this], None);
         let file = fs::File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
         std::io::Write::write_all(&mut &file, &vec![1; 1 << 20]).unwrap();
-        let after = held(&[this], u64::MAX);
+        let after = held(&[this], None);
         assert!(after.memory >= before.memory + (1 << 20), "{before:?} {after:?}");
         assert!(memory(&[this], 0, u64::MAX) > 0);
         assert!(memory(&[this], 0, 1) > 0, "what several have in common is taken apart");
         let removed = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut &removed, &vec![1; 1 << 20]).unwrap();
         let device = fstat(&removed).unwrap().st_dev;
-        assert!(held(&[this], device).removed >= 1 << 20);
+        assert!(held(&[this], Some(device)).removed >= 1 << 20);
     }
 }

@@ -74,6 +74,8 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// By itself, with this code.
     Exited(i32),
+    /// The same, without something that it wanted beyond this limit.
+    ExitedWithout(i32, Limit),
     /// By itself, or by a signal of somebody else's.
     Signaled(i32),
     /// After it was told to.
@@ -110,11 +112,10 @@ impl Report {
     pub(crate) fn encode(self) -> [u8; 5] {
         let (tag, number) = match self {
             Self::Exited(code) => (b'E', code),
+            Self::ExitedWithout(code, limit) => (b'W', (number_of(limit) << 16) | (code & 0xffff)),
             Self::Signaled(signal) => (b'S', signal),
             Self::Ended => (b'T', 0),
-            Self::Limited(Limit::Processes) => (b'R', 1),
-            Self::Limited(Limit::Memory) => (b'R', 2),
-            Self::Limited(Limit::Disk) => (b'R', 3),
+            Self::Limited(limit) => (b'R', number_of(limit)),
             Self::NeverRan => (b'N', 0),
             Self::Failed(errno) => (b'F', errno),
             Self::NotContained(step) => (b'C', step),
@@ -130,11 +131,8 @@ impl Report {
             b'S' => Self::Signaled(number),
             b'C' => Self::NotContained(number),
             b'T' => Self::Ended,
-            b'R' => Self::Limited(match number {
-                1 => Limit::Processes,
-                2 => Limit::Memory,
-                _ => Limit::Disk,
-            }),
+            b'W' => Self::ExitedWithout(number & 0xffff, limit_of(number >> 16)),
+            b'R' => Self::Limited(limit_of(number)),
             b'N' => Self::NeverRan,
             _ => Self::Failed(number),
         }
@@ -145,6 +143,22 @@ impl Report {
         status
             .exit_status()
             .map_or_else(|| Self::Signaled(status.terminating_signal().unwrap_or_default()), Self::Exited)
+    }
+}
+
+fn number_of(limit: Limit) -> i32 {
+    match limit {
+        Limit::Processes => 1,
+        Limit::Memory => 2,
+        Limit::Disk => 3,
+    }
+}
+
+fn limit_of(number: i32) -> Limit {
+    match number {
+        1 => Limit::Processes,
+        2 => Limit::Memory,
+        _ => Limit::Disk,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one run may use of its machine: ended at its limits and named, whoever runs it, with and without a sandbox. Under
+//! What one run may use of its machine: ended at its limits and named, as root and as another user, with and without a sandbox. Under
 //! load: `tests/load/greedy.py`.
 
 use std::{
@@ -24,6 +24,38 @@ const GREEDY: [(&str, &str); 5] = [
     ("head -c 20M /dev/zero > $TMPDIR/one; sleep SECONDS", "disk"),
 ];
 
+/// Takes all processes that it may have and is refused one more, once; then goes on without.
+const REFUSED_ONCE: &str = "import os, time
+children = []
+try:
+ while 1:
+  child = os.fork()
+  if not child: time.sleep(60)
+  children.append(child)
+except OSError: pass
+for child in children: os.kill(child, 9); os.waitpid(child, 0)
+os._exit(7)";
+
+/// Takes exactly as many as it may have, and keeps them while several looks pass.
+const ALL_OF_THEM: &str = "import os, time
+children = []
+for _ in range(39):
+ child = os.fork()
+ if not child: time.sleep(60)
+ children.append(child)
+time.sleep(1.5)
+for child in children: os.kill(child, 9); os.waitpid(child, 0)
+print(len(children))";
+
+/// Memory that is in no process and in no file.
+const SEGMENTS: &str = "import ctypes, time
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+at = ctypes.c_void_p(libc.shmat(libc.shmget(0, 128 << 20, 0o1600), None, 0))
+ctypes.memset(at, 1, 128 << 20)
+libc.shmdt(at)
+time.sleep(60)";
+
 fn policy(sandbox: &str, limits: &str) -> String {
     format!(
         "scope = \"s\"\n[limits]\nruns_per_minute = 600\n{limits}\n[sandbox]\n{sandbox}\n[[allow]]\nsecrets = [\"a/key\"]\n\
@@ -42,6 +74,10 @@ fn call(script: &str) -> Value {
     json!({"command": ["/bin/bash", "-c", script], "secrets": ["a/key"], "timeout_seconds": 60})
 }
 
+fn python(code: &str) -> Value {
+    json!({"command": ["/usr/bin/python3", "-c", code], "secrets": ["a/key"], "timeout_seconds": 60})
+}
+
 fn said(ran: &Value) -> &str {
     ran["stdout"].as_str().unwrap_or_default().trim()
 }
@@ -58,9 +94,28 @@ fn all_are_ended(server: &mut Server, seconds: &str) {
         assert!(ran.get("exit_code").is_none() && ran.get("signal").is_none(), "{ran}");
         assert_eq!(processes(&format!("sleep {seconds}")), [0; 0], "{script}");
     }
-    // A file that can't grow so far is refused as a whole, and the program goes on.
+}
+
+/// A file that can't grow so far is refused as a whole, and the program goes on.
+fn a_large_file_is_refused(server: &mut Server) {
     let ran = server.run(call("trap '' XFSZ; fallocate -l 20G $TMPDIR/big 2>&1; echo went on"));
     assert!(said(&ran).contains("File too large") && said(&ran).ends_with("went on"), "{ran}");
+}
+
+/// A program that is at its limit, or was refused a process once, ends as it wants to.
+fn those_at_their_limit_go_on(server: &mut Server) {
+    let ran = server.run(python(REFUSED_ONCE));
+    assert_eq!(
+        (&ran["outcome"], &ran["exit_code"]),
+        (&json!("exited"), &json!(1)),
+        "as its rule has it: {ran}"
+    );
+    if ran["sandbox"].as_str().unwrap().contains("cgroup") {
+        assert!(ran["notes"][0].as_str().unwrap().ends_with("(limits.processes)"), "{ran}");
+    }
+    let ran = server.run(python(ALL_OF_THEM));
+    assert_eq!((&ran["outcome"], &ran["exit_code"]), (&json!("exited"), &json!(0)), "{ran}");
+    assert_eq!((said(&ran), ran.get("notes")), ("39", None), "{ran}");
 }
 
 #[test]
@@ -69,6 +124,7 @@ fn a_run_that_wants_more_than_it_may_is_ended_and_named() {
         let stage = stage(sandbox, LIMITS);
         let mut server = stage.serve("s");
         all_are_ended(&mut server, seconds);
+        those_at_their_limit_go_on(&mut server);
         let listed = server.tool("list_allowed", json!({}))["structuredContent"]["limits"].clone();
         assert_eq!(
             (&listed["processes"], &listed["memory_bytes"], &listed["disk_bytes"]),
@@ -79,6 +135,41 @@ fn a_run_that_wants_more_than_it_may_is_ended_and_named() {
         let limits: Vec<&str> = ended.iter().filter_map(|event| event["limit"].as_str()).collect();
         assert_eq!(limits, GREEDY.map(|(_, limit)| limit), "{ended:?}");
     }
+}
+
+#[test]
+fn a_large_file_is_refused_but_where_a_run_makes_something_for_others() {
+    let stage = stage("", LIMITS);
+    let mut server = stage.serve("s");
+    a_large_file_is_refused(&mut server);
+    let place = stage.dir.path().join("made");
+    fs::create_dir(&place).unwrap();
+    stage.policy(&policy(&format!("write = [{:?}]", place.display().to_string()), LIMITS));
+    let mut server = stage.serve("s");
+    let large = format!(
+        "cd {}; truncate -s 100G sparse && head -c 20M /dev/zero > real; stat -c %s *",
+        place.display()
+    );
+    let ran = server.run(call(&large));
+    assert_eq!(said(&ran), format!("{}\n{}", 20 << 20, 100_u64 << 30), "{ran}");
+    let ran = server.run(call(&GREEDY[4].0.replace("SECONDS", "7103.4")));
+    assert_eq!(ran["limit"], "disk", "its private directories are looked at: {ran}");
+}
+
+#[test]
+fn a_person_has_the_limit_that_is_written_and_no_other() {
+    let stage = stage("", "memory = \"256MiB\"");
+    let counts = "ulimit -n; cat /proc/sys/user/max_inotify_instances /proc/sys/user/max_user_namespaces";
+    let here = Command::new("/bin/bash").args(["-c", "ulimit -n"]).output().unwrap();
+    let words = ["run", "--scope", "s", "--secret", "a/key", "--", "/bin/bash", "-c", counts];
+    let said = String::from_utf8_lossy(&stage.run(&words).stdout).into_owned();
+    let numbers: Vec<&str> = said.lines().collect();
+    assert_eq!(numbers[0], String::from_utf8_lossy(&here.stdout).trim());
+    let of_user = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap();
+    let all: u64 = of_user.trim().parse().unwrap();
+    assert!(numbers[1].parse::<u64>().unwrap() >= all && numbers[2] != "0", "{said}");
+    let ran = stage.serve("s").run(call(counts));
+    assert!(self::said(&ran).ends_with(&format!("{}\n0", all / 10)), "a call leaves some: {ran}");
 }
 
 /// A person on a terminal has only the limits that the policy writes.
@@ -163,6 +254,9 @@ fn an_ordinary_user_has_them_too() {
     user.ok(&["admin", "policy", "apply", "--yes", document.to_str().unwrap()]);
     let mut server = Server::start(&mut user.command(&["serve", "--scope", "s"]));
     all_are_ended(&mut server, "7103.3");
+    a_large_file_is_refused(&mut server);
+    those_at_their_limit_go_on(&mut server);
+    assert_eq!(server.run(python(SEGMENTS))["limit"], "memory");
     let ran = server.run(call("echo hi"));
     assert!(ran["sandbox"].as_str().unwrap().contains("limits watched"), "{ran}");
 }
@@ -206,6 +300,7 @@ fn root_without_a_control_group_is_refused_or_told() {
         assert!(ran["sandbox"].as_str().unwrap().contains("limits watched"), "{ran}");
         let ran = server.run(call(GREEDY[1].0));
         assert_eq!(ran["limit"], "memory", "{ran}");
+        assert_eq!(server.run(python(SEGMENTS))["limit"], "memory");
     }
 }
 

@@ -58,6 +58,13 @@ for _ in range(256):
  files.append(os.memfd_create("m"))
  for _ in range(32): os.write(files[-1], b"x" * (1 << 20))
 time.sleep(60)"""
+SEGMENTS = """import ctypes, time
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+for _ in range(256):
+ at = ctypes.c_void_p(libc.shmat(libc.shmget(0, 32 << 20, 0o1600), None, 0))
+ ctypes.memset(at, 1, 32 << 20); libc.shmdt(at)
+time.sleep(60)"""
 FILES = """import os, time
 n = 0
 while 1:
@@ -87,6 +94,7 @@ RUNS = {
     "8 GiB of memory": (MEMORY, "memory"),
     "8 GiB of /dev/shm": (SHARED, "memory"),
     "8 GiB of files in memory": (HELD, "memory"),
+    "8 GiB of System V shared memory": (SEGMENTS, "memory"),
     "many files": (FILES, "disk"),
     "many directories": (NAMES, "disk"),
     "removed files, held open": (REMOVED, "disk"),

@@ -44,6 +44,7 @@ pub(super) fn output(ending: RunOutcome, masked: u64) -> RunOutput {
     RunOutput {
         ended: Ended {
             ending,
+            without: None,
             counts: Counts(counts),
             left: LeftBehind::default(),
             duration: Duration::from_millis(1234),

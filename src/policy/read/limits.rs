@@ -7,7 +7,10 @@ use super::{
     raw::{At, RawDocument, RawLimits},
     reader::Reader,
 };
-use crate::policy::{document::Limits, limits::RunLimits};
+use crate::policy::{
+    document::Limits,
+    limits::{RunLimits, Shares},
+};
 
 /// Less memory is too little for what starts a program and watches over it.
 const LEAST_MEMORY: u64 = 16 << 20;
@@ -33,6 +36,7 @@ impl Reader<'_> {
             processes: self.processes(raw.processes.as_ref()),
             memory: self.bytes(raw.memory.as_ref(), LEAST_MEMORY, "write 512MiB or 4GiB, at least 16MiB"),
             disk: self.bytes(raw.disk.as_ref(), LEAST_DISK, "write 512MiB or 10GiB, at least 1MiB"),
+            shares: Shares::All,
         }
     }
 

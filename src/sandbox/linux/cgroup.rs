@@ -14,13 +14,13 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use crate::{
-    policy::{Limit, RunLimits},
-    sandbox::plan::CgroupVersion,
-};
+use crate::{policy::RunLimits, sandbox::plan::CgroupVersion};
 
 /// How the names of our groups begin.
 pub(crate) const PREFIX: &str = "authy-mcp-";
+/// A group that came so near to its limit met it: what the kernel can't add is some pages together (`memory.failcnt` is no
+/// longer counted by every kernel: 0 on Linux 6.18).
+const AT_LIMIT: u64 = 1 << 20;
 /// The most levels that are gone up.
 const LEVELS: usize = 16;
 
@@ -37,12 +37,26 @@ pub(crate) struct Cgroups {
 #[derive(Debug)]
 pub(crate) struct Group {
     pids_max: fs::File,
+    pids_current: fs::File,
+    /// The most that there were at once, where the kernel keeps that (Linux 6.2).
+    pids_peak: Option<fs::File>,
     pids_events: fs::File,
     memory_max: fs::File,
     /// Where the kernel counts what is swapped out.
     swap_max: Option<fs::File>,
     memory_events: fs::File,
+    /// Of version 1: the most that it ever had, and with what was swapped out. Version 2 tells of its limit among the events.
+    memory_most: Vec<fs::File>,
     version: CgroupVersion,
+}
+
+/// What a run's group says of its processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Processes {
+    /// How many could not be started, as the group had all that it may have.
+    pub refused: u64,
+    /// Whether it has all of them now.
+    pub full: bool,
 }
 
 /// Where this process may make groups, looked for once; what it forks knows it, too.
@@ -89,20 +103,7 @@ impl Cgroups {
         for dir in self.dirs() {
             write_to(&dir.join(name).join(members))?.write_all(b"0")?;
         }
-        let [memory_max, swap_max, memory_events] = match self.version {
-            CgroupVersion::V1 => {
-                ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"]
-            }
-            CgroupVersion::V2 => ["memory.max", "memory.swap.max", "memory.events"],
-        };
-        Ok(Group {
-            pids_max: write_to(&pids.join("pids.max"))?,
-            pids_events: fs::File::open(pids.join("pids.events"))?,
-            memory_max: write_to(&memory.join(memory_max))?,
-            swap_max: write_to(&memory.join(swap_max)).ok(),
-            memory_events: fs::File::open(memory.join(memory_events))?,
-            version: self.version,
-        })
+        Group::open(&pids, &memory, self.version)
     }
 
     /// Whether a group can really be made.
@@ -137,6 +138,27 @@ impl Cgroups {
 }
 
 impl Group {
+    fn open(pids: &Path, memory: &Path, version: CgroupVersion) -> io::Result<Self> {
+        let [memory_max, swap_max, memory_events] = match version {
+            CgroupVersion::V1 => {
+                ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"]
+            }
+            CgroupVersion::V2 => ["memory.max", "memory.swap.max", "memory.events"],
+        };
+        let most = ["memory.max_usage_in_bytes", "memory.memsw.max_usage_in_bytes"].into_iter();
+        Ok(Self {
+            pids_max: open_both_ways(&pids.join("pids.max"))?,
+            pids_current: fs::File::open(pids.join("pids.current"))?,
+            pids_peak: fs::File::open(pids.join("pids.peak")).ok(),
+            pids_events: fs::File::open(pids.join("pids.events"))?,
+            memory_max: open_both_ways(&memory.join(memory_max))?,
+            swap_max: write_to(&memory.join(swap_max)).ok(),
+            memory_events: fs::File::open(memory.join(memory_events))?,
+            memory_most: most.filter_map(|name| fs::File::open(memory.join(name)).ok()).collect(),
+            version,
+        })
+    }
+
     /// Limits what the members may use. `watchers` of them are no processes of the run.
     ///
     /// # Errors
@@ -156,13 +178,33 @@ impl Group {
         swap.write_all(swapped.to_string().as_bytes())
     }
 
-    /// Which limit was reached: a process that could not be started, or one that was killed for its memory.
-    pub(crate) fn reached(&self) -> Option<Limit> {
-        if counted(&self.memory_events, "oom_kill") > 0 {
-            return Some(Limit::Memory);
-        }
-        (counted(&self.pids_events, "max") > 0).then_some(Limit::Processes)
+    /// Whether one of them was killed, and the group met its own limit of memory. One alone is not enough: a machine that is
+    /// out of memory kills a run's processes first, and it is counted here, too.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        let met = match self.version {
+            CgroupVersion::V1 => {
+                let limit = number_in(&self.memory_max).unwrap_or(u64::MAX);
+                let near = |most: u64| most.saturating_add(AT_LIMIT) >= limit;
+                self.memory_most.iter().filter_map(number_in).any(near)
+            }
+            CgroupVersion::V2 => counted(&self.memory_events, "oom") > 0,
+        };
+        met && counted(&self.memory_events, "oom_kill") > 0
     }
+
+    /// How it stands with its processes.
+    pub(crate) fn processes(&self) -> Processes {
+        let most = number_in(&self.pids_max);
+        let had_all = |file: &fs::File| most.zip(number_in(file)).is_some_and(|(most, now)| now >= most);
+        // In version 1, and before Linux 6.11, what a group further up refuses is counted here.
+        let by_itself = self.pids_peak.as_ref().is_none_or(had_all);
+        let refused = if by_itself { counted(&self.pids_events, "max") } else { 0 };
+        Processes { refused, full: had_all(&self.pids_current) }
+    }
+}
+
+fn open_both_ways(path: &Path) -> io::Result<fs::File> {
+    fs::File::options().read(true).write(true).open(path)
 }
 
 fn write_to(path: &Path) -> io::Result<fs::File> {
@@ -171,9 +213,18 @@ fn write_to(path: &Path) -> io::Result<fs::File> {
 
 /// The number of an event. What can't be read was not counted.
 fn counted(file: &fs::File, event: &str) -> u64 {
+    number_of(&text_of(file), event)
+}
+
+/// The number that is all there is; nothing where it is a word ("max").
+fn number_in(file: &fs::File) -> Option<u64> {
+    text_of(file).trim().parse().ok()
+}
+
+fn text_of(file: &fs::File) -> String {
     let mut bytes = [0; 512];
     let length = file.read_at(&mut bytes, 0).unwrap_or_default();
-    number_of(&String::from_utf8_lossy(&bytes[..length]), event)
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
 fn number_of(text: &str, event: &str) -> u64 {
@@ -311,6 +362,62 @@ mod tests {
             fs::write(tree.path(dir).join("cgroup.subtree_control"), "cpu").unwrap();
         }
         assert_eq!(found(&format!("{app}/editor.scope")), None);
+    }
+
+    /// The group whose files say this.
+    fn group(version: CgroupVersion, files: &[(&str, &str)]) -> Group {
+        let dir = tempfile::tempdir().unwrap();
+        let usual = ["pids.max", "pids.current", "pids.events", "memory.limit_in_bytes", "memory.max"];
+        let rest = ["memory.oom_control", "memory.events"];
+        for name in usual.into_iter().chain(rest) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        Group::open(dir.path(), dir.path(), version).unwrap()
+    }
+
+    #[test]
+    fn a_kill_by_the_machine_is_no_limit_of_the_runs() {
+        use CgroupVersion::{V1, V2};
+        let killed = ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+        let limit = ("memory.limit_in_bytes", "67108864\n");
+        let (most, with_swap) = ("memory.max_usage_in_bytes", "memory.memsw.max_usage_in_bytes");
+        let table = [
+            (V1, vec![killed, limit, (most, "33554432\n"), (with_swap, "40000000\n")], false),
+            (V1, vec![killed, limit, (most, "67108864\n")], true),
+            (V1, vec![killed, limit, (most, "33554432\n"), (with_swap, "67076096\n")], true),
+            (
+                V1,
+                vec![killed, ("memory.limit_in_bytes", "9223372036854771712\n"), (most, "67108864\n")],
+                false,
+            ),
+            (V1, vec![limit, (most, "67108864\n")], false),
+            (V2, vec![("memory.events", "max 0\noom 0\noom_kill 1\n")], false),
+            (V2, vec![("memory.events", "max 7\noom 1\noom_kill 1\n")], true),
+            (V2, vec![("memory.events", "max 7\noom 1\noom_kill 0\n")], false),
+        ];
+        for (version, files, expected) in table {
+            assert_eq!(group(version, &files).ran_out_of_memory(), expected, "{version:?} {files:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_group_above_refuses_is_no_limit_of_the_runs() {
+        let table = [
+            ("66\n", "66\n", Some("66\n"), (4, true)),
+            ("66\n", "3\n", Some("66\n"), (4, false)),
+            ("66\n", "3\n", Some("40\n"), (0, false)),
+            ("66\n", "66\n", None, (4, true)),
+            ("max\n", "66\n", Some("66\n"), (0, false)),
+        ];
+        for (most, now, peak, (refused, full)) in table {
+            let mut files = vec![("pids.max", most), ("pids.current", now), ("pids.events", "max 4\n")];
+            files.extend(peak.map(|peak| ("pids.peak", peak)));
+            let group = group(CgroupVersion::V1, &files);
+            assert_eq!(group.processes(), Processes { refused, full }, "{files:?}");
+        }
     }
 
     #[test]

@@ -38,9 +38,10 @@ pub(crate) fn enter_user_namespace() -> io::Result<UserNamespace> {
     Ok(UserNamespace::Own)
 }
 
-/// From now on children are in a pid namespace of their own, the first of them as process 1.
+/// From now on children are in a pid namespace of their own, the first of them as process 1. System V objects are of the
+/// namespace that this process enters with them: what they take can be seen from outside of their view.
 pub(crate) fn next_child_is_init() -> io::Result<()> {
-    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWPID)?)
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC)?)
 }
 
 /// Enters a network of one's own: a loopback, and nothing else. It takes the longest of all, and can be done ahead.
@@ -49,9 +50,9 @@ pub(crate) fn enter_own_network() -> io::Result<()> {
     loopback_up()
 }
 
-/// Mounts, System V objects and the host's name: all of one's own.
+/// Mounts and the host's name: both of one's own.
 pub(crate) fn leave_the_rest() -> io::Result<()> {
-    nix::sched::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
     // The name is told to nobody who does not know it: it is one more thing that says which machine this is.
     Ok(nix::unistd::sethostname("sandbox")?)
 }

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::sandbox::plan::{Kept, LimitKeeper};
+use crate::{
+    policy::{RunLimits, Shares},
+    sandbox::plan::{Kept, LimitKeeper},
+};
 
 use super::namespaces::UserNamespace;
 
@@ -18,6 +21,8 @@ use super::namespaces::UserNamespace;
 const PARTS: u64 = 10;
 /// A run has at least so many: a file watcher or two must work where a user has few.
 const LEAST_WATCHERS: u64 = 4;
+/// Watched over, a run can have so many more processes than it may: that it wanted more is seen by that.
+pub(crate) const ONE_MORE: u32 = 1;
 /// The most descriptors that a process of a limited run may have: servers want tens of thousands, and each takes memory
 /// of the kernel.
 const DESCRIPTORS: u64 = 65_536;
@@ -34,13 +39,13 @@ const NONE: [&str; 3] = [
     "/proc/sys/user/max_fanotify_marks",
 ];
 
-/// Leaves this process's user namespace, which must be the run's own, a part of what its user has. To be called before
-/// its program is there, which could otherwise be faster.
+/// Leaves this process's user namespace, which must be the run's own, a part of what its user has, where the run may take
+/// no more. To be called before its program is there, which could otherwise be faster.
 ///
 /// # Errors
 /// Where a count is there and can't be written.
-pub(crate) fn leave_the_user_some(namespace: UserNamespace) -> io::Result<()> {
-    if namespace == UserNamespace::None {
+pub(crate) fn leave_the_user_some(limits: &RunLimits, namespace: UserNamespace) -> io::Result<()> {
+    if limits.shares == Shares::All || namespace == UserNamespace::None {
         // These would be the machine's.
         return Ok(());
     }
@@ -71,20 +76,28 @@ fn set(path: &str, most: u64) -> io::Result<()> {
 }
 
 /// Limits the process that becomes the program, and so all that it starts. `watchers` are no processes of the run,
-/// but of its user namespace.
+/// but of its user namespace; and no file may be larger than `largest`.
 ///
 /// # Errors
 /// Of the operating system: then it is not limited.
-pub(crate) fn restrict_use(kept: &Kept, namespace: UserNamespace, watchers: u32) -> io::Result<()> {
+pub(crate) fn restrict_use(
+    kept: &Kept,
+    largest: Option<u64>,
+    namespace: UserNamespace,
+    watchers: u32,
+) -> io::Result<()> {
     let counts = kept.by == LimitKeeper::Watch && namespace == UserNamespace::Own;
     if let Some(most) = kept.limits.processes.filter(|_| counts) {
         // After the namespace was entered: it counts the run alone, not all that the user runs (getrlimit(2)).
-        lower(Resource::Nproc, u64::from(most.saturating_add(watchers)))?;
+        lower(Resource::Nproc, u64::from(most.saturating_add(watchers).saturating_add(ONE_MORE)))?;
     }
-    if let Some(most) = kept.limits.disk {
+    if let Some(most) = largest {
         lower(Resource::Fsize, most)?;
     }
-    lower(Resource::Nofile, DESCRIPTORS)
+    match kept.limits.shares {
+        Shares::All => Ok(()),
+        Shares::Part => lower(Resource::Nofile, DESCRIPTORS),
+    }
 }
 
 fn lower(resource: Resource, most: u64) -> io::Result<()> {
