@@ -1,5 +1,5 @@
-//! Where requests carry credentials: the one list of it. A placeholder is replaced in these places, and a host that is
-//! sent a credential of ours is sent no other in them.
+//! Where requests carry credentials: the one list of it. A placeholder is replaced in few of these places, which are known
+//! for it; a host that is sent a credential of ours is sent no other in any of them.
 
 /// Headers that carry credentials and have names of their own.
 const HEADERS: &[&str] = &[
@@ -33,27 +33,72 @@ const KEPT: &[&str] = &[
     "encryption",
 ];
 
-/// Names by which a query carries credentials, in lower case. Services have more.
+/// What such a word says against a key or a token, in a header or in a query: it is one of a page, an upload or a form.
+const OF_A_PART: &[&str] = &[
+    "csrf",
+    "xsrf",
+    "client",
+    "continuation",
+    "page",
+    "next",
+    "upload",
+    "sort",
+    "info",
+    "tag",
+    "label",
+    "object",
+    "custom",
+    "partitionkey",
+];
+
+/// Words at whose end a name speaks of a credential, whatever else is in it.
+const SURE: &[&str] = &[
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "credentials",
+    "signature",
+    "jwt",
+    "assertion",
+    "auth",
+    "authorization",
+    "authentication",
+];
+
+/// The same of words that mean other things, too.
+const PERHAPS: &[&str] = &["key", "token", "session"];
+
+/// Headers that carry credentials, or say whose they are, without such a word.
+const WITHOUT_A_WORD: &[&str] = &["x-honeycomb-team", "x-auth-email", "x-github-otp", "x-auth-user"];
+
+/// Headers with such a word that tell apart what clients of their hosts do, and open nothing: of Claude Code, and of Cosmos
+/// DB (consistency).
+const NO_CREDENTIAL: &[&str] = &["x-claude-code-session-id", "x-ms-session-token"];
+
+/// Names by which a query carries credentials, in lower case and without signs. Services have more.
 const QUERIES: &[&str] = &[
     // RFC 6750, section 2.3.
-    "access_token",
+    "accesstoken",
     // Google, and many others.
-    "key",
-    "api_key",
-    "api-key",
     "apikey",
-    "token",
-    "auth_token",
-    "oauth_token",
+    "apitoken",
+    "authtoken",
+    "oauthtoken",
     // GitLab.
-    "private_token",
+    "privatetoken",
     // RFC 6749, section 2.3.1.
-    "client_secret",
+    "clientsecret",
+    // Azure API Management.
+    "subscriptionkey",
     // Presigned requests of AWS, Google Cloud and Azure, whose signature is another account's.
-    "x-amz-credential",
-    "x-amz-signature",
-    "x-goog-credential",
-    "x-goog-signature",
+    "xamzcredential",
+    "xamzsignature",
+    "xamzsecuritytoken",
+    "xgoogcredential",
+    "xgoogsignature",
+    "awsaccesskeyid",
+    "googleaccessid",
     "sig",
 ];
 
@@ -63,13 +108,72 @@ pub(crate) fn is_header(name: &str) -> bool {
     let mut segments = name.split('-');
     let (first, last) = (segments.clone().next(), segments.clone().next_back());
     let own = first == Some("x") && matches!(last, Some("key" | "token"));
-    let kept = segments.any(|segment| KEPT.contains(&segment)) || first == Some("proxy");
+    let kept = segments.any(|segment| KEPT.contains(&segment) || OF_A_PART.contains(&segment))
+        || first == Some("proxy");
     HEADERS.contains(&name) || ((own || name.ends_with("-api-key")) && !kept)
 }
 
-/// Whether a part of a query carries credentials, by its name.
-pub(crate) fn is_query(name: &str) -> bool {
-    QUERIES.contains(&name.to_ascii_lowercase().as_str())
+/// Whether a header may carry credentials: by any word of it, in lower case. A handshake's key is none (RFC 6455).
+pub(crate) fn may_be_header(name: &str) -> bool {
+    let segments: Vec<&str> = name.split('-').collect();
+    if segments.first() == Some(&"sec") || NO_CREDENTIAL.contains(&name) {
+        return false;
+    }
+    let any = |words: &[&str]| segments.iter().any(|segment| ends(segment, words));
+    let one = |words: &[&str]| segments.iter().any(|segment| words.contains(segment));
+    let known = HEADERS.contains(&name) || WITHOUT_A_WORD.contains(&name);
+    known || (!one(KEPT) && (any(SURE) || (any(PERHAPS) && !one(OF_A_PART))))
+}
+
+fn ends(segment: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| segment.ends_with(word))
+}
+
+/// What a part of a query holds, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InQuery {
+    Credential,
+    /// If it looks like one: `key` and `token` are names of files and of pages, too.
+    PerhapsCredential,
+    Other,
+}
+
+/// What a part of a query holds, by its name without an encoding.
+pub(crate) fn in_query(name: &str) -> InQuery {
+    if QUERIES.contains(&squeezed(name).as_str()) {
+        return InQuery::Credential;
+    }
+    let words = words(name);
+    let Some(last) = words.last() else { return InQuery::Other };
+    let one = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
+    match (ends(last, SURE), ends(last, PERHAPS) && !one(KEPT) && !one(OF_A_PART)) {
+        (true, _) => InQuery::Credential,
+        (_, true) => InQuery::PerhapsCredential,
+        _ => InQuery::Other,
+    }
+}
+
+/// A name as PHP and others take it, to whom `access.token` and ` access_token` are one: letters and digits, in lower case.
+pub(crate) fn squeezed(name: &str) -> String {
+    words(name).concat()
+}
+
+/// The words of a name, up to its index: `pageToken` and `page_token` have two.
+fn words(name: &str) -> Vec<String> {
+    let name = name.split(['\0', '[']).next().unwrap_or_default();
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in name.chars() {
+        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && before.is_ascii_lowercase()) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
+            word.push(c.to_ascii_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 #[cfg(test)]
@@ -113,9 +217,80 @@ mod tests {
             "idempotency-key",
             "key",
             "token",
+            "x-bz-info-token",
+            "x-tag-key",
+            "x-object-key",
+            "x-csrf-token",
+            "job-token",
         ] {
             assert!(!is_header(name), "{name}");
         }
-        assert!(is_query("access_token") && is_query("Key") && !is_query("page_token") && !is_query("q"));
+    }
+
+    #[test]
+    fn what_may_carry_credentials_is_refused_by_any_word_of_its_name() {
+        for name in [
+            "authorization",
+            "api-key",
+            "apikey",
+            "job-token",
+            "deploy-token",
+            "fastly-key",
+            "circle-token",
+            "ocp-apim-subscription-key",
+            "x-ms-authorization-auxiliary",
+            "x-trackertoken",
+            "x-sentry-auth",
+            "x-honeycomb-team",
+            "dd-application-key",
+            "x-authorization",
+            "x-api-secret",
+            "x-client-secret",
+            "token",
+            "x-session-id",
+        ] {
+            assert!(may_be_header(name), "{name}");
+        }
+        for name in [
+            "accept",
+            "x-csrf-token",
+            "x-amz-meta-my-key",
+            "x-idempotency-key",
+            "sec-websocket-key",
+            "x-upload-token",
+            "x-claude-code-session-id",
+            "keep-alive",
+            "x-author",
+            "openai-organization",
+            "anthropic-version",
+            "x-stainless-lang",
+            "x-ms-documentdb-partitionkey",
+            "x-amz-content-sha256",
+        ] {
+            assert!(!may_be_header(name), "{name}");
+        }
+        for (name, holds) in [
+            ("access_token", InQuery::Credential),
+            ("access.token", InQuery::Credential),
+            (" access_token", InQuery::Credential),
+            ("access_token[]", InQuery::Credential),
+            ("AWSAccessKeyId", InQuery::Credential),
+            ("Signature", InQuery::Credential),
+            ("api_token", InQuery::Credential),
+            ("subscription-key", InQuery::Credential),
+            ("jwt", InQuery::Credential),
+            ("client_secret", InQuery::Credential),
+            ("key", InQuery::PerhapsCredential),
+            ("Token", InQuery::PerhapsCredential),
+            ("user_token", InQuery::PerhapsCredential),
+            ("page_token", InQuery::Other),
+            ("nextPageToken", InQuery::Other),
+            ("continuation-token", InQuery::Other),
+            ("key-marker", InQuery::Other),
+            ("q", InQuery::Other),
+            ("", InQuery::Other),
+        ] {
+            assert_eq!(in_query(name), holds, "{name}");
+        }
     }
 }

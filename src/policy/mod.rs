@@ -24,6 +24,7 @@ mod known;
 mod limits;
 mod listing;
 mod operators_word;
+pub(crate) mod other_request;
 mod promise;
 mod read;
 mod resolved;

@@ -139,6 +139,8 @@ enum Pause {
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     pub bytes: usize,
+    /// What each piece of it is counted beside its bytes.
+    pub a_piece: usize,
     pub time: Duration,
 }
 
@@ -213,7 +215,7 @@ impl Scrubbed {
                     return Ok(Read::InPart);
                 }
                 Some(Ok(frame)) => {
-                    length += frame.data_ref().map_or(0, Bytes::len);
+                    length += frame.data_ref().map_or(0, Bytes::len) + ahead.a_piece;
                     self.ahead.push_back(Ok(frame));
                 }
             }
@@ -222,10 +224,10 @@ impl Scrubbed {
     }
 
     /// Passes other bytes on than were read: the same answer as it came.
-    pub(super) fn instead(&mut self, chunks: Vec<Bytes>) {
+    pub(super) fn instead(&mut self, bytes: Bytes) {
         let trailers = self.ahead.pop_back().filter(|last| last.as_ref().is_ok_and(Frame::is_trailers));
-        self.entry.record().received = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        self.ahead = chunks.into_iter().map(|data| Ok(Frame::data(data))).chain(trailers).collect();
+        self.entry.record().received = bytes.len() as u64;
+        self.ahead = [Ok(Frame::data(bytes))].into_iter().chain(trailers).collect();
     }
 
     /// Passes on what a redactor gave out, unless it found what can't be taken out.

@@ -2,7 +2,7 @@
 //! path or host than it says.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     forms,
@@ -11,7 +11,14 @@ use super::{
     run::Shared,
     target::{Target, Via},
 };
-use crate::policy::credentials;
+use crate::{
+    names::SecretName,
+    policy::{
+        credentials::{self, InQuery},
+        other_request,
+    },
+    redact,
+};
 
 /// A request before anything is put into it.
 pub(super) struct Guard<'a> {
@@ -37,7 +44,7 @@ impl<'a> Guard<'a> {
         if self.held.is_empty() {
             return Ok(());
         }
-        check_names(headers)?;
+        self.check_names(headers)?;
         self.check_origin(headers)?;
         let mut fields = query.into_iter().flat_map(forms::fields);
         if self.holds_methods() && fields.any(|(name, _)| forms::overrides(name.as_bytes())) {
@@ -87,7 +94,7 @@ impl<'a> Guard<'a> {
 
     fn takes_credentials(&self, name: &str) -> bool {
         let services = || self.held.iter().filter_map(|held| held.seal.service.as_ref());
-        credentials::is_header(name)
+        credentials::may_be_header(name)
             || services().any(|service| service.entry.headers.iter().any(|header| header == name))
             || self.held.iter().any(|held| held.seal.header() == Some(name))
     }
@@ -134,10 +141,11 @@ impl<'a> Guard<'a> {
     /// Cookies that the host gave, and placeholders.
     fn are_ours(&self, value: &HeaderValue) -> bool {
         let Ok(text) = value.to_str() else { return false };
+        let secrets: Vec<&SecretName> = self.held.iter().map(|held| &held.name).collect();
         text.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()).all(|cookie| {
             let value = cookie.split_once('=').map_or("", |(_, value)| value).trim_matches('"');
             self.placeholders().any(|placeholder| value == placeholder)
-                || self.run.cookies.are_of(&self.target.to, cookie)
+                || self.run.cookies.are_of(&self.target.to, &secrets, cookie)
         })
     }
 
@@ -154,12 +162,44 @@ impl<'a> Guard<'a> {
 
     fn check_query(&self, query: &str) -> Result<(), Refusal> {
         for (name, value) in forms::fields(query) {
-            let name = String::from_utf8_lossy(&forms::decoded(name.as_bytes())).to_ascii_lowercase();
+            let ours = || value.is_empty() || self.placeholders().any(|placeholder| value == placeholder);
+            if self.may_hold_credentials(name, value) && !ours() {
+                return Err(refusal::FOREIGN_CREDENTIAL);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_hold_credentials(&self, name: &str, value: &str) -> bool {
+        let once = forms::decoded(name.as_bytes());
+        let twice = forms::decoded(&once);
+        [once, twice].iter().any(|name| {
+            let name = String::from_utf8_lossy(name);
             let services = self.held.iter().filter_map(|held| held.seal.service.as_ref());
             let mut own = services.flat_map(|service| &service.entry.queries);
-            let takes = credentials::is_query(&name) || own.any(|query| *query == name);
-            if takes && !value.is_empty() && !self.placeholders().any(|placeholder| value == placeholder) {
-                return Err(refusal::FOREIGN_CREDENTIAL);
+            let squeezed = credentials::squeezed(&name);
+            own.any(|query| credentials::squeezed(query) == squeezed)
+                || match credentials::in_query(&name) {
+                    InQuery::Credential => true,
+                    InQuery::PerhapsCredential => !redact::is_guessable(&forms::decoded(value.as_bytes())),
+                    InQuery::Other => false,
+                }
+        })
+    }
+
+    /// A header's name is letters, digits and hyphens: what else there is, servers read as another name (`_` as `-` by CGI
+    /// and WSGI). And none makes the request another one. The header that takes a secret is called what it is called.
+    fn check_names(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let has_paths = self.held.iter().any(|held| held.seal.paths.is_some());
+        for name in headers.keys().map(HeaderName::as_str) {
+            if self.held.iter().any(|held| held.seal.header() == Some(name)) {
+                continue;
+            }
+            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+                return Err(refusal::HEADER_NAME);
+            }
+            if other_request::is_meant_by(name) || (has_paths && other_request::has_a_path(name)) {
+                return Err(refusal::OVERRIDE);
             }
         }
         Ok(())
@@ -168,45 +208,3 @@ impl<'a> Guard<'a> {
 
 /// Some clients write a word where there is no password (`x-oauth-basic`, `X`).
 const NO_PASSWORD: usize = 16;
-
-/// A header's name is letters, digits and hyphens: what else there is, servers read as another name (`_` as `-` by CGI and
-/// WSGI). And none that makes the request another one.
-fn check_names(headers: &HeaderMap) -> Result<(), Refusal> {
-    for name in headers.keys() {
-        let name = name.as_str();
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(refusal::HEADER_NAME);
-        }
-        if makes_another(name) {
-            return Err(refusal::OVERRIDE);
-        }
-    }
-    Ok(())
-}
-
-/// Whether a header makes a request one of another method (`X-HTTP-Method-Override`), path (`X-Original-URL`,
-/// `X-Rewrite-URL`) or host.
-fn makes_another(name: &str) -> bool {
-    name.contains("method-override")
-        || name.starts_with("x-http-method")
-        || name == "x-method"
-        || name.starts_with("x-original-")
-        || name.starts_with("x-rewrite-")
-        || name.ends_with("-host-override")
-        || name == "x-host"
-}
-
-/// Whether a header says what only a proxy before the host knows: who asked, by which way, and for what (RFC 7239; RFC 9110,
-/// section 7.6.3; Envoy; what CDNs add). A host that believes it takes the program for somebody else, or its path for
-/// another.
-pub(super) fn speaks_for_a_proxy(name: &str) -> bool {
-    name == "forwarded"
-        || name == "via"
-        || name.starts_with("x-forwarded")
-        || name.starts_with("x-envoy-")
-        || name.starts_with("x-proxy")
-        || name.starts_with("x-remote-")
-        || name.starts_with("x-originating-")
-        || name == "client-ip"
-        || ["-client-ip", "-real-ip", "-connecting-ip"].iter().any(|end| name.ends_with(end))
-}

@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 
 use super::{
     body::Body,
-    guard,
     scrub::{ends_here, named_by_connection},
 };
+use crate::policy::other_request;
 
 /// Headers of the program that no host gets: they shape the message, or ask for what could not be read.
 const NOT_SENT: &[&str] = &[
@@ -16,6 +16,8 @@ const NOT_SENT: &[&str] = &[
     "grpc-accept-encoding",
     "range",
     "if-range",
+    // Azure Storage: it goes before Range there.
+    "x-ms-range",
     "trailer",
     "sec-websocket-extensions",
     "content-length",
@@ -36,7 +38,8 @@ pub(super) fn headers(from: &HeaderMap) -> HeaderMap {
     let trailers = from.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let mut headers = HeaderMap::with_capacity(from.len());
     for (name, value) in from {
-        let ends = ends_here(name) || connection.contains(name) || guard::speaks_for_a_proxy(name.as_str());
+        let ends =
+            ends_here(name) || connection.contains(name) || other_request::speaks_for_a_proxy(name.as_str());
         if !ends && !NOT_SENT.contains(&name.as_str()) && name != header::COOKIE {
             headers.append(name.clone(), value.clone());
         }

@@ -40,9 +40,13 @@ pub(super) struct Part {
     of: u64,
 }
 
-/// What a program asks for. Ranges are for GET alone (section 14.2).
+const OF_AZURE: HeaderName = HeaderName::from_static("x-ms-range");
+
+/// What a program asks for. Ranges are for GET alone, and one of an unknown unit is none (section 14.2). Azure Storage reads
+/// a header of its own.
 pub(super) fn wanted(method: &Method, headers: &HeaderMap) -> Result<Option<Wanted>, Refusal> {
-    let mut ranges = headers.get_all(header::RANGE).iter();
+    let name = if headers.contains_key(header::RANGE) { header::RANGE } else { OF_AZURE };
+    let mut ranges = headers.get_all(name).iter();
     let range = match (ranges.next(), ranges.next()) {
         (Some(range), None) if *method == Method::GET => {
             range.to_str().map_err(|_| refusal::RANGE_MALFORMED)?
@@ -50,10 +54,8 @@ pub(super) fn wanted(method: &Method, headers: &HeaderMap) -> Result<Option<Want
         (Some(_), Some(_)) if *method == Method::GET => return Err(refusal::RANGE_SEVERAL),
         _ => return Ok(None),
     };
-    let (unit, set) = range.split_once('=').ok_or(refusal::RANGE_UNIT)?;
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return Err(refusal::RANGE_UNIT);
-    }
+    let of_bytes = range.split_once('=').filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"));
+    let Some((_, set)) = of_bytes else { return Ok(None) };
     if set.contains(',') {
         return Err(refusal::RANGE_SEVERAL);
     }
@@ -74,6 +76,16 @@ fn span(text: &str) -> Option<Span> {
             (first <= last).then_some(Span::From { first, last: Some(last) })
         }
     }
+}
+
+/// Whether an answer is a part of bytes, or may be one (section 15.3.7): rows of a table are whole in theirs.
+pub(super) fn is_of_bytes(headers: &HeaderMap) -> bool {
+    let lower = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
+    let mut ranges = headers.get_all(header::CONTENT_RANGE).iter().map(lower).peekable();
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter().map(lower);
+    ranges.peek().is_none()
+        || ranges.any(|range| range.starts_with("bytes"))
+        || types.any(|kind| kind.starts_with("multipart/"))
 }
 
 impl Wanted {
@@ -212,13 +224,13 @@ mod tests {
             ("bytes=a-", Err("range_malformed")),
             ("bytes=+1-2", Err("range_malformed")),
             ("bytes=-", Err("range_malformed")),
-            ("items=0-9", Err("range_unit")),
-            ("0-9", Err("range_unit")),
+            ("items=0-9", Err("none")),
+            ("0-9", Err("none")),
         ] {
             let mut answer = HeaderMap::new();
             answer.insert(header::CONTENT_LENGTH, HeaderValue::from(100));
             let served = asked(range).map_err(|refusal| refusal.code).and_then(|wanted| {
-                let part = wanted.unwrap().of(StatusCode::OK, &answer).map_err(|no| no.refusal.code)?;
+                let part = wanted.ok_or("none")?.of(StatusCode::OK, &answer).map_err(|no| no.refusal.code)?;
                 Ok(part.map(|part| (part.first, part.length)).unwrap())
             });
             assert_eq!(served, part, "{range}");
@@ -237,6 +249,29 @@ mod tests {
             asked("bytes=0-1").unwrap().unwrap().of(StatusCode::NOT_FOUND, &HeaderMap::new()),
             Ok(None)
         );
+    }
+
+    #[test]
+    fn a_part_of_anything_but_bytes_is_none() {
+        for (headers, of_bytes) in [
+            ("", true),
+            ("content-range: bytes 0-4/10", true),
+            ("content-range: Bytes 0-4/10", true),
+            ("content-range: 0-24/3573\ncontent-range: bytes 0-4/10", true),
+            ("content-range: 0-24/3573\ncontent-type: multipart/byteranges; boundary=x", true),
+            ("content-range: 0-24/3573\ncontent-type: application/json", false),
+            ("content-range: items 0-24/3573", false),
+        ] {
+            let mut map = HeaderMap::new();
+            for line in headers.lines() {
+                let (name, value) = line.split_once(": ").unwrap();
+                map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            assert_eq!(is_of_bytes(&map), of_bytes, "{headers}");
+        }
+        let mut azure = HeaderMap::new();
+        azure.insert("x-ms-range", HeaderValue::from_static("bytes=0-9"));
+        assert_eq!(wanted(&Method::GET, &azure), asked("bytes=0-9"));
     }
 
     #[test]

@@ -49,7 +49,6 @@ refusals! {
     RANGE_MALFORMED: RANGE_NOT_SATISFIABLE, "range_malformed", "the Range header is malformed: write bytes=FIRST-LAST";
     RANGE_SEVERAL: RANGE_NOT_SATISFIABLE, "range_several", "only one range is served at a time";
     RANGE_UNSATISFIABLE: RANGE_NOT_SATISFIABLE, "range_unsatisfiable", "the answer has no such bytes";
-    RANGE_UNIT: NOT_IMPLEMENTED, "range_unit", "only ranges of bytes are served";
     RANGE_LENGTH: NOT_IMPLEMENTED, "range_length_unknown", "the host does not say how long its answer is, so no part of it can be served: ask for the whole";
     ANSWER: BAD_GATEWAY, "answer_malformed", "the host's answer is not one that can be passed on";
 }

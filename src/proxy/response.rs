@@ -17,7 +17,7 @@ use super::{
     coded::{self, Kept},
     decode::{self, Encoding},
     ledger::Entry,
-    range::{Cut, Part, Unserved, Wanted},
+    range::{self, Cut, Part, Unserved, Wanted},
     refusal::{self, Refusal},
     run::Shared,
     scrub, websocket,
@@ -59,7 +59,7 @@ pub(super) fn check(
         }
         status if status.is_informational() => return Err(refusal::ANSWER),
         // No part was asked for: a value cut in two is none that is found.
-        StatusCode::PARTIAL_CONTENT => return Err(refusal::ANSWER),
+        StatusCode::PARTIAL_CONTENT if range::is_of_bytes(headers) => return Err(refusal::ANSWER),
         _ => {}
     }
     let codings = headers.get_all(header::TRANSFER_ENCODING).iter();
@@ -97,7 +97,7 @@ pub(super) async fn passed_on(
     };
     let on_value = OnValue::of(&parts.headers);
     let (headers, entry) = scrub::headers_away(&run.masks, parts.headers, entry).await;
-    run.cookies.note(&to, &headers);
+    run.cookies.note(&to, &run.rules.names_for(&to), &headers);
     let kept = Kept::default();
     let body = coded::readable(&run, body.map_err(Into::into).boxed_unsync(), &encodings, &kept);
     let body = Scrubbed::new(body, entry, sent, run.masks.clone(), on_value);
@@ -130,7 +130,7 @@ impl Answer {
     async fn look_ahead(&mut self) -> Result<(), Refusal> {
         let has_length = self.headers.contains_key(header::CONTENT_LENGTH);
         let time = if has_length { OF_A_LENGTH } else { OF_EVENTS };
-        let read = self.body.look_ahead(Ahead { bytes: WITH_THE_HEAD, time }).await;
+        let read = self.body.look_ahead(Ahead { bytes: WITH_THE_HEAD, a_piece: 0, time }).await;
         read.map(|_| ()).map_err(|HoldsValue| refusal::HOLDS_VALUE)
     }
 
@@ -139,13 +139,13 @@ impl Answer {
     async fn settle_coding(&mut self, run: &Shared, kept: &Kept, on_value: OnValue) -> Result<(), Refusal> {
         let room = Arc::clone(&run.whole).acquire_owned().await;
         self.body.takes(room.map_err(|_| refusal::ENDED)?);
-        let read = self.body.look_ahead(coded::ahead(on_value)).await;
+        let read = self.body.look_ahead(coded::ahead(on_value, &self.headers)).await;
         let read = read.map_err(|HoldsValue| refusal::HOLDS_VALUE)?;
         if read == Read::ToItsEnd
             && self.body.found() == 0
-            && let Some(chunks) = kept.clean(run).await
+            && let Some(bytes) = kept.clean(run).await
         {
-            self.body.instead(chunks);
+            self.body.instead(bytes);
             return Ok(());
         }
         kept.let_go();

@@ -93,6 +93,11 @@ impl EgressRules {
         self.held.iter().flat_map(|held| &held.seal.hosts).chain(&self.reach.hosts)
     }
 
+    /// The secrets that may go to a host at all.
+    pub(super) fn names_for(&self, to: &HostPort) -> Vec<&SecretName> {
+        self.held.iter().filter(|held| held.goes_to(to)).map(|held| &held.name).collect()
+    }
+
     /// A secret by name.
     pub(super) fn get(&self, name: &SecretName) -> Option<&SealedSecret> {
         self.held.iter().find(|held| held.name == *name)

@@ -7,7 +7,7 @@ use crate::{
     names::{EnvName, HostPattern, SecretName},
     policy::{
         edition::Edition,
-        env_names,
+        env_names, other_request,
         sealed::{BaseUrl, Inject, OfService, PathPattern, Seal, SigV4, SubstitutionSite, Tls},
         services::{Service, ServiceInject, Services},
     },
@@ -56,11 +56,11 @@ pub(super) fn seal(
         None if raw.inject.is_some() || seal.service.is_some() => BTreeSet::new(),
         None => BTreeSet::from([SubstitutionSite::Header]),
     };
-    if let Some(methods) = &raw.methods {
-        let methods = parse_methods(methods, wrong);
+    if let Some(raw_methods) = &raw.methods {
+        let methods = parse_methods(raw_methods, wrong);
         seal.methods = Some(match seal.methods {
             None => methods,
-            Some(own) => own.intersection(&methods).cloned().collect(),
+            Some(own) => both(&own, methods, raw_methods, wrong),
         });
     }
     if let Some(paths) = &raw.paths {
@@ -242,7 +242,8 @@ fn header(raw: &At<RawInject>, name: &str, wrong: &mut Vec<Wrong>) -> Option<Inj
     let name = name.to_ascii_lowercase();
     let token = !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    if token && !NOT_INJECTED.contains(&name.as_str()) {
+    let another = other_request::speaks_for_a_proxy(&name) || other_request::is_meant_by(&name);
+    if token && !another && !NOT_INJECTED.contains(&name.as_str()) {
         return Some(Inject::Header { name });
     }
     wrong.push((raw.span(), "no value goes into that header".to_owned(), "name a header as X-Api-Key"));
@@ -282,6 +283,22 @@ fn parse_methods(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> BTreeSet<Stri
         ));
     }
     raw.get().iter().cloned().collect()
+}
+
+/// The methods of a service that a rule allows.
+fn both(
+    own: &BTreeSet<String>,
+    methods: BTreeSet<String>,
+    at: &At<Vec<String>>,
+    wrong: &mut Vec<Wrong>,
+) -> BTreeSet<String> {
+    let both: BTreeSet<String> = methods.into_iter().filter(|method| own.contains(method)).collect();
+    if both.is_empty() {
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let message = format!("no method is left: the service has {}", own.join(", "));
+        wrong.push((at.span(), message, "write methods that the service has, or leave methods out"));
+    }
+    both
 }
 
 fn parse_paths(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> Vec<PathPattern> {
@@ -363,6 +380,16 @@ mod tests {
             ("deliver = \"env\"\ninject = \"bearer\"".to_owned(), 6, "inject belongs to sealed"),
             ("deliver = \"file\"\nmethods = [\"GET\"]".to_owned(), 6, "methods belongs to sealed"),
             (format!("{GOOD}inject = {{ header = \"Host\" }}"), 7, "no value goes into that header"),
+            (
+                format!("{GOOD}inject = {{ header = \"X-Forwarded-User\" }}"),
+                7,
+                "no value goes into that header",
+            ),
+            (
+                format!("{GOOD}inject = {{ header = \"X-Original-URL\" }}"),
+                7,
+                "no value goes into that header",
+            ),
             (format!("{GOOD}inject = {{ header = \"a b\" }}"), 7, "no value goes into that header"),
             (format!("{GOOD}inject = {{ basic = \"a:b\" }}"), 7, "no colon"),
             (format!("{GOOD}substitute = []"), 2, "nothing puts the value in"),
@@ -431,6 +458,7 @@ mod tests {
             (rule("env = { \"a/b\" = \"KEY\" }"), 7, "env is given, too"),
             (rule("base_url = { X_URL = \"https://api.anthropic.com\" }"), 7, "base_url is given, too"),
             (rule("paths = [\"/v1/**\"]"), 7, "has its own paths: /v1/messages"),
+            (rule("methods = [\"DELETE\"]"), 7, "no method is left: the service has GET, POST"),
             (
                 "deliver = \"sealed\"\nservice = \"acme\"".to_owned(),
                 6,

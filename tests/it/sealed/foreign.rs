@@ -92,16 +92,36 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         "Authorization: Basic",
         "Proxy-Authorization: Basic",
         "X-Auth-Token:",
+        "Job-Token:",
+        "Fastly-Key:",
+        "X-TrackerToken:",
+        "X-Authorization:",
+        "Token:",
         "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.",
     ] {
         let refused = said(&program, &host, "/", &format!("{header} {foreign}\r\n")).await;
         assert_eq!(refused, (403, "foreign_credential".to_owned()), "{header}");
     }
-    for query in
-        ["access_token=x", "api_key=x", "key=x", "a=b&token=x", "a=b;%6bey=x", "Access_Token=x", "sig=x"]
-    {
+    for query in [
+        "access_token=x",
+        "api_key=x",
+        "a=b;%61pi_key=x",
+        "Access_Token=x",
+        "sig=x",
+        "access.token=x",
+        "+access_token=x",
+        "api_token=x",
+        "jwt=x",
+        "Signature=x",
+        "AWSAccessKeyId=x",
+    ] {
         let refused = said(&program, &host, &format!("/?{query}"), "").await;
         assert_eq!(refused, (403, "foreign_credential".to_owned()), "{query}");
+    }
+    for name in ["key", "a=b&token", "a=b;%6bey"] {
+        let refused =
+            said(&program, &host, &format!("/?{name}=AIzaSyD9fQ2xT7vKp3mWz8RbLc4NhYgJq5"), "").await;
+        assert_eq!(refused, (403, "foreign_credential".to_owned()), "{name}");
     }
     let basic = encoded(&format!("somebody:else:{key}"));
     assert_eq!(said(&program, &host, "/", &format!("Authorization: Basic {basic}\r\n")).await.0, 403);
@@ -111,8 +131,13 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         format!("Authorization: Bearer {key}\r\n"),
         "Authorization: \r\n".to_owned(),
         "X-Note: sk-123\r\n".to_owned(),
+        "X-CSRF-Token: sk-123\r\n".to_owned(),
     ] {
-        assert_eq!(said(&program, &host, "/?key=&page_token=x", &passes).await.0, 200, "{passes}");
+        assert_eq!(
+            said(&program, &host, "/?key=folder/file.txt&token=&page_token=x", &passes).await.0,
+            200,
+            "{passes}"
+        );
     }
     // A host's own cookie comes back, as from every client that keeps them; another's does not.
     host.serves("/login", "Set-Cookie: __cf_bm=abc; Path=/; Secure\nSet-Cookie: b=c", b"hello", 99).await;
@@ -124,6 +149,24 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         said(&program, &host, "/", "Cookie: __cf_bm=abc; session=x\r\n").await.1,
         "foreign_credential"
     );
+    program.assert_clean();
+}
+
+#[tokio::test]
+async fn the_header_that_takes_the_value_is_called_what_it_is_called() {
+    let host = Host::start().await;
+    let named = seal(&host.name(), Some(Inject::Header { name: "access_token".to_owned() }));
+    let program = Program::start(terms(vec![sealed("a/key", KEY, named)], &host));
+    let own = format!("access_token: {}\r\n", program.placeholder("a/key"));
+    for (headers, status, code) in [
+        ("", 200, ""),
+        (own.as_str(), 200, ""),
+        ("access_token: of-somebody-else\r\n", 403, "foreign_credential"),
+        ("other_token: x\r\n", 400, "header_name"),
+    ] {
+        assert_eq!(said(&program, &host, "/", headers).await, (status, code.to_owned()), "{headers}");
+    }
+    assert!(host.seen().await.iter().all(|seen| seen.header("access_token") == KEY));
     program.assert_clean();
 }
 
@@ -186,6 +229,10 @@ async fn a_request_is_of_the_method_and_path_that_it_says() {
         "X-Original-URL: /admin",
         "X-Original-URI: /admin",
         "X-Rewrite-URL: /admin",
+        "Destination: /admin",
+        "X-Amz-Copy-Source: /other/key",
+        "X-Ms-Rename-Source: /admin",
+        "X-Script-Name: /admin",
     ] {
         let (status, code) = said(&program, &host, "/v1/a", &format!("{header}\r\n")).await;
         assert!(

@@ -152,7 +152,7 @@ const INSIDE: &[(&str, Comes, &str)] = &[
     ),
     (
         "a range of something else",
-        Comes::Nothing,
+        Comes::One,
         "GET /1 HTTP/1.1\r\nHost: HOST\r\nRange: items=0-3\r\nConnection: close\r\n\r\n",
     ),
     (
