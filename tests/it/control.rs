@@ -437,6 +437,42 @@ fn what_is_no_repository_when_a_run_ends_keeps_nothing_for_the_next() {
 }
 
 #[test]
+fn what_one_run_made_is_not_what_another_puts_back() {
+    for by in BOTH {
+        for last in ["one", "two"] {
+            let scene = Scene::new();
+            let mut server = scene.server(by);
+            let change = "printf '[core]\\n\\tfsmonitor = evil\\n' >> .git/config; echo evil > mise.toml; \
+                          mkdir .cargo; echo evil > .cargo/config.toml; echo evil > .envrc; rm -rf .vscode";
+            let mut start = |name: &str, script: &str| {
+                let script =
+                    format!("{script}; echo > sub/{name}; while ! [ -e sub/go-{name} ]; do sleep 0.02; done");
+                let run =
+                    json!({"command": ["sh", "-c", script], "secrets": ["a/key"], "cwd": scene.project});
+                let id = server.send("tools/call", json!({"name": "run_with_secrets", "arguments": run}));
+                eventually("the run starts", || scene.project.join("sub").join(name).exists());
+                id
+            };
+            let ids = [("one", start("one", change)), ("two", start("two", "true"))];
+            let (late, early) = ids.into_iter().partition::<Vec<_>, _>(|(name, _)| *name == last);
+            for (name, id) in early.into_iter().chain(late) {
+                fs::write(scene.project.join(format!("sub/go-{name}")), "").unwrap();
+                server.answer(id);
+            }
+            for (path, expected) in [
+                ("mise.toml", None),
+                (".cargo/config.toml", None),
+                (".envrc", Some("export A=1\n")),
+                (".vscode/tasks.json", Some("{}\n")),
+            ] {
+                assert_eq!(scene.at(path).as_deref(), expected, "{by:?}, {last} last: {path}");
+            }
+            assert!(!scene.at(".git/config").unwrap().contains("evil"), "{by:?}, {last} last");
+        }
+    }
+}
+
+#[test]
 fn a_directory_over_a_name_that_was_known_is_gone_into() {
     for by in BOTH {
         let scene = Scene::new();

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, Mode, RenameFlags, renameat_with};
 
 use super::{super::place::stat, keep::parent};
 
@@ -32,6 +32,57 @@ pub(super) fn move_aside(place: BorrowedFd<'_>, path: &Path, unit: &Path, run: &
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Puts what `make` makes in the place of what lies at a path, in one step; where that is then, if anything lay there.
+/// Whatever fails on the way, and if this process is killed, what lay there still does.
+pub(super) fn put(
+    place: BorrowedFd<'_>,
+    path: &Path,
+    run: &str,
+    make: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<Option<PathBuf>> {
+    let (dir, _) = parent(place, path)?;
+    for number in 1..=MOST {
+        let beside = path.with_file_name(new_name(path, path, run, number));
+        let done = match writing(&[&dir], || make(&beside)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => Err(error),
+            Ok(()) => writing(&[&dir], || exchange(place, path, &beside, run)),
+        };
+        if done.is_err() {
+            let _ = rustix::fs::unlinkat(&dir, last(&beside), AtFlags::empty());
+        }
+        return done;
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Lets what lies beside a path take its place.
+fn exchange(place: BorrowedFd<'_>, path: &Path, beside: &Path, run: &str) -> io::Result<Option<PathBuf>> {
+    let (dir, name) = parent(place, path)?;
+    match renameat_with(&dir, last(beside), &dir, name, RenameFlags::EXCHANGE) {
+        Err(rustix::io::Errno::NOENT) => rename(&dir, last(beside), &dir, name).map(|()| None),
+        // Not every file system can exchange two names (rename(2), RENAME_EXCHANGE).
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            one_after_the_other(place, path, beside, run).map(Some)
+        }
+        done => Ok(done.map(|()| Some(beside.to_owned()))?),
+    }
+}
+
+fn one_after_the_other(place: BorrowedFd<'_>, path: &Path, beside: &Path, run: &str) -> io::Result<PathBuf> {
+    let (dir, name) = parent(place, path)?;
+    let aside = move_aside(place, path, path, run)?;
+    let done = rename(&dir, last(beside), &dir, name);
+    if done.is_err() {
+        rename(&dir, last(&aside), &dir, name)?;
+    }
+    done.map(|()| aside)
+}
+
+fn last(path: &Path) -> &Path {
+    Path::new(path.file_name().unwrap_or_default())
 }
 
 /// `.vscode.authy-mcp-moved-RUN`, or of what lay in it `.vscode-tasks.json.authy-mcp-moved-RUN`.
@@ -131,6 +182,35 @@ mod tests {
         fs::write(at("hooks").join(&long), "five").unwrap();
         assert_eq!(aside(&format!("hooks/{long}"), "hooks").unwrap(), "control-file.authy-mcp-moved-r_1");
         assert!(aside("nothing", "nothing").is_err());
+    }
+
+    #[test]
+    fn what_takes_a_place_does_so_at_once_and_nothing_is_lost_if_it_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let place: OwnedFd = fs::File::open(dir.path()).unwrap().into();
+        let (place, path) = (place.as_fd(), Path::new("config"));
+        let write = |beside: &Path| fs::write(dir.path().join(beside), "ours");
+        let theirs = |name: &str| (name.to_owned(), "theirs".to_owned());
+        let ours = ("config".to_owned(), "ours".to_owned());
+        let fails = |beside: &Path| write(beside).and(Err(io::ErrorKind::StorageFull.into()));
+        assert_eq!(put(place, path, "r_1", write).unwrap(), None);
+        assert_eq!(there(dir.path()), [ours.clone()]);
+        fs::write(dir.path().join("config"), "theirs").unwrap();
+        assert!(put(place, path, "r_1", fails).is_err());
+        assert_eq!(there(dir.path()), [theirs("config")], "as it was");
+        // What is to take the place is gone meanwhile.
+        let gone = |beside: &Path| write(beside).and_then(|()| fs::remove_file(dir.path().join(beside)));
+        assert!(put(place, path, "r_1", gone).is_err());
+        assert!(one_after_the_other(place, path, Path::new("gone"), "r_1").is_err());
+        assert_eq!(there(dir.path()), [theirs("config")], "as it was");
+        let aside = "config.authy-mcp-moved-r_1";
+        assert_eq!(put(place, path, "r_1", write).unwrap().unwrap(), Path::new(aside));
+        assert_eq!(there(dir.path()), [ours.clone(), theirs(aside)]);
+        // Where names can't be exchanged.
+        write(Path::new("beside")).unwrap();
+        let aside = one_after_the_other(place, path, Path::new("beside"), "r_2").unwrap();
+        assert_eq!(aside, Path::new("config.authy-mcp-moved-r_2"));
+        assert_eq!(there(dir.path())[0], ours);
     }
 
     #[test]

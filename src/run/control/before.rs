@@ -52,6 +52,8 @@ pub(in crate::run) enum Means {
 /// A place as it was.
 #[derive(Debug, Default)]
 pub(in crate::run) struct PlaceBefore {
+    /// What the policy opens.
+    pub(super) opened: Opened,
     /// Directories whose every entry is known.
     seen: HashSet<PathBuf>,
     /// Directories in those, and what tells each from another one of its name.
@@ -67,6 +69,8 @@ pub(in crate::run) struct PlaceBefore {
 /// A control file that was there.
 #[derive(Debug)]
 pub(super) struct Existing {
+    /// How it is called, relative to its project.
+    pub name: PathBuf,
     pub inode: (u64, u64),
     /// Of the directory that it lay in.
     pub dir: (u64, u64),
@@ -108,6 +112,9 @@ impl PlaceBefore {
             search.waiting.push_front((dir.to_owned(), dir.components().count()));
         }
         search.all();
+        search.found.opened = opened.clone();
+        let top = stat(place.opened.as_fd(), Path::new(""));
+        search.found.directories.extend(top.map(|found| (PathBuf::new(), found.inode)));
         search.found
     }
 
@@ -135,6 +142,21 @@ impl PlaceBefore {
         self.directories.get(dir) == Some(&inode)
     }
 
+    /// Where a directory was, by what it is.
+    pub(super) fn path_of(&self, inode: (u64, u64)) -> Option<&Path> {
+        self.directories.iter().find(|(_, was)| **was == inode).map(|(path, _)| path.as_path())
+    }
+
+    /// Whether it is known that there was nothing at a path of a place as it was later.
+    pub(super) fn lacked(&self, later: &Self, path: &Path) -> bool {
+        for dir in path.ancestors() {
+            if let Some(was) = later.directories.get(dir).and_then(|inode| self.path_of(*inode)) {
+                return dir != path && self.knows(was);
+            }
+        }
+        false
+    }
+
     /// The control file that a configuration names, or a link, and that a path is or lies in.
     pub(super) fn named(&self, path: &Path) -> Option<PathBuf> {
         path.ancestors().find(|part| self.named.contains(*part)).map(Path::to_path_buf)
@@ -148,8 +170,12 @@ impl PlaceBefore {
 
     /// A repository by where it was, or by what it is: it may lie elsewhere by now.
     pub(super) fn repository(&self, git: &Path, inode: (u64, u64)) -> Option<&Repository> {
-        let same = |was: &&Repository| was.inode == inode;
-        self.repositories.get(git).filter(same).or_else(|| self.repositories.values().find(same))
+        self.repositories.get(git).filter(|was| was.inode == inode).or_else(|| self.repository_of(inode))
+    }
+
+    /// A repository by what it is.
+    pub(super) fn repository_of(&self, inode: (u64, u64)) -> Option<&Repository> {
+        self.repositories.values().find(|was| was.inode == inode)
     }
 }
 
@@ -265,7 +291,8 @@ impl<'a> Search<'a> {
                 Kept::take(self.place, path, &mut self.budget).map_or(Guard::None, Guard::Kept)
             }
         };
-        self.found.control.insert(path.to_owned(), Existing { inode: found.1, dir: dir.1, guard });
+        let (name, inode, dir) = (name.to_owned(), found.1, dir.1);
+        self.found.control.insert(path.to_owned(), Existing { name, inode, dir, guard });
     }
 
     fn stat(&self, path: &Path) -> Option<(FileType, (u64, u64))> {

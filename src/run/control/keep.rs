@@ -31,7 +31,7 @@ impl Default for Budget {
 }
 
 /// A control file as it was, by paths in it; its own is empty.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Kept(BTreeMap<PathBuf, Item>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +90,14 @@ fn within(unit: &Path, inner: &Path) -> PathBuf {
     if inner == Path::new("") { unit.to_owned() } else { unit.join(inner) }
 }
 
-/// Makes a file that is not there yet.
+/// Makes a file that is not there yet. What takes another one's place is on the disk by then.
 pub(super) fn create(dir: BorrowedFd<'_>, name: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?;
     rustix::fs::fchmod(&made, mode & Mode::from_raw_mode(0o7777))?;
-    File::from(made).write_all(bytes)
+    let mut made = File::from(made);
+    made.write_all(bytes)?;
+    made.sync_all()
 }
 
 /// The directory that a path beneath a place lies in, open, and its name there.

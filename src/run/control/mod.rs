@@ -12,6 +12,7 @@ mod before;
 mod git_config;
 mod keep;
 mod names;
+mod overlap;
 mod repositories;
 mod settle;
 mod trace;
@@ -38,7 +39,7 @@ pub(super) struct Control {
     names: Arc<ControlNames>,
     opened: Opened,
     run: String,
-    before: Vec<PlaceBefore>,
+    before: Arc<[PlaceBefore]>,
 }
 
 impl Control {
@@ -52,14 +53,17 @@ impl Control {
         means: Means,
     ) -> Self {
         let opened = Opened(opened.to_vec());
-        let before =
-            places.iter().map(|place| PlaceBefore::look(place, cwd, names, &opened, means)).collect();
+        let look = |place| PlaceBefore::look(place, cwd, names, &opened, means);
+        let before = match places {
+            [] => Arc::default(),
+            places => overlap::look(|| places.iter().map(look).collect()),
+        };
         Self { names: Arc::clone(names), opened, run: run.to_owned(), before }
     }
 
     /// What is to be mounted on itself: (path, whether it may be written).
     pub(super) fn mounts<'a>(&'a self, places: &'a [Written]) -> impl Iterator<Item = (PathBuf, bool)> + 'a {
-        places.iter().zip(&self.before).flat_map(|(place, before)| {
+        places.iter().zip(&*self.before).flat_map(|(place, before)| {
             before.mounts().map(|(path, writable)| (place.path.join(path), writable))
         })
     }

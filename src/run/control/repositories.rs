@@ -11,7 +11,7 @@ use std::{
 use rustix::fs::Mode;
 
 use super::{
-    aside::{move_aside, writing},
+    aside::{move_aside, put},
     before::{Guard, LONGEST_TEXT, Repository, TEXTS, beneath, in_git},
     git_config,
     keep::{create, names, parent, text},
@@ -161,19 +161,18 @@ impl Settling<'_> {
                 .is_ok_and(|(now, _)| git_config::undo(b"", &now, &|_| false).is_some())
     }
 
-    /// Moves what lies there away, if anything does, and puts a text in its place; where it was moved to.
+    /// Moves what lies there away, if anything does, with a text in its place if there is one; where it was moved to.
     fn replace(&self, path: &Path, text: Option<&[u8]>) -> io::Result<PathBuf> {
         let mode = self.stat(path).map(|found| found.mode);
-        let aside = match mode {
-            Some(_) => self.place.path.join(move_aside(self.at(), path, path, self.run)?),
-            None => PathBuf::new(),
+        let Some(text) = text else {
+            return move_aside(self.at(), path, path, self.run).map(|aside| self.place.path.join(aside));
         };
-        if let Some(text) = text {
-            let mode = mode.unwrap_or(Mode::from_raw_mode(0o644)) & Mode::from_raw_mode(0o666);
-            let (dir, name) = parent(self.at(), path)?;
-            writing(&[&dir], || create(dir.as_fd(), name, text, mode | Mode::RUSR | Mode::WUSR))?;
-        }
-        Ok(aside)
+        let mode = mode.unwrap_or(Mode::from_raw_mode(0o644)) & Mode::from_raw_mode(0o666);
+        let aside = put(self.at(), path, self.run, |beside| {
+            let (dir, name) = parent(self.at(), beside)?;
+            create(dir.as_fd(), name, text, mode | Mode::RUSR | Mode::WUSR)
+        });
+        Ok(aside?.map_or_else(PathBuf::new, |aside| self.place.path.join(aside)))
     }
 
     /// Hooks. Where they are closed, or were put back, there is nothing more to do.

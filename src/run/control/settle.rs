@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use super::{
     super::place::{Found, Written, open_beneath, stat},
-    aside::{move_aside, writing},
+    aside::{move_aside, put},
     before::{Existing, Guard},
     keep::{Kept, parent},
     names::{Opened, WrittenKind, is_unpacked},
@@ -81,20 +81,12 @@ impl Settling<'_> {
         if kept.is_there(place, unit) || self.parent_is_gone(unit) {
             return;
         }
-        let moved = self.stat(unit).map(|_| move_aside(place, unit, unit, self.run));
-        let cleared = moved.as_ref().is_none_or(Result::is_ok);
-        let put_back = cleared && {
-            let (dir, _) = match parent(place, unit) {
-                Ok(found) => found,
-                Err(_) => return self.report(unit, WrittenKind::Control, WrittenFate::Stuck),
-            };
-            writing(&[&dir], || kept.put_back(place, unit)).is_ok()
-        };
-        let aside = moved.and_then(Result::ok).map(|path| self.place.path.join(path));
-        let fate = match (put_back, aside) {
-            (true, aside) => WrittenFate::Undone(aside.unwrap_or_default(), Vec::new()),
-            (false, Some(aside)) => WrittenFate::Moved(aside),
-            (false, None) => WrittenFate::Stuck,
+        let fate = match put(place, unit, self.run, |beside| kept.put_back(place, beside)) {
+            Ok(aside) => {
+                let aside = aside.map(|path| self.place.path.join(path));
+                WrittenFate::Undone(aside.unwrap_or_default(), Vec::new())
+            }
+            Err(_) => WrittenFate::Stuck,
         };
         self.report(unit, WrittenKind::Control, fate);
     }
