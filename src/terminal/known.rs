@@ -148,8 +148,3 @@ pub(super) fn command(parts: &[&[u8]]) -> Option<Command> {
         _ => None,
     }
 }
-
-/// The beginning of a link.
-pub(super) fn link(target: &str) -> Vec<u8> {
-    format!("\u{1b}]8;;{target}\u{1b}\\").into_bytes()
-}

@@ -133,10 +133,10 @@ impl Passing<'_> {
         self.pieces.push(Piece::Sequence(bytes));
     }
 
-    /// Ends the link that is open, and says where it led if its text did not.
+    /// Ends the link that is open, and says where it led if its text did not. It is a link no more: what says where it
+    /// leads could be erased again, with what is shown still leading there.
     fn end_link(&mut self) {
         let Some(Link { target, text }) = self.link.take() else { return };
-        self.sequence(modes::END_OF_LINK.to_vec());
         if text.trim() != target {
             self.pieces.extend(format!(" <{target}>").chars().map(Piece::Text));
         }
@@ -194,8 +194,6 @@ impl Perform for Passing<'_> {
             }
             Some(known::Command::Link(target)) => {
                 self.end_link();
-                self.modes.linked();
-                self.sequence(known::link(&target));
                 *self.link = Some(Link { target, text: String::new() });
             }
             Some(known::Command::EndOfLink) => self.end_link(),

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// The end of a link.
-pub(super) const END_OF_LINK: &[u8] = b"\x1b]8;;\x1b\\";
-
 /// A mode that a program may set, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mode {
@@ -81,7 +78,6 @@ pub(super) struct Modes {
     cursor_style: bool,
     keypad: bool,
     titled: bool,
-    linked: bool,
     typed: bool,
 }
 
@@ -111,10 +107,6 @@ impl Modes {
         self.keypad = true;
     }
 
-    pub(super) fn linked(&mut self) {
-        self.linked = true;
-    }
-
     pub(super) fn typed_by_itself(&self) -> bool {
         self.typed
     }
@@ -129,7 +121,7 @@ impl Modes {
 
     /// Everything as it was, once.
     pub(super) fn put_back(&mut self) -> Vec<u8> {
-        let Self { set, styled, shifted, margins, cursor_style, keypad, titled, linked, typed: _ } =
+        let Self { set, styled, shifted, margins, cursor_style, keypad, titled, typed: _ } =
             std::mem::take(self);
         let mut bytes = Vec::new();
         let mut put = |changed: bool, back: &[u8]| {
@@ -137,7 +129,6 @@ impl Modes {
                 bytes.extend_from_slice(back);
             }
         };
-        put(linked, END_OF_LINK);
         put(styled, b"\x1b[0m");
         // SI, then ASCII in G0 and G1.
         put(shifted, b"\x0f\x1b(B\x1b)B");
