@@ -107,10 +107,11 @@ impl Outfit {
         ports
     }
 
-    /// Places of one's own choice on the run's loopback; how many of them there is room for.
+    /// Places of one's own choice on the run's loopback; how many they are. Too many are refused with all that was asked for,
+    /// not left out: a name would stand for an address where nobody listens.
     pub(crate) fn listen_at(&mut self, endpoints: impl IntoIterator<Item = Endpoint>) -> usize {
         let before = self.materials.listen.len();
-        self.materials.listen.extend(endpoints.into_iter().take(MOST_LISTENERS.saturating_sub(before)));
+        self.materials.listen.extend(endpoints.into_iter().take((MOST_LISTENERS + 1).saturating_sub(before)));
         self.materials.listen.len() - before
     }
 
@@ -202,7 +203,7 @@ pub(crate) enum DeliveryError {
         rule: Option<String>,
     },
     /// More is to be listened on than a run is handed sockets.
-    #[error("the rules of this run have too many base URLs")]
+    #[error("the rules of this run have too many base URLs, and hosts with ports of their own")]
     TooManyListeners,
     /// Its value could not be taken out of what comes back.
     #[error(transparent)]

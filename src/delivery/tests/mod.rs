@@ -93,6 +93,17 @@ fn a_secret_that_no_delivery_takes_is_refused() {
 }
 
 #[test]
+fn more_places_than_a_run_is_handed_are_refused_and_not_left_out() {
+    let place = |port| Endpoint::Stream(std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, port));
+    let mut outfit = Outfit::default();
+    outfit.listen(2);
+    assert_eq!(outfit.listen_at((1..=62).map(place)), 62);
+    assert_eq!(outfit.listen_at([place(63)]), 1, "one too many, which is counted");
+    assert!(outfit.materials.listen.len() > MOST_LISTENERS);
+    assert_eq!(outfit.listen_at([place(64)]), 0, "and so no more are kept");
+}
+
+#[test]
 fn every_listener_has_its_own_port_and_more_than_a_run_is_handed_are_refused() {
     struct Greedy;
     impl Delivery for Greedy {
