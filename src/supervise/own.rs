@@ -129,6 +129,15 @@ pub(crate) fn prepare_groups() {
     }
 }
 
+/// Removes the group of a supervisor that no nursery has forked, whose removal nobody else sees to. One that has become
+/// another user can't: the next server's nursery does.
+pub(crate) fn leave_group() {
+    #[cfg(target_os = "linux")]
+    if let Some((groups, this)) = cgroups().zip(Process::this()) {
+        let _ = groups.leave(&group_of(this, 0));
+    }
+}
+
 /// The groups of those whom this process forks.
 pub(crate) struct Groups {
     #[cfg(target_os = "linux")]

@@ -24,7 +24,7 @@ use super::{
     Role, RunAs,
     discard::discard,
     gate::{Defaults, gate},
-    own::{GROUP, Own, try_groups},
+    own::{GROUP, Own, leave_group, try_groups},
     program::{Program, fork_program},
     tree,
     watch::{Started, Watch},
@@ -73,7 +73,7 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
     // Who becomes another user can make no group any more.
     let group = if supervises { Own::group(groups.first().map(|word| word.as_os_str())) } else { None };
     become_user(&words)?;
-    match role {
+    let done = match role {
         Role::Plain | Role::Namespaces | Role::OwnNetwork => {
             supervise_one(role, Own::prepare(role, group)?, taken)
         }
@@ -85,7 +85,11 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
         Role::Sweep => words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir))),
         Role::Rehearsal => rehearse(),
         Role::Nothing => Ok(()),
+    };
+    if supervises && groups.is_empty() {
+        leave_group();
     }
+    done
 }
 
 /// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their

@@ -31,6 +31,8 @@ pub(crate) struct Cgroups {
     /// Of the pids controller, and of the memory controller: one and the same in version 2.
     pids: PathBuf,
     memory: PathBuf,
+    /// Version 2: the group that this process is in itself.
+    own: Option<PathBuf>,
 }
 
 /// A group that a run is in, its files open: from within the run's namespaces they could not be opened any more.
@@ -76,12 +78,12 @@ impl Cgroups {
     fn of(own: &str, mounts: &str) -> Option<Self> {
         let first = |controller| Some(directory(own, mounts, controller)?).filter(|dir| may_make_in(dir));
         if let (Some(pids), Some(memory)) = (first("pids"), first("memory")) {
-            return Some(Self { version: CgroupVersion::V1, pids, memory });
+            return Some(Self { version: CgroupVersion::V1, pids, memory, own: None });
         }
         let (own, mount) = (directory(own, mounts, "")?, mount_point(mounts, "")?.0);
-        let dir = own.ancestors().take(LEVELS).take_while(|dir| dir.starts_with(&mount));
-        let dir = dir.into_iter().find(|dir| hands_on(dir) && may_make_in(dir))?.to_owned();
-        Some(Self { version: CgroupVersion::V2, pids: dir.clone(), memory: dir })
+        let above = own.ancestors().take(LEVELS).take_while(|dir| dir.starts_with(&mount));
+        let dir = above.into_iter().find(|dir| hands_on(dir) && may_make_in(dir))?.to_owned();
+        Some(Self { version: CgroupVersion::V2, pids: dir.clone(), memory: dir, own: Some(own) })
     }
 
     pub(crate) fn version(&self) -> CgroupVersion {
@@ -95,15 +97,26 @@ impl Cgroups {
     pub(crate) fn join(&self, name: &str) -> io::Result<Group> {
         let (pids, memory) = (self.pids.join(name), self.memory.join(name));
         self.dirs().iter().try_for_each(|dir| fs::create_dir(dir.join(name)))?;
+        self.dirs().iter().try_for_each(|dir| self.enter(&dir.join(name)))?;
+        Group::open(&pids, &memory, self.version)
+    }
+
+    /// Goes back to where this process was before it joined a group, and removes that: who has nobody to do so behind it.
+    ///
+    /// # Errors
+    /// Where it may not, or others are in the group.
+    pub(crate) fn leave(&self, name: &str) -> io::Result<()> {
+        self.dirs().into_iter().try_for_each(|dir| self.enter(self.own.as_deref().unwrap_or(dir)))?;
+        self.remove(name)
+    }
+
+    fn enter(&self, dir: &Path) -> io::Result<()> {
         let members = match self.version {
             // One thread that moves itself waits for nobody (cgroup_procs_write_start in kernel/cgroup/cgroup.c).
             CgroupVersion::V1 => "tasks",
             CgroupVersion::V2 => "cgroup.procs",
         };
-        for dir in self.dirs() {
-            write_to(&dir.join(name).join(members))?.write_all(b"0")?;
-        }
-        Group::open(&pids, &memory, self.version)
+        write_to(&dir.join(members))?.write_all(b"0")
     }
 
     /// Whether a group can really be made.
@@ -315,8 +328,8 @@ mod tests {
         let tree = Tree::new(&[("memory/a/b", ""), ("pids", ""), ("cpu,pids/c", "")]);
         let apart = [("/", "memory", "cgroup cgroup rw,memory"), ("/", "pids", "cgroup cgroup rw,pids")];
         let found = Cgroups::of("8:pids:/\n4:memory:/a/b\n0::/\n", &tree.mounted(&apart)).unwrap();
-        let expected =
-            Cgroups { version: CgroupVersion::V1, pids: tree.path("pids"), memory: tree.path("memory/a/b") };
+        let (pids, memory) = (tree.path("pids"), tree.path("memory/a/b"));
+        let expected = Cgroups { version: CgroupVersion::V1, pids, memory, own: None };
         assert_eq!(found, expected);
         // Mounted with another controller, and only a part of it, as in a container.
         let part =
