@@ -16,7 +16,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags};
 
 use super::{
     super::place::{Written, open_beneath, stat},
-    git_config::{NamedBy, named_files},
+    git_config::{NamedBy, named_files, work_tree},
     keep::{Budget, Kept, text},
     names::{ControlNames, Opened, holds_packages},
 };
@@ -27,6 +27,8 @@ use crate::system;
 const MOST_DIRECTORIES: usize = 512;
 /// The deepest of them.
 const DEEPEST: usize = 8;
+/// So many files that include one another does git read (`MAX_INCLUDE_DEPTH` in `config.c`).
+const DEEPEST_INCLUDE: usize = 10;
 /// So many control files are closed: each costs a mount.
 const MOST_CLOSED: usize = 128;
 /// The longest configuration of a repository that is compared by its keys; a longer one is closed as a whole.
@@ -106,7 +108,7 @@ impl PlaceBefore {
         opened: &Opened,
         means: Means,
     ) -> Self {
-        let mut search = Search::new(place.opened.as_fd(), names, opened, means);
+        let mut search = Search::new(place, names, opened, means);
         let start = cwd.and_then(|cwd| cwd.strip_prefix(&place.path).ok());
         for dir in start.into_iter().flat_map(Path::ancestors).filter(|dir| *dir != Path::new("")) {
             search.waiting.push_front((dir.to_owned(), dir.components().count()));
@@ -189,6 +191,7 @@ struct Entry {
 
 struct Search<'a> {
     place: BorrowedFd<'a>,
+    path: &'a Path,
     names: &'a ControlNames,
     opened: &'a Opened,
     means: Means,
@@ -199,10 +202,11 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(place: BorrowedFd<'a>, names: &'a ControlNames, opened: &'a Opened, means: Means) -> Self {
+    fn new(place: &'a Written, names: &'a ControlNames, opened: &'a Opened, means: Means) -> Self {
         let waiting = VecDeque::from([(PathBuf::new(), 0)]);
         Self {
-            place,
+            place: place.opened.as_fd(),
+            path: &place.path,
             names,
             opened,
             means,
@@ -378,16 +382,51 @@ impl<'a> Search<'a> {
 
     /// Files that a configuration names.
     fn files_of(&mut self, git: &Path, config: &[u8]) {
-        let work = git.parent().unwrap_or(Path::new(""));
-        for (by, path) in named_files(config) {
-            let from = match by {
-                NamedBy::HooksPath => work,
-                NamedBy::Include => git,
-            };
-            if let Some(path) = beneath(from, OsStr::from_bytes(&path)) {
-                self.named(path);
+        let mut works = vec![git.parent().unwrap_or(Path::new("")).to_path_buf()];
+        works.extend(work_tree(config).and_then(|tree| self.leads(git, &tree)));
+        works.extend(self.other_trees(git));
+        let mut waiting = vec![(git.to_path_buf(), config.to_vec(), 0)];
+        while let Some((dir, config, depth)) = waiting.pop() {
+            for (by, path) in named_files(&config) {
+                match by {
+                    NamedBy::HooksPath => {
+                        let hooks: Vec<_> = works.iter().filter_map(|work| self.leads(work, &path)).collect();
+                        hooks.into_iter().for_each(|hooks| self.named(hooks));
+                    }
+                    NamedBy::Include => {
+                        let Some(file) = self.leads(&dir, &path) else { continue };
+                        if depth < DEEPEST_INCLUDE && !self.found.named.contains(&file) {
+                            let more = text(self.place, &file, LONGEST_TEXT).map(|(text, _)| text);
+                            let dir = file.parent().unwrap_or(Path::new("")).to_path_buf();
+                            waiting.extend(more.map(|more| (dir, more, depth + 1)));
+                        }
+                        self.named(file);
+                    }
+                }
             }
         }
+    }
+
+    /// Where a path that a configuration in a directory names leads, if into the place.
+    fn leads(&self, dir: &Path, path: &[u8]) -> Option<PathBuf> {
+        let path = Path::new(OsStr::from_bytes(path));
+        match path.strip_prefix(self.path) {
+            Ok(inner) => beneath(Path::new(""), inner.as_os_str()),
+            Err(_) => beneath(dir, path.as_os_str()),
+        }
+    }
+
+    /// Where the other working trees of a repository are: each is named by a file, as its `.git`.
+    fn other_trees(&self, git: &Path) -> Vec<PathBuf> {
+        let worktrees = git.join("worktrees");
+        let trees = self.entries(&worktrees).into_iter().flatten().take(MOST_CLOSED);
+        let tree = |entry: Entry| {
+            let (named, _) =
+                text(self.place, &worktrees.join(&entry.name).join("gitdir"), LONGEST_TEXT).ok()?;
+            let file = self.leads(&worktrees.join(entry.name), named.trim_ascii())?;
+            file.parent().map(Path::to_path_buf)
+        };
+        trees.filter_map(tree).collect()
     }
 }
 
@@ -488,6 +527,29 @@ mod tests {
         assert!(mounts(&look(dir.path(), None, &[], Means::Memory)).is_empty());
         let open = mounts(&look(dir.path(), None, &[".git"], Means::Mounts));
         assert!(open.iter().all(|(path, _)| !path.contains(".git/") && path != ".git"), "{open:?}");
+    }
+
+    #[test]
+    fn what_a_configuration_names_is_closed_wherever_it_names_it_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        let at = |name: &str| dir.join(name);
+        let config = format!("[include]\n\tpath = ../one\n\tpath = {}\n", at("absolute").display());
+        repository(&at("a/.git"), &config);
+        repository(&at("b/.git"), &format!("[core]\n\thooksPath = {}/tools\n", dir.display()));
+        repository(&at("c"), "[core]\n\tworktree = ../tree\n\thooksPath = hooks-of-it\n");
+        for name in ["tools", "tree/hooks-of-it", "a/own", "beside/own", "a/.git/worktrees/w"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        fs::write(at("a/one"), "[include]\n\tpath = more/two\n").unwrap();
+        fs::create_dir(at("a/more")).unwrap();
+        fs::write(at("a/more/two"), "[core]\n\thooksPath = own\n[include]\n\tpath = two\n").unwrap();
+        fs::write(at("absolute"), "x").unwrap();
+        fs::write(at("a/.git/worktrees/w/gitdir"), format!("{}\n", at("beside/.git").display())).unwrap();
+        let found = mounts(&look(&dir, None, &[], Means::Mounts));
+        for name in ["absolute", "a/one", "a/more/two", "a/own", "beside/own", "tools", "tree/hooks-of-it"] {
+            assert!(found.contains(&(name.to_owned(), false)), "{name}: {found:?}");
+        }
     }
 
     #[test]

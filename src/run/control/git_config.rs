@@ -74,6 +74,14 @@ pub(super) fn named_files(text: &[u8]) -> Vec<(NamedBy, Vec<u8>)> {
     named.collect()
 }
 
+/// Where a configuration says that its files are laid out.
+pub(super) fn work_tree(text: &[u8]) -> Option<Vec<u8>> {
+    let entries = read(text, &|_| false).unwrap_or_default().into_iter().rev();
+    let mut trees =
+        entries.filter(|entry| (entry.section.as_str(), entry.key.as_str()) == ("core", "worktree"));
+    trees.next()?.value
+}
+
 /// What names a file of a configuration's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NamedBy {
