@@ -194,7 +194,7 @@ mod tests {
         let ours = ("config".to_owned(), "ours".to_owned());
         let fails = |beside: &Path| write(beside).and(Err(io::ErrorKind::StorageFull.into()));
         assert_eq!(put(place, path, "r_1", write).unwrap(), None);
-        assert_eq!(there(dir.path()), [ours.clone()]);
+        assert_eq!(there(dir.path()), std::slice::from_ref(&ours));
         fs::write(dir.path().join("config"), "theirs").unwrap();
         assert!(put(place, path, "r_1", fails).is_err());
         assert_eq!(there(dir.path()), [theirs("config")], "as it was");
