@@ -135,6 +135,8 @@ def system_calls(home, above):
     for call in seen:
         if "CLONE_THREAD" not in call:
             found[kinds[call.split("(")[0]]] += 1
+    # What root alone may read is hidden, file by file: how many there are is the machine's. Each is mounted, then closed.
+    found["mount"] -= 2 * sum('mount("/dev/null"' in call or "size=1m" in call for call in seen)
     return dict(found)
 
 

@@ -68,7 +68,8 @@ impl Broker {
             hidden: hidden.places.iter().cloned().chain(self.settings_with_logins(terms)).collect(),
             covered,
             #[cfg(target_os = "linux")]
-            closed: self.closed.now(),
+            // Root looks through all of it: not for a run that nothing contains.
+            closed: if plan.shape == sandbox::SandboxBackend::None { Vec::new() } else { self.closed.now() },
             #[cfg(not(target_os = "linux"))]
             closed: Vec::new(),
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
