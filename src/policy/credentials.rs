@@ -74,7 +74,13 @@ const WITHOUT_A_WORD: &[&str] = &["x-honeycomb-team", "x-auth-email", "x-github-
 
 /// Headers with such a word that tell apart what clients of their hosts do, and open nothing: of Claude Code, and of Cosmos
 /// DB (consistency).
-const NO_CREDENTIAL: &[&str] = &["x-claude-code-session-id", "x-ms-session-token"];
+const NO_CREDENTIAL: &[&str] = &[
+    "x-claude-code-session-id",
+    "x-ms-session-token",
+    // npm: how it would sign in, and a number of its own run.
+    "npm-auth-type",
+    "npm-session",
+];
 
 /// Names by which a query carries credentials, in lower case and without signs. Services have more.
 const QUERIES: &[&str] = &[
@@ -253,6 +259,8 @@ mod tests {
         }
         for name in [
             "accept",
+            "npm-auth-type",
+            "npm-session",
             "x-csrf-token",
             "x-amz-meta-my-key",
             "x-idempotency-key",
