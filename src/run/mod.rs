@@ -295,6 +295,12 @@ pub enum RunError {
     /// The directory isn't where it was allowed to be.
     #[error("the working directory is not inside one that the policy names")]
     Cwd,
+    /// The directory would make this a place to be written.
+    #[error(
+        "the working directory would let the run write in {}, which is run or trusted by other programs",
+        .0.display()
+    )]
+    CwdInControlFile(PathBuf),
     /// The program isn't there or can't be run.
     #[error("the program can't be started")]
     ProgramNotFound,

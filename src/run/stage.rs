@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Launch, RunError, Sandbox,
-    control::{Control, Means},
+    control::{Control, Means, Start},
     place::{Moment, Written},
 };
 use crate::{
@@ -67,7 +67,7 @@ impl RunDir {
         }
         let shape = launch.sandbox.plan.shape;
         let own = Own::of(shape, scratch.path());
-        let outside = working_directory(&launch.start.cwd)?;
+        let outside = working_directory(launch)?;
         let since = Moment::now();
         let program = started_as(launch);
         let mut contain = contain(launch, &program, session, outside.as_deref(), scratch.path())?;
@@ -243,13 +243,18 @@ fn check_program(launch: &Launch) -> Result<(), RunError> {
     }
 }
 
-/// Links are followed first: what counts is where the directory is, not how it is called.
-fn working_directory(cwd: &CwdTerm) -> Result<Option<PathBuf>, RunError> {
-    let CwdTerm::Within { dir, roots } = cwd else { return Ok(None) };
+/// Links are followed first: what counts is where the directory is, not how it is called. Of the policy's directories the
+/// innermost in which it lies says most of what the policy wants.
+fn working_directory(launch: &Launch) -> Result<Option<PathBuf>, RunError> {
+    let CwdTerm::Within { dir, roots } = &launch.start.cwd else { return Ok(None) };
     let dir = fs::canonicalize(dir).map_err(|_| RunError::Cwd)?;
-    let inside =
-        roots.iter().filter_map(|root| fs::canonicalize(root).ok()).any(|root| dir.starts_with(root));
-    if inside && dir.is_dir() { Ok(Some(dir)) } else { Err(RunError::Cwd) }
+    let roots = roots.iter().filter_map(|root| fs::canonicalize(root).ok());
+    let root = roots.filter(|root| dir.starts_with(root)).max_by_key(|root| root.components().count());
+    let start = root.filter(|_| dir.is_dir()).map(|root| Start { dir, root }).ok_or(RunError::Cwd)?;
+    let Sandbox { plan, terms, unseen } = &launch.sandbox;
+    let led = (plan.shape != SandboxBackend::None)
+        .then(|| start.leads_into(&terms.write, &unseen.control, &terms.write_control));
+    led.flatten().map_or(Ok(Some(start.dir)), |control| Err(RunError::CwdInControlFile(control)))
 }
 
 /// The whole environment: nothing is inherited.

@@ -676,6 +676,37 @@ fn a_policy_opens_control_files_by_name() {
 }
 
 #[test]
+fn no_caller_makes_a_control_file_a_written_place() {
+    for by in BOTH {
+        let scene = Scene::new();
+        fs::create_dir_all(scene.project.join(".github/workflows")).unwrap();
+        scene.git("", &["clone", "-q", "--bare", ".", "far"]);
+        let mut server = scene.server(by);
+        for (dir, named) in [
+            (".git/hooks", "write in .git,"),
+            (".git", "write in .git,"),
+            (".vscode", "write in .vscode,"),
+            (".github/workflows", "write in .github,"),
+            ("packages/one/.cargo", "write in .cargo/config,"),
+            ("far/hooks", "write in far,"),
+        ] {
+            let refused = sh(&mut server, &scene.project.join(dir), "echo evil > pre-commit");
+            assert_eq!(refused["code"], "cwd_not_allowed", "{by:?}: {dir}: {refused}");
+            assert!(refused["message"].as_str().unwrap().contains(named), "{by:?}: {dir}: {refused}");
+            assert!(refused["hint"].as_str().unwrap().contains("start beside it"), "{refused}");
+            assert_eq!(scene.at(&format!("{dir}/pre-commit")), None, "{by:?}: {dir}");
+        }
+        let link = scene.project.join("link");
+        symlink(".git/hooks", &link).unwrap();
+        assert_eq!(sh(&mut server, &link, "true")["code"], "cwd_not_allowed", "{by:?}");
+        assert_eq!(sh(&mut server, &scene.project.join("sub"), "echo x > y")["exit_code"], 0, "{by:?}");
+        scene.apply("write_control = [\".git/hooks\"]", "");
+        let opened = sh(&mut server, &scene.project.join(".git/hooks"), "echo x > pre-commit");
+        assert_eq!(scene.at(".git/hooks/pre-commit").as_deref(), Some("x\n"), "{by:?}: {opened}");
+    }
+}
+
+#[test]
 fn nothing_stands_in_for_what_is_missing_while_a_run_lasts() {
     let scene = Scene::new();
     let names = || {

@@ -227,6 +227,11 @@ impl From<RunError> for Refusal {
                 message,
                 "leave cwd out, or name a directory inside the default_cwd that list_allowed shows",
             ),
+            RunError::CwdInControlFile(_) => Refusal::new(
+                Code::CwdNotAllowed,
+                message,
+                "start beside it, or ask the operator to open it by write_control in the policy's [sandbox]",
+            ),
             RunError::ProgramNotFound => Refusal::new(
                 Code::ProgramNotFound,
                 message,

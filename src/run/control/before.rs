@@ -40,7 +40,7 @@ pub(super) const TEXTS: [&str; 6] =
     ["config", "config.worktree", "commondir", "info/attributes", "info/exclude", "info/grafts"];
 
 /// What git knows a repository by.
-const NAMES_OF_A_REPOSITORY: [&str; 4] = ["HEAD", "objects", "refs", "commondir"];
+pub(super) const NAMES_OF_A_REPOSITORY: [&str; 4] = ["HEAD", "objects", "refs", "commondir"];
 
 /// What can be done about a control file that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

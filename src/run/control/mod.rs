@@ -3,6 +3,7 @@
 //! A hook, a client's list of servers, an editor's task that a run leaves behind is run later, by somebody else, outside
 //! of any sandbox. So what is there before a run is closed to it (`before`), and what it made is found when everything
 //! that it wrote is searched (`trace`), and moved out of the way, taken back or told of (`settle`, `repositories`).
+//! What a caller chooses is no way around that: it starts no run in one (`start`).
 //!
 //! Nothing of this stands on the host while a run lasts: an empty file that stood for each one that is missing would be
 //! seen, and taken for their own, by the very programs that read it; and would go with anyone who cleans up.
@@ -15,6 +16,7 @@ mod names;
 mod overlap;
 mod repositories;
 mod settle;
+mod start;
 mod trace;
 
 use std::{
@@ -27,6 +29,7 @@ pub(crate) use names::WrittenKind;
 pub(crate) use settle::{WrittenFate, WrittenFile};
 
 pub(super) use before::{Means, name_of_a_repository};
+pub(super) use start::Start;
 pub(super) use trace::Trace;
 
 use super::place::{Moment, Written};

@@ -33,6 +33,10 @@ impl Names {
         names
     }
 
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.values().flatten()
+    }
+
     fn ends(&self, path: &Path) -> Option<&Path> {
         let candidates = self.0.get(&folded(path.file_name()?))?;
         candidates.iter().map(PathBuf::as_path).find(|name| ends_with(path, name))
@@ -51,6 +55,21 @@ impl ControlNames {
     pub(super) fn ends(&self, path: &Path) -> Option<&Path> {
         let top = || self.at_the_top.ends(path).filter(|name| parts(name) == parts(path));
         self.anywhere.ends(path).or_else(top)
+    }
+
+    /// The control file that a path is, lies in or leads to, if its name begins in the path's first parts, and it is not
+    /// opened.
+    pub(super) fn begun(&self, path: &Path, first: usize, opened: &Opened) -> Option<&Path> {
+        let begins = |name: &&PathBuf, at: usize| {
+            let rest: PathBuf = path.components().skip(at).collect();
+            let mut both = rest.components().zip(name.components());
+            let inner = rest.components().skip(parts(name));
+            both.all(|(own, part)| folded(own.as_os_str()) == folded(part.as_os_str()))
+                && !opened.whole(&name.components().chain(inner).collect::<PathBuf>())
+        };
+        let anywhere = self.anywhere.all().filter(|name| (0..first).any(|at| begins(name, at)));
+        let at_the_top = self.at_the_top.all().filter(|name| begins(name, 0));
+        anywhere.chain(at_the_top).min().map(PathBuf::as_path)
     }
 
     /// The control file that a path is, or lies in: the outermost, and how it is called.
