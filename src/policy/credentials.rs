@@ -70,7 +70,10 @@ const SURE: &[&str] = &[
 const PERHAPS: &[&str] = &["key", "token", "session"];
 
 /// Headers that carry credentials, or say whose they are, without such a word.
-const WITHOUT_A_WORD: &[&str] = &["x-honeycomb-team", "x-auth-email", "x-github-otp", "x-auth-user"];
+const WITHOUT_A_WORD: &[&str] = &["x-honeycomb-team", "x-github-otp", "x-jfrog-art-api"];
+
+/// Before what grpc-gateway passes on to a service as metadata of a call: the service reads the rest as the name.
+const OF_A_CALL: &str = "grpc-metadata-";
 
 /// Headers with such a word that tell apart what clients of their hosts do, and open nothing: of Claude Code, and of Cosmos
 /// DB (consistency).
@@ -82,7 +85,8 @@ const NO_CREDENTIAL: &[&str] = &[
     "npm-session",
 ];
 
-/// Names by which a query carries credentials, in lower case and without signs. Services have more.
+/// Names by which a query carries credentials, in lower case and without signs, beside those that end in a sure word
+/// (`client_secret`, `X-Amz-Credential`). Services have more.
 const QUERIES: &[&str] = &[
     // RFC 6750, section 2.3.
     "accesstoken",
@@ -93,16 +97,10 @@ const QUERIES: &[&str] = &[
     "oauthtoken",
     // GitLab.
     "privatetoken",
-    // RFC 6749, section 2.3.1.
-    "clientsecret",
     // Azure API Management.
     "subscriptionkey",
     // Presigned requests of AWS, Google Cloud and Azure, whose signature is another account's.
-    "xamzcredential",
-    "xamzsignature",
     "xamzsecuritytoken",
-    "xgoogcredential",
-    "xgoogsignature",
     "awsaccesskeyid",
     "googleaccessid",
     "sig",
@@ -121,10 +119,11 @@ pub(crate) fn is_header(name: &str) -> bool {
 
 /// Whether a header may carry credentials: by any word of it, in lower case. A handshake's key is none (RFC 6455).
 pub(crate) fn may_be_header(name: &str) -> bool {
-    let segments: Vec<&str> = name.split('-').collect();
-    if segments.first() == Some(&"sec") || NO_CREDENTIAL.contains(&name) {
+    if name.starts_with("sec-") || NO_CREDENTIAL.contains(&name) {
         return false;
     }
+    let name = name.strip_prefix(OF_A_CALL).unwrap_or(name);
+    let segments: Vec<&str> = name.split('-').collect();
     let any = |words: &[&str]| segments.iter().any(|segment| ends(segment, words));
     let one = |words: &[&str]| segments.iter().any(|segment| words.contains(segment));
     let known = HEADERS.contains(&name) || WITHOUT_A_WORD.contains(&name);
@@ -146,13 +145,14 @@ pub(crate) enum InQuery {
 
 /// What a part of a query holds, by its name without an encoding.
 pub(crate) fn in_query(name: &str) -> InQuery {
-    if QUERIES.contains(&squeezed(name).as_str()) {
+    let words = words(name);
+    // Whole, however it is cut into words: `passWord` and `toKen` end as `password` and `token` do.
+    let whole = words.concat();
+    if QUERIES.contains(&whole.as_str()) {
         return InQuery::Credential;
     }
-    let words = words(name);
-    let Some(last) = words.last() else { return InQuery::Other };
     let one = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
-    match (ends(last, SURE), ends(last, PERHAPS) && !one(KEPT) && !one(OF_A_PART)) {
+    match (ends(&whole, SURE), ends(&whole, PERHAPS) && !one(KEPT) && !one(OF_A_PART)) {
         (true, _) => InQuery::Credential,
         (_, true) => InQuery::PerhapsCredential,
         _ => InQuery::Other,
@@ -254,6 +254,12 @@ mod tests {
             "x-client-secret",
             "token",
             "x-session-id",
+            "grpc-metadata-authorization",
+            "grpc-metadata-token",
+            "grpc-metadata-x-api-key",
+            "x-jfrog-art-api",
+            "x-auth-email",
+            "x-auth-user",
         ] {
             assert!(may_be_header(name), "{name}");
         }
@@ -274,6 +280,9 @@ mod tests {
             "x-stainless-lang",
             "x-ms-documentdb-partitionkey",
             "x-amz-content-sha256",
+            "x-amz-metadata-token",
+            "grpc-metadata-note",
+            "grpc-metadata-x-request-token",
         ] {
             assert!(!may_be_header(name), "{name}");
         }
@@ -288,9 +297,18 @@ mod tests {
             ("subscription-key", InQuery::Credential),
             ("jwt", InQuery::Credential),
             ("client_secret", InQuery::Credential),
+            ("clientsecret", InQuery::Credential),
+            ("X-Amz-Credential", InQuery::Credential),
+            ("xGoogSignature", InQuery::Credential),
+            ("passWord", InQuery::Credential),
+            ("jWT", InQuery::Credential),
+            ("sEcret", InQuery::Credential),
             ("key", InQuery::PerhapsCredential),
             ("Token", InQuery::PerhapsCredential),
             ("user_token", InQuery::PerhapsCredential),
+            ("toKen", InQuery::PerhapsCredential),
+            ("userToKen", InQuery::PerhapsCredential),
+            ("pageToKen", InQuery::Other),
             ("page_token", InQuery::Other),
             ("nextPageToken", InQuery::Other),
             ("continuation-token", InQuery::Other),

@@ -95,6 +95,9 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         "Job-Token:",
         "Fastly-Key:",
         "X-TrackerToken:",
+        "Grpc-Metadata-Authorization: Bearer",
+        "Grpc-Metadata-Token:",
+        "X-JFrog-Art-Api:",
         "X-Authorization:",
         "Token:",
         "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.",
@@ -114,11 +117,13 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         "jwt=x",
         "Signature=x",
         "AWSAccessKeyId=x",
+        "passWord=x",
+        "jWT=x",
     ] {
         let refused = said(&program, &host, &format!("/?{query}"), "").await;
         assert_eq!(refused, (403, "foreign_credential".to_owned()), "{query}");
     }
-    for name in ["key", "a=b&token", "a=b;%6bey"] {
+    for name in ["key", "a=b&token", "a=b;%6bey", "toKen"] {
         let refused =
             said(&program, &host, &format!("/?{name}=AIzaSyD9fQ2xT7vKp3mWz8RbLc4NhYgJq5"), "").await;
         assert_eq!(refused, (403, "foreign_credential".to_owned()), "{name}");
