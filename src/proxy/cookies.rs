@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 use super::authority::HostPort;
 use crate::names::SecretName;
 
-/// So many cookies of a run are known again, the newest; a browser keeps no more of a host either (RFC 6265, section 6.1).
+/// So many cookies of a run are known again, those that were given or sent last; a browser keeps no more of a host either (RFC 6265, section 6.1).
 const MOST: usize = 3_000;
 
 type Digest = [u8; 32];
 
-/// By their digests, and in their order.
+/// By their digests, and in the order in which they were last given or sent.
 #[derive(Default)]
 pub(super) struct Cookies(Mutex<(BTreeSet<Digest>, VecDeque<Digest>)>);
 
@@ -38,9 +38,10 @@ impl Cookies {
     fn keep(&self, digest: Digest) {
         let mut known = self.0.lock();
         let (known, order) = &mut *known;
-        if known.insert(digest) {
-            order.push_back(digest);
+        if !known.insert(digest) {
+            order.retain(|before| *before != digest);
         }
+        order.push_back(digest);
         if order.len() > MOST {
             order.pop_front().map(|oldest| known.remove(&oldest));
         }
@@ -48,11 +49,20 @@ impl Cookies {
 
     /// Whether this host gave this one, or another of a domain of both, to which one of the secrets goes, too.
     pub(super) fn are_of(&self, host: &HostPort, secrets: &[&SecretName], cookie: &str) -> bool {
-        let known = |of: &str| self.0.lock().0.contains(&digest(of, cookie.as_bytes()));
         let domains = host.host.match_indices('.').map(|(dot, _)| &host.host[dot + 1..]);
-        let mut domains = domains.chain([host.host.as_str()]);
-        known(&host.to_string())
-            || domains.any(|domain| secrets.iter().any(|secret| known(&shared(domain, secret))))
+        let domains = domains.chain([host.host.as_str()]);
+        let shared = domains.flat_map(|domain| secrets.iter().map(move |secret| shared(domain, secret)));
+        let places = shared.chain([host.to_string()]).map(|of| digest(&of, cookie.as_bytes()));
+        // What goes on being used is none of the oldest, wherever it is of.
+        places.filter(|place| self.is_used(*place)).count() > 0
+    }
+
+    fn is_used(&self, digest: Digest) -> bool {
+        let known = self.0.lock().0.contains(&digest);
+        if known {
+            self.keep(digest);
+        }
+        known
     }
 }
 
@@ -121,5 +131,22 @@ mod tests {
         }
         assert!(cookies.are_of(&at, &[&ours], "n=2999") && !cookies.are_of(&at, &[&ours], "t=1"));
         assert_eq!(cookies.0.lock().0.len(), MOST);
+    }
+
+    #[test]
+    fn a_cookie_that_is_used_stays_known_however_many_come_beside_it() {
+        let ours = SecretName::parse("a/b").unwrap();
+        for s in ["s=1", "s=1; Domain=x.example"] {
+            let cookies = Cookies::default();
+            let (at, beside) = (host("api.x.example"), host("www.x.example"));
+            cookies.note(&at, &[&ours], &given(s));
+            cookies.note(&at, &[&ours], &given("t=1"));
+            for n in 0..=MOST {
+                assert!(cookies.are_of(&at, &[&ours], "s=1"), "{s} {n}");
+                cookies.note(&at, &[&ours], &given(&format!("n={n}")));
+            }
+            assert!(!cookies.are_of(&at, &[&ours], "t=1"), "what is not used is forgotten");
+            assert_eq!(cookies.are_of(&beside, &[&ours], "s=1"), s.contains("Domain"));
+        }
     }
 }
