@@ -79,3 +79,23 @@ impl Outgoing {
         request
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::scrub::ENDS_HERE, *};
+    use crate::policy::Document;
+
+    #[test]
+    fn no_policy_puts_a_value_into_a_header_that_no_host_gets() {
+        let rule = |name: &str| {
+            let rule = "deliver = \"sealed\"\nhosts = [\"api.example.com\"]\ncommands = \"any\"";
+            format!(
+                "scope = \"s\"\n[[allow]]\nsecrets = [\"a/b\"]\n{rule}\nsubstitute = [\"header:{name}\"]\n"
+            )
+        };
+        for name in NOT_SENT.iter().chain(ENDS_HERE) {
+            assert!(Document::parse(&rule(name)).is_err(), "{name}");
+        }
+        assert!(Document::parse(&rule("x-note")).is_ok());
+    }
+}

@@ -7,7 +7,7 @@ use super::{ledger::Entry, masks::Masks};
 
 /// Headers that end at a proxy (RFC 9110, sections 7.6.1 and 11.7), or that lead past it (RFC 7838), and what only this
 /// proxy says.
-const ENDS_HERE: &[&str] = &[
+pub(super) const ENDS_HERE: &[&str] = &[
     "connection",
     "keep-alive",
     "proxy-connection",

@@ -16,7 +16,7 @@ use crate::{
 /// Something wrong with a rule's sealed part: where, what, and the way out.
 pub(super) type Wrong = (Range<usize>, String, &'static str);
 
-/// Headers that belong to a connection or a message's shape: no value goes there.
+/// Headers that belong to a connection or a message's shape: no value goes there, in whichever edition.
 const NOT_INJECTED: &[&str] = &[
     "host",
     "content-length",
@@ -34,6 +34,31 @@ const NOT_INJECTED: &[&str] = &[
     "range",
 ];
 
+/// More of them: they ask for what can't be read, lead past the sealed proxy, or are what only it says.
+const NOT_INJECTED_NOW: &[&str] = &[
+    "if-range",
+    "x-ms-range",
+    "grpc-accept-encoding",
+    "sec-websocket-extensions",
+    "http2-settings",
+    "alt-svc",
+    "alt-used",
+    "x-authy-mcp-refused",
+    "x-authy-mcp-scrubbed",
+];
+
+/// Whether no value goes into a header of this name, in lower case: it would be left out, or make each request one that is
+/// refused. A rule that was applied before all of these were looked at goes on, so that a newer version locks no scope.
+fn takes_no_value(name: &str, edition: Edition) -> bool {
+    let now = || {
+        NOT_INJECTED_NOW.contains(&name)
+            || name.starts_with("proxy-")
+            || other_request::speaks_for_a_proxy(name)
+            || other_request::is_meant_by(name)
+    };
+    NOT_INJECTED.contains(&name) || (edition >= Edition::NamedHeaders && now())
+}
+
 /// Reads the sealed part of a rule.
 pub(super) fn seal(
     raw: &RawRule,
@@ -48,7 +73,7 @@ pub(super) fn seal(
         Some(name) => of_service(raw, name, services, wrong)?,
     };
     if let Some(inject) = &raw.inject {
-        seal.inject = parse_inject(inject, wrong);
+        seal.inject = parse_inject(inject, edition, wrong);
     }
     seal.substitute = match &raw.substitute {
         Some(places) => places.get().iter().filter_map(|place| site(place, places, edition, wrong)).collect(),
@@ -161,7 +186,7 @@ fn site(
         named => {
             let name = named.strip_prefix("header:").unwrap_or_default().to_ascii_lowercase();
             let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            if !plain || NOT_INJECTED.contains(&name.as_str()) || name.starts_with("proxy-") {
+            if !plain || takes_no_value(&name, edition) {
                 let message = format!("no placeholder is replaced in {named:?}");
                 wrong.push((
                     places.span(),
@@ -221,7 +246,7 @@ pub(super) fn host_patterns(raw: &At<Vec<String>>, wrong: &mut Vec<Wrong>) -> Ve
     hosts
 }
 
-fn parse_inject(raw: &At<RawInject>, wrong: &mut Vec<Wrong>) -> Option<Inject> {
+fn parse_inject(raw: &At<RawInject>, edition: Edition, wrong: &mut Vec<Wrong>) -> Option<Inject> {
     match raw.get() {
         RawInject::Bearer => Some(Inject::Bearer),
         RawInject::Basic(user) if user.contains(':') || user.chars().any(char::is_control) => {
@@ -233,17 +258,16 @@ fn parse_inject(raw: &At<RawInject>, wrong: &mut Vec<Wrong>) -> Option<Inject> {
             None
         }
         RawInject::Basic(user) => Some(Inject::Basic { user: user.clone() }),
-        RawInject::Header(name) => header(raw, name, wrong),
+        RawInject::Header(name) => header(raw, name, edition, wrong),
         RawInject::AwsSigv4(sigv4) => parse_sigv4(raw, sigv4, wrong),
     }
 }
 
-fn header(raw: &At<RawInject>, name: &str, wrong: &mut Vec<Wrong>) -> Option<Inject> {
+fn header(raw: &At<RawInject>, name: &str, edition: Edition, wrong: &mut Vec<Wrong>) -> Option<Inject> {
     let name = name.to_ascii_lowercase();
     let token = !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    let another = other_request::speaks_for_a_proxy(&name) || other_request::is_meant_by(&name);
-    if token && !another && !NOT_INJECTED.contains(&name.as_str()) {
+    if token && !takes_no_value(&name, edition) {
         return Some(Inject::Header { name });
     }
     wrong.push((raw.span(), "no value goes into that header".to_owned(), "name a header as X-Api-Key"));
@@ -391,6 +415,8 @@ mod tests {
                 "no value goes into that header",
             ),
             (format!("{GOOD}inject = {{ header = \"a b\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ header = \"Proxy-X\" }}"), 7, "no value goes into that header"),
+            (format!("{GOOD}inject = {{ header = \"X-Ms-Range\" }}"), 7, "no value goes into that header"),
             (format!("{GOOD}inject = {{ basic = \"a:b\" }}"), 7, "no colon"),
             (format!("{GOOD}substitute = []"), 2, "nothing puts the value in"),
             (format!("{GOOD}methods = [\"get\"]"), 7, "upper-case"),
@@ -443,10 +469,38 @@ mod tests {
             assert_eq!(open(rule, Edition::NamedHeaders), now, "{rule}");
             assert_eq!(open(rule, Edition::Typed), before, "{rule}");
         }
-        for bad in ["header:Host", "header:Proxy-Authorization", "header:", "header:a b", "header:a_b"] {
+        for bad in [
+            "header:Host",
+            "header:Proxy-Authorization",
+            "header:",
+            "header:a b",
+            "header:a_b",
+            "header:X-Forwarded-User",
+            "header:Via",
+            "header:X-Original-Url",
+            "header:X-Host",
+            "header:If-Range",
+            "header:X-Ms-Range",
+        ] {
             let errors = document(&format!("{HOST}substitute = [\"{bad}\"]")).expect_err(bad);
             assert!(errors[0].1.contains("no placeholder is replaced in"), "{errors:?}");
         }
+    }
+
+    #[test]
+    fn a_policy_that_was_applied_before_headers_were_looked_at_is_still_read() {
+        let text = "scope = \"s\"\n[[allow]]\nsecrets = [\"a/*\"]\ncommands = \"any\"\ndeliver = \"sealed\"\n\
+                    hosts = [\"api.example.com\"]\ninject = { header = \"NAME\" }\n";
+        let is_read = |name: &str, edition| {
+            Document::parse_as(&text.replace("NAME", name), edition, &Services::new()).is_ok()
+        };
+        for name in ["X-Forwarded-User", "X-Original-URL", "X-Ms-Range", "Proxy-X"] {
+            for edition in [Edition::BeforeTypes, Edition::Typed] {
+                assert!(is_read(name, edition), "{name} {edition:?}");
+            }
+            assert!(!is_read(name, Edition::NamedHeaders), "{name}");
+        }
+        assert!(!is_read("Host", Edition::BeforeTypes));
     }
 
     #[test]
