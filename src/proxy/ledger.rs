@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::refusal::Refusal;
 use crate::names::SecretName;
 
 /// Records of a run that are kept one by one; of what comes after only the number is.
@@ -90,6 +91,12 @@ impl Entry {
 
     pub(super) fn record(&mut self) -> &mut Record {
         &mut self.record
+    }
+
+    /// The proxy answers instead of the host.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.record.status = refusal.status.as_u16();
+        self.record.refused = Some(refusal.code);
     }
 }
 

@@ -210,9 +210,7 @@ fn refused(run: &Shared, request: &Request<Incoming>, refusal: Refusal) -> Respo
 }
 
 fn note(run: &Shared, host: String, method: &str, refusal: Refusal) {
-    let mut entry = Entry::new(&run.ledger, host, method);
-    entry.record().status = refusal.status.as_u16();
-    entry.record().refused = Some(refusal.code);
+    Entry::new(&run.ledger, host, method).refuse(refusal);
 }
 
 /// A connection to the address of a host, which says what it is for: TLS must agree, what isn't TLS has nothing else.
@@ -229,11 +227,7 @@ async fn serve_host(run: &Shared, stream: TcpStream) {
 async fn tunnel(run: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin, to: &HostPort) {
     let mut entry = Entry::new(&run.ledger, to.to_string(), "CONNECT");
     match dial::tcp(&run.rules, to).await {
-        Err(error) => {
-            let refusal = request::dial_refusal(&error);
-            entry.record().status = refusal.status.as_u16();
-            entry.record().refused = Some(refusal.code);
-        }
+        Err(error) => entry.refuse(request::dial_refusal(&error)),
         Ok(mut outside) => {
             entry.record().status = 200;
             let copied = tokio::io::copy_bidirectional(&mut stream, &mut outside).await;

@@ -44,8 +44,7 @@ pub(super) fn handle_request(run: Shared, target: Arc<Target>, request: Request<
 }
 
 fn refused(mut entry: Entry, refusal: Refusal) -> Response<Body> {
-    entry.record().status = refusal.status.as_u16();
-    entry.record().refused = Some(refusal.code);
+    entry.refuse(refusal);
     refusal.response()
 }
 

@@ -110,9 +110,7 @@ pub(super) async fn passed_on(
     match looked {
         Ok(()) => answer.into_response(),
         Err(refusal) => {
-            let record = answer.body.entry().record();
-            record.status = refusal.status.as_u16();
-            record.refused = Some(refusal.code);
+            answer.body.entry().refuse(refusal);
             refusal.response()
         }
     }
@@ -197,10 +195,8 @@ fn weaken(headers: &mut HeaderMap) {
 }
 
 fn not_served(mut entry: Entry, unserved: &Unserved) -> Response<Body> {
-    let refusal = unserved.refusal;
-    entry.record().status = refusal.status.as_u16();
-    entry.record().refused = Some(refusal.code);
-    let mut response = refusal.response();
+    entry.refuse(unserved.refusal);
+    let mut response = unserved.refusal.response();
     unserved.describe(response.headers_mut());
     response
 }
@@ -213,8 +209,7 @@ fn switched(
     mut entry: Entry,
 ) -> Response<Body> {
     if response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        entry.record().refused = Some(refusal::ENCODING.code);
-        entry.record().status = refusal::ENCODING.status.as_u16();
+        entry.refuse(refusal::ENCODING);
         return refusal::ENCODING.response();
     }
     let upstream = hyper::upgrade::on(&mut response);
