@@ -319,4 +319,42 @@ mod tests {
             assert_eq!(in_query(name), holds, "{name}");
         }
     }
+
+    #[test]
+    fn the_documentation_names_what_is_refused_although_it_opens_nothing() {
+        let text = include_str!("../../docs/sealed.md");
+        let (_, table) = text.split_once("| refused | what sends it |\n|---|---|\n").unwrap();
+        let rows = table.lines().take_while(|row| row.starts_with('|'));
+        let cells = rows.map(|row| row.split('|').nth(1).unwrap());
+        let named: Vec<&str> = cells.flat_map(|names| names.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(
+            named,
+            [
+                "Mcp-Session-Id",
+                "Session-Id",
+                "X-Session-Id",
+                "X-Session-Affinity",
+                "Kubectl-Session",
+                "X-NuGet-Session-Id",
+                "X-Atlassian-Token",
+                "X-CSRFToken",
+                "RequestVerificationToken",
+                "RequestToken",
+                "Lock-Token",
+                "?$skiptoken",
+                "?$deltatoken",
+                "?syncToken",
+                "?pagination_token",
+                "?resumptionToken",
+                "?sessiontoken",
+            ]
+        );
+        for name in named {
+            let refused = match name.strip_prefix('?') {
+                Some(field) => in_query(field) == InQuery::PerhapsCredential,
+                None => may_be_header(&name.to_ascii_lowercase()),
+            };
+            assert!(refused, "{name}");
+        }
+    }
 }

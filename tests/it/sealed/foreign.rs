@@ -72,6 +72,11 @@ async fn without_inject_it_is_replaced_in_headers_that_carry_credentials_and_in_
             assert_eq!(code, if replaced { "" } else { "placeholder_wrong_place" }, "{header}");
         }
     }
+    // What only looks like a credential by its name passes, too, as the documentation says.
+    assert_eq!(
+        said(&closed, &host, "/?syncToken=CPDAlvWDx70CEPDAlvWDx70CGAU", "Mcp-Session-Id: x\r\n").await.0,
+        200
+    );
     closed.assert_clean();
     open.assert_clean();
 }
@@ -168,6 +173,8 @@ async fn the_header_that_takes_the_value_is_called_what_it_is_called() {
         (own.as_str(), 200, ""),
         ("access_token: of-somebody-else\r\n", 403, "foreign_credential"),
         ("other_token: x\r\n", 400, "header_name"),
+        ("session_id: x\r\n", 400, "header_name"),
+        ("conversation_id: x\r\n", 400, "header_name"),
     ] {
         assert_eq!(said(&program, &host, "/", headers).await, (status, code.to_owned()), "{headers}");
     }
