@@ -208,6 +208,13 @@ def beside(server, code):
             return server.answer(number), statistics.median(echoes)
 
 
+def is_counted(server):
+    """Whether the kernel counts the processes of this user's runs: not those of root without a control group."""
+    ran = server.answer(server.run("echo", "hi"))
+    refused = ran.get("code") == "sandbox_unavailable" and "within its limits" in ran.get("message", "")
+    return not (refused and os.getuid() == 0)
+
+
 def check(server, times):
     alone = statistics.median([server.echo() for _ in range(20)])
     print(f"  an echo alone takes {alone * 1000:.1f} ms")
@@ -278,7 +285,10 @@ def all_of_it(binary):
         before = set(groups())
         server = Server(binary, env)
         try:
-            sandbox = check(server, 1 if args.short else 3)
+            if is_counted(server):
+                sandbox = f"sandbox: {check(server, 1 if args.short else 3)}"
+            else:
+                sandbox = "skipped as root: nothing counts its processes here"
         finally:
             server.child.stdin.close()
             server.child.wait(20)
@@ -289,7 +299,7 @@ def all_of_it(binary):
             time.sleep(0.1)
         if left:
             wrong(f"control groups are left: {left}")
-        print(f"  sandbox: {sandbox}")
+        print(f"  {sandbox}")
     os.kill(watchdog, signal.SIGKILL)
     os.waitpid(watchdog, 0)
 
