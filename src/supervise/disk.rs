@@ -11,6 +11,8 @@ use std::{
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, fstatvfs, openat, statat};
 
+use super::usage::{Held, Sight};
+
 /// So many names are looked at before the supervisor looks at something else: some milliseconds; and so many where the
 /// disk fills up, by the run or by others.
 const NAMES_AT_ONCE: usize = 2000;
@@ -122,15 +124,20 @@ impl Disk {
         Ok(Self { top, device, most, walk: Walk::default(), floors, free })
     }
 
-    /// Looks at what the run has, with what it has open and nobody finds any more.
-    pub(crate) fn look(&mut self, removed: u64) -> Use {
+    /// Looks at what the run has, with what it has open and nobody finds any more. Where it has more open than was looked
+    /// at, it may hide removed files there: then all that is gone from the file system counts as its own.
+    pub(crate) fn look(&mut self, held: &Held) -> Use {
         if self.floors.iter().any(Floor::is_passed) {
             return Use::Over;
         }
         let most = self.most;
-        let grows = Free::of(&self.top).is_ok_and(|now| self.free.used_until(now) > most / 2);
+        let gone = Free::of(&self.top).map(|now| self.free.used_until(now)).ok();
+        if held.sight == Sight::Part && gone.is_none_or(|gone| gone > most) {
+            return Use::Over;
+        }
+        let grows = gone.is_some_and(|gone| gone > most / 2);
         let names = if grows { NAMES_IN_HASTE } else { NAMES_AT_ONCE };
-        let walked = self.walk.go_on(&self.top, most.saturating_sub(removed), names);
+        let walked = self.walk.go_on(&self.top, most.saturating_sub(held.removed), names);
         // What can't be looked at was moved meanwhile, or is nobody's any more: the next way shows it.
         let way = walked.unwrap_or(Way::Ends);
         if way != Way::GoesOn {
@@ -253,6 +260,8 @@ mod tests {
 
     use super::*;
 
+    const HELD: Held = Held { memory: 0, removed: 0, sight: Sight::Whole };
+
     /// Looks until one way through is complete, or there is too much.
     fn is_over(disk: &mut Disk, removed: u64) -> bool {
         let most = disk.most - removed;
@@ -331,7 +340,19 @@ mod tests {
         for floor in &mut disk.floors {
             floor.free = u64::MAX;
         }
-        assert_eq!(disk.look(0), Use::Over);
+        assert_eq!(disk.look(&HELD), Use::Over);
+    }
+
+    #[test]
+    fn what_is_gone_is_the_runs_where_it_may_hide_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let most = 1 << 30;
+        let mut disk = watched(dir.path(), most);
+        let part = Held { sight: Sight::Part, ..HELD };
+        assert_ne!(disk.look(&part), Use::Over);
+        disk.free.bytes += 1 << 40;
+        assert_eq!(disk.look(&HELD), Use::Growing, "others may have used it");
+        assert_eq!(disk.look(&part), Use::Over);
     }
 
     #[test]

@@ -155,20 +155,20 @@ impl Keeper {
 
     fn look_at_all(&mut self, watchers: &[Pid]) -> Option<Limit> {
         let limits = self.kept.limits;
-        let members = usage::members(watchers);
+        let members = usage::members(watchers, limits.processes);
         let watched = self.kept.by == LimitKeeper::Watch;
-        if watched && let Some(limit) = self.look_at_processes(&members) {
+        if watched && let Some(limit) = self.look_at_processes(&members.seen) {
             return Some(limit);
         }
         let held = usage::held(&members, self.disk.as_ref().map(|disk| disk.device));
-        let used = self.disk.as_mut().map_or(Use::Within, |disk| disk.look(held.removed));
+        let used = self.disk.as_mut().map_or(Use::Within, |disk| disk.look(&held));
         self.disk_grows = used == Use::Growing;
         if used == Use::Over {
             return Some(Limit::Disk);
         }
         let most = limits.memory.filter(|_| watched)?;
-        let files = held.memory + self.shared_memory(&members);
-        (usage::memory(&members, files, most) > most).then_some(Limit::Memory)
+        let files = held.memory + self.shared_memory(&members.seen);
+        (usage::memory(&members.seen, files, most) > most).then_some(Limit::Memory)
     }
 
     fn shared_memory(&mut self, members: &[Member]) -> u64 {

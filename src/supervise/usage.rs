@@ -17,7 +17,8 @@ use rustix::{
 
 use super::tree;
 
-/// So many processes are looked at, and so many of their descriptors: what a look costs has an end.
+/// So many processes are looked at, or as many as are too many for their run; and so many of their descriptors: what a look
+/// costs has an end. A run that has more could hide behind them what it takes: a look says where it ended there.
 const MOST_PROCESSES: usize = 4096;
 const MOST_DESCRIPTORS: usize = 4096;
 
@@ -28,36 +29,71 @@ pub(crate) struct Member {
     threads: u32,
 }
 
+/// Whether a look saw all that there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// There was more of it than is looked at.
+    Part,
+    Whole,
+}
+
+/// The processes of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Members {
+    pub seen: Vec<Member>,
+    pub sight: Sight,
+}
+
 /// What is held open.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     /// Bytes of files that are nothing but memory (memfd_create(2)).
     pub memory: u64,
     /// Bytes of files on a disk that were removed.
     pub removed: u64,
+    /// Whether that is all of it.
+    pub sight: Sight,
 }
 
-/// The processes below this one, but for those that only watch over the run.
-pub(crate) fn members(watchers: &[Pid]) -> Vec<Member> {
+/// The processes below this one, but for those that only watch over the run: at least so many that it is seen where
+/// they are more than `most`.
+pub(crate) fn members(watchers: &[Pid], most: Option<u32>) -> Members {
     let own = getpid().as_raw_nonzero().get();
     let watches = |pid: i32| watchers.iter().any(|watcher| watcher.as_raw_nonzero().get() == pid);
     // Without it (CONFIG_PROC_CHILDREN) the processes of the whole machine have to be looked at.
     if !Path::new("/proc/thread-self/children").exists() {
         let below = tree::descendants().into_iter().map(|pid| pid.as_raw_nonzero().get());
-        return below.filter(|pid| !watches(*pid)).map(|pid| look_at(pid).0).collect();
+        let seen = below.filter(|pid| !watches(*pid)).map(|pid| look_at(pid).0).collect();
+        return Members { seen, sight: Sight::Whole };
     }
-    let (mut waiting, mut found) = (look_at(own).1, Vec::new());
+    below(own, looked_at(most), watches, look_at)
+}
+
+/// How many processes are looked at of a run that may have so many. One more is let be, and seen: two more are too many.
+fn looked_at(most: Option<u32>) -> usize {
+    let too_many = most.and_then(|most| usize::try_from(most.saturating_add(2)).ok());
+    MOST_PROCESSES.max(too_many.unwrap_or_default())
+}
+
+/// The tree below a process, until there are more than so many.
+fn below(
+    top: i32,
+    most: usize,
+    watches: impl Fn(i32) -> bool,
+    look_at: impl Fn(i32) -> (Member, Vec<i32>),
+) -> Members {
+    let (mut waiting, mut seen) = (look_at(top).1, Vec::new());
     while let Some(pid) = waiting.pop() {
         let (member, children) = look_at(pid);
         waiting.extend(children);
         if !watches(pid) {
-            found.push(member);
+            seen.push(member);
         }
-        if found.len() > MOST_PROCESSES {
-            break;
+        if seen.len() > most {
+            return Members { seen, sight: Sight::Part };
         }
     }
-    found
+    Members { seen, sight: Sight::Whole }
 }
 
 /// How many processes and threads these are: each takes a number of the machine's.
@@ -125,15 +161,19 @@ fn kilobytes(text: &str, name: &str) -> u64 {
 }
 
 /// What these processes hold open that no directory shows: memory, and removed files of this device where there is one.
-pub(crate) fn held(members: &[Member], device: Option<u64>) -> Held {
+pub(crate) fn held(members: &Members, device: Option<u64>) -> Held {
     let memory = device_of_memory();
-    let mut held = Held::default();
+    let mut held = Held { memory: 0, removed: 0, sight: members.sight };
     let mut seen = BTreeSet::new();
-    let all = members.iter().flat_map(|member| {
+    let all = members.seen.iter().flat_map(|member| {
         let opened = fs::read_dir(format!("/proc/{}/fd", member.pid));
         opened.into_iter().flatten().flatten()
     });
-    for opened in all.take(MOST_DESCRIPTORS) {
+    for (number, opened) in all.enumerate() {
+        if number >= MOST_DESCRIPTORS {
+            held.sight = Sight::Part;
+            break;
+        }
         let Ok(found) = fs::metadata(opened.path()) else { continue };
         let is_memory = memory == Some(found.dev());
         let is_removed = found.nlink() == 0 && device == Some(found.dev());
@@ -217,16 +257,39 @@ mod tests {
         let pid = getpid().as_raw_nonzero().get();
         let (this, _) = look_at(pid);
         assert!(this.threads >= 1);
-        let before = held(&[this], None);
+        let members = Members { seen: vec![this], sight: Sight::Whole };
+        let before = held(&members, None);
         let file = fs::File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
         std::io::Write::write_all(&mut &file, &vec![1; 1 << 20]).unwrap();
-        let after = held(&[this], None);
+        let after = held(&members, None);
         assert!(after.memory >= before.memory + (1 << 20), "{before:?} {after:?}");
         assert!(memory(&[this], 0, u64::MAX) > 0);
         assert!(memory(&[this], 0, 1) > 0, "what several have in common is taken apart");
         let removed = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut &removed, &vec![1; 1 << 20]).unwrap();
         let device = fstat(&removed).unwrap().st_dev;
-        assert!(held(&[this], Some(device)).removed >= 1 << 20);
+        let all = held(&members, Some(device));
+        assert!(all.removed >= 1 << 20 && all.sight == Sight::Whole, "{all:?}");
+        let part = held(&Members { sight: Sight::Part, ..members }, Some(device));
+        assert_eq!(part.sight, Sight::Part, "what processes hold that were not looked at is not seen");
+    }
+
+    #[test]
+    fn as_many_processes_are_looked_at_as_are_too_many() {
+        // A process with 6000 children, and one that watches.
+        let look_at = |pid| {
+            let children = if pid == 1 { (2..=6002).collect() } else { Vec::new() };
+            (Member { pid, threads: 1 }, children)
+        };
+        let look = |most: Option<u32>| {
+            let members = below(1, looked_at(most), |pid| pid == 2, look_at);
+            (count(&members.seen), members.sight)
+        };
+        for most in [None, Some(512)] {
+            assert_eq!(look(most), (4097, Sight::Part));
+        }
+        assert_eq!(look(Some(5000)), (5003, Sight::Part), "more than one above the limit");
+        assert_eq!(look(Some(6000)), (6000, Sight::Whole));
+        assert_eq!(look(Some(u32::MAX)), (6000, Sight::Whole));
     }
 }

@@ -50,6 +50,18 @@ time.sleep(1.5)
 for child in children: os.kill(child, 9); os.waitpid(child, 0)
 print(len(children))";
 
+/// Holds removed files open where none of them is among the descriptors that are looked at: they come behind 6,000 others,
+/// which each process but the first has of the one before it.
+const BEHIND_MANY: &str = "import os, time
+idle = [os.open('/dev/null', os.O_RDONLY) for _ in range(900)]
+for _ in range(6):
+ if os.fork(): time.sleep(60)
+held = []
+for _ in range(64):
+ held.append(open(os.environ['TMPDIR'] + '/gone', 'wb')); os.remove(held[-1].name)
+ held[-1].write(bytes(4 << 20)); held[-1].flush()
+time.sleep(60)";
+
 /// Memory that is in no process and in no file.
 const SEGMENTS: &str = "import ctypes, time
 libc = ctypes.CDLL(None)
@@ -198,6 +210,13 @@ fn a_large_file_is_refused_but_where_a_run_makes_something_for_others() {
     assert_eq!(said(&ran), format!("{}\n{}", 20 << 20, 100_u64 << 30), "{ran}");
     let ran = server.run(call(&GREEDY[4].0.replace("SECONDS", "7103.4")));
     assert_eq!(ran["limit"], "disk", "its private directories are looked at: {ran}");
+}
+
+#[test]
+fn removed_files_are_counted_behind_any_number_of_descriptors() {
+    let stage = stage("", DISK);
+    let ran = stage.serve("s").run(python(BEHIND_MANY));
+    assert_eq!((&ran["outcome"], &ran["limit"]), (&json!("resource_limit"), &json!("disk")), "{ran}");
 }
 
 #[test]
