@@ -8,6 +8,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value
 use super::{
     document::{Document, DocumentError, Rule},
     edition::Edition,
+    limits::RunLimits,
     services,
     words::{DeliveryMode, ExitCodes, HomeMode, Network, OnFileHit, OutputMode, SandboxMode, Stdin},
 };
@@ -149,10 +150,11 @@ impl Facets {
         }
         let limits = &document.limits;
         let used = limits.run.of_calls();
+        let denied = document.deny.iter().map(|pattern| format!("deny {pattern}"));
         Self {
             grants,
             order,
-            barriers: document.deny.iter().map(|pattern| format!("deny {pattern}")).collect(),
+            barriers: denied.chain(written_limits(&limits.run)).collect(),
             limits: vec![
                 ("timeout (s)", limits.timeout.as_secs()),
                 ("output (bytes)", limits.output as u64),
@@ -165,6 +167,13 @@ impl Facets {
             ],
         }
     }
+}
+
+/// Limits that hold for a person's run, too: without them it has none, whatever a call has by default.
+fn written_limits(limits: &RunLimits) -> impl Iterator<Item = String> {
+    let processes = limits.processes.map(|_| "processes (root's runs are refused where nothing counts them)");
+    let written = [processes, limits.memory.map(|_| "memory"), limits.disk.map(|_| "disk")];
+    written.into_iter().flatten().map(|what| format!("`authy-mcp run` is limited, too: {what}"))
 }
 
 fn sandbox_grants(document: &Document) -> Vec<String> {

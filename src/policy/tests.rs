@@ -390,6 +390,31 @@ fn a_rule_from_the_command_line() {
     assert!(less.iter().all(|change| change.effect == Effect::Narrows));
 }
 
+/// Though a call has the same limits by default: a person's run has none that is not written.
+#[test]
+fn a_limit_that_is_written_no_more_widens() {
+    let document = |limits: &str| Document::parse(&format!("scope = \"dev\"\n[limits]\n{limits}\n")).unwrap();
+    let as_by_default = "processes = 512\nmemory = \"4GiB\"\ndisk = \"10GiB\"";
+    let said = |then: &str, now: &str| -> Vec<(Effect, String)> {
+        let changed = changes(Some(&document(then)), &document(now));
+        changed.into_iter().map(|change| (change.effect, change.text)).collect()
+    };
+    let limited = |sign: &str, effect| {
+        let limits = ["disk", "memory", "processes (root's runs are refused where nothing counts them)"];
+        limits.map(|what| (effect, format!("{sign} `authy-mcp run` is limited, too: {what}")))
+    };
+    assert_eq!(said(as_by_default, ""), limited("-", Effect::Widens));
+    assert_eq!(said("", as_by_default), limited("+", Effect::Narrows));
+    let [disk, ..] = limited("-", Effect::Widens);
+    assert_eq!(said(as_by_default, "processes = 512\nmemory = \"4GiB\""), [disk]);
+    let more = "processes = 600\nmemory = \"4GiB\"\ndisk = \"10GiB\"";
+    assert_eq!(
+        said(as_by_default, more),
+        [(Effect::Widens, "processes of a run: 512 → 600".to_owned())],
+        "it is written before and after"
+    );
+}
+
 #[test]
 fn another_order_or_timeout_is_a_change() {
     let rule = |id: &str, deliver: &str, extra: &str| {
