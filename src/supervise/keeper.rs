@@ -155,8 +155,12 @@ impl Keeper {
 
     fn look_at_all(&mut self, watchers: &[Pid]) -> Option<Limit> {
         let limits = self.kept.limits;
-        let members = usage::members(watchers, limits.processes);
         let watched = self.kept.by == LimitKeeper::Watch;
+        // What the kernel counts needs no walk through all of its processes ten times a second.
+        if !watched && self.disk.is_none() {
+            return None;
+        }
+        let members = usage::members(watchers, limits.processes);
         if watched && let Some(limit) = self.look_at_processes(&members.seen) {
             return Some(limit);
         }
