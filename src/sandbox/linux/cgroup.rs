@@ -14,6 +14,7 @@ use std::{
 
 use rustix::fs::{Access, access};
 
+use super::mountinfo::unescape;
 use crate::{policy::RunLimits, sandbox::plan::CgroupVersion};
 
 /// How the names of our groups begin.
@@ -274,7 +275,7 @@ fn mount_point(mounts: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
             }
             _ => false,
         };
-        fits.then(|| (PathBuf::from(point), PathBuf::from(root)))
+        fits.then(|| (unescape(point), unescape(root)))
     })
 }
 
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn of_version_1_both_hierarchies_are_needed() {
-        let tree = Tree::new(&[("memory/a/b", ""), ("pids", ""), ("cpu,pids/c", "")]);
+        let tree = Tree::new(&[("memory/a/b", ""), ("pids", ""), ("cpu,pids/c", ""), (r"pi\x2dds/c", "")]);
         let apart = [("/", "memory", "cgroup cgroup rw,memory"), ("/", "pids", "cgroup cgroup rw,pids")];
         let found = Cgroups::of("8:pids:/\n4:memory:/a/b\n0::/\n", &tree.mounted(&apart)).unwrap();
         let (pids, memory) = (tree.path("pids"), tree.path("memory/a/b"));
@@ -336,6 +337,10 @@ mod tests {
             [("/", "memory", "cgroup cgroup rw,memory"), ("/x", "cpu,pids", "cgroup cgroup rw,cpu,pids")];
         let found = Cgroups::of("8:cpu,pids:/x/c\n4:memory:/a/b\n", &tree.mounted(&part)).unwrap();
         assert_eq!(found.pids, tree.path("cpu,pids/c"));
+        // As systemd writes a dash in a name: a backslash, which the list of mounts writes in its own way.
+        let dashed = [part[0], (r"/a\134x2db", r"pi\134x2dds", "cgroup cgroup rw,pids")];
+        let found = Cgroups::of("8:pids:/a\\x2db/c\n4:memory:/a/b\n", &tree.mounted(&dashed)).unwrap();
+        assert_eq!(found.pids, tree.path(r"pi\x2dds/c"));
         for own in
             ["4:memory:/a/b\n0::/\n", "8:pids:/\n4:memory:/gone\n", "8:pids:/../up\n4:memory:/a/b\n", ""]
         {

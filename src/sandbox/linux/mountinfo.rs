@@ -26,7 +26,7 @@ pub(super) fn mount_of(line: &str) -> Option<(PathBuf, MountFlags)> {
 }
 
 /// Blanks, tabs, line feeds and backslashes are written as three octal digits.
-fn unescape(text: &str) -> PathBuf {
+pub(super) fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
