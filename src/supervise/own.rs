@@ -23,6 +23,12 @@ pub(crate) type Namespace = crate::sandbox::namespaces::UserNamespace;
 #[cfg(not(target_os = "linux"))]
 pub(crate) type Namespace = ();
 
+/// The control group that a supervisor is in.
+#[cfg(target_os = "linux")]
+pub(crate) type Joined = Group;
+#[cfg(not(target_os = "linux"))]
+pub(crate) type Joined = ();
+
 /// What a supervisor has.
 pub(crate) struct Own {
     /// Its namespaces; what failed in them is told when there is somebody to tell.

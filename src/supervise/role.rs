@@ -42,6 +42,11 @@ impl Role {
         }
     }
 
+    /// Whether it has a run to watch over, from its beginning or when it is told to.
+    pub(super) fn supervises(self) -> bool {
+        matches!(self, Self::Plain | Self::Namespaces | Self::OwnNetwork | Self::Trial)
+    }
+
     pub(super) fn has_namespaces(self) -> bool {
         matches!(self, Self::Namespaces | Self::OwnNetwork | Self::Trial)
     }

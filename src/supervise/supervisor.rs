@@ -24,7 +24,7 @@ use super::{
     Role, RunAs,
     discard::discard,
     gate::{Defaults, gate},
-    own::{GROUP, Own, leave_group, try_groups},
+    own::{GROUP, Joined, Own, leave_group, try_groups},
     program::{Program, fork_program},
     tree,
     watch::{Started, Watch},
@@ -69,11 +69,19 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
     let word = words.first();
     let role = Role::ALL.into_iter().find(|role| word.is_some_and(|word| *word == role.as_str()));
     let role = role.ok_or(io::ErrorKind::InvalidInput)?;
-    let supervises = matches!(role, Role::Plain | Role::Namespaces | Role::OwnNetwork | Role::Trial);
     // Who becomes another user can make no group any more.
-    let group = if supervises { Own::group(groups.first().map(|word| word.as_os_str())) } else { None };
-    become_user(&words)?;
-    let done = match role {
+    let group =
+        if role.supervises() { Own::group(groups.first().map(|word| word.as_os_str())) } else { None };
+    let done = become_user(&words).and_then(|()| live(role, &words, group, taken));
+    // Whatever came of it: nobody else removes that group.
+    if role.supervises() && groups.is_empty() {
+        leave_group();
+    }
+    done
+}
+
+fn live(role: Role, words: &[&OsString], group: Option<Joined>, taken: Option<Signals>) -> io::Result<()> {
+    match role {
         Role::Plain | Role::Namespaces | Role::OwnNetwork => {
             supervise_one(role, Own::prepare(role, group)?, taken)
         }
@@ -85,11 +93,7 @@ pub(super) fn live_as_told(words: &[OsString], taken: Option<Signals>) -> io::Re
         Role::Sweep => words.get(3).map_or(Ok(()), |dir| discard(Path::new(dir))),
         Role::Rehearsal => rehearse(),
         Role::Nothing => Ok(()),
-    };
-    if supervises && groups.is_empty() {
-        leave_group();
     }
-    done
 }
 
 /// What this machine lets a run be contained by. `binary` is this one: namespaces are tried out in a process of their

@@ -375,6 +375,23 @@ fn group(ran: &Value) -> Option<PathBuf> {
     (is_of_run && group.parent()?.exists()).then_some(group)
 }
 
+#[test]
+fn a_supervisor_that_comes_to_nothing_leaves_no_group() {
+    let ran = stage("", "").serve("s").run(call("cat /proc/self/cgroup"));
+    let Some(of_run) = group(&ran) else {
+        return eprintln!("skipped: no control groups of version 1 here");
+    };
+    // No user is called so; and nobody is there who could be told what was found.
+    for words in [["plain", "nobody", "nobody"].as_slice(), &["trial"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_authy-mcp"));
+        command.arg("__supervise").args(words).stdin(Stdio::null());
+        let mut supervisor = command.spawn().unwrap();
+        let its_groups = format!("authy-mcp-{}@", supervisor.id());
+        assert!(!supervisor.wait().unwrap().success(), "{words:?}");
+        assert_eq!(beside(&of_run, &its_groups), 0, "{words:?}");
+    }
+}
+
 /// How many groups with names that begin so are beside it.
 fn beside(group: &Path, prefix: &str) -> usize {
     let all = fs::read_dir(group.parent().unwrap()).unwrap().flatten();
