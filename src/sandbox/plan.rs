@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{Cover, Endpoint, PathRule};
+use super::place::{Cover, Endpoint, PathRule, Seen};
 use crate::policy::{Counting, Network, RunLimits, SaidOff, SandboxMode, SandboxTerms};
 
 /// The oldest Landlock that holds other files and other processes by itself: ABI 6 brought the scope of
@@ -182,11 +182,17 @@ impl SandboxPlan {
         let namespaces = self.shape == SandboxBackend::Namespaces && self.network != Network::Open;
         if namespaces && machine.locks == Locks::Apart && apart() {
             self.locks = Locks::Apart;
-        } else if self.shape != SandboxBackend::None {
-            let network = self.layers.iter().position(|layer| layer.starts_with("network "));
-            self.layers.insert(network.unwrap_or_default(), "locks shared".to_owned());
+        } else {
+            self.layer("locks shared".to_owned());
         }
         self
+    }
+
+    /// One more among its layers, where it has some: the network stays the last word.
+    fn layer(&mut self, name: String) {
+        if self.shape != SandboxBackend::None {
+            self.layers.insert(self.layers.len().saturating_sub(1), name);
+        }
     }
 
     /// What contains a run under these terms on this machine. `required` is a matter of properties: any
@@ -195,28 +201,23 @@ impl SandboxPlan {
     /// # Errors
     /// The first property that can't be had, where the terms require all.
     pub fn make(terms: &SandboxTerms, machine: &SandboxCapabilities) -> Result<Self, MissingCapability> {
-        match terms.mode {
-            SandboxMode::Off => Ok(Self::none().within(terms, machine)),
+        let plan = match terms.mode {
+            SandboxMode::Off => Self::none(),
             SandboxMode::Required => {
                 let plan = Self::strict(terms, machine)?;
                 machine.can_keep(terms)?;
-                Ok(plan.limited(terms, machine))
+                plan
             }
-            SandboxMode::BestEffort => {
-                let plan = Self::strict(terms, machine).unwrap_or_else(|_| Self::none());
-                Ok(plan.limited(terms, machine))
-            }
-        }
+            SandboxMode::BestEffort => Self::strict(terms, machine).unwrap_or_else(|_| Self::none()),
+        };
+        Ok(plan.limited(terms, machine))
     }
 
     /// The same, and its limits among its layers.
     fn limited(self, terms: &SandboxTerms, machine: &SandboxCapabilities) -> Self {
         let mut plan = self.within(terms, machine);
-        if plan.shape != SandboxBackend::None {
-            // The network stays the last word.
-            let network = plan.layers.pop();
-            plan.layers.extend(plan.kept.map(|kept| kept.by.to_string()));
-            plan.layers.extend(network);
+        if let Some(kept) = plan.kept {
+            plan.layer(kept.by.to_string());
         }
         plan
     }
@@ -229,14 +230,7 @@ impl SandboxPlan {
         };
         if machine.seatbelt && network != Network::Proxy {
             let layers = vec!["seatbelt".to_owned(), format!("network {}", network.as_str())];
-            return Ok(Self {
-                shape: SandboxBackend::Seatbelt,
-                network,
-                layers,
-                landlock: false,
-                kept: None,
-                locks: Locks::Shared,
-            });
+            return Ok(Self { shape: SandboxBackend::Seatbelt, network, layers, ..Self::none() });
         }
         match &machine.namespaces {
             Ok(()) => {
@@ -247,8 +241,7 @@ impl SandboxPlan {
                     network,
                     layers,
                     landlock: machine.landlock > 0,
-                    kept: None,
-                    locks: Locks::Shared,
+                    ..Self::none()
                 })
             }
             Err(why) if network == Network::Proxy => Err(MissingCapability {
@@ -264,14 +257,7 @@ impl SandboxPlan {
             }),
             Err(_) => {
                 let layers = filters(machine.landlock).collect();
-                Ok(Self {
-                    shape: SandboxBackend::Filters,
-                    network,
-                    layers,
-                    landlock: true,
-                    kept: None,
-                    locks: Locks::Shared,
-                })
+                Ok(Self { shape: SandboxBackend::Filters, network, layers, landlock: true, ..Self::none() })
             }
         }
     }
@@ -343,6 +329,13 @@ pub(crate) struct Containment {
     pub terminal: bool,
     /// The most bytes of memory that its own temporary file system may take; half of the machine's where nothing is said.
     pub memory: Option<u64>,
+}
+
+impl Containment {
+    /// Where else than into its private directories the run may write.
+    pub(crate) fn written(&self) -> impl Iterator<Item = &PathRule> {
+        self.places.iter().filter(|place| place.seen == Seen::Write)
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     policy::Limit,
     sandbox::{
-        Kept, LimitKeeper, SandboxBackend, Seen,
+        Containment, Kept, LimitKeeper, SandboxBackend,
         cgroup::Group,
         namespaces::UserNamespace,
         shares::{self, leave_the_user_some},
@@ -194,8 +194,7 @@ impl Keeper {
 
 /// Where else than into its private directories a run may write.
 fn written(spec: &Spec) -> impl Iterator<Item = &Path> {
-    let places = spec.contain.iter().flat_map(|contain| &contain.places);
-    places.filter(|place| place.seen == Seen::Write).map(|place| place.path.as_path())
+    spec.contain.iter().flat_map(Containment::written).map(|place| place.path.as_path())
 }
 
 /// The largest file of a run that writes nowhere but into its private directories: all that it may have. It holds for every

@@ -100,7 +100,7 @@ fn restrict_reach(contained: &Containment) -> io::Result<()> {
     } else {
         rules.alone(contained, read, all)?;
     }
-    for place in contained.places.iter().filter(|place| place.seen == Seen::Write) {
+    for place in contained.written() {
         let opened = if namespaces { open_without_links(&place.path)? } else { open_place(place)? };
         rules.add(&opened, all)?;
     }
