@@ -116,13 +116,13 @@ fn look_at(pid: i32) -> (Member, Vec<i32>) {
 /// The memory of these processes, where it may be more than that; else something at least as large. What several have
 /// in common is taken apart only then: it takes longer.
 pub(crate) fn memory(members: &[Member], held: u64, most: u64) -> u64 {
-    let own = |member: &Member| Memory::read(member.pid, "status", ["RssAnon:", "VmSwap:", "RssShmem:"]);
+    let own = |member: &Member| Memory::of(member.pid);
     let all = members.iter().map(own).fold(Memory::default(), Memory::and);
     if all.bytes(held) <= most {
         return all.bytes(held);
     }
     let part = |member: &Member| {
-        let part = Memory::read(member.pid, "smaps_rollup", ["Pss_Anon:", "SwapPss:", "Pss_Shmem:"]);
+        let part = Memory::part_of(member.pid);
         // What can't be read is what it was before.
         if part == Memory::default() { own(member) } else { part }
     };
@@ -136,6 +136,16 @@ struct Memory {
 }
 
 impl Memory {
+    /// What a process has, with all that it has in common with others.
+    fn of(pid: i32) -> Self {
+        Self::read(pid, "status", ["RssAnon:", "VmSwap:", "RssShmem:"])
+    }
+
+    /// The same, and of what it has in common with others its part.
+    fn part_of(pid: i32) -> Self {
+        Self::read(pid, "smaps_rollup", ["Pss_Anon:", "SwapPss:", "Pss_Shmem:"])
+    }
+
     /// From a file of `/proc/PID` (proc_pid_status(5), proc_pid_smaps(5)): what is a process's own, what of that is
     /// swapped out, and what it shares by files that are memory.
     fn read(pid: i32, file: &str, names: [&str; 3]) -> Self {
@@ -249,7 +259,18 @@ mod tests {
                              5          1   600  4096    7 7 1 0 0 0 0 1 1 1  4096   0\n";
         assert_eq!(taken_by_segments(text), 4096 + 100 + 4096);
         assert_eq!(taken_by_segments(""), 0);
-        assert!(of_segments(&mut segments().unwrap()) < u64::MAX);
+        let mut list = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut list, text.as_bytes()).unwrap();
+        for look in ["the first", "the second"] {
+            assert_eq!(of_segments(&mut list), 4096 + 100 + 4096, "{look} look");
+        }
+        let mut own = String::new();
+        segments().unwrap().read_to_string(&mut own).unwrap();
+        let columns: Vec<&str> = own.lines().next().unwrap().split_ascii_whitespace().collect();
+        assert!(
+            ["rss", "swap"].iter().all(|name| columns.contains(name)),
+            "the kernel's own has them: {own}"
+        );
     }
 
     #[test]
@@ -264,7 +285,8 @@ mod tests {
         let after = held(&members, None);
         assert!(after.memory >= before.memory + (1 << 20), "{before:?} {after:?}");
         assert!(memory(&[this], 0, u64::MAX) > 0);
-        assert!(memory(&[this], 0, 1) > 0, "what several have in common is taken apart");
+        assert!(memory(&[this], 0, 1) > 0);
+        assert_ne!(Memory::part_of(pid), Memory::default(), "what several have in common is taken apart");
         let removed = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut &removed, &vec![1; 1 << 20]).unwrap();
         let device = fstat(&removed).unwrap().st_dev;
