@@ -15,7 +15,7 @@ use crate::{
     policy::{CwdTerm, HomeMode, How, RunTerms},
     run::{RunError, Sandbox, Unseen},
     sandbox,
-    sandbox::SandboxPlan,
+    sandbox::{SandboxBackend, SandboxPlan},
     supervise, system,
 };
 
@@ -64,27 +64,26 @@ impl Broker {
         let shown = terms.sandbox.read.iter().chain(&terms.sandbox.write).map(PathBuf::as_path);
         let projects = cwd.into_iter().flat_map(Path::ancestors).chain(shown);
         let covered = projects.flat_map(|dir| hidden.in_projects.iter().map(|name| dir.join(name))).collect();
+        // From a run that nothing contains nothing is hidden, so nothing is looked for.
+        let (settings, closed) = match plan.shape {
+            SandboxBackend::None => (Vec::new(), Vec::new()),
+            _ => (self.settings_with_logins(), self.closed.now()),
+        };
         let unseen = Unseen {
-            hidden: hidden.places.iter().cloned().chain(self.settings_with_logins(terms)).collect(),
+            hidden: hidden.places.clone(),
+            settings,
             covered,
-            #[cfg(target_os = "linux")]
-            // Root looks through all of it: not for a run that nothing contains.
-            closed: if plan.shape == sandbox::SandboxBackend::None { Vec::new() } else { self.closed.now() },
-            #[cfg(not(target_os = "linux"))]
-            closed: Vec::new(),
+            closed,
             never: hidden.never.iter().cloned().chain([self.settings.home.clone()]).collect(),
             control: Arc::clone(&hidden.control),
         };
         Sandbox::new(plan, terms.sandbox.clone(), unseen)
     }
 
-    /// Settings that a home is shown with, and that hold a login.
-    fn settings_with_logins(&self, terms: &RunTerms) -> Vec<PathBuf> {
-        let home = &self.settings.user_home;
-        if terms.home == HomeMode::Private && !terms.sandbox.read.iter().any(|read| home.starts_with(read)) {
-            return Vec::new();
-        }
-        let settings = system::SETTINGS.iter().map(|part| home.join(part));
+    /// Settings of the home that hold a login. Whether a run is shown the home is known as it starts, no sooner: where it
+    /// starts may be a link to it.
+    fn settings_with_logins(&self) -> Vec<PathBuf> {
+        let settings = system::SETTINGS.iter().map(|part| self.settings.user_home.join(part));
         settings.filter(|path| logins::holds_a_login(path)).collect()
     }
 

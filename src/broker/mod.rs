@@ -66,7 +66,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use crate::token::PublicKeys;
 use crate::{
-    audit::Denials, redact::NeedleSet, run::Supervisors, sandbox::SandboxCapabilities, supervise::Process,
+    audit::Denials,
+    redact::NeedleSet,
+    run::Supervisors,
+    sandbox::{Closed, SandboxCapabilities},
+    supervise::Process,
     vault::Stamp,
 };
 pub(crate) use answer::{Answer, Refused};
@@ -110,8 +114,7 @@ pub(crate) struct Broker {
     closing: CancellationToken,
     supervisors: Arc<Supervisors>,
     machine: OnceLock<SandboxCapabilities>,
-    #[cfg(target_os = "linux")]
-    closed: crate::sandbox::Closed,
+    closed: Closed,
     watch: live::Watch,
 }
 
@@ -149,8 +152,7 @@ impl Broker {
                 settings.descriptors,
             ),
             machine: OnceLock::new(),
-            #[cfg(target_os = "linux")]
-            closed: crate::sandbox::Closed::default(),
+            closed: Closed::default(),
             watch: live::Watch::default(),
             needles: needles::ScopeNeedles::default(),
             gates: gate::Gates::new(gate::Bounds::OF_THE_VAULT),

@@ -191,6 +191,8 @@ pub struct Sandbox {
 pub struct Unseen {
     /// Credentials and clients' configurations: not seen unless the policy names them.
     pub hidden: Vec<PathBuf>,
+    /// Settings of the user's that hold a login, likewise: not seen where the home is shown.
+    pub settings: Vec<PathBuf>,
     /// Clients' configurations in projects, likewise.
     pub covered: Vec<PathBuf>,
     /// What of the system others may not read, for root's runs: not seen unless it is a place of the run.

@@ -152,6 +152,7 @@ fn contain(
         copies: &copies,
         shape: plan.shape,
         hidden: &unseen.hidden,
+        settings: &unseen.settings,
         covered: &unseen.covered,
         closed: &unseen.closed,
         never: &unseen.never,

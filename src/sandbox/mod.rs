@@ -48,6 +48,18 @@ pub(crate) fn can_be_apart(_: &[std::path::PathBuf]) -> bool {
     false
 }
 
+/// Of the system no run is kept from more than its user is.
+#[cfg(not(target_os = "linux"))]
+#[derive(Default)]
+pub(crate) struct Closed;
+
+#[cfg(not(target_os = "linux"))]
+impl Closed {
+    pub(crate) fn now(&self) -> Vec<std::path::PathBuf> {
+        Vec::new()
+    }
+}
+
 impl SandboxCapabilities {
     /// This machine, where `namespaces` and `cgroups` came of trying them out in a process of their own (whether the first
     /// can be made, and what is shown in them be shown through overlays), and whose processes it counts.

@@ -52,6 +52,8 @@ pub(crate) struct Wanted<'a> {
     pub shape: SandboxBackend,
     /// Credentials, clients' configurations: not seen unless the policy names them.
     pub hidden: &'a [PathBuf],
+    /// Settings of the home with a login in them: not seen where it is shown, unless the policy names them.
+    pub settings: &'a [PathBuf],
     /// The same in a project, whose directory is shown whole: it is worked in while runs last.
     pub covered: &'a [PathBuf],
     /// What of the system others may not read: not seen unless it is a place of the run.
@@ -90,7 +92,7 @@ pub(crate) fn places(wanted: &Wanted<'_>) -> Result<Vec<PathRule>, ViewError> {
     if let Some(home) = wanted.home {
         view.places.entry(home.to_owned()).or_insert(Seen::Parts);
     }
-    view.hide(read.iter().chain(&write))?;
+    view.hide(&read, &write)?;
     view.put(wanted.given.iter().cloned(), &Seen::Read);
     for (path, sha256) in wanted.copies {
         view.places.insert(path.clone(), Seen::Copy(*sha256));
@@ -139,7 +141,7 @@ impl View<'_> {
                 self.read_only(std::iter::once(path))?;
                 continue;
             };
-            let unseen = self.wanted.hidden.iter().chain(self.wanted.never);
+            let unseen = self.wanted.hidden.iter().chain(self.wanted.settings).chain(self.wanted.never);
             let real = fs::canonicalize(&path).ok().filter(|real| real.starts_with(home) && real.is_file());
             if let Some(real) = real.filter(|real| !unseen.into_iter().any(|unseen| real.starts_with(unseen)))
             {
@@ -195,16 +197,16 @@ impl View<'_> {
 
     /// What is hidden is hidden also where a link leads to it, and if it comes to be later; what the policy names
     /// is not.
-    fn hide<'b>(&mut self, named: impl Iterator<Item = &'b PathBuf> + Clone) -> Result<(), ViewError> {
+    fn hide(&mut self, read: &[PathBuf], write: &[PathBuf]) -> Result<(), ViewError> {
         // Most of it isn't there, which one look tells: there is nothing to be followed then.
         let real = |path: &PathBuf| {
             fs::symlink_metadata(path).is_ok().then(|| fs::canonicalize(path).ok()).flatten()
         };
         let follow = |path: &PathBuf| [Some(path.clone()), real(path)].into_iter().flatten();
-        let unnamed = |hidden: &PathBuf| !named.clone().any(|path| path == hidden);
+        let unnamed = |hidden: &PathBuf| !read.iter().chain(write).any(|path| path == hidden);
         let wanted = self.wanted;
         let covered = wanted.covered.iter().flat_map(follow).filter(unnamed).filter(|path| path.exists());
-        let credentials = wanted.hidden.iter().flat_map(follow).filter(unnamed);
+        let credentials = wanted.hidden.iter().chain(self.settings(read)).flat_map(follow).filter(unnamed);
         let closed = wanted.closed.iter().filter(|path| !self.places.contains_key(*path)).cloned();
         let of_home = self.unlisted().into_iter().filter(unnamed);
         let never = wanted.never.iter().flat_map(follow);
@@ -231,12 +233,24 @@ impl View<'_> {
     /// What begins with a dot in a home that is shown as it is, and is not listed. Where the run starts is a place
     /// that was chosen, whatever its name.
     fn unlisted(&self) -> Vec<PathBuf> {
-        let home = self.wanted.user_home;
-        let shown = |(place, how): (&PathBuf, &Seen)| *how == Seen::Read && home.starts_with(place);
-        if !self.places.iter().any(shown) {
+        if !self.shows_the_home() {
             return Vec::new();
         }
-        home::unlisted(home).into_iter().filter(|path| !self.places.contains_key(path)).collect()
+        let unlisted = home::unlisted(self.wanted.user_home).into_iter();
+        unlisted.filter(|path| !self.places.contains_key(path)).collect()
+    }
+
+    /// What a policy may know nothing of: that where a run starts, or a directory of programs, holds the home.
+    fn shows_the_home(&self) -> bool {
+        let holds = |place: &Path| self.wanted.user_home.starts_with(place);
+        self.places.iter().any(|(place, how)| *how == Seen::Read && holds(place))
+    }
+
+    /// Settings with a login, where what is listed of the home is shown, or all of it.
+    fn settings(&self, read: &[PathBuf]) -> &[PathBuf] {
+        let named = read.iter().any(|path| self.wanted.user_home.starts_with(path));
+        let shown = self.wanted.home.is_some() || named || self.shows_the_home();
+        if shown { self.wanted.settings } else { &[] }
     }
 
     /// Shows directories that have something hidden in them part by part.
@@ -330,6 +344,7 @@ mod tests {
             copies: &[],
             shape: SandboxBackend::Namespaces,
             hidden: &hidden,
+            settings: &[],
             covered: &[],
             closed: &[],
             never: &never,
@@ -359,5 +374,54 @@ mod tests {
         let deep = SandboxTerms { write: vec![home.join("a/b/c")], ..SandboxTerms::default() };
         wanted.terms = &deep;
         assert!(matches!(places(&wanted), Err(ViewError::NoSuchPlace(_))));
+    }
+
+    #[test]
+    fn settings_with_a_login_are_hidden_however_the_home_comes_to_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let above = fs::canonicalize(dir.path()).unwrap();
+        let home = above.join("ann");
+        fs::create_dir_all(home.join("bin")).unwrap();
+        let settings = [home.join(".gitconfig")];
+        fs::write(&settings[0], "x").unwrap();
+        let nothing = || SandboxTerms::default();
+        let reading = |path: &Path| SandboxTerms { read: vec![path.to_owned()], ..nothing() };
+        let writing = |terms: SandboxTerms| SandboxTerms { write: vec![home.clone()], ..terms };
+        let (all, none) = (Some(home.as_path()), None);
+        let bin = home.join("bin");
+        for (what, terms, path, cwd, given, hidden) in [
+            ("the policy gives it", nothing(), none, none, all, true),
+            ("it is named", reading(&home), none, none, none, true),
+            ("what holds it is named", reading(&above), none, none, none, true),
+            ("the run starts in it", nothing(), none, all, none, true),
+            ("the run starts above it", nothing(), none, Some(above.as_path()), none, true),
+            ("programs lie in it", nothing(), all, none, none, true),
+            ("it is named and may be written", writing(reading(&home)), none, none, none, true),
+            ("it may be written", writing(nothing()), none, none, none, false),
+            ("the run starts where it may write", writing(nothing()), none, all, none, false),
+            ("they are named", reading(&settings[0]), none, all, none, false),
+            ("it is not shown", nothing(), Some(bin.as_path()), Some(bin.as_path()), none, false),
+        ] {
+            let path: Vec<PathBuf> = path.into_iter().map(Path::to_owned).collect();
+            let wanted = Wanted {
+                terms: &terms,
+                path: &path,
+                cwd,
+                home: given,
+                user_home: &home,
+                program: Path::new("/usr/bin/true"),
+                copies: &[],
+                shape: SandboxBackend::Namespaces,
+                hidden: &[],
+                settings: &settings,
+                covered: &[],
+                closed: &[],
+                never: &[],
+                given: &[],
+            };
+            let found = places(&wanted).unwrap();
+            let seen = found.iter().find(|place| place.path == settings[0]).map(|place| &place.seen);
+            assert_eq!(seen == Some(&Seen::Hidden), hidden, "{what}: {found:?}");
+        }
     }
 }

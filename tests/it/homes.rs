@@ -90,7 +90,15 @@ fn reads(stage: &Stage) -> (Vec<String>, Value) {
 
 #[test]
 fn no_login_of_a_home_is_read_whether_a_list_knows_it_or_not() {
-    let rows = [("home = \"user\"", ""), ("", "read = [\"~\"]"), ("home = \"user\"", "read = [\"~\"]")];
+    let rows = [
+        ("home = \"user\"", ""),
+        ("", "read = [\"~\"]"),
+        ("home = \"user\"", "read = [\"~\"]"),
+        // By other ways than its own name.
+        ("", "cwd = [\"~\"]"),
+        ("", "cwd = [\"~\"]\nread = [\"{cwd}\"]"),
+        ("path = [\"~\"]", ""),
+    ];
     for (env, sandbox) in rows {
         let stage = stage(env, sandbox);
         let home = stage.dir.path();
@@ -102,13 +110,29 @@ fn no_login_of_a_home_is_read_whether_a_list_knows_it_or_not() {
         put(&home.join(".cargo/config.toml"), "[registries.own]\ntoken = \"cioYxJ4vK0eQz7LmN3pR8sT2uW\"\n");
         put(&home.join("work/notes"), "notes");
         let (found, result) = reads(&stage);
-        let expected: &[&str] = match sandbox {
-            "" => &[".cargo/bin/tool", ".gitconfig"],
+        let expected: &[&str] = match (env, sandbox) {
+            ("home = \"user\"", "") => &[".cargo/bin/tool", ".gitconfig"],
             _ => &[".cargo/bin/tool", ".gitconfig", "work/notes"],
         };
         let found: Vec<&String> = found.iter().filter(|path| *path != "policy.toml").collect();
         assert_eq!(found, expected, "{env} {sandbox}: {result}");
     }
+}
+
+/// An agent with a shell of its own makes one.
+#[test]
+fn where_a_run_starts_is_where_a_link_leads_to() {
+    let stage = stage("", "cwd = [\"~\"]");
+    let home = stage.dir.path();
+    put(&home.join(".gitconfig"), "[user]\n\tname = Ann\n");
+    put(&home.join(".cargo/config.toml"), "[registries.own]\ntoken = \"cioYxJ4vK0eQz7LmN3pR8sT2uW\"\n");
+    let link = home.join("link");
+    std::os::unix::fs::symlink(home, &link).unwrap();
+    let script = format!("cat {0}/.gitconfig {0}/.cargo/config.toml 2>/dev/null", home.display());
+    let result = stage
+        .serve("s")
+        .run(json!({"command": ["/bin/sh", "-c", script], "secrets": ["a/key"], "cwd": link}));
+    assert_eq!(result["stdout"], "[user]\n\tname = Ann\n", "{result}");
 }
 
 #[test]
