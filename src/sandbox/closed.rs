@@ -41,7 +41,7 @@ impl Closed {
         }
         // Watched before it is read: what changes in between is looked at again the next time.
         let changes = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
-        let mut search = Search { changes, found: BTreeSet::new() };
+        let mut search = Search { roots, changes, found: BTreeSet::new() };
         roots.iter().for_each(|root| search.look_at(root));
         let paths: Vec<PathBuf> = search.found.into_iter().collect();
         // A directory that can't be watched: all is looked through every time.
@@ -62,41 +62,71 @@ impl Known {
 const READ: u32 = 0o4;
 const READ_AND_ENTER: u32 = 0o5;
 
-struct Search {
+fn is_closed(found: &fs::Metadata) -> bool {
+    let needed = if found.is_dir() { READ_AND_ENTER } else { READ };
+    found.mode() & needed != needed
+}
+
+/// What the kernel follows of a path (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Where the last part of a link's target lies, which may be a link again.
+fn one_link_further(link: &Path) -> Option<PathBuf> {
+    let target = link.parent()?.join(fs::read_link(link).ok()?);
+    match (target.parent(), target.file_name()) {
+        (Some(dir), Some(name)) => fs::canonicalize(dir).ok().map(|dir| dir.join(name)),
+        _ => fs::canonicalize(&target).ok(),
+    }
+}
+
+struct Search<'a> {
+    roots: &'a [&'a Path],
     changes: Option<OwnedFd>,
     found: BTreeSet<PathBuf>,
 }
 
-impl Search {
+impl Search<'_> {
     fn look_at(&mut self, path: &Path) {
         let Ok(found) = fs::symlink_metadata(path) else { return };
         if found.is_symlink() {
             self.look_behind(path);
-        } else if found.is_dir() && found.mode() & READ_AND_ENTER == READ_AND_ENTER {
-            self.look_into(path);
-        } else if found.is_dir() || found.mode() & READ == 0 {
+        } else if is_closed(&found) {
             self.found.insert(path.to_owned());
+        } else if found.is_dir() {
+            self.look_into(path);
         }
     }
 
-    /// What a link leads to may be elsewhere in what is shown of the system.
+    /// What a link leads to may be elsewhere in what is shown of the system, where nothing else is looked at: it is watched
+    /// by itself, and so is each link on the way to it. What comes to be later where a link leads nowhere stays unknown, as what others may read.
     fn look_behind(&mut self, link: &Path) {
-        let closed = |found: &fs::Metadata| {
-            let needed = if found.is_dir() { READ_AND_ENTER } else { READ };
-            found.mode() & needed != needed
-        };
-        if fs::metadata(link).is_ok_and(|found| closed(&found)) {
-            self.found.extend(fs::canonicalize(link));
+        let Ok(target) = fs::canonicalize(link) else { return };
+        let mut at = link.to_owned();
+        for _ in 0..MOST_LINKS {
+            let Some(next) = one_link_further(&at) else { break };
+            if !self.roots.iter().any(|root| next.starts_with(root)) {
+                let itself = WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DONT_FOLLOW;
+                self.watch(&next, itself);
+            }
+            at = next;
+        }
+        if fs::symlink_metadata(&target).is_ok_and(|found| is_closed(&found)) {
+            self.found.insert(target);
         }
     }
 
     fn look_into(&mut self, dir: &Path) {
-        let flags = WatchFlags::CREATE | WatchFlags::ATTRIB | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        self.changes.take_if(|changes| inotify::add_watch(changes, dir, flags).is_err());
+        self.watch(dir, WatchFlags::CREATE | WatchFlags::ATTRIB | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR);
         match fs::read_dir(dir) {
             Ok(entries) => entries.flatten().for_each(|entry| self.look_at(&entry.path())),
             Err(_) => drop(self.found.insert(dir.to_owned())),
         }
+    }
+
+    /// Before what is watched is looked at. What is reached by two names is watched for both.
+    fn watch(&mut self, path: &Path, flags: WatchFlags) {
+        let flags = flags | WatchFlags::MASK_ADD;
+        self.changes.take_if(|changes| inotify::add_watch(changes, path, flags).is_err());
     }
 }
 
@@ -145,5 +175,30 @@ mod tests {
         assert!(now().contains(&dir.join("later/deeper/key")));
         set(&dir.join("later/deeper/key"), 0o644);
         assert!(!now().contains(&dir.join("later/deeper/key")));
+        // What a link leads to elsewhere: its mode, and another file in its place.
+        set(elsewhere.path(), 0o644);
+        assert!(!now().contains(&elsewhere.path().to_owned()));
+        set(elsewhere.path(), 0o600);
+        assert!(now().contains(&elsewhere.path().to_owned()));
+        set(elsewhere.path(), 0o644);
+        assert!(!now().contains(&elsewhere.path().to_owned()));
+        let fresh = tempfile::NamedTempFile::new_in(elsewhere.path().parent().unwrap()).unwrap();
+        fs::rename(fresh.path(), elsewhere.path()).unwrap();
+        assert!(now().contains(&elsewhere.path().to_owned()));
+        assert!(looked(), "what a link leads to is looked at no more often");
+        // A link on the way, that comes to lead to another file.
+        let beyond = tempfile::tempdir().unwrap();
+        let way = fs::canonicalize(beyond.path()).unwrap();
+        let [hop, one, two] = ["hop", "one", "two"].map(|name| way.join(name));
+        for (path, mode) in [(&one, 0o644), (&two, 0o600)] {
+            fs::write(path, "x").unwrap();
+            set(path, mode);
+        }
+        symlink(&one, &hop).unwrap();
+        symlink(&hop, dir.join("chain")).unwrap();
+        assert!(!now().contains(&one) && looked());
+        symlink(&two, way.join("new")).unwrap();
+        fs::rename(way.join("new"), &hop).unwrap();
+        assert!(now().contains(&two));
     }
 }

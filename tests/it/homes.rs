@@ -182,3 +182,30 @@ fn a_run_of_roots_is_shown_what_others_may_read() {
     file("key", 0o644);
     assert_eq!(said(), "key\n");
 }
+
+/// The link lies where administrators keep files, and what it leads to does not.
+#[test]
+fn a_run_of_roots_is_shown_what_a_link_leads_to_as_others_may_read_it() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let stage = stage("", "");
+    let [links, files] = ["/etc", "/usr/share"]
+        .map(|dir| tempfile::Builder::new().prefix("authy-mcp-test").tempdir_in(dir).unwrap());
+    for dir in [&links, &files] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let key = files.path().join("key");
+    put(&key, "key\n");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    std::os::unix::fs::symlink(&key, links.path().join("key")).unwrap();
+    let mut server = stage.serve("s");
+    let script = format!("cat {0}/key {1} 2>/dev/null", links.path().display(), key.display());
+    let mut said = || {
+        let result = server.run(json!({"command": ["/bin/sh", "-c", script], "secrets": ["a/key"]}));
+        result["stdout"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(said(), "key\nkey\n");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(said(), "");
+}
