@@ -1,8 +1,8 @@
 //! Whether a settings file of the user's holds something like a login: then no run is shown it unasked.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, net::Ipv4Addr, path::Path};
 
-use crate::{files, redact::bits};
+use crate::{files, names::names_a_secret, redact::bits};
 
 /// What is looked into of a file. Settings of people are a few kilobytes; a longer file is none that is known to hold
 /// nothing.
@@ -29,8 +29,48 @@ fn of_a_login(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     let named = NAMES.iter().filter_map(|name| lower.find(name)).min();
     let behind = named.and_then(|at| line.get(at..)).unwrap_or_default();
-    let words = behind.split(|c: char| c.is_whitespace() || "=:\"',;()[]{}".contains(c));
-    words.into_iter().any(looks_secret) || line.split("://").skip(1).any(has_login)
+    has_a_secret(behind)
+        || behind_a_name(line).any(has_a_secret)
+        || line.split("://").skip(1).any(has_login)
+        || line.match_indices('@').any(|(at, _)| is_login(&line[..at], &line[at + 1..]))
+        // Where Anaconda's hosts take a token.
+        || line.split("/t/").skip(1).any(|token| looks_secret(until(token, "/\"'?#")))
+}
+
+fn has_a_secret(text: &str) -> bool {
+    text.split(|c: char| c.is_whitespace() || "=:\"',;()[]{}".contains(c)).any(looks_secret)
+}
+
+/// What is behind a name that makes a secret of its value: `STRIPE_KEY = …`, `"gh-pat": …`. Behind two colons is what the
+/// first word says the kind of (`key::ssh-ed25519 …` is git's).
+fn behind_a_name(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices(['=', ':']).filter_map(|(at, _)| {
+        let (before, behind) = (&line[..at], &line[at + 1..]);
+        let name = before.trim_end_matches(|c: char| c.is_whitespace() || "\"']".contains(c));
+        let name = name.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c))).next()?;
+        (names_a_secret(name) && !behind.starts_with(':')).then_some(behind)
+    })
+}
+
+/// Whether an `@` between these has a name and a password before it and a host behind it, without `scheme://`: so do
+/// programs take a proxy. A version (`npm:prettier@3.1.0`) is no host, and no password has a slash.
+fn is_login(before: &str, behind: &str) -> bool {
+    let login = before.rsplit(|c: char| c.is_whitespace() || "\"'".contains(c)).next().unwrap_or_default();
+    let login = login.rsplit("://").next().unwrap_or_default();
+    let named = login
+        .split_once(':')
+        .is_some_and(|(user, password)| !user.is_empty() && !password.is_empty() && !password.contains('/'));
+    let end = behind.find(|c: char| !(c.is_alphanumeric() || "-._".contains(c))).unwrap_or(behind.len());
+    let (host, port) = behind.split_at(end);
+    let is_host =
+        host.starts_with(char::is_alphabetic) || host.parse::<Ipv4Addr>().is_ok() || port.starts_with('[');
+    // Behind the colon of a digest (`@sha256:…`) is no port.
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    named && is_host && port.strip_prefix(':').is_none_or(|port| is_port(until(port, "/\"'?#,;)]}")))
+}
+
+fn until<'a>(text: &'a str, ends: &str) -> &'a str {
+    text.split(|c: char| c.is_whitespace() || ends.contains(c)).next().unwrap_or_default()
 }
 
 /// A path, or a word without a digit, is none.
@@ -44,8 +84,7 @@ fn looks_secret(word: &str) -> bool {
 
 /// Whether what is behind `://` begins with a password, or with a name that is as good as one.
 fn has_login(behind: &str) -> bool {
-    let end = behind.find(|c: char| c.is_whitespace() || "/\"'?#".contains(c)).unwrap_or(behind.len());
-    let Some((login, _)) = behind[..end].rsplit_once('@') else { return false };
+    let Some((login, _)) = until(behind, "/\"'?#").rsplit_once('@') else { return false };
     match login.split_once(':') {
         Some((_, password)) => !password.is_empty(),
         None => looks_secret(login),
@@ -66,13 +105,27 @@ mod tests {
             "index-url = https://__token__:pypi-AgEIcHlwaS5vcmc@pypi.example.com/simple",
             "helper = \"!f() { echo password=Xy7kQ2mZp4wRt9; }; f\"",
             "REGISTRY_PASSWORD=Xy7kQ2mZp4wRt9",
+            "  - https://conda.anaconda.org/t/ab-12345678-1a2b-4c3d-9e8f-0123456789ab/acme",
+            "proxy = ann:hunter2@proxy.example.com:3128",
+            "\tproxy = \"ann:hunter2@10.0.0.7:3128\"",
+            "  http: ann:hunter2@proxy",
+            "STRIPE_KEY = \"sk_live_4eC39HqLyjWDarjtT1zdp7dc\"",
+            "AWS_ACCESS_KEY_ID = \"AKIAIOSFODNN7EXAMPLE\"",
+            "GH_PAT = \"ghp_16C7e42F292c6912E7710c838347Ae178B4a\"",
+            "\"GH_PAT\" = { value = \"ghp_16C7e42F292c6912E7710c838347Ae178B4a\", force = true }",
+            "sentry-dsn: 9f86d081884c7d659a2feaa0c55ad015",
         ] {
             assert!(of_a_login(login), "{login}");
         }
         for setting in [
             "\tname = Ann Example",
             "\temail = ann1984@example.com",
+            "\temail = a@b.c",
+            "\teditor = vim",
+            "\tsigningkey = ABC",
             "\tsigningkey = 3AA5C34371567BD2",
+            "\tsigningkey = key::ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPx9k2Qw7Rt5Lm8Zs1Yb4Vc6Nd3Hf0Jg",
+            "\tsslKey = /etc/ssl/private/ann-2026-01.pem",
             "[credential \"https://github.com\"]",
             "\thelper = !/usr/bin/gh auth git-credential",
             "\thelper = /usr/lib/git-core/git-credential-libsecret",
@@ -80,6 +133,14 @@ mod tests {
             "[url \"git@github.com:\"]",
             "\tinsteadOf = https://github.com/",
             "proxy = http://proxy.example.com:3128",
+            "proxy = proxy.example.com:3128",
+            "\turl = git@github.com:acme/app2026-release.git",
+            "\turl = ssh://git@git.example.com:2222/acme/app.git",
+            "channels: [https://conda.anaconda.org/t/<TOKEN>/acme, https://conda.anaconda.org/acme-2024]",
+            "run = \"npx npm:prettier@3.1.0 --check .\"",
+            "image = \"app:1.2@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b\"",
+            "java = \"temurin-21.0.2+13.0.LTS\"",
+            "NODE_ENV = \"production-2026-eu-west-1\"",
             "linker = \"/usr/bin/x86_64-linux-gnu-gcc-12\"",
             "git-fetch-with-cli = true",
         ] {

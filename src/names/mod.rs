@@ -10,6 +10,7 @@ mod ids;
 mod scope;
 mod secret;
 mod text;
+mod words;
 
 pub use env::EnvName;
 pub(crate) use globs::{glob_matches, segments_match};
@@ -19,6 +20,7 @@ pub(crate) use ids::{GrantId, TokenId};
 pub use scope::ScopeName;
 pub use secret::{SecretName, SecretPattern};
 pub(crate) use text::NameError;
+pub(crate) use words::names_a_secret;
 
 #[cfg(test)]
 mod tests {

@@ -1,33 +1,8 @@
 //! Which candidates are secrets, by their names and values: those that are none are left out and named.
 
-use crate::names::EnvName;
+use crate::names::{EnvName, names_a_secret};
 
-/// Words in a name that make a secret of its value, whatever it looks like.
-const SECRET_WORDS: &[&str] = &[
-    "KEY",
-    "TOKEN",
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "PASS",
-    "PWD",
-    "PASSPHRASE",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "AUTH",
-    "DSN",
-    "PRIVATE",
-    "SIGNATURE",
-    "SALT",
-    "COOKIE",
-    "WEBHOOK",
-    "PAT",
-    "BEARER",
-    "APIKEY",
-    "CERT",
-    "JWT",
-];
-/// Words in a name that make a setting of it, if none of the above is there too.
+/// Words in a name that make a setting of it, if none that makes a secret of it is there too.
 const SETTING_WORDS: &[&str] = &[
     "PORT",
     "HOST",
@@ -71,8 +46,6 @@ const SETTING_WORDS: &[&str] = &[
 
 /// Why a candidate is no secret; `None` where it is one, or may be.
 pub(crate) fn no_secret(name: &EnvName, value: &str) -> Option<&'static str> {
-    let words: Vec<&str> = name.as_str().split('_').collect();
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.to_ascii_uppercase().as_str()));
     if value.is_empty() {
         return Some("it is empty");
     }
@@ -83,14 +56,15 @@ pub(crate) fn no_secret(name: &EnvName, value: &str) -> Option<&'static str> {
     if public {
         return Some("its name says that it is public");
     }
-    if has(SECRET_WORDS) {
+    if names_a_secret(name.as_str()) {
         return None;
     }
     let plain = ["true", "false", "yes", "no", "on", "off"].contains(&value.to_ascii_lowercase().as_str());
     if plain || value.parse::<f64>().is_ok() {
         return Some("its value is a switch or a number");
     }
-    has(SETTING_WORDS).then_some("its name is that of a setting")
+    let setting = |word: &str| SETTING_WORDS.contains(&word.to_ascii_uppercase().as_str());
+    name.as_str().split('_').any(setting).then_some("its name is that of a setting")
 }
 
 /// A URL with a password in it.
