@@ -86,8 +86,7 @@ impl Table {
 
     /// The ranges by where they begin, the first at 0; each has another rule than its neighbours.
     fn ranges(&self) -> Vec<(u32, &Rule)> {
-        let mut ranges = vec![(0, self.rule(0))];
-        ranges.extend(self.0.iter().map(|(start, rule)| (*start, rule)));
+        let mut ranges: Vec<_> = self.0.iter().map(|(start, rule)| (*start, rule)).collect();
         ranges.dedup_by_key(|(_, rule)| *rule);
         ranges
     }
@@ -159,7 +158,8 @@ impl<'a> Writer<'a> {
                 let less = self.search(below);
                 self.branch(IF_AT_LEAST, *start, at_least, less)
             }
-            (_, []) => self.give(libc::SECCOMP_RET_ALLOW),
+            // No table is empty. Of one that were, no call would be let through.
+            (_, []) => self.give(libc::SECCOMP_RET_KILL_PROCESS),
         }
     }
 
@@ -408,6 +408,13 @@ pub(super) mod tests {
                 assert!(passed < 30, "{number} takes {passed} instructions");
             }
         }
+    }
+
+    #[test]
+    fn a_search_through_nothing_ends_the_process() {
+        let mut writer = Writer::default();
+        writer.search(&[]);
+        assert_eq!(writer.written.last().unwrap().k, libc::SECCOMP_RET_KILL_PROCESS);
     }
 
     #[test]
