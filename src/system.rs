@@ -144,9 +144,14 @@ pub(crate) const KEYSTORES_OF_JAVA: [&str; 2] = ["lib/security/cacerts", "jre/li
 /// Where Python's packages bring a bundle with them, below `site-packages`: for requests and others, and for pip.
 pub(crate) const PYTHON_ROOTS: [&str; 2] = ["certifi/cacert.pem", "pip/_vendor/certifi/cacert.pem"];
 
-/// What of a user's home a run may be shown without being asked for: programs, what they are built with, and settings that
-/// hold no credentials. Everything else of a home that begins with a dot isn't shown unless the policy names it.
-pub(crate) const HOME: &[&str] = &[
+/// What of a user's home a run may be shown without being asked for. Everything else of a home that begins with a dot isn't
+/// shown unless the policy names it.
+pub(crate) fn of_home() -> impl Iterator<Item = &'static str> {
+    HOME.iter().chain(&SETTINGS).copied()
+}
+
+/// Programs, what they are built with, and settings that hold no credentials.
+const HOME: &[&str] = &[
     // Programs that a user installed, and what they load.
     ".local/bin",
     ".local/lib",
@@ -242,17 +247,9 @@ pub(crate) const HOME: &[&str] = &[
     ".gitignore_global",
     ".config/git/ignore",
     ".config/git/attributes",
-    ".gitconfig",
-    ".config/git/config",
-    ".cargo/config.toml",
-    ".cargo/config",
-    ".config/pip/pip.conf",
-    ".pip/pip.conf",
-    ".condarc",
-    ".config/mise/config.toml",
 ];
 
-/// Those of [`HOME`] that people put a token or a password into: one that holds something like it isn't shown.
+/// Settings that people put a token or a password into: one that holds something like it isn't shown.
 pub(crate) const SETTINGS: [&str; 8] = [
     ".gitconfig",
     ".config/git/config",

@@ -1,4 +1,4 @@
-//! What of a user's home a run is shown: by the list of what holds no credentials (`system::HOME`), never by one of what
+//! What of a user's home a run is shown: by the list of what holds no credentials (`system::of_home`), never by one of what
 //! does.
 
 use std::{
@@ -17,7 +17,7 @@ pub(super) fn listed(home: &Path) -> impl Iterator<Item = PathBuf> {
         fs::symlink_metadata(path).is_ok()
             && parent.and_then(|dir| fs::canonicalize(dir).ok()).as_deref() == parent
     };
-    system::HOME.iter().map(move |part| home.join(part)).filter(direct)
+    system::of_home().map(move |part| home.join(part)).filter(direct)
 }
 
 /// What begins with a dot and is not on the list, as it is now: of a home that is shown as a whole, it isn't. Where a file
@@ -31,7 +31,7 @@ pub(super) fn unlisted(home: &Path) -> Vec<PathBuf> {
 fn look_into(home: &Path, part: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(home.join(part)).into_iter().flatten().flatten() {
         let part = part.join(entry.file_name());
-        if !begins_with_a_dot(&part) || system::HOME.iter().any(|listed| part == Path::new(listed)) {
+        if !begins_with_a_dot(&part) || system::of_home().any(|listed| part == Path::new(listed)) {
             continue;
         }
         let path = entry.path();
@@ -52,7 +52,7 @@ fn begins_with_a_dot(part: &Path) -> bool {
 }
 
 fn holds_something_listed(part: &Path) -> bool {
-    system::HOME.iter().any(|listed| Path::new(listed).starts_with(part))
+    system::of_home().any(|listed| Path::new(listed).starts_with(part))
 }
 
 #[cfg(test)]
@@ -105,10 +105,9 @@ mod tests {
                 "dotfiles/zshrc",
             ]
         );
-        assert!(system::SETTINGS.iter().all(|settings| system::HOME.contains(settings)));
         for credentials in system::CREDENTIALS {
-            let shown = |listed: &&&str| Path::new(credentials).starts_with(listed);
-            assert_eq!(system::HOME.iter().find(shown), None, "{credentials}");
+            let shown = |listed: &&str| Path::new(credentials).starts_with(listed);
+            assert_eq!(system::of_home().find(shown), None, "{credentials}");
         }
     }
 }
