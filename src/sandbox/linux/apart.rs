@@ -6,16 +6,16 @@ use std::{
     cell::RefCell,
     ffi::CString,
     fs, io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags},
+    fs::{FileType, StatVfsMountFlags},
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
 
-use super::{mountinfo, open_without_links};
+use super::{by_descriptor, mountinfo, open_beneath, open_without_links};
 use crate::system;
 
 /// Where overlays lie while the view is put together, and the directory that is their second layer: a kernel wants two.
@@ -75,9 +75,7 @@ impl Overlays {
         };
         let within = path.strip_prefix(&lower).map_err(io::Error::other)?;
         let within = if within.as_os_str().is_empty() { Path::new(".") } else { within };
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        Ok(rustix::fs::openat2(open_without_links(&overlay)?, within, flags, Mode::empty(), resolve)?)
+        open_beneath(open_without_links(&overlay)?, within)
     }
 
     fn make(&self, lower: &Path) -> io::Result<(PathBuf, PathBuf)> {
@@ -89,8 +87,8 @@ impl Overlays {
         if rustix::fs::fstatvfs(&source)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
             flags |= MountFlags::NOEXEC;
         }
-        let [upper, empty] = [source.as_raw_fd(), self.empty.as_raw_fd()];
-        let layers = CString::new(format!("lowerdir=/proc/self/fd/{upper}:/proc/self/fd/{empty}"))?;
+        let [upper, empty] = [&source, &self.empty].map(by_descriptor);
+        let layers = CString::new(format!("lowerdir={upper}:{empty}"))?;
         mount("overlay", &overlay, "overlay", flags, layers.as_c_str())?;
         let made = (lower.to_owned(), overlay);
         self.made.borrow_mut().push(made.clone());

@@ -19,7 +19,11 @@ pub(crate) mod namespaces;
 pub(crate) mod shares;
 mod syscalls;
 
-use std::{fmt, io, os::fd::OwnedFd, path::Path};
+use std::{
+    fmt, io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -139,7 +143,14 @@ pub(crate) fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?)
 }
 
-/// The same for a place of the policy: what lies there must be what lay there when the run was prepared.
+/// The same for what lies in a directory, and nothing else.
+fn open_beneath(dir: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    Ok(rustix::fs::openat2(dir, path, flags, Mode::empty(), within)?)
+}
+
+/// [`open_without_links`] for a place of the policy: what lies there must be what lay there when the run was prepared.
 pub(crate) fn open_place(place: &PathRule) -> io::Result<OwnedFd> {
     let opened = open_without_links(&place.path)?;
     let found = rustix::fs::fstat(&opened)?;
@@ -149,6 +160,11 @@ pub(crate) fn open_place(place: &PathRule) -> io::Result<OwnedFd> {
         }
         _ => Ok(opened),
     }
+}
+
+/// A name of what is open, for calls that take names.
+fn by_descriptor(descriptor: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::OwnedFd,
         unix::fs::{PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use super::{
     super::{Containment, INSIDE, Locks, Seen},
     At, Failed, Step,
     apart::Overlays,
-    mountinfo, open_place, open_without_links,
+    by_descriptor, mountinfo, open_place, open_without_links,
 };
 use crate::{policy::Network, sandbox::digest, system};
 
@@ -43,7 +43,7 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", root, "tmpfs", quiet, c"mode=755").at(Step::Root)?;
     let overlays = (contained.locks == Locks::Apart).then(|| Overlays::new(root)).transpose();
-    let view = MountView { root, overlays: overlays.at(Step::Apart)? };
+    let mut view = MountView { root, overlays: overlays.at(Step::Apart)? };
     view.system(contained.network).at(Step::System)?;
     view.devices(contained).at(Step::Devices)?;
     view.proc().at(Step::Proc)?;
@@ -53,10 +53,9 @@ pub(crate) fn enter(contained: &Containment) -> Result<(), Failed> {
     access.written.extend(["dev/pts", "dev/shm"].map(|dir| root.join(dir)));
     // Over all that is shown: a file of the system's that was laid on top would be seen instead.
     view.covers(&contained.covers, &own, &access).at(Step::Covers)?;
-    if let Some(overlays) = view.overlays {
+    if let Some(overlays) = view.overlays.take() {
         overlays.put_away().at(Step::Apart)?;
     }
-    let view = MountView { root, overlays: None };
     // Read-only once everything is mounted, since mount points are made in it; and entered last, since what is shown is
     // reached by paths of the host, which are gone from then on.
     view.close(&access).at(Step::ReadOnly)?;
@@ -168,38 +167,23 @@ impl MountView<'_> {
     fn places(&self, contained: &Containment) -> io::Result<Access> {
         let mut access = Access::default();
         for place in &contained.places {
+            let path = place.path.as_path();
             match &place.seen {
-                Seen::Read => {
-                    self.show(&place.path)?;
-                    access.closed.push(self.inside(&place.path));
+                Seen::Read => self.show(path)?,
+                // Of what may be written, where locks are the machine's.
+                Seen::Write | Seen::Closed | Seen::Held => self.bind(path, &open_place(place)?)?,
+                Seen::Part => self.show_if_there(path)?,
+                Seen::Parts => self.show_in_parts(path)?,
+                Seen::Link(target) => self.link(path, target)?,
+                Seen::Hidden => self.hide(path)?,
+                Seen::Copy(sha256) => self.copy(path, sha256)?,
+            }
+            match &place.seen {
+                Seen::Read | Seen::Closed | Seen::Part | Seen::Hidden | Seen::Copy(_) => {
+                    access.closed.push(self.inside(path));
                 }
-                // Part of what may be written, where locks are the machine's.
-                Seen::Closed => {
-                    self.bind(&place.path, &open_without_links(&place.path)?)?;
-                    access.closed.push(self.inside(&place.path));
-                }
-                Seen::Write => {
-                    self.bind(&place.path, &open_place(place)?)?;
-                    access.written.push(self.inside(&place.path));
-                }
-                Seen::Held => {
-                    self.bind(&place.path, &open_without_links(&place.path)?)?;
-                    access.written.push(self.inside(&place.path));
-                }
-                Seen::Part => {
-                    self.show_if_there(&place.path)?;
-                    access.closed.push(self.inside(&place.path));
-                }
-                Seen::Parts => self.show_in_parts(&place.path)?,
-                Seen::Link(target) => self.link(&place.path, target)?,
-                Seen::Hidden => {
-                    self.hide(&place.path)?;
-                    access.closed.push(self.inside(&place.path));
-                }
-                Seen::Copy(sha256) => {
-                    self.copy(&place.path, sha256)?;
-                    access.closed.push(self.inside(&place.path));
-                }
+                Seen::Write | Seen::Held => access.written.push(self.inside(path)),
+                Seen::Parts | Seen::Link(_) => {}
             }
         }
         Ok(access)
@@ -286,7 +270,7 @@ impl MountView<'_> {
     /// Where a place goes in the view, made where it is missing.
     pub(super) fn target(&self, path: &Path, kind: Kind) -> io::Result<OwnedFd> {
         let inside = self.inside(path);
-        match self.open(&inside) {
+        match open_without_links(&inside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,
         }
@@ -297,13 +281,7 @@ impl MountView<'_> {
             Kind::Dir => fs::create_dir(&inside)?,
             Kind::File => drop(fs::File::create_new(&inside)?),
         }
-        self.open(&inside)
-    }
-
-    pub(super) fn open(&self, path: &Path) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::NO_SYMLINKS;
-        Ok(rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?)
+        open_without_links(&inside)
     }
 
     /// Makes every mount below the root read-only but those that may be written, and what lies in these. Flags
@@ -379,8 +357,4 @@ impl Access {
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
-}
-
-pub(super) fn by_descriptor(descriptor: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
 }
