@@ -50,16 +50,26 @@ impl Broker {
         if !policy.values_judged() {
             rules = guessable::corrected(&open.vault, policy.document(), rules)?;
         }
-        let writes = self.writes_text(policy);
-        Ok(Answer { body: listing(&session, rules, &writes), needles: self.needles.of(&session.scope) })
+        let sandbox = self.sandbox_text(policy);
+        Ok(Answer { body: listing(&session, rules, sandbox), needles: self.needles.of(&session.scope) })
     }
 }
 
 impl Broker {
+    /// What of the sandbox an agent has to know: what it can count on not to have.
+    fn sandbox_text(&self, policy: &Policy) -> String {
+        let part = &policy.document().sandbox;
+        if part.mode == SandboxMode::Off {
+            return part.mode.as_str().to_owned();
+        }
+        let writes = self.writes_text(policy);
+        format!("{}, network {}, writes {writes}", part.mode.as_str(), part.network.as_str())
+    }
+
     /// What runs may write, and what holds of control files there on this machine.
     fn writes_text(&self, policy: &Policy) -> String {
         let part = &policy.document().sandbox;
-        if part.write.is_empty() || part.mode == SandboxMode::Off {
+        if part.write.is_empty() {
             return "nothing outside".to_owned();
         }
         let control = match self.machine().namespaces {
@@ -78,7 +88,7 @@ pub(crate) fn facts_of(info: SecretInfo) -> SecretFacts {
     SecretFacts { name: info.name, env: info.meta.env, description: info.meta.description }
 }
 
-fn listing(session: &Session, rules: Vec<RuleListing>, writes: &str) -> ListAllowed {
+fn listing(session: &Session, rules: Vec<RuleListing>, sandbox: String) -> ListAllowed {
     let policy = &session.policy;
     ListAllowed {
         scope: session.scope.to_string(),
@@ -86,17 +96,8 @@ fn listing(session: &Session, rules: Vec<RuleListing>, writes: &str) -> ListAllo
         default_cwd: policy.default_cwd().map(|dir| dir.display().to_string()),
         rules: rules.into_iter().map(rule_entry).collect(),
         limits: limits(policy),
-        sandbox: sandbox_text(policy, writes),
+        sandbox,
     }
-}
-
-/// What of the sandbox an agent has to know: what it can count on not to have.
-fn sandbox_text(policy: &Policy, writes: &str) -> String {
-    let part = &policy.document().sandbox;
-    if part.mode == SandboxMode::Off {
-        return part.mode.as_str().to_owned();
-    }
-    format!("{}, network {}, writes {writes}", part.mode.as_str(), part.network.as_str())
 }
 
 fn limits(policy: &Policy) -> LimitsEntry {

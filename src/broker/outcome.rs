@@ -65,12 +65,13 @@ fn limit_of(ending: RunOutcome) -> Option<Limit> {
 
 /// What a run's end does not say: that it was refused something, and went on. Told where names of files are.
 pub(super) fn gone_without(ended: &Ended) -> Option<String> {
-    let why = match ended.without? {
+    let limit = ended.without?;
+    let why = match limit {
         Limit::Processes => "a process or thread could not be started: the run had all that it may have",
         Limit::Memory => "the kernel ended one of its processes: the run had all the memory that it may have",
         Limit::Disk => "something could not be written: the run had all the disk that it may have",
     };
-    Some(format!("{why} (limits.{})", ended.without?.as_str()))
+    Some(format!("{why} (limits.{})", limit.as_str()))
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
