@@ -160,6 +160,7 @@ async fn once(plan: SandboxPlan, supervisors: &Arc<Supervisors>) {
     };
     let unseen = Unseen {
         hidden: Vec::new(),
+        settings: Vec::new(),
         covered: Vec::new(),
         closed: Vec::new(),
         never: Vec::new(),
