@@ -272,6 +272,7 @@ def main():
     import signal
     signal.signal(signal.SIGURG, lambda *_: open(scene_dir + "/evidence", "a").write("signal\n"))
     scene, victim = build()
+    scene["namespaces"] = "namespaces" in run("tight", ["/bin/true"]).get("sandbox", "")
     held = hold()
     ended = threading.Event()
     changing = threading.Thread(target=change_files, args=(ended,))
@@ -279,7 +280,6 @@ def main():
     try:
         control, _ = try_all("off", scene)
         ways, layers = try_all("tight", scene)
-        control = {name: answer for name, answer in control.items() if name in ways}
         for name, answer in try_all("wide", scene)[0].items():
             if answer[0] or name not in ways:
                 ways[name] = [answer[0], answer[1] + " (where the home may be read)"]

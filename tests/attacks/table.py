@@ -1,31 +1,41 @@
-"""The table of the escape test, of what scene.py printed: `table.py NAME=FILE…`. Ends with 1 where anything got through."""
+"""The table of the escape test, of what scene.py printed: `table.py NAME=FILE…`. Ends with 1 where anything got through, where
+a run ended before it had tried two hundred ways, or where fewer work without a sandbox than is said of the test."""
 import json, sys
 
 columns = [(name, json.load(open(path))) for name, path in (word.split("=", 1) for word in sys.argv[1:])]
-names = list(dict.fromkeys(name for _, column in columns for name in column["ways"]))
+names = list(dict.fromkeys(name for _, column in columns for name in [*column["ways"], *column["control"]]))
 width = max(map(len, names)) + 1
-refused = through = unproven = 0
+refused = through = 0
 print(" " * width, *(f"{name:<14}" for name, _ in columns))
 reasons = []
 for name in names:
-    cells, works = [], False
+    cells = []
     for column_name, column in columns:
-        got, said = column["ways"].get(name, [False, "not tried"])
-        control = column["control"].get(name, [False, ""])[0]
-        works |= control
+        if name not in column["ways"]:
+            cells.append("(not tried)")
+            continue
+        got, said = column["ways"][name]
         if got:
             cells.append("THROUGH")
             reasons.append(f"THROUGH  {column_name}: {name}: {said}")
         else:
-            cells.append("refused" if control else "(no way)")
+            cells.append("refused" if column["control"].get(name, [False])[0] else "(no way)")
     through += cells.count("THROUGH")
     refused += cells.count("refused")
-    unproven += not works
     print(f"{name:<{width}}", *(f"{cell:<14}" for cell in cells))
 for name, column in columns:
     print(f"{name}: {column['layers']}")
-proven = sum(any(column["control"].get(name, [False])[0] for _, column in columns) for name in names)
+tried = [name for name in names if any(name in column["ways"] for _, column in columns)]
+proven = sum(any(column["control"].get(name, [False])[0] for _, column in columns) for name in tried)
 print("\n".join(reasons))
-print(f"{len(names)} ways, of which {proven} work without a sandbox for one of these users; (no way): nor without a sandbox")
+print(f"{len(tried)} ways, of which {proven} work without a sandbox for one of these users")
+print("(no way): nor without a sandbox; (not tried): what filters alone leave open, or only root has")
+early = [name for name, column in columns if len(column["ways"]) <= 200]
+# The promise is of a walk as root, which goes through all; of another user's it is known that ways work at all.
+least = 231 if any(name == "root" for name, _ in columns) else 40
+if early:
+    print(f"FAILED: no more than two hundred ways were tried: {', '.join(early)}")
+if proven < least:
+    print(f"FAILED: the test proves less than is said of it: {least} ways have to work without a sandbox")
 print(f"{refused} refused, {through} got through")
-sys.exit(1 if through or proven < 40 else 0)
+sys.exit(1 if through or early or proven < least else 0)

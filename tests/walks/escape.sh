@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A program that means harm, in a run: over a hundred ways out, as a user and as root, with user namespaces and without
+# A program that means harm, in a run: over two hundred ways out, as a user and as root, with user namespaces and without
 # them. Each is first tried without a sandbox. Usage: escape.sh BINARY [PYTHON]. Prints a table of ways, and closes with
 # 'N refused, 0 got through'. As root it goes through all, as another user through that user's.
 set -euo pipefail
