@@ -73,6 +73,14 @@ impl Proxy {
         passed
     }
 
+    /// What a program gets of a message that a host sends, however it is cut into frames.
+    pub fn scrubbed(&self, message: &[u8]) -> Vec<u8> {
+        let (mut redactor, mut clean) = (self.run.masks.needles.scrubber(), Vec::new());
+        redactor.push(message, &mut clean);
+        redactor.finish(&mut clean);
+        clean
+    }
+
     /// What a program gets of the frames that a host sends, which come in such chunks.
     pub fn to_program(&self, chunks: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
