@@ -48,9 +48,10 @@ pub(super) struct RunDir {
 }
 
 impl RunDir {
-    /// As [`RunDir::build`]. A program is held against its pin off the tasks that serve: it takes as long as it is large.
+    /// As [`RunDir::build`]. Off the tasks that serve a program is held against its pin, which takes as long as it is large,
+    /// and control files are looked for where the run may write, which takes as long as there are many.
     pub(super) async fn ready(launch: Launch, session: TtyMode) -> Result<(Launch, Self), RunError> {
-        if launch.start.pin.is_none() {
+        if launch.start.pin.is_none() && launch.sandbox.terms.write.is_empty() {
             return Self::build(&launch, session).map(|stage| (launch, stage));
         }
         let built =
