@@ -64,11 +64,12 @@ pub(super) fn notes(left: &LeftBehind) -> Vec<String> {
     notes
 }
 
-/// What is left of these where no name may be told.
-pub(super) fn note_without_names(notes: &[String]) -> Option<String> {
-    let any = notes.iter().any(|note| note.contains(TRUSTED) || note.ends_with(MORE_CONTROL));
-    any.then(|| {
-        "control files that it wrote were moved away or put back; beside them it can be seen which".to_owned()
+/// What is said of control files where no name may be told. It is one sentence whatever became of them: a program chooses
+/// that, too.
+pub(super) fn note_without_names(left: &LeftBehind) -> Option<String> {
+    control(left).next().map(|_| {
+        "it wrote control files, which other programs run or trust: they were moved away or put back, or are still there"
+            .to_owned()
     })
 }
 
@@ -91,16 +92,22 @@ pub(super) fn counts(left: &LeftBehind) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Control files that a run made or changed, in lines for who started it.
+/// Control files that a run made or changed, in lines for who started it. What is as it was left comes last: there may be
+/// much of it in what a run fetched.
 pub(super) fn lines(left: &LeftBehind) -> Vec<String> {
-    let control = left.written.iter().filter(|file| file.kind == WrittenKind::Control);
-    let mut lines: Vec<String> = control.filter_map(note).collect();
+    let there = control(left).filter(|file| file.fate == WrittenFate::Left);
+    let there = there.map(|file| format!("{} {TRUSTED}; it is still there: look at it", shown(file)));
+    let mut lines: Vec<String> = control(left).filter_map(note).chain(there).collect();
     let more = lines.len().saturating_sub(MOST_NAMED);
     lines.truncate(MOST_NAMED);
     if more > 0 {
         lines.push(format!("{more} {MORE_CONTROL}"));
     }
     lines
+}
+
+fn control(left: &LeftBehind) -> impl Iterator<Item = &WrittenFile> {
+    left.written.iter().filter(|file| file.kind == WrittenKind::Control)
 }
 
 fn named(left: &LeftBehind) -> impl Iterator<Item = &WrittenFile> {
@@ -184,6 +191,26 @@ mod tests {
             ["10 more control files were written", "10 more written files are programs or configuration"];
         assert_eq!(notes(&left)[MOST_NAMED..], said);
         assert_eq!(lines(&left)[MOST_NAMED..], said[..1]);
-        assert!(note_without_names(&[said[0].to_owned()]).is_some());
+        assert!(note_without_names(&left).is_some());
+    }
+
+    #[test]
+    fn a_control_file_that_is_still_there_is_told_of_everywhere() {
+        let left = |kind| LeftBehind {
+            written: vec![
+                file("/w/x/.vscode", kind, WrittenFate::Left),
+                file("/w/.envrc", kind, WrittenFate::Stuck),
+            ],
+            ..LeftBehind::default()
+        };
+        let words = lines(&left(WrittenKind::Control));
+        assert!(words[0].starts_with("/w/.envrc ") && words[1].starts_with("/w/x/.vscode "), "{words:?}");
+        assert!(words[1].contains("still there"), "{words:?}");
+        let without_names = note_without_names(&left(WrittenKind::Control)).unwrap();
+        assert!(
+            !without_names.contains(".vscode") && without_names.contains("still there"),
+            "{without_names}"
+        );
+        assert_eq!(note_without_names(&left(WrittenKind::Config)), None);
     }
 }

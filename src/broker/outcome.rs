@@ -125,7 +125,7 @@ pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbo
     if result.withheld || terms.output == OutputMode::Status {
         // A program chooses the names of what it writes.
         result.written.clear();
-        result.notes = left::note_without_names(&result.notes).into_iter().collect();
+        result.notes = left::note_without_names(&output.ended.left).into_iter().collect();
     }
     result
 }

@@ -738,6 +738,13 @@ fn names_are_not_told_where_only_success_is() {
         assert_eq!(result.get("written"), None, "{result}");
         assert!(!result.to_string().contains(".mcp.json") && result["notes"][0].is_string(), "{result}");
         assert_eq!(scene.at(".mcp.json"), None);
+        let left = scene.run(
+            By::Namespaces,
+            "echo $KEY; mkdir -p node_modules/x/.vscode; echo {} > node_modules/x/.vscode/tasks.json",
+        );
+        assert!(left["notes"][0].as_str().is_some_and(|note| note.contains("still there")), "{left}");
+        assert!(!left.to_string().contains("tasks.json"), "{left}");
+        fs::remove_dir_all(scene.project.join("node_modules")).unwrap();
     }
 }
 
@@ -756,7 +763,7 @@ fn a_person_is_told_and_so_is_the_audit_and_list_allowed() {
             "--",
             "sh",
             "-c",
-            "echo evil > .mcp.json; echo x > Makefile",
+            "echo evil > .mcp.json; echo x > Makefile; mkdir -p node_modules/x/.vscode; echo x > node_modules/x/.vscode/tasks.json",
         ])
         .current_dir(&scene.project)
         .output()
@@ -764,6 +771,10 @@ fn a_person_is_told_and_so_is_the_audit_and_list_allowed() {
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(said.contains(".mcp.json is run or trusted by other programs; it was moved to"), "{said}");
     assert!(done.stdout.is_empty() && !said.contains("Makefile"), "{said}");
+    assert!(
+        said.contains(".vscode/tasks.json is run or trusted by other programs; it is still there"),
+        "{said}"
+    );
     let quiet = scene
         .stage
         .command()
@@ -780,7 +791,7 @@ fn a_person_is_told_and_so_is_the_audit_and_list_allowed() {
         assert!(listed["sandbox"].as_str().unwrap().contains(words), "{listed}");
     }
     let outcome = scene.stage.audit().into_iter().find(|event| event.get("written").is_some()).unwrap();
-    assert_eq!(outcome["written"], json!({"config": 1, "control": 1, "moved": 1}), "{outcome}");
+    assert_eq!(outcome["written"], json!({"config": 1, "control": 2, "moved": 1}), "{outcome}");
 }
 
 #[test]
