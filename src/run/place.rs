@@ -72,6 +72,7 @@ impl Written {
 pub(super) struct Found {
     pub kind: FileType,
     pub mode: Mode,
+    pub size: u64,
     pub changed: Moment,
     pub born: Option<Moment>,
     pub inode: (u64, u64),
@@ -120,6 +121,7 @@ pub(super) fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
     Ok(Found {
         kind: FileType::from_raw_mode(found.stx_mode.into()),
         mode: Mode::from_raw_mode(found.stx_mode.into()),
+        size: found.stx_size,
         changed: Moment::of(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec.into()),
         born: known.then(|| Moment::of(found.stx_btime.tv_sec, found.stx_btime.tv_nsec.into())),
         inode: (device, found.stx_ino),
@@ -136,6 +138,7 @@ pub(super) fn stat(dir: BorrowedFd<'_>, name: &Path) -> io::Result<Found> {
     Ok(Found {
         kind: FileType::from_raw_mode(found.st_mode),
         mode: Mode::from_raw_mode(found.st_mode),
+        size: u64::try_from(found.st_size).unwrap_or_default(),
         changed: Moment::of(found.st_ctime, found.st_ctime_nsec),
         born: Some(Moment::of(found.st_birthtime, found.st_birthtime_nsec)),
         inode: (u64::try_from(found.st_dev).unwrap_or_default(), found.st_ino),

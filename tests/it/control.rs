@@ -515,6 +515,22 @@ fn in_a_repository_beyond_what_is_searched_steps_of_a_rebase_are_told_of() {
 }
 
 #[test]
+fn what_could_not_be_kept_and_what_was_not_gone_into_is_told_of_and_stays() {
+    let scene = Scene::new();
+    let deep = "1/2/3/4/5/6/7/8/9";
+    scene.git("", &["init", "-q", "--bare", deep]);
+    scene.git(deep, &["config", "core.hooksPath", "mine"]);
+    let exclude = scene.project.join(".git/info/exclude");
+    fs::File::create(&exclude).unwrap().set_len(5 * 1024 * 1024).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let result = scene.run(By::Namespaces, "echo > sub/new");
+    assert_eq!(scene.git(deep, &["config", "core.hooksPath"]), "mine", "{result}");
+    let result = scene.run(By::Filters, "echo x >> .git/info/exclude");
+    let told = written(&result, &scene.project);
+    assert_eq!(told.get(".git/info/exclude").map(String::as_str), Some("control"), "{result}");
+}
+
+#[test]
 fn ordinary_work_with_git_goes_through() {
     let alone = "set -e; export GIT_CONFIG_GLOBAL=/dev/null; \
         echo x > file; git add file; git commit -qm two; git branch topic; git tag v1; git push -q far topic; \

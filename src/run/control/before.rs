@@ -22,8 +22,8 @@ use super::{
 };
 use crate::system;
 
-/// So many directories of a place are searched, those near its top first: a few thousandths of a second. What lies
-/// beyond is looked at when the run has ended, and told of.
+/// So many directories of a place are searched, those near its top first, repositories and what is in them included: a few
+/// thousandths of a second. What lies beyond is looked at when the run has ended, and told of.
 const MOST_DIRECTORIES: usize = 512;
 /// The deepest of them.
 const DEEPEST: usize = 8;
@@ -33,6 +33,8 @@ const DEEPEST_INCLUDE: usize = 10;
 const MOST_CLOSED: usize = 128;
 /// The longest configuration of a repository that is compared by its keys; a longer one is closed as a whole.
 pub(super) const LONGEST_TEXT: usize = 1024 * 1024;
+/// The longest path that names where a working tree is (`PATH_MAX` in limits.h), with its line's end.
+const LONGEST_PATH: usize = 4096 + 1;
 
 /// What of a repository decides where it lies and what it starts, and is compared by what it says: these can't be closed,
 /// since git replaces or removes them (gitrepository-layout(5)).
@@ -64,7 +66,7 @@ pub(in crate::run) struct PlaceBefore {
     pub(super) repositories: BTreeMap<PathBuf, Repository>,
     /// Control files by what names them: a configuration, a link.
     named: HashSet<PathBuf>,
-    /// Repositories in which there are more than were looked at.
+    /// Directories that were not gone into, and repositories in which there are more than were looked at.
     unfinished: HashSet<PathBuf>,
 }
 
@@ -107,8 +109,9 @@ impl PlaceBefore {
         names: &ControlNames,
         opened: &Opened,
         means: Means,
+        budget: &mut Budget,
     ) -> Self {
-        let mut search = Search::new(place, names, opened, means);
+        let mut search = Search::new(place, names, opened, means, budget);
         let start = cwd.and_then(|cwd| cwd.strip_prefix(&place.path).ok());
         for dir in start.into_iter().flat_map(Path::ancestors).filter(|dir| *dir != Path::new("")) {
             search.waiting.push_front((dir.to_owned(), dir.components().count()));
@@ -139,6 +142,11 @@ impl PlaceBefore {
         self.seen.contains(dir)
     }
 
+    /// Whether a directory was there and not gone into: nobody knows what it was.
+    pub(super) fn passed(&self, dir: &Path) -> bool {
+        self.unfinished.contains(dir)
+    }
+
     /// Whether this directory was there: one of its name may lie there by now. Of what is not gone into nobody knows.
     pub(super) fn knew(&self, dir: &Path, inode: (u64, u64)) -> bool {
         self.directories.get(dir) == Some(&inode)
@@ -166,8 +174,9 @@ impl PlaceBefore {
 
     /// Whether a path lies in a repository of which each one in it is known.
     pub(super) fn has_all_in_a_repository(&self, path: &Path) -> bool {
-        let known = |git: &PathBuf| git != path && path.starts_with(git) && !self.unfinished.contains(git);
-        self.repositories.keys().any(known)
+        let mut above = path.ancestors().skip(1);
+        let innermost = above.find(|dir| self.repositories.contains_key(*dir));
+        innermost.is_some_and(|git| !self.unfinished.contains(git))
     }
 
     /// A repository by where it was, or by what it is: it may lie elsewhere by now.
@@ -196,13 +205,21 @@ struct Search<'a> {
     opened: &'a Opened,
     means: Means,
     waiting: VecDeque<(PathBuf, usize)>,
-    budget: Budget,
+    budget: &'a mut Budget,
+    /// How many directories were looked at.
+    looked: usize,
     closed: usize,
     found: PlaceBefore,
 }
 
 impl<'a> Search<'a> {
-    fn new(place: &'a Written, names: &'a ControlNames, opened: &'a Opened, means: Means) -> Self {
+    fn new(
+        place: &'a Written,
+        names: &'a ControlNames,
+        opened: &'a Opened,
+        means: Means,
+        budget: &'a mut Budget,
+    ) -> Self {
         let waiting = VecDeque::from([(PathBuf::new(), 0)]);
         Self {
             place: place.opened.as_fd(),
@@ -211,7 +228,8 @@ impl<'a> Search<'a> {
             opened,
             means,
             waiting,
-            budget: Budget::default(),
+            budget,
+            looked: 0,
             closed: 0,
             found: PlaceBefore::default(),
         }
@@ -219,10 +237,11 @@ impl<'a> Search<'a> {
 
     fn all(&mut self) {
         while let Some((dir, depth)) = self.waiting.pop_front() {
-            if self.found.seen.len() >= MOST_DIRECTORIES {
-                return;
+            if self.is_spent() {
+                self.found.unfinished.insert(dir);
+                continue;
             }
-            if self.found.seen.contains(&dir) {
+            if self.found.seen.contains(&dir) || self.found.repositories.contains_key(&dir) {
                 continue;
             }
             if let Some(entries) = self.entries(&dir) {
@@ -231,9 +250,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The entries of a directory; nothing where one can't be read, or it is none.
-    fn entries(&self, dir: &Path) -> Option<Vec<Entry>> {
+    fn is_spent(&self) -> bool {
+        self.looked >= MOST_DIRECTORIES
+    }
+
+    /// The entries of a directory; nothing where one can't be read, or it is none, or one more than is looked at.
+    fn entries(&mut self, dir: &Path) -> Option<Vec<Entry>> {
+        if self.is_spent() {
+            return None;
+        }
         let opened = open_beneath(self.place, dir, OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
+        self.looked += 1;
         let mut entries = Vec::new();
         for entry in Dir::read_from(&opened).ok()? {
             let entry = entry.ok()?;
@@ -254,7 +281,7 @@ impl<'a> Search<'a> {
 
     fn directory(&mut self, dir: PathBuf, depth: usize, entries: Vec<Entry>) {
         if is_repository(entries.iter().map(|entry| entry.name.as_os_str())) {
-            return self.repository(&dir);
+            return self.repository(&dir, entries);
         }
         for Entry { name, kind, inode } in entries {
             let path = dir.join(&name);
@@ -262,11 +289,15 @@ impl<'a> Search<'a> {
                 self.found.directories.insert(path.clone(), inode);
             }
             match self.names.ends(&path).map(Path::to_path_buf) {
-                Some(git) if git == Path::new(system::GIT) && kind.is_dir() => self.repository(&path),
+                Some(git) if git == Path::new(system::GIT) && kind.is_dir() => match self.entries(&path) {
+                    Some(entries) => self.repository(&path, entries),
+                    None => drop(self.found.unfinished.replace(path)),
+                },
                 Some(control) => self.control(&path, &control),
-                None if kind.is_dir() && depth < DEEPEST && !holds_packages(&path) => {
-                    self.waiting.push_back((path, depth + 1));
-                }
+                None if kind.is_dir() && !holds_packages(&path) => match depth < DEEPEST {
+                    true => self.waiting.push_back((path, depth + 1)),
+                    false => drop(self.found.unfinished.replace(path)),
+                },
                 None => {}
             }
         }
@@ -292,7 +323,7 @@ impl<'a> Search<'a> {
                 Guard::Closed
             }
             Means::Mounts | Means::Memory => {
-                Kept::take(self.place, path, &mut self.budget).map_or(Guard::None, Guard::Kept)
+                Kept::take(self.place, path, self.budget).map_or(Guard::None, Guard::Kept)
             }
         };
         let (name, inode, dir) = (name.to_owned(), found.1, dir.1);
@@ -325,8 +356,7 @@ impl<'a> Search<'a> {
 
     /// A repository: its hooks are closed, its configuration is remembered, and so are those of its submodules and of its
     /// other working trees.
-    fn repository(&mut self, git: &Path) {
-        let Some(entries) = self.entries(git) else { return };
+    fn repository(&mut self, git: &Path, entries: Vec<Entry>) {
         if self.opened.whole(Path::new(system::GIT)) {
             return;
         }
@@ -335,8 +365,8 @@ impl<'a> Search<'a> {
         let mut texts = BTreeMap::new();
         for name in TEXTS {
             let path = git.join(name);
-            match text(self.place, &path, LONGEST_TEXT) {
-                Ok((text, _)) => drop(texts.insert(name, Some(text))),
+            match self.budget.text(self.place, &path, LONGEST_TEXT) {
+                Ok(text) => drop(texts.insert(name, Some(text))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => drop(texts.insert(name, None)),
                 Err(_) => self.control(&path, &in_git(name)),
             }
@@ -362,6 +392,9 @@ impl<'a> Search<'a> {
 
     /// Repositories in a repository: a submodule's lies as deep as its name has parts.
     fn below(&mut self, git: &Path, dir: &Path, depth: usize) {
+        if self.is_spent() {
+            self.found.unfinished.insert(git.to_owned());
+        }
         for Entry { name, kind, .. } in self.entries(dir).into_iter().flatten() {
             let path = dir.join(name);
             if !kind.is_dir() {
@@ -373,7 +406,7 @@ impl<'a> Search<'a> {
             }
             match self.entries(&path) {
                 Some(entries) if is_repository(entries.iter().map(|entry| entry.name.as_os_str())) => {
-                    self.repository(&path);
+                    self.repository(&path, entries);
                 }
                 _ => self.below(git, &path, depth - 1),
             }
@@ -396,7 +429,7 @@ impl<'a> Search<'a> {
                     NamedBy::Include => {
                         let Some(file) = self.leads(&dir, &path) else { continue };
                         if depth < DEEPEST_INCLUDE && !self.found.named.contains(&file) {
-                            let more = text(self.place, &file, LONGEST_TEXT).map(|(text, _)| text);
+                            let more = self.budget.text(self.place, &file, LONGEST_TEXT);
                             let dir = file.parent().unwrap_or(Path::new("")).to_path_buf();
                             waiting.extend(more.map(|more| (dir, more, depth + 1)));
                         }
@@ -417,16 +450,18 @@ impl<'a> Search<'a> {
     }
 
     /// Where the other working trees of a repository are: each is named by a file, as its `.git`.
-    fn other_trees(&self, git: &Path) -> Vec<PathBuf> {
+    fn other_trees(&mut self, git: &Path) -> Vec<PathBuf> {
         let worktrees = git.join("worktrees");
-        let trees = self.entries(&worktrees).into_iter().flatten().take(MOST_CLOSED);
+        let Some(trees) = self.entries(&worktrees) else { return Vec::new() };
+        let most = MOST_CLOSED.min(MOST_DIRECTORIES - self.looked);
+        self.looked += trees.len().min(most);
         let tree = |entry: Entry| {
             let (named, _) =
-                text(self.place, &worktrees.join(&entry.name).join("gitdir"), LONGEST_TEXT).ok()?;
+                text(self.place, &worktrees.join(&entry.name).join("gitdir"), LONGEST_PATH).ok()?;
             let file = self.leads(&worktrees.join(entry.name), named.trim_ascii())?;
             file.parent().map(Path::to_path_buf)
         };
-        trees.filter_map(tree).collect()
+        trees.into_iter().take(most).filter_map(tree).collect()
     }
 }
 
@@ -468,12 +503,12 @@ pub(super) fn beneath(dir: &Path, path: &OsStr) -> Option<PathBuf> {
 mod tests {
     use std::fs;
 
-    use super::*;
+    use super::{super::keep::MOST_KEPT, *};
 
     fn look(dir: &Path, cwd: Option<&Path>, opened: &[&str], means: Means) -> PlaceBefore {
         let place = Written::open(&fs::canonicalize(dir).unwrap()).unwrap().unwrap();
         let opened = Opened(opened.iter().map(PathBuf::from).collect());
-        PlaceBefore::look(&place, cwd, &ControlNames::default(), &opened, means)
+        PlaceBefore::look(&place, cwd, &ControlNames::default(), &opened, means, &mut Budget::default())
     }
 
     fn repository(dir: &Path, config: &str) {
@@ -556,6 +591,44 @@ mod tests {
     fn a_repository_is_one_in_capitals_too() {
         let is = |names: &[&str]| is_repository(names.iter().map(OsStr::new));
         assert!(is(&["head", "OBJECTS", "Refs"]) && is(&["HEAD", "CommonDir"]) && !is(&["HEAD", "objects"]));
+    }
+
+    #[test]
+    fn repositories_are_bounded_and_so_is_what_is_kept_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        for number in 0..MOST_DIRECTORIES + 50 {
+            let git = dir.join(format!("{number:04}"));
+            repository(&git, "");
+            fs::create_dir(git.join("info")).unwrap();
+            fs::File::create(git.join("info/exclude")).unwrap().set_len(LONGEST_TEXT as u64).unwrap();
+        }
+        for means in [Means::Mounts, Means::Memory] {
+            let before = look(&dir, None, &[], means);
+            assert_eq!(before.repositories.len(), MOST_DIRECTORIES - 1, "{means:?}: beside the place itself");
+            let kept = before.repositories.values().flat_map(|git| git.texts.values().flatten());
+            assert_eq!(kept.map(Vec::len).sum::<usize>(), MOST_KEPT, "{means:?}");
+            let mut all = (0..MOST_DIRECTORIES + 50).map(|number| PathBuf::from(format!("{number:04}")));
+            assert!(
+                all.all(|git| before.repositories.contains_key(&git) || before.passed(&git)),
+                "{means:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn in_a_repository_of_which_not_all_was_looked_at_nobody_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        repository(&dir.join(".git"), "");
+        repository(&dir.join(".git/modules/a"), "");
+        for number in 0..=MOST_CLOSED {
+            repository(&dir.join(format!(".git/modules/a/modules/{number}")), "");
+        }
+        let before = look(&dir, None, &[], Means::Memory);
+        assert!(!before.has_all_in_a_repository(Path::new(".git/modules/a/modules/new")));
+        let inner = before.repositories.keys().find(|git| git.starts_with(".git/modules/a/modules")).unwrap();
+        assert!(before.has_all_in_a_repository(&inner.join("modules/new")));
     }
 
     #[test]

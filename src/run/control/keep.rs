@@ -13,7 +13,9 @@ use rustix::fs::{Dir, FileType, Mode, OFlags};
 use super::super::place::{open_beneath, stat};
 
 /// All that is kept of one run's places: configuration is small, and what is not is told of instead.
-const MOST_KEPT: usize = 4 * 1024 * 1024;
+pub(super) const MOST_KEPT: usize = 4 * 1024 * 1024;
+/// So many files and directories of theirs: a file that is empty costs no less to be read.
+const MOST_ITEMS: usize = 8 * 1024;
 /// So many files of one control file that is a directory: hooks, workflows and commands are few.
 const MOST_FILES: usize = 256;
 /// The deepest that is looked for them.
@@ -22,11 +24,30 @@ const DEEPEST: usize = 6;
 /// What may still be kept.
 pub(super) struct Budget {
     bytes: usize,
+    items: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: MOST_KEPT }
+        Self { bytes: MOST_KEPT, items: MOST_ITEMS }
+    }
+}
+
+impl Budget {
+    /// The text of a file beneath a place, up to a limit, if it may still be kept.
+    pub(super) fn text(&mut self, place: BorrowedFd<'_>, path: &Path, most: usize) -> io::Result<Vec<u8>> {
+        let (text, _) = text(place, path, most.min(self.bytes))?;
+        self.bytes -= text.len();
+        Ok(text)
+    }
+
+    fn item(&mut self, place: BorrowedFd<'_>, path: &Path) -> io::Result<Item> {
+        self.items = self.items.checked_sub(1).ok_or(io::ErrorKind::QuotaExceeded)?;
+        let item = item(place, path, self.bytes)?;
+        if let Item::File(bytes, _) = &item {
+            self.bytes -= bytes.len();
+        }
+        Ok(item)
     }
 }
 
@@ -47,16 +68,12 @@ impl Kept {
         let mut kept = Self::default();
         let mut waiting = vec![PathBuf::new()];
         while let Some(inner) = waiting.pop() {
-            let item = item(place, &within(unit, &inner), budget.bytes).ok()?;
+            let item = budget.item(place, &within(unit, &inner)).ok()?;
             if kept.0.len() > MOST_FILES || inner.components().count() > DEEPEST {
                 return None;
             }
-            match &item {
-                Item::Dir => {
-                    waiting.extend(names(place, &within(unit, &inner)).ok()?.map(|name| inner.join(name)))
-                }
-                Item::File(bytes, _) => budget.bytes -= bytes.len(),
-                Item::Link(_) => {}
+            if item == Item::Dir {
+                waiting.extend(names(place, &within(unit, &inner)).ok()?.map(|name| inner.join(name)));
             }
             kept.0.insert(inner, item);
         }
@@ -66,7 +83,7 @@ impl Kept {
     /// Whether what lies there now is what was kept.
     pub(super) fn is_there(&self, place: BorrowedFd<'_>, unit: &Path) -> bool {
         // As much again may have been added, which is then another one.
-        let now = Self::take(place, unit, &mut Budget { bytes: MOST_KEPT });
+        let now = Self::take(place, unit, &mut Budget::default());
         now.is_some_and(|now| now.0 == self.0)
     }
 
@@ -114,6 +131,10 @@ pub(super) fn text(place: BorrowedFd<'_>, path: &Path, most: usize) -> io::Resul
     let found = stat(opened.as_fd(), Path::new(""))?;
     if found.kind != FileType::RegularFile {
         return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // One that is hollow takes no room of its disk, and would of this memory.
+    if found.size > most as u64 {
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     let mut bytes = Vec::new();
     File::from(opened).take(most as u64 + 1).read_to_end(&mut bytes)?;
@@ -185,7 +206,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("large"), "x".repeat(100)).unwrap();
         let place: OwnedFd = fs::File::open(dir.path()).unwrap().into();
-        let take = |bytes| Kept::take(place.as_fd(), Path::new("large"), &mut Budget { bytes }).is_some();
+        let take =
+            |bytes| Kept::take(place.as_fd(), Path::new("large"), &mut Budget { bytes, items: 1 }).is_some();
         assert!(take(100) && !take(99));
+        let mut budget = Budget::default();
+        budget.text(place.as_fd(), Path::new("large"), 100).unwrap();
+        assert_eq!(budget.bytes, MOST_KEPT - 100);
+        let mut spent = Budget { items: 0, ..Budget::default() };
+        assert!(Kept::take(place.as_fd(), Path::new("large"), &mut spent).is_none());
     }
 }

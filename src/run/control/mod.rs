@@ -34,6 +34,7 @@ pub(super) use trace::Trace;
 
 use super::place::{Moment, Written};
 use before::PlaceBefore;
+use keep::Budget;
 use names::Opened;
 use settle::Settling;
 
@@ -56,7 +57,8 @@ impl Control {
         means: Means,
     ) -> Self {
         let opened = Opened(opened.to_vec());
-        let look = |place| PlaceBefore::look(place, cwd, names, &opened, means);
+        let mut budget = Budget::default();
+        let look = |place| PlaceBefore::look(place, cwd, names, &opened, means, &mut budget);
         let before = match places {
             [] => Arc::default(),
             places => overlap::look(|| places.iter().map(look).collect()),

@@ -85,12 +85,13 @@ impl Settling<'_> {
 
     fn is_new_at(&self, git: &Path) -> bool {
         let dir = git.parent().unwrap_or(Path::new(""));
+        let before = self.trace.before;
         git == Path::new("")
             || self.trace.is_new(git)
             || self.trace.is_new(dir)
-            || self.trace.before.knows(dir)
+            || before.knows(dir) && !before.passed(git)
             // Of a repository's own, as `.git/modules/x`, where that one is known.
-            || self.trace.before.has_all_in_a_repository(git)
+            || before.has_all_in_a_repository(git)
     }
 
     fn text(&mut self, git: &Path, name: &'static str, known: &Known<'_>) {
@@ -114,8 +115,14 @@ impl Settling<'_> {
         let before = match known {
             Known::Was(was) | Known::Instead(was) => match was.texts.get(name) {
                 Some(before) => before.as_deref(),
-                // Closed.
-                None => return Verdict::Stays,
+                None => match (self.guard(&path), known) {
+                    (Some(Guard::Kept(_)), _) | (Some(Guard::Closed), Known::Was(_)) => {
+                        return Verdict::Stays;
+                    }
+                    (_, Known::Instead(_)) => None,
+                    _ if changed => return Verdict::Told,
+                    _ => return Verdict::Stays,
+                },
             },
             // Whenever it was written: it may have become one by what was missing.
             Known::Made => None,
@@ -178,8 +185,7 @@ impl Settling<'_> {
     /// Hooks. Where they are closed, or were put back, there is nothing more to do.
     fn hooks(&mut self, git: &Path, known: &Known<'_>) {
         let dir = git.join(system::GIT_HOOKS);
-        let guard = self.trace.before.control.get(&dir).map(|existing| &existing.guard);
-        let fate = match (guard, known) {
+        let fate = match (self.guard(&dir), known) {
             (Some(Guard::Kept(_)), _) | (Some(Guard::Closed), Known::Was(_)) => return,
             (_, Known::Made | Known::Not) | (Some(Guard::None), _) => Become::Told,
             (_, Known::Instead(_)) | (None, Known::Was(_)) => Become::Moved,
@@ -191,6 +197,10 @@ impl Settling<'_> {
             Become::Told => self.tell_each(&hooks, &dir),
             Become::Moved => hooks.iter().for_each(|hook| self.aside(hook, &dir)),
         }
+    }
+
+    fn guard(&self, path: &Path) -> Option<&Guard> {
+        self.trace.before.control.get(path).map(|existing| &existing.guard)
     }
 
     /// The hooks that git would run.
