@@ -78,7 +78,7 @@ pub(super) fn is_binary(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::testing, *};
 
     #[test]
     fn a_value_is_taken_out_of_text_that_nothing_vouches_for() {
@@ -111,12 +111,7 @@ mod tests {
             ("content-type: text/plain\ntrailer: X-A, Content-Digest", OnValue::Refuse),
             ("content-type: text/plain\ntrailer: X-A", OnValue::TakeOut),
         ] {
-            let mut map = HeaderMap::new();
-            for line in headers.lines() {
-                let (name, value) = line.split_once(": ").unwrap();
-                map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-            }
-            assert_eq!(OnValue::of(&map), on_value, "{headers}");
+            assert_eq!(OnValue::of(&testing::headers(headers)), on_value, "{headers}");
         }
     }
 

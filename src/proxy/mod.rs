@@ -55,6 +55,8 @@ mod sigv4;
 mod substitute;
 mod target;
 mod terms;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod websocket;
 

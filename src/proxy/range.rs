@@ -200,12 +200,10 @@ impl HttpBody for Cut {
 mod tests {
     use http_body_util::{BodyExt, Full};
 
-    use super::*;
+    use super::{super::testing, *};
 
     fn asked(range: &str) -> Result<Option<Wanted>, Refusal> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, range.parse().unwrap());
-        wanted(&Method::GET, &headers)
+        wanted(&Method::GET, &testing::headers(&format!("range: {range}")))
     }
 
     #[test]
@@ -227,8 +225,7 @@ mod tests {
             ("items=0-9", Err("none")),
             ("0-9", Err("none")),
         ] {
-            let mut answer = HeaderMap::new();
-            answer.insert(header::CONTENT_LENGTH, HeaderValue::from(100));
+            let answer = testing::headers("content-length: 100");
             let served = asked(range).map_err(|refusal| refusal.code).and_then(|wanted| {
                 let part = wanted.ok_or("none")?.of(StatusCode::OK, &answer).map_err(|no| no.refusal.code)?;
                 Ok(part.map(|part| (part.first, part.length)).unwrap())
@@ -262,24 +259,17 @@ mod tests {
             ("content-range: 0-24/3573\ncontent-type: application/json", false),
             ("content-range: items 0-24/3573", false),
         ] {
-            let mut map = HeaderMap::new();
-            for line in headers.lines() {
-                let (name, value) = line.split_once(": ").unwrap();
-                map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
-            }
-            assert_eq!(is_of_bytes(&map), of_bytes, "{headers}");
+            assert_eq!(is_of_bytes(&testing::headers(headers)), of_bytes, "{headers}");
         }
-        let mut azure = HeaderMap::new();
-        azure.insert("x-ms-range", HeaderValue::from_static("bytes=0-9"));
+        let azure = testing::headers("x-ms-range: bytes=0-9");
         assert_eq!(wanted(&Method::GET, &azure), asked("bytes=0-9"));
     }
 
     #[test]
     fn another_answer_than_the_one_that_is_known_comes_whole() {
-        let mut answer = HeaderMap::new();
-        answer.insert(header::CONTENT_LENGTH, HeaderValue::from(100));
-        answer.insert(header::ETAG, HeaderValue::from_static("\"a\""));
-        answer.insert(header::LAST_MODIFIED, HeaderValue::from_static("Wed, 25 Nov 2026 00:00:00 GMT"));
+        let answer = testing::headers(
+            "content-length: 100\netag: \"a\"\nlast-modified: Wed, 25 Nov 2026 00:00:00 GMT",
+        );
         for (only_if, part) in [
             ("\"a\"", true),
             ("\"b\"", false),
@@ -287,9 +277,7 @@ mod tests {
             ("Wed, 25 Nov 2026 00:00:00 GMT", true),
             ("Wed, 25 Nov 2026 00:00:01 GMT", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-9"));
-            headers.insert(header::IF_RANGE, HeaderValue::from_static(only_if));
+            let headers = testing::headers(&format!("range: bytes=0-9\nif-range: {only_if}"));
             let wanted = wanted(&Method::GET, &headers).unwrap().unwrap();
             assert_eq!(wanted.of(StatusCode::OK, &answer).unwrap().is_some(), part, "{only_if}");
         }
