@@ -236,6 +236,13 @@ impl Seal {
         })
     }
 
+    /// Whether a header of this name, in lower case, is its own: the one that it sets, or another in which its service takes
+    /// a credential.
+    pub fn sets(&self, name: &str) -> bool {
+        let mut others = self.service.iter().flat_map(|service| &service.entry.headers);
+        self.header() == Some(name) || others.any(|header| header == name)
+    }
+
     /// The keys of one signature set one header between them.
     pub(super) fn is_one_signature(&self, other: &Self) -> bool {
         matches!((&self.inject, &other.inject), (Some(Inject::AwsSigV4(a)), Some(Inject::AwsSigV4(b))) if a == b)

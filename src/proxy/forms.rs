@@ -41,9 +41,7 @@ const DESCRIBES: &[u8] = b"content-disposition";
 /// in whatever spelling a framework takes for it (PHP reads `.method` and ` method` as `_method`).
 pub(super) fn overrides(name: &[u8]) -> bool {
     let spaced: Vec<u8> = name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    let once = decoded(&spaced);
-    let twice = decoded(&once);
-    [once, twice].iter().any(|name| is_override(name))
+    readings(&spaced).iter().any(|name| is_override(name))
 }
 
 fn is_override(name: &[u8]) -> bool {
@@ -66,10 +64,8 @@ fn begins_override(name: &[u8]) -> bool {
             .map(|b| char::from(b.to_ascii_lowercase()))
             .collect()
     };
-    let once = decoded(name);
-    [word(&once), word(&decoded(&once))]
-        .iter()
-        .any(|word| BEGINNINGS.iter().any(|start| word.starts_with(start)))
+    let mut words = readings(name).into_iter().map(|name| word(&name));
+    words.any(|word| BEGINNINGS.iter().any(|start| word.starts_with(start)))
 }
 
 fn without_blanks(mut name: &[u8]) -> &[u8] {
@@ -96,6 +92,13 @@ pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
         rest = if byte.is_some() { &after[2..] } else { after };
     }
     plain
+}
+
+/// A field's name as a server may read it: decoded, and decoded again where another did so before it.
+pub(super) fn readings(name: &[u8]) -> [Vec<u8>; 2] {
+    let once = decoded(name);
+    let twice = decoded(&once);
+    [once, twice]
 }
 
 /// What of a query is a field's name, and what its value.

@@ -81,7 +81,9 @@ impl<'a> Guard<'a> {
             let ours = match name.as_str() {
                 "cookie" => self.are_ours(value),
                 "sec-websocket-protocol" => Self::names_no_credential(value),
-                "proxy-authorization" => matches!(self.target.via, Via::Proxy) || self.is_the_runs(value),
+                "proxy-authorization" => {
+                    matches!(self.target.via, Via::Proxy) || self.run.is_credential(value)
+                }
                 name if self.takes_credentials(name) => self.is_ours(value),
                 _ => true,
             };
@@ -93,10 +95,7 @@ impl<'a> Guard<'a> {
     }
 
     fn takes_credentials(&self, name: &str) -> bool {
-        let services = || self.held.iter().filter_map(|held| held.seal.service.as_ref());
-        credentials::may_be_header(name)
-            || services().any(|service| service.entry.headers.iter().any(|header| header == name))
-            || self.held.iter().any(|held| held.seal.header() == Some(name))
+        credentials::may_be_header(name) || self.held.iter().any(|held| held.seal.sets(name))
     }
 
     /// Nothing, or a placeholder of a secret of this host, as the credentials of some scheme.
@@ -155,11 +154,6 @@ impl<'a> Guard<'a> {
         !["key", "bearer", "token", "auth"].iter().any(|word| text.contains(word))
     }
 
-    fn is_the_runs(&self, value: &HeaderValue) -> bool {
-        let own = STANDARD.encode(format!("run:{}", self.run.credential.as_str()));
-        value.to_str().is_ok_and(|text| text.strip_prefix("Basic ") == Some(own.as_str()))
-    }
-
     fn check_query(&self, query: &str) -> Result<(), Refusal> {
         for (name, value) in forms::fields(query) {
             let ours = || value.is_empty() || self.placeholders().any(|placeholder| value == placeholder);
@@ -171,9 +165,7 @@ impl<'a> Guard<'a> {
     }
 
     fn may_hold_credentials(&self, name: &str, value: &str) -> bool {
-        let once = forms::decoded(name.as_bytes());
-        let twice = forms::decoded(&once);
-        [once, twice].iter().any(|name| {
+        forms::readings(name.as_bytes()).iter().any(|name| {
             let name = String::from_utf8_lossy(name);
             let services = self.held.iter().filter_map(|held| held.seal.service.as_ref());
             let mut own = services.flat_map(|service| &service.entry.queries);

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderValue;
 use hyper_util::{client::legacy::Client, rt::TokioTimer};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
@@ -138,6 +141,17 @@ impl Run {
             None => true,
         };
         allowed && !self.ended.is_cancelled()
+    }
+
+    /// Whether it is the run's credential (RFC 7617), compared without telling how much of it was right.
+    pub(super) fn is_credential(&self, value: &HeaderValue) -> bool {
+        let given = value.to_str().ok().and_then(|text| {
+            let (scheme, credential) = text.split_once(' ')?;
+            let decoded = STANDARD.decode(credential.trim()).ok()?;
+            scheme.eq_ignore_ascii_case("basic").then_some(decoded)
+        });
+        let wanted = format!("run:{}", self.credential.as_str());
+        given.is_some_and(|given| bool::from(given.ct_eq(wanted.as_bytes())))
     }
 
     /// Which base URL is at an address of this proxy: a client sends those by the proxy, too.

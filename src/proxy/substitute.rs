@@ -93,9 +93,7 @@ impl Places<'_> {
     /// itself.
     fn is_set_anew(&self, name: &str, text: &[u8]) -> bool {
         self.fitting.iter().any(|held| {
-            let service = held.seal.service.as_ref();
-            let of_service = || service.is_some_and(|s| s.entry.headers.iter().any(|header| header == name));
-            let sets = !signed_anew(held) && (held.seal.header() == Some(name) || of_service());
+            let sets = !signed_anew(held) && held.seal.sets(name);
             sets && contains(text, held.placeholder.as_bytes())
         })
     }

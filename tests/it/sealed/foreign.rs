@@ -142,6 +142,7 @@ async fn what_reaches_a_host_is_of_our_account_or_of_nobodys() {
         "Authorization: \r\n".to_owned(),
         "X-Note: sk-123\r\n".to_owned(),
         "X-CSRF-Token: sk-123\r\n".to_owned(),
+        program.authorization().replace("Basic", "basic"),
     ] {
         assert_eq!(
             said(&program, &host, "/?key=folder/file.txt&token=&page_token=x", &passes).await.0,
