@@ -111,7 +111,7 @@ impl Settling<'_> {
 
     fn verdict(&self, git: &Path, name: &str, known: &Known<'_>) -> Verdict {
         let path = git.join(name);
-        let changed = self.stat(&path).is_some_and(|found| found.changed >= self.trace.since);
+        let changed = self.has_changed(&path);
         let before = match known {
             Known::Was(was) | Known::Instead(was) => match was.texts.get(name) {
                 Some(before) => before.as_deref(),
@@ -161,9 +161,8 @@ impl Settling<'_> {
 
     /// Whether a repository that nobody knew may have become one just now, and what it says starts something.
     fn has_become_one(&self, git: &Path, name: &str) -> bool {
-        let head = self.stat(&git.join("HEAD"));
         name.starts_with("config")
-            && head.is_some_and(|head| head.changed >= self.trace.since)
+            && self.has_changed(&git.join("HEAD"))
             && text(self.at(), &git.join(name), LONGEST_TEXT)
                 .is_ok_and(|(now, _)| git_config::undo(b"", &now, &|_| false).is_some())
     }
