@@ -2,32 +2,14 @@
 # What is downloaded through the sealed proxy is what the host has, byte for byte: 200 files of all kinds, with lengths, chunks
 # and codings, parts of one, a git repository, a package of npm, one of pip, and gRPC. Usage: downloads.sh BINARY PYTHON
 # PYTHON has the packages of sealed/requirements.txt.
-set -euo pipefail
-binary=$(realpath "$1")
-python=$(realpath -s "${2:-python3}")
-here=$(cd "$(dirname "$0")" && pwd)/downloads
-base=$("$python" -c 'import sys; print(sys.base_prefix)')
-scene=$(mktemp -d)
-hosts=
-trap '[ -z "$hosts" ] || kill "$hosts" 2>/dev/null || true; rm -rf "$scene"' EXIT
-export AUTHY_MCP_HOME="$scene/home"
-KEY=sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e
-
-# A root, and a certificate for localhost by it.
-cd "$scene"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca-key.pem -out ca.pem -days 2 \
-  -subj "/CN=test root" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
-printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > extensions
-openssl x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile extensions -out cert.pem 2>/dev/null
-git init -q --bare repo.git
-git init -q seed && (
-  cd seed
+. "$(dirname "$0")/lib.inc"
+here=$clients/downloads
+certificate localhost
+documents() {
   for n in $(seq 60); do printf 'postgres://dev:hunter%s@localhost/dev\n' "$n" > "README.$n"; head -c 20000 /dev/urandom > "noise.$n"; done
-  git add . && git -c user.name=t -c user.email=t@example.com commit -q -m seed && git push -q ../repo.git HEAD:refs/heads/main)
-git -C repo.git symbolic-ref HEAD refs/heads/main
-"$python" "$here/hosts.py" "$scene" "$scene/ports" "$scene/digests" & hosts=$!
-for _ in $(seq 400); do [ -s ports ] && break; sleep 0.05; done
+}
+repository documents
+other_side ports "$here/hosts.py" "$scene" "$scene/ports" "$scene/digests"
 read -r port calls < ports
 
 "$binary" init --unlock identity-file >/dev/null 2>&1

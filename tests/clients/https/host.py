@@ -3,19 +3,16 @@ value; nothing is said again.
 
 Usage: host.py FOLDER PORT_FILE LOG VALUE (the folder has cert.pem and key.pem)"""
 
-import http.server, ssl, sys
+import sys
+
+import other_side
 
 folder, port_file, log, value = sys.argv[1:5]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
+class Handler(other_side.Host):
     def do_GET(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body()
         arrived = self.headers.get("Authorization") == f"Bearer {value}"
         with open(log, "a") as file:
             file.write(f"{self.path} {'arrived' if arrived else 'WITHOUT'}\n")
@@ -30,10 +27,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-with open(port_file, "w") as file:
-    file.write(str(server.server_port))
+server = other_side.tls_server(folder, Handler, handshake_at_once=True)
+other_side.say(port_file, str(server.server_port))
 server.serve_forever()

@@ -1,12 +1,5 @@
 //! A Rust client that knows nothing of authy-mcp: reqwest, with the roots and the proxy of its environment.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    clippy::unwrap_used,
-    reason = "somebody else's program"
-)]
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let host = std::env::args().nth(1).expect("a host");

@@ -4,11 +4,13 @@ the right credential is logged; nothing else is.
 
 Usage: hosts.py FOLDER PORT_FILE LOG (the folder has cert.pem, key.pem and repo.git)"""
 
-import base64, hashlib, http.server, json, os, ssl, subprocess, sys, threading, time, urllib.parse
+import base64, hashlib, json, sys, threading, time, urllib.parse
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+import other_side
 
 folder, port_file, log = sys.argv[1:4]
 KEY = "sk-proj-9fQ2xLw7Vb4NcT8mZr1KpY6hJd3GsA5e"
@@ -56,22 +58,7 @@ def unchunked(body):
     return whole
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def body(self):
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            whole = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                whole += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return whole
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
+class Handler(other_side.Host):
     def send(self, status, body, **headers):
         self.send_response(status)
         for name, value in headers.items():
@@ -86,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.body()
         path = urllib.parse.urlsplit(self.path).path
         if path.startswith("/repo.git/"):
-            return self.git(path, body)
+            return self.repository(body)
         if path.startswith("/bucket"):
             return self.s3(path, body)
         if self.headers.get("Authorization") != f"Bearer {KEY}":
@@ -120,22 +107,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.02)
         self.wfile.write(b"0\r\n\r\n")
 
-    def git(self, path, body):
+    def repository(self, body):
         wanted = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
         if self.headers.get("Authorization") != wanted:
             return self.send(401, b"who are you?\n", WWW_Authenticate='Basic realm="git"')
         note(f"git {self.command}")
-        environment = {
-            "GIT_PROJECT_ROOT": folder, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path, "REQUEST_METHOD": self.command,
-            "QUERY_STRING": urllib.parse.urlsplit(self.path).query, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "REMOTE_USER": "x", "PATH": os.environ["PATH"], "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True)
-        head, _, rest = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        status = int(headers.pop("Status", "200").split()[0])
+        status, rest, headers = self.git(folder, body)
         self.send(status, rest, **{name.replace("-", "_"): value for name, value in headers.items()})
 
     def s3(self, path, body):
@@ -155,11 +132,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-server.daemon_threads = True
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-with open(port_file, "w") as file:
-    file.write(str(server.server_port))
+server = other_side.tls_server(folder, Handler)
+other_side.say(port_file, str(server.server_port))
 server.serve_forever()

@@ -1,12 +1,5 @@
 //! A Rust client with roots of its own choice: those that it brings with it, as many do, or the system's.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    clippy::unwrap_used,
-    reason = "somebody else's program"
-)]
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
