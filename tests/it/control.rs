@@ -2,7 +2,7 @@
 //! way, taken back, or told of. With namespaces, and with filters alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -725,24 +725,39 @@ fn no_caller_makes_a_control_file_a_written_place() {
 #[test]
 fn nothing_stands_in_for_what_is_missing_while_a_run_lasts() {
     let scene = Scene::new();
-    let names = || {
-        let mut names: Vec<_> =
-            fs::read_dir(&scene.project).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    let before = names();
+    // Where a template lays down no hooks there is nothing to mount on.
+    let hooks = scene.project.join("inner/.git/hooks");
+    let _ = fs::remove_dir_all(&hooks);
+    let names = || below(&scene.project);
+    let mut before = names();
     let mut server = scene.stage.serve("s");
-    let script = "echo > sub/started; while ! [ -e sub/go ]; do sleep 0.02; done";
+    let script = "while ! [ -e sub/go ]; do sleep 0.02; done";
     let id = server.send(
         "tools/call",
         json!({"name": "run_with_secrets", "arguments": {"command": ["sh", "-c", script], "secrets": ["a/key"], "cwd": scene.project}}),
     );
-    eventually("the run starts", || scene.project.join("sub/started").exists());
+    eventually("the run starts", || hooks.exists());
+    before.insert(hooks.clone());
+    // Whatever else would come comes before the program runs.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(names(), before);
     fs::write(scene.project.join("sub/go"), "").unwrap();
+    before.insert(scene.project.join("sub/go"));
     server.answer(id);
     assert_eq!(names(), before);
+    assert_eq!(fs::read_dir(&hooks).unwrap().count(), 0);
+}
+
+/// Everything below a directory.
+fn below(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(below(&entry.path()));
+        }
+        all.insert(entry.path());
+    }
+    all
 }
 
 #[test]
