@@ -44,6 +44,11 @@ impl NeedleSet {
         NOTHING.clone()
     }
 
+    /// Whether no secret is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A redactor for one stream.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(Arc::clone(&self.0), ScanDepth::All, Masking::Named)

@@ -44,10 +44,12 @@ impl Screen {
             (self.model, self.standing) = (empty(window), 0);
         }
         self.window = window;
-        if pieces.is_empty() {
-            return Vec::new();
+        if pieces.is_empty() || self.needles.is_empty() {
+            return written(pieces, LineFeed::Falls);
         }
-        let before = self.model.screen().state_formatted();
+        let Some(before) = self.model(|model| model.screen().state_formatted()) else {
+            return written(pieces, LineFeed::Falls);
+        };
         if let Shown::AsItWas = self.try_out(&written(pieces, window.line_feed)) {
             return written(pieces, LineFeed::Falls);
         }
@@ -63,25 +65,36 @@ impl Screen {
     }
 
     fn try_out(&mut self, bytes: &[u8]) -> Shown {
-        let model = &mut self.model;
-        // The model is another crate's, and what enters is a stranger's: where it breaks, it is begun anew.
-        if catch_unwind(AssertUnwindSafe(|| model.process(bytes))).is_err() {
-            (self.model, self.standing) = (empty(self.window), 0);
-            return Shown::AsItWas;
-        }
+        let Some(contents) = self.write(bytes) else { return Shown::AsItWas };
         let before = self.standing;
-        self.standing = self.count();
+        self.standing = self.count(&contents);
         if self.standing > before { Shown::Together } else { Shown::AsItWas }
     }
 
     fn go_back(&mut self, before: &str) {
         self.model = empty(self.window);
-        self.model.process(before.as_bytes());
-        self.standing = self.count();
+        self.standing = self.write(before.as_bytes()).map_or(0, |contents| self.count(&contents));
     }
 
-    fn count(&self) -> u64 {
-        self.needles.finds(self.model.screen().contents().as_bytes()).total()
+    /// What stands there behind these bytes.
+    fn write(&mut self, bytes: &[u8]) -> Option<String> {
+        self.model(|model| {
+            model.process(bytes);
+            model.screen().contents()
+        })
+    }
+
+    /// The model is another crate's, and what enters is a stranger's: where it breaks, it is begun anew.
+    fn model<T>(&mut self, work: impl FnOnce(&mut vt100::Parser) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.model))).ok();
+        if done.is_none() {
+            (self.model, self.standing) = (empty(self.window), 0);
+        }
+        done
+    }
+
+    fn count(&self, contents: &str) -> u64 {
+        self.needles.finds(contents.as_bytes()).total()
     }
 }
 

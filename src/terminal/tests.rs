@@ -252,13 +252,13 @@ proptest! {
     ) {
         let written = parts.concat();
         let window = Window { rows, columns, line_feed: LineFeed::Falls };
-        let terminal = Terminal::new(NeedleSet::empty());
+        let terminal = Terminal::new(needles("a/key", VALUE));
         let mut stream = terminal.stream();
         let bytes = written.as_bytes();
         let (first, rest) = bytes.split_at(cut.min(bytes.len()));
         let mut out = stream.pass(first, window);
         out.extend(stream.pass(rest, window));
-        let whole = Terminal::new(NeedleSet::empty());
+        let whole = Terminal::new(needles("a/key", VALUE));
         prop_assert_eq!(&out, &whole.stream().pass(bytes, window));
         out.extend(terminal.put_back());
         let mut seen = Seen::default();
