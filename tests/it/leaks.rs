@@ -90,12 +90,13 @@ fn the_matrix() {
     let stage = Stage::new();
     stage.set("a/key", VALUE.as_bytes());
     policies(&stage);
-    let mut cells: BTreeMap<&str, Vec<Cell>> = rows.iter().map(|row| (row.name, Vec::new())).collect();
+    let mut cells: BTreeMap<&str, Vec<Cell>> =
+        rows.iter().map(|row| (row.name.as_str(), Vec::new())).collect();
     for column in COLUMNS {
         let measured = measure(&stage, column, &scripts);
         for row in &rows {
             let at = scripts.iter().position(|script| script.name == row.name);
-            cells.get_mut(row.name).unwrap().push(at.map_or(Cell::Unknown, |at| measured[at]));
+            cells.get_mut(row.name.as_str()).unwrap().push(at.map_or(Cell::Unknown, |at| measured[at]));
         }
     }
     let caught = cells.values().filter(|row| row[0] == Cell::Caught).count();
@@ -113,7 +114,7 @@ fn tool_is_there(tool: &str) -> bool {
 fn show_that_decoders_work(scripts: &[&Transform]) {
     let outputs = scripts.iter().map(|row| {
         let done = Command::new("sh")
-            .args(["-c", row.script])
+            .args(["-c", &row.script])
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("V", VALUE)
@@ -122,7 +123,7 @@ fn show_that_decoders_work(scripts: &[&Transform]) {
         (row, String::from_utf8_lossy(&done.stdout).into_owned())
     });
     let outputs: Vec<_> = outputs.collect();
-    let decoded = decode(outputs.iter().map(|(row, text)| (row.decoder, text.clone())).collect());
+    let decoded = decode(outputs.iter().map(|(row, text)| (row.decoder.as_str(), text.clone())).collect());
     for ((row, text), decoded) in outputs.iter().zip(decoded) {
         assert!(
             leaks(&decoded) > 0,
@@ -153,8 +154,9 @@ fn measure(stage: &Stage, column: &Column, scripts: &[&Transform]) -> Vec<Cell> 
         answers.extend(some.iter().zip(told).map(|(row, told)| once_it_may(&mut server, column, row, told)));
     }
     let text = |answer: &Value| answer["stdout"].as_str().unwrap_or_default().replace(MASK, "");
-    let decoded =
-        decode(scripts.iter().zip(&answers).map(|(row, answer)| (row.decoder, text(answer))).collect());
+    let decoded = decode(
+        scripts.iter().zip(&answers).map(|(row, answer)| (row.decoder.as_str(), text(answer))).collect(),
+    );
     let judged = scripts.iter().zip(&answers).zip(decoded).map(|((row, answer), decoded)| {
         let came_back = leaks(&decoded) > 0 || leaks(&text(answer)) > 0;
         match answer["code"].as_str() {
@@ -206,7 +208,7 @@ fn document(rows: &[Transform], cells: &BTreeMap<&str, Vec<Cell>>) -> String {
     let kept = fs::read_to_string(path()).unwrap_or_default();
     let mut table = String::new();
     for row in rows {
-        let words: Vec<&str> = cells[row.name].iter().map(|cell| cell.word()).collect();
+        let words: Vec<&str> = cells[row.name.as_str()].iter().map(|cell| cell.word()).collect();
         // What can't be measured here stays as it was measured elsewhere.
         let begins = format!("| {} |", row.name);
         let old = kept.lines().find(|line| line.starts_with(&begins) && words.contains(&""));

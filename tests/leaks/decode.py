@@ -162,6 +162,11 @@ DECODERS = {
 }
 
 
+def decoded(name, text):
+    """What a decoder makes of a text, whose characters are bytes: bytes, none where it can't."""
+    return unzip(DECODERS[name])(text)
+
+
 if __name__ == "__main__":
     cases = json.load(sys.stdin)
-    json.dump([unzip(DECODERS[name])(text).decode("latin-1") for name, text in cases], sys.stdout)
+    json.dump([decoded(name, text).decode("latin-1") for name, text in cases], sys.stdout)

@@ -1,13 +1,24 @@
 //! The rows: what is done to the value in `V`, by which tools, and which decoder of `tests/leaks/decode.py`
 //! undoes it.
 
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
 /// A transform.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Transform {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// What must be installed.
-    pub(super) tools: &'static [&'static str],
-    pub(super) script: &'static str,
-    pub(super) decoder: &'static str,
+    pub(super) tools: Vec<String>,
+    pub(super) script: String,
+    pub(super) decoder: String,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    transform: Vec<Transform>,
 }
 
 /// A way out that is no transform of the output: its cells, and the test that measures them, as `file::name`
@@ -70,274 +81,9 @@ pub(super) const CHANNELS: &[Channel] = &[
     },
 ];
 
+/// The rows of `tests/leaks/transforms.toml`.
 pub(super) fn transforms() -> Vec<Transform> {
-    let rows: &[(&str, &[&str], &str, &str)] = &[
-        ("as it is", &[], "printf %s \"$V\"", "plain"),
-        ("in a connection string", &[], "echo \"postgres://app:$V@db/x\"", "plain"),
-        ("`jq @json`", &["jq"], "jq -nc '{v: env.V}'", "json"),
-        ("`jq @uri`", &["jq"], "jq -nr 'env.V|@uri'", "percent"),
-        ("`jq` as shell, CSV and HTML", &["jq"], "jq -nr 'env.V|@sh,([.]|@csv),@html'", "plain"),
-        ("`jq`, a list of characters", &["jq"], "jq -n '[env.V|split(\"\")[]]'", "between"),
-        ("`jq explode`", &["jq"], "jq -nc 'env.V|explode'", "decimal"),
-        ("bash's `printf %q`", &["bash"], "bash -c 'printf %q \"$V|\"'", "shell"),
-        ("`base64`", &["base64"], "printf %s \"$V\" | base64", "base64"),
-        ("`base64 -w 7`", &["base64"], "printf %s \"$V\" | base64 -w 7", "base64"),
-        ("`base64` of `user:secret`", &["base64"], "printf 'user:%s' \"$V\" | base64 -w0", "base64"),
-        ("`basenc --base64url`", &["basenc"], "printf 'ab%s' \"$V\" | basenc --base64url", "base64"),
-        ("`openssl base64`", &["openssl"], "printf '{\"a\":\"%s\"}' \"$V\" | openssl base64", "base64"),
-        ("`base64`, twice", &["base64"], "printf %s \"$V\" | base64 -w0 | base64", "base64 twice"),
-        (
-            "`base64` of `user:secret`, twice",
-            &["base64"],
-            "printf 'user:%s' \"$V\" | base64 -w0 | base64",
-            "base64 twice",
-        ),
-        ("`base64`, reversed", &["base64", "rev"], "printf %s \"$V\" | base64 -w0 | rev", "base64 reversed"),
-        ("`base64` of hex", &["base64", "xxd"], "printf %s \"$V\" | xxd -p -c 99 | base64", "base64 hex"),
-        (
-            "`base64` of UTF-16",
-            &["base64", "iconv"],
-            "printf %s \"$V\" | iconv -t UTF-16LE | base64",
-            "base64 utf-16",
-        ),
-        ("`base64`, spaced", &["base64"], "printf %s \"$V\" | base64 | sed 's/./& /g'", "base64"),
-        ("`base32`", &["base32"], "printf %s \"$V\" | base32", "base32"),
-        ("`base32 -w 9` behind other text", &["base32"], "printf 'key=%s' \"$V\" | base32 -w 9", "base32"),
-        (
-            "`basenc --base32hex`, lower case",
-            &["basenc"],
-            "printf %s \"$V\" | basenc --base32hex | tr A-Z a-z",
-            "base32hex",
-        ),
-        (
-            "base58",
-            &["python3"],
-            "python3 -c 'import os\na=\"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz\";n=int.from_bytes(os.environb[b\"V\"],\"big\");o=\"\"\nwhile n: o=a[n%58]+o;n//=58\nprint(o)'",
-            "base58",
-        ),
-        (
-            "python's `b85encode`",
-            &["python3"],
-            "python3 -c 'import os,base64;print(base64.b85encode(os.environb[b\"V\"]).decode())'",
-            "base85",
-        ),
-        (
-            "python's `a85encode`",
-            &["python3"],
-            "python3 -c 'import os,base64;print(base64.a85encode(os.environb[b\"V\"]).decode())'",
-            "ascii85",
-        ),
-        ("uuencoding, by perl", &["perl"], "perl -e 'print pack(\"u\", $ENV{V})'", "uu"),
-        ("`xxd -p`", &["xxd"], "printf %s \"$V\" | xxd -p", "hex"),
-        ("`xxd -p -c 5`", &["xxd"], "printf %s \"$V\" | xxd -p -c 5", "hex"),
-        ("`xxd -p`, reversed", &["xxd", "rev"], "printf %s \"$V\" | xxd -p -c 99 | rev", "hex reversed"),
-        ("hex of `base64`", &["xxd", "base64"], "printf %s \"$V\" | base64 -w0 | xxd -p", "hex base64"),
-        ("hex with colons", &["xxd"], "printf %s \"$V\" | xxd -p -c 99 | sed 's/../&:/g'", "hex"),
-        (
-            "hex with dashes, upper case",
-            &["xxd"],
-            "printf %s \"$V\" | xxd -p -u -c 99 | sed 's/../&-/g'",
-            "hex",
-        ),
-        ("`\\x41`", &["xxd"], "printf %s \"$V\" | xxd -p -c 99 | sed 's/../\\\\x&/g'", "hex"),
-        ("`xxd -i`", &["xxd"], "printf %s \"$V\" | xxd -i", "hex"),
-        ("`xxd`", &["xxd"], "printf 'PASSWORD=%s\\n' \"$V\" | xxd", "xxd"),
-        ("`xxd -e`", &["xxd"], "printf %s \"$V\" | xxd -e", "dump words 4"),
-        ("`xxd -b`", &["xxd"], "printf %s \"$V\" | xxd -b", "dump binary"),
-        ("`hexdump`", &["hexdump"], "printf %s \"$V\" | hexdump", "dump words"),
-        ("`hexdump -C`", &["hexdump"], "printf 'PASSWORD=%s\\n' \"$V\" | hexdump -C", "dump hex"),
-        ("`hexdump -c`", &["hexdump"], "printf %s \"$V\" | hexdump -c", "dump letters"),
-        ("`hexdump -b`", &["hexdump"], "printf %s \"$V\" | hexdump -b", "dump octal"),
-        ("`hexdump -d`", &["hexdump"], "printf %s \"$V\" | hexdump -d", "dump decimal words"),
-        ("`od`", &["od"], "printf %s \"$V\" | od", "dump octal words"),
-        ("`od -tx1`", &["od"], "printf 'PASSWORD=%s\\n' \"$V\" | od -tx1", "dump hex"),
-        ("`od -A x -tx1z`", &["od"], "printf 'PASSWORD=%s\\n' \"$V\" | od -A x -tx1z", "dump hex"),
-        ("`od -An -tx1 -w8`", &["od"], "printf %s \"$V\" | od -An -tx1 -w8", "hex"),
-        ("`od -c`", &["od"], "printf 'PASSWORD=%s\\n' \"$V\" | od -c", "dump letters"),
-        ("`od -b`", &["od"], "printf %s \"$V\" | od -b", "dump octal"),
-        ("`od -An -tu1`", &["od"], "printf %s \"$V\" | od -An -tu1", "decimal"),
-        ("`od -td1`", &["od"], "printf %s \"$V\" | od -td1", "dump decimal"),
-        ("`od -tu2`", &["od"], "printf %s \"$V\" | od -tu2", "dump decimal words"),
-        ("`od -tx8`", &["od"], "printf %s \"$V\" | od -tx8", "dump words 8"),
-        ("octal escapes", &["od"], "printf %s \"$V\" | od -An -to1 -v | tr -s ' \\n' '\\\\'", "octal"),
-        (
-            "`\\u0041`",
-            &["python3"],
-            "python3 -c 'import os;print(\"\".join(\"\\\\u%04x\"%ord(c) for c in os.environ[\"V\"]))'",
-            "json",
-        ),
-        (
-            "`\\u004F`, upper case",
-            &["python3"],
-            "python3 -c 'import os;print(\"\".join(\"\\\\u%04X\"%ord(c) for c in os.environ[\"V\"]))'",
-            "json",
-        ),
-        (
-            "`\\u{41}`, by node",
-            &["node"],
-            "node -e 'console.log([...process.env.V].map(c=>\"\\\\u{\"+c.codePointAt(0).toString(16)+\"}\").join(\"\"))'",
-            "hex",
-        ),
-        ("node's buffer", &["node"], "node -e 'console.log(Buffer.from(process.env.V))'", "hex"),
-        (
-            "python's list of bytes",
-            &["python3"],
-            "python3 -c 'import os;print(list(os.environb[b\"V\"]))'",
-            "decimal",
-        ),
-        (
-            "python's list of characters",
-            &["python3"],
-            "python3 -c 'import os;print(list(os.environ[\"V\"]))'",
-            "between",
-        ),
-        (
-            "binary digits, by perl",
-            &["perl"],
-            "perl -e 'print join(\" \", map {sprintf \"%08b\", ord} split //, $ENV{V})'",
-            "binary",
-        ),
-        (
-            "HTML entities, decimal",
-            &["perl"],
-            "perl -e 'print map {sprintf \"&#%d;\", ord} split //, $ENV{V}'",
-            "html",
-        ),
-        (
-            "HTML entities, hex",
-            &["perl"],
-            "perl -e 'print map {sprintf \"&#x%X;\", ord} split //, $ENV{V}'",
-            "html",
-        ),
-        (
-            "quoted-printable, all bytes",
-            &["perl"],
-            "perl -e '$_=join \"\", map {sprintf \"=%02X\", ord} split //, $ENV{V}; s/(.{72})/$1=\\n/g; print'",
-            "quopri",
-        ),
-        (
-            "quoted-printable, soft line breaks",
-            &["perl"],
-            "perl -e '$_=$ENV{V}; s/(.{5})/$1=\\n/g; print'",
-            "quopri",
-        ),
-        (
-            "percent-encoded, all bytes",
-            &["xxd"],
-            "printf %s \"$V\" | xxd -p -c 99 | sed 's/../%&/g'",
-            "percent",
-        ),
-        (
-            "percent-encoded, twice",
-            &["python3"],
-            "python3 -c 'import os,urllib.parse as u;print(u.quote(u.quote(os.environ[\"V\"],safe=\"\"),safe=\"\"))'",
-            "percent twice",
-        ),
-        (
-            "percent-encoded, all bytes, twice",
-            &["xxd"],
-            "printf %s \"$V\" | xxd -p -c 99 | sed 's/../%25&/g'",
-            "percent twice",
-        ),
-        ("UTF-16", &["iconv"], "printf %s \"$V\" | iconv -t UTF-16BE", "zeros"),
-        ("UTF-32", &["iconv"], "printf %s \"$V\" | iconv -t UTF-32LE", "zeros"),
-        ("`tr a-z A-Z`", &["tr"], "printf %s \"$V\" | tr a-z A-Z", "plain"),
-        ("swapped case", &["tr"], "printf %s \"$V\" | tr a-zA-Z A-Za-z", "plain"),
-        ("`rev`", &["rev"], "printf %s \"$V\" | rev", "reversed"),
-        ("rot13", &["tr"], "printf %s \"$V\" | tr a-zA-Z n-za-mN-ZA-M", "rot13"),
-        ("rot47", &["tr"], "printf %s \"$V\" | tr '!-~' 'P-~!-O'", "rot47"),
-        (
-            "atbash",
-            &["perl"],
-            "perl -e '$_=$ENV{V}; eval \"tr/a-zA-Z/\".join(\"\",reverse\"a\"..\"z\").join(\"\",reverse\"A\"..\"Z\").\"/\"; print'",
-            "atbash",
-        ),
-        ("`fold -w1`", &["fold"], "printf %s \"$V\" | fold -w1", "letters"),
-        ("`fold -w1 \\| paste -s`", &["fold"], "printf %s \"$V\" | fold -w1 | paste -s", "letters"),
-        ("`sed 's/./& /g'`", &["sed"], "printf %s \"$V\" | sed 's/./& /g'", "letters"),
-        ("`s-e-c-r-e-t`", &["sed"], "printf %s \"$V\" | sed 's/./&-/g'", "second"),
-        ("commas", &["sed"], "printf %s \"$V\" | sed 's/./&,/g'", "second"),
-        ("pipes", &["sed"], "printf %s \"$V\" | sed 's/./&|/g'", "second"),
-        ("`fold -w1 \\| cat -n`", &["fold"], "printf %s \"$V\" | fold -w1 | cat -n", "numbered"),
-        (
-            "`fold -w1 \\| grep -n .`",
-            &["fold", "grep"],
-            "printf %s \"$V\" | fold -w1 | grep -n .",
-            "numbered",
-        ),
-        (
-            "JSON object of characters, by node",
-            &["node"],
-            "node -e 'console.log(JSON.stringify({...process.env.V}))'",
-            "indexed",
-        ),
-        ("each character twice", &["sed"], "printf %s \"$V\" | sed 's/./&&/g'", "twice"),
-        (
-            "coloured characters",
-            &["perl"],
-            "perl -e 'print map {\"\\e[38;5;\".(ord).\"m$_\\e[0m\"} split //, $ENV{V}'",
-            "letters",
-        ),
-        (
-            "OSC between characters",
-            &["perl"],
-            "perl -e 'print map {\"$_\\e]0;x\\a\"} split //, $ENV{V}'",
-            "letters",
-        ),
-        ("`gzip \\| base64`", &["gzip", "base64"], "printf %s \"$V\" | gzip | base64", "base64 gzip"),
-        ("`gzip \\| xxd -p`", &["gzip", "xxd"], "printf %s \"$V\" | gzip | xxd -p", "hex gzip"),
-        (
-            "`gzip -1`, a document, in base64",
-            &["gzip", "base64"],
-            "yes \"token $V\" | head -100 | gzip -1 | base64",
-            "base64 gzip",
-        ),
-        (
-            "python's zlib in base64",
-            &["python3"],
-            "python3 -c 'import os,zlib,base64;print(base64.b64encode(zlib.compress(os.environb[b\"V\"])).decode())'",
-            "base64 zlib",
-        ),
-        (
-            "node's deflate in base64",
-            &["node"],
-            "node -e 'console.log(require(\"zlib\").deflateSync(process.env.V).toString(\"base64\"))'",
-            "base64 zlib",
-        ),
-        ("`head -c 20`", &["head"], "printf %s \"$V\" | head -c 20", "plain"),
-        ("`cut -c5-24`", &["cut"], "printf %s \"$V\" | cut -c5-24", "plain"),
-        ("halves, on two lines", &["fold"], "printf %s \"$V\" | fold -w16", "plain"),
-        (
-            "raw deflate in base64",
-            &["python3"],
-            "python3 -c 'import os,zlib,base64;c=zlib.compressobj(wbits=-15);print(base64.b64encode(c.compress(os.environb[b\"V\"])+c.flush()).decode())'",
-            "base64 deflate",
-        ),
-        ("`bzip2 \\| base64`", &["bzip2", "base64"], "printf %s \"$V\" | bzip2 | base64", "base64 bzip2"),
-        ("`xz \\| base64`", &["xz", "base64"], "printf %s \"$V\" | xz | base64", "base64 xz"),
-        ("a Caesar cipher of 1", &["perl"], "perl -e 'print map {chr(1+ord)} split //, $ENV{V}'", "rot1"),
-        (
-            "exclusive or with a byte",
-            &["perl"],
-            "perl -e 'print map {sprintf \"%02x\", 42^ord} split //, $ENV{V}'",
-            "xor",
-        ),
-        ("a letter between characters", &["sed"], "printf %s \"$V\" | sed 's/./&x/g'", "second"),
-        ("markup between characters", &["sed"], "printf %s \"$V\" | sed 's,.,<b>&</b>,g'", "tags"),
-        (
-            "overstruck, with backspaces",
-            &["perl"],
-            "perl -e 'print map {\"x\\b$_\"} split //, $ENV{V}'",
-            "backspaces",
-        ),
-        (
-            "full-width letters",
-            &["python3"],
-            "python3 -c 'import os;print(\"\".join(chr(ord(c)+0xFEE0) for c in os.environ[\"V\"]))'",
-            "wide letters",
-        ),
-        ("`head -c 12`", &["head"], "printf %s \"$V\" | head -c 12", "plain"),
-    ];
-    let row = |&(name, tools, script, decoder)| Transform { name, tools, script, decoder };
-    rows.iter().map(row).collect()
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/leaks/transforms.toml");
+    let table: Table = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    table.transform
 }
