@@ -5,6 +5,7 @@
 //! out can always transform it into something that no net knows.
 
 mod capture;
+mod escapes;
 mod find;
 mod forms;
 mod index;

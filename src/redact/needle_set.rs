@@ -9,11 +9,10 @@ use serde_json::{Map, Value};
 
 use super::{
     find::Finder,
-    forms::MatchMode,
     needles::Needles,
     redacted::{Counts, Redacted},
     stream::{Masking, Redactor, ScanDepth},
-    tables::{Label, Tables},
+    tables::{Label, Sought, Tables},
 };
 
 /// The needles of any number of secrets, ready to be looked for. Cheap to clone; wiped when the last is
@@ -29,12 +28,11 @@ impl NeedleSet {
         let mut sorted: Vec<&Needles> = needles.into_iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         Self::from_labelled(sorted.into_iter().flat_map(|needles| {
-            needles.forms().iter().map(move |form| {
-                (
-                    form.bytes.as_slice(),
-                    form.sight,
-                    Label { kind: form.kind, mask: Arc::clone(&needles.mask) },
-                )
+            needles.forms().iter().map(move |form| Sought {
+                bytes: form.bytes.as_slice(),
+                sight: form.sight,
+                escaped: form.escaped,
+                label: Label { kind: form.kind, mask: Arc::clone(&needles.mask) },
             })
         }))
     }
@@ -76,14 +74,15 @@ impl NeedleSet {
     #[cfg(test)]
     pub(super) fn exact(needles: &[&[u8]], mask: &str) -> Self {
         let mask: Arc<[u8]> = mask.as_bytes().into();
-        Self::from_labelled(
-            needles
-                .iter()
-                .map(|bytes| (*bytes, MatchMode::Literal, Label { kind: "raw", mask: Arc::clone(&mask) })),
-        )
+        Self::from_labelled(needles.iter().map(|bytes| Sought {
+            bytes,
+            sight: super::forms::MatchMode::Literal,
+            escaped: false,
+            label: Label { kind: "raw", mask: Arc::clone(&mask) },
+        }))
     }
 
-    fn from_labelled<'a>(needles: impl Iterator<Item = (&'a [u8], MatchMode, Label)>) -> Self {
+    fn from_labelled<'a>(needles: impl Iterator<Item = Sought<'a>>) -> Self {
         Self(Arc::new(Tables::new(needles)))
     }
 

@@ -13,7 +13,7 @@ use super::{
     redacted::Counts,
     spans::{Span, Spans},
     tables::Tables,
-    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Userinfo, Verbatim},
+    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Unescaped, Userinfo, Verbatim},
     window::Window,
 };
 
@@ -49,7 +49,7 @@ const FILLER: u8 = b'0';
 /// Masks one stream as it comes.
 ///
 /// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes (160 in a
-/// dump), for a symbol may have separators behind it; of compressed data at most 64 KiB.
+/// dump), for a symbol may have separators behind it; twelve times as much of one that is written in escapes; of compressed data at most 64 KiB.
 pub struct Redactor {
     tables: Arc<Tables>,
     reach: ScanDepth,
@@ -59,6 +59,7 @@ pub struct Redactor {
     shown: u64,
     verbatim: Verbatim,
     squeezed: Squeezed,
+    unescaped: Unescaped,
     dump: Dump,
     userinfo: Userinfo,
     compressed: Compressed,
@@ -77,6 +78,7 @@ impl Redactor {
             window: Window::default(),
             shown: 0,
             squeezed: Squeezed::new(),
+            unescaped: Unescaped::new(),
             dump: Dump::new(),
             userinfo: Userinfo::default(),
             compressed: Compressed::default(),
@@ -166,6 +168,9 @@ impl Redactor {
             self.squeezed.search(wanted, window, stream, &mut hit);
             self.dump.search(wanted, window, stream, &mut hit);
         }
+        if let Some(wanted) = tables.escaped() {
+            self.unescaped.search(wanted, window, stream, &mut hit);
+        }
         self.compressed.end(stream, &mut hit);
     }
 
@@ -177,6 +182,9 @@ impl Redactor {
             let dump = self.dump.earliest(wanted, &self.window, longer_than);
             [self.squeezed.earliest(wanted, &self.window, longer_than), dump]
         });
+        let unescaped = self.tables.escaped();
+        let unescaped =
+            unescaped.and_then(|wanted| self.unescaped.earliest(wanted, &self.window, longer_than));
         let others = if longer_than > 0 {
             [self.userinfo.earliest_at_a_pause(), self.compressed.earliest_at_a_pause()]
         } else if self.tables.is_empty() {
@@ -184,7 +192,8 @@ impl Redactor {
         } else {
             [self.userinfo.earliest(), self.compressed.earliest(&self.window)]
         };
-        verbatim.into_iter().chain(squeezed.flatten()).chain(others.into_iter().flatten()).fold(end, u64::min)
+        let needles = verbatim.into_iter().chain(squeezed.flatten()).chain(unescaped);
+        needles.chain(others.into_iter().flatten()).fold(end, u64::min)
     }
 
     /// Gives out everything before `upto`, where nothing can change any more.
@@ -215,7 +224,10 @@ impl Redactor {
             self.dump.forget(wanted);
         }
         let from = self.shown.min(undecided.saturating_sub(LOOK_BACK));
-        let first = self.verbatim.keeps(&self.tables, &self.window, from);
+        let mut first = self.verbatim.keeps(&self.tables, &self.window, from);
+        if let Some(wanted) = self.tables.escaped() {
+            first = self.unescaped.keeps(wanted, first);
+        }
         self.window.forget_before(first);
     }
 }

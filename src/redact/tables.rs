@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     forms::{MatchMode, squeeze},
     index::Index,
-    views::{Pattern, SqueezedIndex},
+    views::{Alphabet, Pattern, SqueezedIndex},
 };
 
 /// Forms of at least so many bytes are in a table of their own: it is faster the longer its shortest is.
@@ -23,11 +23,26 @@ pub(super) struct Label {
     pub mask: Arc<[u8]>,
 }
 
+/// What is looked for in the stream with its escapes undone: the values, their parts, and their base64.
+pub(super) struct Escaped {
+    pub(super) tables: Tables,
+    pub(super) alphabet: Alphabet,
+}
+
+/// A needle: how it is looked for, whether also where it is written with escapes, and what it is called.
+pub(super) struct Sought<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) sight: MatchMode,
+    pub(super) escaped: bool,
+    pub(super) label: Label,
+}
+
 /// What is looked for, and what it is called.
 pub(super) struct Tables {
     /// Forms that are looked for as they stand: the short ones and the long ones.
     written: Vec<Written>,
     squeezed: Option<SqueezedIndex>,
+    escaped: Option<Box<Escaped>>,
     labels: Vec<Label>,
     by_shape: Label,
 }
@@ -39,13 +54,31 @@ pub(super) struct Written {
     pub(super) labels: Vec<u32>,
 }
 
+/// A needle, how it is looked for, and the number of its label.
+type Numbered<'a> = (&'a [u8], MatchMode, u32);
+
 impl Tables {
-    /// Builds the tables of needles, each with how it is looked for and what it is called.
-    pub(super) fn new<'a>(needles: impl Iterator<Item = (&'a [u8], MatchMode, Label)>) -> Self {
+    /// Builds the tables of needles.
+    pub(super) fn new<'a>(needles: impl Iterator<Item = Sought<'a>>) -> Self {
         let mut labels = Vec::new();
+        let (mut all, mut escaped) = (Vec::new(), Vec::new());
+        for (number, needle) in (0u32..).zip(needles.filter(|needle| !needle.bytes.is_empty())) {
+            labels.push(needle.label);
+            all.push((needle.bytes, needle.sight, number));
+            if needle.escaped {
+                escaped.push((needle.bytes, needle.sight, number));
+            }
+        }
+        let literal = |(bytes, sight, _): &Numbered<'a>| (*sight == MatchMode::Literal).then_some(*bytes);
+        let alphabet = Alphabet::new(escaped.iter().filter_map(literal));
+        let escaped = (!escaped.is_empty())
+            .then(|| Box::new(Escaped { tables: Self::of(&escaped, Vec::new(), None), alphabet }));
+        Self::of(&all, labels, escaped)
+    }
+
+    fn of(needles: &[Numbered<'_>], labels: Vec<Label>, escaped: Option<Box<Escaped>>) -> Self {
         let (mut short, mut long, mut squeezed) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (bytes, sight, label)) in (0u32..).zip(needles.filter(|(bytes, ..)| !bytes.is_empty())) {
-            labels.push(label);
+        for (bytes, sight, number) in needles.iter().copied() {
             match sight {
                 MatchMode::Literal if bytes.len() < LONG => short.push((bytes, number)),
                 MatchMode::Literal => long.push((bytes, number)),
@@ -60,6 +93,7 @@ impl Tables {
         Self {
             written: written.collect(),
             squeezed: SqueezedIndex::new(squeezed),
+            escaped,
             labels,
             by_shape: Label { kind: SHAPE_KIND, mask: (*b"[redacted:url-userinfo]").into() },
         }
@@ -71,6 +105,10 @@ impl Tables {
 
     pub(super) fn squeezed(&self) -> Option<&SqueezedIndex> {
         self.squeezed.as_ref()
+    }
+
+    pub(super) fn escaped(&self) -> Option<&Escaped> {
+        self.escaped.as_deref()
     }
 
     pub(super) fn label(&self, number: u32) -> &Label {

@@ -4,6 +4,7 @@
 //! and digits, case folded, in a stream that is read the same way; there one form stands for every
 //! separator, line width, escape sequence and prefix character between its symbols.
 
+mod charsets;
 mod kinds;
 mod numbers;
 mod squeezed;
@@ -17,7 +18,12 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::strength::{GUESSABLE_BELOW, Profile};
+use super::{
+    escapes,
+    strength::{GUESSABLE_BELOW, Profile},
+    weak::is_found_everywhere,
+};
+use charsets::charsets;
 use kinds::{BASE64, Keeps, Kind, kind};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
 use variants::{Part, variants};
@@ -40,6 +46,8 @@ pub(super) struct Form {
     pub bytes: Zeroizing<Vec<u8>>,
     /// How they are looked for.
     pub sight: MatchMode,
+    /// Whether they are looked for where they are written with escapes, too.
+    pub escaped: bool,
     /// Whether it can be guessed.
     pub guess: Guess,
 }
@@ -66,14 +74,8 @@ pub(super) enum MatchMode {
 
 /// Every kind of form that is looked for as it stands; each is applied to the whole value, to its
 /// unquoted inside, and to each of its lines.
-const WRITTEN: &[Kind] = &[
-    kind("base64", written::base64_forms, 1, BASE64),
-    kind("hex", written::hex_forms, 0, Keeps::All),
-    kind("percent", written::percent_forms, 0, Keeps::Letters),
-    kind("json", written::json_forms, 0, Keeps::Letters),
-    kind("xml", written::xml_forms, 0, Keeps::Letters),
-    kind("shell", written::shell_forms, 0, Keeps::Letters),
-];
+const WRITTEN: &[Kind] =
+    &[kind("base64", written::base64_forms, 1, BASE64), kind("hex", written::hex_forms, 0, Keeps::All)];
 
 /// Forms of punctuation, looked for as they stand; of short texts only.
 const DENSE: &[Kind] = &[
@@ -87,6 +89,9 @@ pub(super) fn forms(value: &[u8]) -> Vec<Form> {
     let mut forms = Collected::default();
     for part in variants(value) {
         forms.text(&part);
+        for written in charsets(&part.bytes) {
+            forms.in_another_charset(written);
+        }
     }
     forms.list.sort_by_key(|form| form.guess == Guess::Possible);
     forms.list
@@ -104,13 +109,10 @@ impl Collected {
     fn text(&mut self, part: &Part) {
         let text = part.bytes.as_slice();
         let profile = Profile::of(text);
-        let (whole, letters) = (guess(profile.inside(0)), guess(profile.folded_inside(0)));
-        self.add(part.kind, text.to_vec(), MatchMode::Literal, whole);
-        self.add(part.kind, text.to_vec(), MatchMode::Ordered, letters);
+        self.plain(part.kind, text, &profile);
+        self.as_read(text);
         for kind in WRITTEN {
-            let squeezed = matches!(kind.name, "base64" | "hex");
-            let spelled = if squeezed { MatchMode::AlnumOnly } else { MatchMode::Ordered };
-            self.kind(kind, text, &profile, Some(spelled));
+            self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
         if text.len() > MAX_MANY_FORMS {
             return;
@@ -127,6 +129,36 @@ impl Collected {
         }
     }
 
+    /// A text as it stands, and by its letters and digits; also where it is written with escapes.
+    fn plain(&mut self, kind: &'static str, text: &[u8], profile: &Profile) {
+        let (whole, letters) = (guess(profile.inside(0)), guess(profile.folded_inside(0)));
+        for (sight, guess) in [(MatchMode::Literal, whole), (MatchMode::Ordered, letters)] {
+            if let Some(form) = self.add(kind, text.to_vec(), sight, guess) {
+                form.escaped = true;
+            }
+        }
+    }
+
+    /// What a text is where escapes are read that were its own, or a space is written as forms of HTML do (WHATWG URL,
+    /// section 5.2): a plus, which is read as one.
+    fn as_read(&mut self, text: &[u8]) {
+        let mut readings = escapes::readings(text);
+        if text.contains(&b' ') {
+            readings.push(text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect());
+        }
+        for reading in readings.into_iter().filter(|reading| !is_found_everywhere(reading)) {
+            let reading = Zeroizing::new(reading);
+            self.plain("escaped", &reading, &Profile::of(&reading));
+        }
+    }
+
+    /// A text in another character set: what is inside of its bytes tells how hard it is to guess no more.
+    fn in_another_charset(&mut self, written: Vec<u8>) {
+        let from = self.list.len();
+        self.text(&Part { kind: "charset", bytes: Zeroizing::new(written), whole: false });
+        self.list[from..].iter_mut().for_each(|form| form.guess = Guess::Possible);
+    }
+
     /// The forms of a kind: as they stand and in another sight, too, or squeezed alone.
     fn kind(&mut self, kind: &Kind, text: &[u8], profile: &Profile, other: Option<MatchMode>) {
         let exact = guess(profile.inside(kind.ends));
@@ -134,7 +166,9 @@ impl Collected {
         for encoded in (kind.encode)(text) {
             if let Some(sight) = other {
                 self.encoded(kind.name, encoded.clone(), text, exact);
-                self.add(kind.name, encoded, sight, squeezed);
+                if let Some(form) = self.add(kind.name, encoded, sight, squeezed) {
+                    form.escaped |= kind.name == "base64";
+                }
             } else {
                 self.add(kind.name, encoded, MatchMode::AlnumOnly, squeezed);
             }
@@ -164,25 +198,35 @@ impl Collected {
         }
     }
 
-    fn add(&mut self, kind: &'static str, bytes: Vec<u8>, sight: MatchMode, guess: Guess) {
+    /// Adds a form, if it is one, and gives what is known of it.
+    fn add(
+        &mut self,
+        kind: &'static str,
+        bytes: Vec<u8>,
+        sight: MatchMode,
+        guess: Guess,
+    ) -> Option<&mut Form> {
         let bytes = Zeroizing::new(bytes);
         let bytes = match sight {
             MatchMode::Literal => bytes,
-            MatchMode::Ordered | MatchMode::AlnumOnly if !hard_to_guess(&squeeze(&bytes)) => return,
+            MatchMode::Ordered | MatchMode::AlnumOnly if !hard_to_guess(&squeeze(&bytes)) => return None,
             MatchMode::Ordered => bytes,
             MatchMode::AlnumOnly => squeeze(&bytes),
         };
+        if bytes.is_empty() {
+            return None;
+        }
         let alike = self.known.entry(self.hashes.hash_one((sight, &*bytes))).or_default();
         let known = |at: &usize| self.list[*at].sight == sight && self.list[*at].bytes == bytes;
-        match alike.iter().copied().find(known) {
+        let at = alike.iter().copied().find(known).unwrap_or(self.list.len());
+        if at == self.list.len() {
+            alike.push(at);
+            self.list.push(Form { kind, bytes, sight, escaped: false, guess });
+        } else if guess == Guess::Hopeless {
             // What is a part of one text is the whole of another: the harder to guess, the better it is known.
-            Some(at) if guess == Guess::Hopeless => self.list[at].guess = guess,
-            None if !bytes.is_empty() => {
-                alike.push(self.list.len());
-                self.list.push(Form { kind, bytes, sight, guess });
-            }
-            _ => {}
+            self.list[at].guess = guess;
         }
+        self.list.get_mut(at)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Forms that are looked for squeezed: encodings of which only letters and digits count.
 //!
-//! So `73 65`, `73:65`, `\x73\x65`-like prefixes apart, `xxd -p` and a wrapped dump are one form, and base64
-//! of any width another. What the encoder puts between bytes and is a letter or digit itself (`x`, `0x`, `u00`)
+//! So `73 65`, `73:65`, `xxd -p` and a wrapped dump are one form, and base64
+//! of any width another. What the encoder puts between bytes and is a letter or digit itself (`0x`, `u00`)
 //! makes a form of its own.
 
 use super::{
@@ -31,15 +31,14 @@ pub(super) const SQUEEZED: &[Kind] = &[
     kind("octal", |text| vec![joined(text, "0o", OCTAL_PLAIN), joined(text, "", OCTAL_PLAIN)], 0, Keeps::All),
     kind("binary", |text| vec![joined(text, "", BITS), joined(text, "0b", BITS)], 0, Keeps::All),
     kind("rot", |text| vec![rotated(text), mirrored(text)], 0, Keeps::Letters),
-    kind("percent", |text| vec![joined(text, "25", HEX), joined(text, "2525", HEX)], 0, Keeps::All),
     kind("utf-16", wide_forms, 0, Keeps::All),
     kind("spread", spread_forms, 0, Keeps::Letters),
 ];
 
-/// Plain; as `\x41`, `&#x41;`, `0x41`, `\u0041`, `U+0041`, `\u{41}`; of the encodings of a value.
+/// Plain; as `0x41`, `U+0041`; of the encodings of a value. Where hex digits stand behind what begins an escape, as in
+/// `\x41`, the escape is undone.
 fn hex_forms(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms: Vec<Vec<u8>> =
-        ["", "x", "0x", "u", "u00", "x00", "u000000"].map(|before| joined(text, before, HEX)).into();
+    let mut forms: Vec<Vec<u8>> = ["", "0x", "u00"].map(|before| joined(text, before, HEX)).into();
     forms.push(joined(text, "", HEX).into_iter().rev().collect());
     forms.extend((0..3).map(|before| joined(&base64_at(text, before), "", HEX)));
     forms

@@ -1,9 +1,9 @@
-//! Data that was unpacked: looked through as it stands and squeezed. Nothing is unpacked once more, and nothing is
+//! Data that was unpacked: looked through as it stands, squeezed and unescaped. Nothing is unpacked once more, and nothing is
 //! given out.
 
 use std::sync::Arc;
 
-use super::{Hit, LOOK_BACK, Squeezed, Stream, Verbatim};
+use super::{Hit, LOOK_BACK, Squeezed, Stream, Unescaped, Verbatim};
 use crate::redact::{
     spans::{Span, Spans},
     tables::Tables,
@@ -16,6 +16,7 @@ pub(super) struct Unpacked {
     window: Window,
     verbatim: Verbatim,
     squeezed: Squeezed,
+    unescaped: Unescaped,
     spans: Spans,
     first_label: Option<u32>,
 }
@@ -27,6 +28,7 @@ impl Unpacked {
             tables,
             window: Window::default(),
             squeezed: Squeezed::new(),
+            unescaped: Unescaped::new(),
             spans: Spans::default(),
             first_label: None,
         }
@@ -61,6 +63,9 @@ impl Unpacked {
         if let Some(wanted) = tables.squeezed() {
             self.squeezed.search(wanted, window, stream, &mut hit);
         }
+        if let Some(wanted) = tables.escaped() {
+            self.unescaped.search(wanted, window, stream, &mut hit);
+        }
     }
 
     /// The first byte that may still belong to a needle of which more is to come.
@@ -68,7 +73,9 @@ impl Unpacked {
         let verbatim = self.verbatim.earliest(&self.tables, &self.window, 0);
         let squeezed =
             self.tables.squeezed().and_then(|wanted| self.squeezed.earliest(wanted, &self.window, 0));
-        verbatim.into_iter().chain(squeezed).fold(self.window.end(), u64::min)
+        let unescaped =
+            self.tables.escaped().and_then(|wanted| self.unescaped.earliest(wanted, &self.window, 0));
+        verbatim.into_iter().chain(squeezed).chain(unescaped).fold(self.window.end(), u64::min)
     }
 
     fn settle(&mut self, upto: u64) {
@@ -83,7 +90,10 @@ impl Unpacked {
             self.squeezed.forget(wanted);
         }
         let from = undecided.saturating_sub(LOOK_BACK);
-        let first = self.verbatim.keeps(&self.tables, &self.window, from);
+        let mut first = self.verbatim.keeps(&self.tables, &self.window, from);
+        if let Some(wanted) = self.tables.escaped() {
+            first = self.unescaped.keeps(wanted, first);
+        }
         self.window.forget_before(first);
     }
 }
