@@ -134,6 +134,12 @@ impl Redactor {
         self.compressed.budget()
     }
 
+    /// How many bytes were decoded of escapes and what is near them.
+    #[cfg(test)]
+    pub(super) fn decoded(&self) -> u64 {
+        self.unescaped.decoded()
+    }
+
     /// Which bytes of a whole text are masked.
     #[cfg(test)]
     pub(super) fn masked(mut self, text: &[u8]) -> Vec<(u64, u64)> {

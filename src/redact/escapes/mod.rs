@@ -9,13 +9,14 @@ mod percent;
 mod quotes;
 mod written;
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 pub(super) use written::{Escape, Rank};
 use written::{Parsed, Unfinished, Written};
 
 /// The longest escape: a pair of surrogates, each as `\uXXXX`.
-pub(super) const LONGEST_ESCAPE: usize = 12;
+#[cfg(test)]
+const LONGEST_ESCAPE: usize = 12;
 
 /// A way to write escapes. Those of one dialect are told from each other by how they begin; where a writing means one
 /// thing here and another there, as `\3d` does, there are two.
@@ -31,6 +32,8 @@ pub(super) enum Dialect {
     HexPair,
     /// Zone files, OCaml, Lua: three decimal digits (RFC 1035, section 5.1).
     Decimal,
+    /// A shell's words, of which parts are in `$'…'` (coreutils, in messages and listings).
+    Shell,
 }
 
 /// What is read as an escape in [`Dialect::Common`].
@@ -64,6 +67,7 @@ impl Dialect {
             }
             Self::QuotedPrintable => memchr(b'=', text),
             Self::Css | Self::HexPair | Self::Decimal => memchr(b'\\', text),
+            Self::Shell => memchr2(b'\\', b'\'', text),
         }
     }
 
@@ -76,6 +80,7 @@ impl Dialect {
             Self::Css => backslash::css(text),
             Self::HexPair => backslash::hex_pair(text),
             Self::Decimal => backslash::decimal(text),
+            Self::Shell => shell(text),
         };
         match parsed {
             Ok(Some(escape)) => Token::Escape(escape),
@@ -83,6 +88,10 @@ impl Dialect {
             Err(Unfinished) => Token::Unfinished,
         }
     }
+}
+
+fn shell(text: Written<'_>) -> Parsed {
+    if text.at(0)? == Some(b'\\') { backslash::common(text) } else { quotes::change(text) }
 }
 
 fn common(text: Written<'_>, only: Common) -> Parsed {
@@ -108,7 +117,9 @@ pub(super) fn readings(text: &[u8]) -> Vec<Vec<u8>> {
         let only = Common { backslash: has(1), percent: has(2), entities: has(4), quotes: has(8) };
         let once = decoded(text, only);
         let twice = decoded(&once, only);
-        for reading in [once, twice] {
+        // A backslash at its end is taken for what stands behind it.
+        let cut = only.backslash.then(|| once.strip_suffix(b"\\").map(<[u8]>::to_vec)).flatten();
+        for reading in [once, twice].into_iter().chain(cut) {
             if !all.contains(&reading) {
                 all.push(reading);
             }

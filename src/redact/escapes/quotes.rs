@@ -15,3 +15,14 @@ pub(super) fn quote(text: Written<'_>) -> Parsed {
     let stands_for = if first == Some(b'`') { text.at(1)? } else { first };
     Ok(stands_for.map(|byte| Escape::byte(length, byte).ranked(Rank::Bare)))
 }
+
+/// Where a shell's word goes over into another way to quote; it is one word.
+pub(super) fn change(text: Written<'_>) -> Parsed {
+    let length = match text.at(1)? {
+        Some(b'$') if text.is(2, b"'")? => 3,
+        Some(b'\\') if text.is(2, b"''")? => return quote(text),
+        Some(b'\'') => 2,
+        _ => return Ok(None),
+    };
+    Ok(Some(Escape::nothing(length).ranked(Rank::Idle)))
+}

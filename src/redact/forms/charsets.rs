@@ -72,6 +72,8 @@ pub(super) fn charsets(text: &[u8]) -> Vec<Vec<u8>> {
             all.insert(bytes.into_owned());
         }
     }
+    all.extend(dos(&composed));
+    all.extend([meta(&composed), code_points(&composed)]);
     all.extend([short(&composed), misread(&composed), misread_as_windows(&composed)]);
     all.extend(domains(&composed).into_iter().chain(domains(&composed.to_lowercase())));
     all.remove(text.as_bytes());
@@ -98,6 +100,38 @@ fn misread(text: &str) -> Vec<u8> {
 
 fn misread_as_windows(text: &str) -> Vec<u8> {
     WINDOWS_1252.decode_without_bom_handling(text.as_bytes()).0.into_owned().into_bytes()
+}
+
+/// Code page 850, the letters of which are those of 437; no encoder of the web has it.
+fn dos(text: &str) -> Option<Vec<u8>> {
+    const FROM_80: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐\
+        └┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´";
+    let byte = |char: char| match u8::try_from(char) {
+        Ok(byte) if byte.is_ascii() => Some(byte),
+        _ => FROM_80.chars().zip(0x80u8..).find(|(other, _)| *other == char).map(|(_, byte)| byte),
+    };
+    text.chars().map(byte).collect()
+}
+
+/// As `cat -v` and vis write bytes that are no ASCII.
+fn meta(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for byte in text.bytes() {
+        let low = byte & 0x7f;
+        if byte > low {
+            out.extend_from_slice(b"M-");
+        }
+        match low {
+            0..0x20 | 0x7f if byte > low => out.extend([b'^', low ^ 0x40]),
+            _ => out.push(low),
+        }
+    }
+    out
+}
+
+/// As `U+00E4` and the like, with anything between.
+fn code_points(text: &str) -> Vec<u8> {
+    text.chars().map(|char| format!("u{:04x}", u32::from(char))).collect::<String>().into_bytes()
 }
 
 /// As the name of a host (RFC 5891, section 4.4): label by label, and as one.

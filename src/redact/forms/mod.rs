@@ -140,11 +140,12 @@ impl Collected {
     }
 
     /// What a text is where escapes are read that were its own, or a space is written as forms of HTML do (WHATWG URL,
-    /// section 5.2): a plus, which is read as one.
+    /// section 5.2) or headers of mails (RFC 2047, section 4.2): with a sign that is read as itself.
     fn as_read(&mut self, text: &[u8]) {
         let mut readings = escapes::readings(text);
         if text.contains(&b' ') {
-            readings.push(text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect());
+            let with = |sign| text.iter().map(|byte| if *byte == b' ' { sign } else { *byte }).collect();
+            readings.extend([with(b'+'), with(b'_')]);
         }
         for reading in readings.into_iter().filter(|reading| !is_found_everywhere(reading)) {
             let reading = Zeroizing::new(reading);

@@ -39,6 +39,10 @@ pub(super) const SQUEEZED: &[Kind] = &[
 /// `\x41`, the escape is undone.
 fn hex_forms(text: &[u8]) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = ["", "0x", "u00"].map(|before| joined(text, before, HEX)).into();
+    if !text.is_ascii() {
+        // `\xc3` is undone as well; but what stands between two bytes may be anything only beside letters and digits.
+        forms.push(joined(text, "x", HEX));
+    }
     forms.push(joined(text, "", HEX).into_iter().rev().collect());
     forms.extend((0..3).map(|before| joined(&base64_at(text, before), "", HEX)));
     forms

@@ -1,6 +1,6 @@
 //! Which escapes may belong to a needle.
 
-use crate::redact::escapes::{Escape, Rank};
+use crate::redact::escapes::{Dialect, Escape, Rank};
 
 /// Needles that are written out in a text of their own have no character that this doesn't know.
 const SIGNS_OF_BASE64: &[u8] = b"+/=-_";
@@ -22,6 +22,8 @@ pub(in crate::redact) struct Alphabet {
     bytes: [bool; 256],
     /// Whether any has a quote.
     quotes: bool,
+    /// Whether any has a character that a shell writes as a number.
+    numbers: bool,
     /// Plain text of this length beside an escape may belong to a needle with it.
     reach: usize,
 }
@@ -35,7 +37,8 @@ impl Alphabet {
             longest = longest.max(needle.len());
         }
         let quotes = QUOTED.iter().any(|byte| bytes[usize::from(*byte)]);
-        Self { bytes, quotes, reach: longest.min(FARTHEST) }
+        let numbers = (0..=255u8).any(|byte| bytes[usize::from(byte)] && !(b' '..0x7f).contains(&byte));
+        Self { bytes, quotes, numbers, reach: longest.min(FARTHEST) }
     }
 
     pub(super) fn quotes(&self) -> bool {
@@ -46,11 +49,18 @@ impl Alphabet {
         self.reach as u64
     }
 
+    /// Whether a dialect writes something of a needle in a way that no other does.
+    pub(super) fn needs(&self, dialect: Dialect) -> bool {
+        dialect != Dialect::Shell || self.numbers
+    }
+
     /// Whether an escape may stand inside of a needle, or hide one that may.
-    pub(super) fn has(&self, escape: &Escape, hides_more: bool) -> bool {
+    pub(super) fn has(&self, escape: &Escape, dialect: Dialect, hides_more: bool) -> bool {
         let known = |byte: &u8| self.bytes[usize::from(*byte)] || (hides_more && INTRODUCERS.contains(byte));
+        // In quoted-printable a space is `=20`, as in every `status=200`.
+        let spaces = dialect != Dialect::QuotedPrintable;
         let beside = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || SIGNS_OF_BASE64.contains(byte) || SPACE.contains(byte)
+            byte.is_ascii_alphanumeric() || SIGNS_OF_BASE64.contains(byte) || (spaces && SPACE.contains(byte))
         };
         match escape.rank {
             Rank::Idle => false,

@@ -41,12 +41,14 @@ pub(super) const PLANS: &[Plan] = &[
             plan(Dialect::Css, &[]),
             plan(Dialect::HexPair, &[]),
             plan(Dialect::Decimal, &[]),
+            plan(Dialect::Shell, &[]),
         ],
     ),
     plan(Dialect::QuotedPrintable, &[plan(Dialect::Common, &[])]),
     plan(Dialect::Css, &[]),
     plan(Dialect::HexPair, &[]),
     plan(Dialect::Decimal, &[]),
+    plan(Dialect::Shell, &[]),
 ];
 
 /// Reads one source in one dialect.
@@ -57,6 +59,9 @@ pub(super) struct Decoding {
     /// The end of the last escape.
     floor: u64,
     island: Option<Box<Island>>,
+    /// Bytes of islands that are over.
+    #[cfg(test)]
+    decoded: u64,
 }
 
 /// What was decoded of the source around escapes that follow each other.
@@ -83,12 +88,23 @@ pub(super) struct Search<'a> {
 
 impl Decoding {
     pub(super) fn new(plan: &'static Plan) -> Self {
-        Self { plan, next: 0, floor: 0, island: None }
+        Self {
+            plan,
+            next: 0,
+            floor: 0,
+            island: None,
+            #[cfg(test)]
+            decoded: 0,
+        }
     }
 
     /// Reads what the source has, and looks through it.
     pub(super) fn take(&mut self, search: &mut Search<'_>, stream: Stream) {
         let (source, end) = (search.source, search.source.end());
+        if !search.wanted.alphabet.needs(self.plan.dialect) {
+            self.next = end;
+            return;
+        }
         let quotes = search.wanted.alphabet.quotes();
         let mut looked = self.next;
         while looked < end {
@@ -134,6 +150,12 @@ impl Decoding {
         self.lookback(wanted)
     }
 
+    /// How many bytes were decoded, in all readings.
+    #[cfg(test)]
+    pub(super) fn decoded(&self) -> u64 {
+        self.decoded + self.island.as_ref().map_or(0, |island| island.decoded())
+    }
+
     fn lookback(&self, wanted: &Escaped) -> u64 {
         self.next.saturating_sub(wanted.alphabet.reach()).max(self.floor)
     }
@@ -144,6 +166,10 @@ impl Decoding {
             island.plain(search.source, self.next, upto.min(island.upto));
             if upto > island.upto {
                 island.look(search.wanted, Stream::Ended, search.hit);
+                #[cfg(test)]
+                {
+                    self.decoded += island.decoded();
+                }
                 self.island = None;
             }
         }
@@ -154,7 +180,7 @@ impl Decoding {
     fn escape(&mut self, search: &Search<'_>, escape: &Escape) {
         let end = self.next + escape.length as u64;
         let alphabet = &search.wanted.alphabet;
-        let belongs = alphabet.has(escape, !self.plan.inner.is_empty());
+        let belongs = alphabet.has(escape, self.plan.dialect, !self.plan.inner.is_empty());
         if belongs && self.island.is_none() {
             let mut island = Island::new(search.wanted, self.plan.inner, end);
             island.plain(search.source, self.lookback(search.wanted), self.next);
@@ -189,6 +215,11 @@ impl Island {
             squeezed: Squeezed::new(),
             inner: inner.iter().map(Decoding::new).collect(),
         }
+    }
+
+    #[cfg(test)]
+    fn decoded(&self) -> u64 {
+        self.text.end() + self.inner.iter().map(Decoding::decoded).sum::<u64>()
     }
 
     fn plain(&mut self, source: &Window, from: u64, upto: u64) {

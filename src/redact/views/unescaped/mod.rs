@@ -46,4 +46,10 @@ impl Unescaped {
     pub(in crate::redact) fn keeps(&self, wanted: &Escaped, from: u64) -> u64 {
         self.0.iter().map(|one| one.keeps(wanted)).fold(from, u64::min)
     }
+
+    /// How many bytes were decoded.
+    #[cfg(test)]
+    pub(in crate::redact) fn decoded(&self) -> u64 {
+        self.0.iter().map(Decoding::decoded).sum()
+    }
 }
