@@ -41,6 +41,12 @@ impl Window {
         self.bytes.drain(..gone);
         self.base += gone as u64;
     }
+
+    /// Begins again.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.base = 0;
+    }
 }
 
 impl Drop for Window {

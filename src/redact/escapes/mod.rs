@@ -71,6 +71,33 @@ impl Dialect {
         }
     }
 
+    /// Whether a character behind a backslash stands for itself.
+    #[inline]
+    pub(super) fn is_itself(self, char: u8) -> bool {
+        match self {
+            Self::Common => !matches!(
+                char,
+                b'0'..=b'7'
+                    | b'\r'
+                    | b'\n'
+                    | b'a'
+                    | b'b'
+                    | b'e'
+                    | b'f'
+                    | b'n'
+                    | b'r'
+                    | b't'
+                    | b'u'
+                    | b'v'
+                    | b'x'
+                    | b'U'
+            ),
+            Self::Css | Self::HexPair => !char.is_ascii_hexdigit(),
+            Self::Decimal => !char.is_ascii_digit(),
+            Self::QuotedPrintable | Self::Shell => false,
+        }
+    }
+
     /// Reads what a text begins with: an introducer, in a stream that has ended behind the text or goes on.
     pub(super) fn read(self, text: &[u8], ended: bool) -> Token {
         let text = Written { text, ended };

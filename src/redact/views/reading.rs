@@ -205,10 +205,13 @@ impl Reading {
 
     /// Begins again, at an offset.
     pub(super) fn restart(&mut self, offset: u64) {
-        let mut new = Self::new(self.apart);
-        new.origin = offset;
-        new.floor = offset;
-        *self = new;
+        self.symbols.clear();
+        self.places.clear();
+        self.unsettled.clear();
+        self.scanner = Scanner::default();
+        self.base = 0;
+        self.origin = offset;
+        self.floor = offset;
     }
 
     fn track(&self) -> Track<'_> {

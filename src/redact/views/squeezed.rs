@@ -34,6 +34,12 @@ impl Squeezed {
         Self { reading: Reading::new(APART), state: Escape::Outside }
     }
 
+    /// Begins again, in another text.
+    pub(super) fn restart(&mut self) {
+        self.reading.restart(0);
+        self.state = Escape::Outside;
+    }
+
     /// Takes a part in, which stands at an offset of the stream.
     pub(in crate::redact) fn take(&mut self, part: &[u8], offset: u64) {
         let mut rest = part;

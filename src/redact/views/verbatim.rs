@@ -15,6 +15,11 @@ impl Verbatim {
         Self(tables.literal().iter().map(|_| Scanner::default()).collect())
     }
 
+    /// Begins again, in another text.
+    pub(super) fn restart(&mut self) {
+        self.0.fill_with(Scanner::default);
+    }
+
     pub(in crate::redact) fn search(&mut self, tables: &Tables, window: &Window, hit: &mut impl FnMut(Hit)) {
         for (scanner, written) in self.0.iter_mut().zip(tables.literal()) {
             scanner.scan(&written.index, track(window), |found| {

@@ -2,12 +2,6 @@
 
 use crate::redact::escapes::{Dialect, Escape, Rank};
 
-/// Needles that are written out in a text of their own have no character that this doesn't know.
-const SIGNS_OF_BASE64: &[u8] = b"+/=-_";
-/// What may stand between the lines or the characters of a value.
-const SPACE: &[u8] = b" \t\r\n";
-/// What an escape within an escape begins with.
-const INTRODUCERS: &[u8] = b"\\%&=";
 /// Characters that are written doubled, or escaped by what is no introducer.
 const QUOTED: &[u8] = b"'\"`$";
 /// Plain text is looked at so far before and behind an escape, whatever the needles are; no less than the longest
@@ -54,13 +48,31 @@ impl Alphabet {
         dialect != Dialect::Shell || self.numbers
     }
 
-    /// Whether an escape may stand inside of a needle, or hide one that may.
-    pub(super) fn has(&self, escape: &Escape, dialect: Dialect, hides_more: bool) -> bool {
-        let known = |byte: &u8| self.bytes[usize::from(*byte)] || (hides_more && INTRODUCERS.contains(byte));
+    /// Whether an escape that begins with two bytes is none of a needle's, and hides none: told without reading it.
+    pub(super) fn ignores(&self, dialect: Dialect, hides_more: bool, first: u8, second: u8) -> bool {
+        let itself = first == b'\\' && dialect.is_itself(second);
+        let plain = second.is_ascii_alphanumeric() || dialect != Dialect::Common;
+        itself && (plain || !self.knows(second, hides_more))
+    }
+
+    /// Whether an escape may stand inside of a needle, or hide one that may, in front of a byte.
+    pub(super) fn has(
+        &self,
+        escape: &Escape,
+        dialect: Dialect,
+        hides_more: bool,
+        behind: Option<u8>,
+    ) -> bool {
+        let known = |byte: &u8| self.knows(*byte, hides_more);
         // In quoted-printable a space is `=20`, as in every `status=200`.
-        let spaces = dialect != Dialect::QuotedPrintable;
-        let beside = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || SIGNS_OF_BASE64.contains(byte) || (spaces && SPACE.contains(byte))
+        let spaces = dialect != Dialect::QuotedPrintable
+            // The last line of a message ends where its string does.
+            && behind.is_some_and(|byte| !matches!(byte, b'"' | b'\'' | b'`'));
+        // Letters, digits and signs of base64; what may stand between the lines or the characters of a value.
+        let beside = |byte: &u8| match byte {
+            b'+' | b'/' | b'=' | b'-' | b'_' => true,
+            b' ' | b'\t' | b'\r' | b'\n' => spaces,
+            _ => byte.is_ascii_alphanumeric(),
         };
         match escape.rank {
             Rank::Idle => false,
@@ -69,5 +81,10 @@ impl Alphabet {
                 escape.bytes().is_empty() || escape.bytes().iter().any(|byte| known(byte) || beside(byte))
             }
         }
+    }
+
+    /// Whether a needle has a byte, or an escape within an escape begins with it.
+    fn knows(&self, byte: u8, hides_more: bool) -> bool {
+        self.bytes[usize::from(byte)] || (hides_more && matches!(byte, b'\\' | b'%' | b'&' | b'='))
     }
 }

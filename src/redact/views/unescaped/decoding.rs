@@ -9,7 +9,7 @@
 //! Escapes are told in the whole source, in order, so that neither the needles nor the chunks decide what stands for
 //! what; the needles decide only where it is worth while to look.
 
-use super::runs::Runs;
+use super::{alphabet::Alphabet, runs::Runs};
 use crate::redact::{
     escapes::{Dialect, Escape, Token},
     tables::Escaped,
@@ -59,6 +59,8 @@ pub(super) struct Decoding {
     /// The end of the last escape.
     floor: u64,
     island: Option<Box<Island>>,
+    /// For the next: making one costs more than looking through a short one.
+    spare: Option<Box<Island>>,
     /// Bytes of islands that are over.
     #[cfg(test)]
     decoded: u64,
@@ -93,6 +95,7 @@ impl Decoding {
             next: 0,
             floor: 0,
             island: None,
+            spare: None,
             #[cfg(test)]
             decoded: 0,
         }
@@ -100,18 +103,29 @@ impl Decoding {
 
     /// Reads what the source has, and looks through it.
     pub(super) fn take(&mut self, search: &mut Search<'_>, stream: Stream) {
-        let (source, end) = (search.source, search.source.end());
-        if !search.wanted.alphabet.needs(self.plan.dialect) {
+        let (source, end, alphabet) = (search.source, search.source.end(), &search.wanted.alphabet);
+        if !alphabet.needs(self.plan.dialect) {
             self.next = end;
             return;
         }
-        let quotes = search.wanted.alphabet.quotes();
+        let ended = stream == Stream::Ended;
         let mut looked = self.next;
         while looked < end {
             let rest = source.between(looked, end);
-            let Some(found) = self.plan.dialect.find(rest, quotes) else { break };
-            let at = looked + found as u64;
-            match self.plan.dialect.read(&rest[found..], stream == Stream::Ended) {
+            let Some(found) = self.plan.dialect.find(rest, alphabet.quotes()) else { break };
+            let (at, rest) = (looked + found as u64, &rest[found..]);
+            if self.island.is_none() && self.ignores(alphabet, rest) {
+                self.next = at + 2;
+                self.floor = self.next;
+                looked = self.next;
+                continue;
+            }
+            let token = match self.plan.dialect.read(rest, ended) {
+                // What an escape is worth depends on what follows it.
+                Token::Escape(escape) if escape.length == rest.len() && !ended => Token::Unfinished,
+                token => token,
+            };
+            match token {
                 Token::Unfinished => {
                     self.plain(search, at);
                     return self.look(search, stream);
@@ -119,13 +133,18 @@ impl Decoding {
                 Token::Text => looked = at + 1,
                 Token::Escape(escape) => {
                     self.plain(search, at);
-                    self.escape(search, &escape);
+                    self.escape(search, &escape, rest.get(escape.length).copied());
                     looked = self.next;
                 }
             }
         }
         self.plain(search, end);
         self.look(search, stream);
+    }
+
+    fn ignores(&self, alphabet: &Alphabet, rest: &[u8]) -> bool {
+        let hides_more = !self.plan.inner.is_empty();
+        matches!(rest, [first, second, ..] if alphabet.ignores(self.plan.dialect, hides_more, *first, *second))
     }
 
     /// The offset of the source from which on it may still be masked.
@@ -135,7 +154,7 @@ impl Decoding {
             Some(island) => island.earliest(wanted, longer_than),
             // What stands before what may become an escape may be the beginning of a needle, with it.
             None if unfinished => {
-                let mut island = Island::new(wanted, &[], u64::MAX);
+                let mut island = Island::new(wanted, &[]);
                 island.plain(source, self.lookback(wanted), self.next);
                 island.look(wanted, Stream::GoesOn, &mut |_| ());
                 island.earliest(wanted, longer_than)
@@ -165,26 +184,42 @@ impl Decoding {
         if let Some(island) = &mut self.island {
             island.plain(search.source, self.next, upto.min(island.upto));
             if upto > island.upto {
-                island.look(search.wanted, Stream::Ended, search.hit);
-                #[cfg(test)]
-                {
-                    self.decoded += island.decoded();
-                }
-                self.island = None;
+                island.search(search.wanted, Stream::Ended, search.hit);
+                self.close();
             }
         }
         self.next = upto;
     }
 
-    /// An escape, where the source was read up to.
-    fn escape(&mut self, search: &Search<'_>, escape: &Escape) {
+    fn close(&mut self) {
+        if let Some(mut island) = self.island.take() {
+            #[cfg(test)]
+            {
+                self.decoded += island.decoded();
+            }
+            island.clear();
+            self.spare = Some(island);
+        }
+    }
+
+    /// Begins again, in another source.
+    fn restart(&mut self) {
+        self.close();
+        self.next = 0;
+        self.floor = 0;
+    }
+
+    /// An escape, where the source was read up to, in front of a byte.
+    fn escape(&mut self, search: &Search<'_>, escape: &Escape, behind: Option<u8>) {
         let end = self.next + escape.length as u64;
         let alphabet = &search.wanted.alphabet;
-        let belongs = alphabet.has(escape, self.plan.dialect, !self.plan.inner.is_empty());
+        let belongs = alphabet.has(escape, self.plan.dialect, !self.plan.inner.is_empty(), behind);
         if belongs && self.island.is_none() {
-            let mut island = Island::new(search.wanted, self.plan.inner, end);
+            let spare = self.spare.take();
+            let mut island = spare.unwrap_or_else(|| Box::new(Island::new(search.wanted, self.plan.inner)));
+            island.upto = end;
             island.plain(search.source, self.lookback(search.wanted), self.next);
-            self.island = Some(Box::new(island));
+            self.island = Some(island);
         }
         if let Some(island) = &mut self.island {
             island.escape(escape, self.next);
@@ -204,11 +239,11 @@ impl Decoding {
 }
 
 impl Island {
-    fn new(wanted: &Escaped, inner: &'static [Plan], upto: u64) -> Self {
+    fn new(wanted: &Escaped, inner: &'static [Plan]) -> Self {
         Self {
             text: Window::default(),
             runs: Runs::default(),
-            upto,
+            upto: 0,
             taken: 0,
             undecided: 0,
             verbatim: Verbatim::new(&wanted.tables),
@@ -236,8 +271,24 @@ impl Island {
         }
     }
 
+    fn clear(&mut self) {
+        self.text.clear();
+        self.runs.clear();
+        self.taken = 0;
+        self.undecided = 0;
+        self.verbatim.restart();
+        self.squeezed.restart();
+        self.inner.iter_mut().for_each(Decoding::restart);
+    }
+
     /// Looks through what is new, and forgets what nothing needs any more.
     fn look(&mut self, wanted: &Escaped, stream: Stream, hit: &mut dyn FnMut(Hit)) {
+        self.search(wanted, stream, hit);
+        self.undecided = self.first(wanted, 0);
+        self.forget(wanted);
+    }
+
+    fn search(&mut self, wanted: &Escaped, stream: Stream, hit: &mut dyn FnMut(Hit)) {
         let Self { text, runs, verbatim, squeezed, inner, .. } = self;
         let mut mapped = |found: Hit| {
             if let (Some(start), Some(end)) = (runs.start(found.start), runs.end(found.end - 1)) {
@@ -248,17 +299,17 @@ impl Island {
         if let Some(symbols) = wanted.tables.squeezed() {
             squeezed.take(text.between(self.taken, text.end()), self.taken);
             squeezed.search(symbols, text, stream, &mut mapped);
-            squeezed.forget(symbols);
         }
         for one in inner.iter_mut() {
             one.take(&mut Search { wanted, source: text, hit: &mut mapped }, stream);
         }
         self.taken = text.end();
-        self.undecided = self.first(wanted, 0);
-        self.forget(wanted);
     }
 
     fn forget(&mut self, wanted: &Escaped) {
+        if let Some(symbols) = wanted.tables.squeezed() {
+            self.squeezed.forget(symbols);
+        }
         let from = self.undecided.saturating_sub(LOOK_BACK);
         let inner = self.inner.iter().map(|one| one.keeps(wanted));
         let first = inner.fold(self.verbatim.keeps(&wanted.tables, &self.text, from), u64::min);

@@ -44,6 +44,10 @@ impl Runs {
         self.0.drain(..gone);
     }
 
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     fn of(&self, at: u64) -> Option<&Run> {
         self.0.get(self.0.partition_point(|run| run.at <= at).checked_sub(1)?)
     }
