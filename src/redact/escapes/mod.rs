@@ -57,7 +57,15 @@ pub(super) enum Token {
 
 impl Dialect {
     /// Where the next introducer is.
+    #[inline]
     pub(super) fn find(self, text: &[u8], quotes: bool) -> Option<usize> {
+        // Where escapes follow each other, asking is what costs.
+        match (self, text.first()) {
+            (Self::QuotedPrintable, Some(b'=')) => return Some(0),
+            (Self::QuotedPrintable, _) => {}
+            (_, Some(b'\\')) | (Self::Common, Some(b'%' | b'&')) => return Some(0),
+            _ => {}
+        }
         match self {
             Self::Common => {
                 let first = memchr3(b'\\', b'%', b'&', text);

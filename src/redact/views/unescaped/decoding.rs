@@ -109,32 +109,28 @@ impl Decoding {
             return;
         }
         let ended = stream == Stream::Ended;
-        let mut looked = self.next;
-        while looked < end {
-            let rest = source.between(looked, end);
-            let Some(found) = self.plan.dialect.find(rest, alphabet.quotes()) else { break };
-            let (at, rest) = (looked + found as u64, &rest[found..]);
+        let text = source.between(self.next, end);
+        let mut looked = 0;
+        while let Some(found) = self.plan.dialect.find(&text[looked..], alphabet.quotes()) {
+            let rest = &text[looked + found..];
+            let at = end - rest.len() as u64;
             if self.island.is_none() && self.ignores(alphabet, rest) {
                 self.next = at + 2;
                 self.floor = self.next;
-                looked = self.next;
+                looked += found + 2;
                 continue;
             }
-            let token = match self.plan.dialect.read(rest, ended) {
+            match self.plan.dialect.read(rest, ended) {
+                Token::Text => looked += found + 1,
                 // What an escape is worth depends on what follows it.
-                Token::Escape(escape) if escape.length == rest.len() && !ended => Token::Unfinished,
-                token => token,
-            };
-            match token {
-                Token::Unfinished => {
-                    self.plain(search, at);
-                    return self.look(search, stream);
-                }
-                Token::Text => looked = at + 1,
-                Token::Escape(escape) => {
+                Token::Escape(escape) if escape.length < rest.len() || ended => {
                     self.plain(search, at);
                     self.escape(search, &escape, rest.get(escape.length).copied());
-                    looked = self.next;
+                    looked += found + escape.length;
+                }
+                Token::Escape(_) | Token::Unfinished => {
+                    self.plain(search, at);
+                    return self.look(search, stream);
                 }
             }
         }
@@ -184,7 +180,7 @@ impl Decoding {
         if let Some(island) = &mut self.island {
             island.plain(search.source, self.next, upto.min(island.upto));
             if upto > island.upto {
-                island.search(search.wanted, Stream::Ended, search.hit);
+                island.look(search.wanted, Stream::Ended, search.hit);
                 self.close();
             }
         }
@@ -281,11 +277,13 @@ impl Island {
         self.inner.iter_mut().for_each(Decoding::restart);
     }
 
-    /// Looks through what is new, and forgets what nothing needs any more.
+    /// Looks through what is new; where more is to come, what nothing needs any more is forgotten.
     fn look(&mut self, wanted: &Escaped, stream: Stream, hit: &mut dyn FnMut(Hit)) {
         self.search(wanted, stream, hit);
-        self.undecided = self.first(wanted, 0);
-        self.forget(wanted);
+        if stream == Stream::GoesOn {
+            self.undecided = self.first(wanted, 0);
+            self.forget(wanted);
+        }
     }
 
     fn search(&mut self, wanted: &Escaped, stream: Stream, hit: &mut dyn FnMut(Hit)) {
