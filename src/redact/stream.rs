@@ -134,10 +134,10 @@ impl Redactor {
         self.compressed.budget()
     }
 
-    /// How many bytes were decoded of escapes and what is near them.
+    /// What undoing escapes has cost so far.
     #[cfg(test)]
-    pub(super) fn decoded(&self) -> u64 {
-        self.unescaped.decoded()
+    pub(super) fn unescaping(&self) -> u64 {
+        self.unescaped.cost()
     }
 
     /// Which bytes of a whole text are masked.

@@ -7,6 +7,7 @@ mod backslash;
 mod entities;
 mod percent;
 mod quotes;
+mod styled;
 mod written;
 
 use memchr::{memchr, memchr2, memchr3};
@@ -34,6 +35,8 @@ pub(super) enum Dialect {
     Decimal,
     /// A shell's words, of which parts are in `$'…'` (coreutils, in messages and listings).
     Shell,
+    /// Letters in another style, as Unicode has them.
+    Styled,
 }
 
 /// What is read as an escape in [`Dialect::Common`].
@@ -62,7 +65,7 @@ impl Dialect {
         // Where escapes follow each other, asking is what costs.
         match (self, text.first()) {
             (Self::QuotedPrintable, Some(b'=')) => return Some(0),
-            (Self::QuotedPrintable, _) => {}
+            (Self::QuotedPrintable | Self::Styled, _) => {}
             (_, Some(b'\\')) | (Self::Common, Some(b'%' | b'&')) => return Some(0),
             _ => {}
         }
@@ -76,6 +79,7 @@ impl Dialect {
             Self::QuotedPrintable => memchr(b'=', text),
             Self::Css | Self::HexPair | Self::Decimal => memchr(b'\\', text),
             Self::Shell => memchr2(b'\\', b'\'', text),
+            Self::Styled => memchr2(0xef, 0xf0, text),
         }
     }
 
@@ -102,7 +106,7 @@ impl Dialect {
             ),
             Self::Css | Self::HexPair => !char.is_ascii_hexdigit(),
             Self::Decimal => !char.is_ascii_digit(),
-            Self::QuotedPrintable | Self::Shell => false,
+            Self::QuotedPrintable | Self::Shell | Self::Styled => false,
         }
     }
 
@@ -116,6 +120,7 @@ impl Dialect {
             Self::HexPair => backslash::hex_pair(text),
             Self::Decimal => backslash::decimal(text),
             Self::Shell => shell(text),
+            Self::Styled => styled::styled(text),
         };
         match parsed {
             Ok(Some(escape)) => Token::Escape(escape),

@@ -18,11 +18,10 @@ pub(super) fn quote(text: Written<'_>) -> Parsed {
 
 /// Where a shell's word goes over into another way to quote; it is one word.
 pub(super) fn change(text: Written<'_>) -> Parsed {
-    let length = match text.at(1)? {
-        Some(b'$') if text.is(2, b"'")? => 3,
+    Ok(match text.at(1)? {
+        Some(b'$') if text.is(2, b"'")? => Some(Escape::nothing(3)),
         Some(b'\\') if text.is(2, b"''")? => return quote(text),
-        Some(b'\'') => 2,
-        _ => return Ok(None),
-    };
-    Ok(Some(Escape::nothing(length).ranked(Rank::Idle)))
+        Some(b'\'') => Some(Escape::nothing(2).ranked(Rank::Idle)),
+        _ => None,
+    })
 }

@@ -25,7 +25,7 @@ fn read(dialect: Dialect, text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn dialects() {
-    use Dialect::{Common, Css, Decimal, HexPair, QuotedPrintable, Shell};
+    use Dialect::{Common, Css, Decimal, HexPair, QuotedPrintable, Shell, Styled};
     for (dialect, text, expected) in [
         (Common, r#"a\n\t\r\b\f\v\a\e\0b"#, "a\n\t\r\u{8}\u{c}\u{b}\u{7}\u{1b}\0b"),
         (Common, r#"\"\'\\\/\$\-\ \d\w"#, "\"'\\/$- dw"),
@@ -46,6 +46,7 @@ fn dialects() {
         (Css, "\\3d \\3D\\2f \\00003d9\\g\\20ac\r\nx", "==/=9g€x"),
         (HexPair, r"\2a\28\c3\bc\5c\zz\1", r"*(ü\zz1"),
         (Decimal, r"\195\188\061\256\1", "ü=2561"),
+        (Styled, "ｔｏｋ＿９／　𝐭𝓞𝖐𝟗𝚣𝛼ﬀ😀", "tok_9/　tOk9z𝛼ﬀ😀"),
         (Shell, r"'a'$'\303\274''=b'\''", "'aü=b'"),
     ] {
         assert_eq!(String::from_utf8_lossy(&read(dialect, text.as_bytes())), expected, "{dialect:?} {text}");

@@ -37,6 +37,8 @@ const WRITTEN: &[(&str, &str, &str)] = &[
     ("a zone file", KEY, r"tok\0959fQ2xT7vLm4Z\047kW8\043hN3\061sYb1"),
     ("a line that goes on", KEY, "tok_9fQ2xT7vLm4Z\\\n/kW8+hN3=sYb1"),
     ("ABNF and JavaScript's escape", KEY, "tok%x5F9fQ2xT7vLm4Z%u002FkW8+hN3=sYb1"),
+    ("full width", KEY, "ｔｏｋ＿９ｆＱ２ｘＴ７ｖＬｍ４Ｚ／ｋＷ８＋ｈＮ３＝ｓＹｂ１"),
+    ("mathematics, in JSON", KEY, r"\ud835\udc2dok_9fQ2xT7vLm4Z/kW8+hN3=sYb\ud835\udfcf"),
     ("json.dumps", PASSWORD, r#"p@ss \"q\" & <t> 'a' $1\\"#),
     ("json.dumps, twice", PASSWORD, r#"p@ss \\\"q\\\" & <t> 'a' $1\\\\"#),
     ("php, JSON_HEX", PASSWORD, r"p@ss \u0022q\u0022 \u0026 \u003Ct\u003E \u0027a\u0027 $1\\"),
@@ -62,6 +64,7 @@ const WRITTEN: &[(&str, &str, &str)] = &[
     ("Python's repr of its bytes", ACCENTED, r"p\xc3\xa4$$w\xc3\xb6rd-\xe2\x82\xacni\xc3\xb1ode-9Xq"),
     ("git, ls -b", ACCENTED, r"p\303\244$$w\303\266rd-\342\202\254ni\303\261ode-9Xq"),
     ("ls", ACCENTED, r"p'$'\303\244''$$w'$'\303\266''rd-'$'\342\202\254''ni'$'\303\261''ode-9Xq"),
+    ("ls, one character", "a-9Xq-é=b", r"'a-9Xq-'$'\303\251''=b'"),
     ("dig", ACCENTED, r"p\195\164$$w\195\182rd-\226\130\172ni\195\177ode-9Xq"),
     ("cat -v", ACCENTED, "pM-CM-$$$wM-CM-6rd-M-bM-^BM-,niM-CM-1ode-9Xq"),
     ("xmlcharrefreplace", ACCENTED, "p&#228;$$w&#246;rd-&#8364;ni&#241;ode-9Xq"),
@@ -302,11 +305,11 @@ proptest! {
 /// However a stream is made, each reading takes in each byte of its source once, and ordinary logs next to nothing.
 #[test]
 fn a_stream_is_decoded_no_more_often_than_there_are_readings() {
-    let decoded = |set: &NeedleSet, text: &[u8]| {
+    let cost = |set: &NeedleSet, text: &[u8]| {
         let mut redactor = set.redactor();
         let mut out = Vec::new();
         text.chunks(16 << 10).for_each(|chunk| redactor.push(chunk, &mut out));
-        redactor.decoded()
+        redactor.unescaping()
     };
     for piece in [
         "\\",
@@ -330,9 +333,9 @@ fn a_stream_is_decoded_no_more_often_than_there_are_readings() {
         "\\3d %61 =3D \\\\3d ",
     ] {
         let text = piece.repeat((64 << 10) / piece.len());
-        assert!(decoded(&SET, text.as_bytes()) <= 14 * text.len() as u64, "{piece}");
+        assert!(cost(&SET, text.as_bytes()) <= 14 * text.len() as u64, "{piece}");
     }
     let plain = "2026-11-25T10:00:00Z INFO request method=GET path=/api/v1/users/17 status=200 took=977us\n"
         .repeat(700);
-    assert_eq!(decoded(&set(&[KEY.as_bytes()]), plain.as_bytes()), 0);
+    assert!(cost(&set(&[KEY.as_bytes()]), plain.as_bytes()) < plain.len() as u64 / 10);
 }

@@ -186,8 +186,7 @@ impl Try {
             if self.inner.first_label().is_some() {
                 break;
             }
-            self.inner.push(part);
-            budget.spend(part.len());
+            budget.spend(self.inner.push(part));
         }
         self.batch.clear();
     }

@@ -34,8 +34,9 @@ impl Unpacked {
         }
     }
 
-    /// Takes a part in.
-    pub(super) fn push(&mut self, part: &[u8]) {
+    /// Takes a part in, and says how many bytes were looked through.
+    pub(super) fn push(&mut self, part: &[u8]) -> usize {
+        let before = self.unescaped.cost();
         let at = self.window.end();
         self.window.add(part);
         self.squeezed.take(part, at);
@@ -43,6 +44,7 @@ impl Unpacked {
         let undecided = self.undecided();
         self.settle(undecided);
         self.forget(undecided);
+        part.len() + usize::try_from(self.unescaped.cost() - before).unwrap_or(usize::MAX)
     }
 
     /// Ends the data.

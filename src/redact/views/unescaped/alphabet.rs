@@ -85,6 +85,7 @@ impl Alphabet {
 
     /// Whether a needle has a byte, or an escape within an escape begins with it.
     fn knows(&self, byte: u8, hides_more: bool) -> bool {
-        self.bytes[usize::from(byte)] || (hides_more && matches!(byte, b'\\' | b'%' | b'&' | b'='))
+        self.bytes[usize::from(byte)]
+            || (hides_more && matches!(byte, b'\\' | b'%' | b'&' | b'=' | 0xef | 0xf0))
     }
 }

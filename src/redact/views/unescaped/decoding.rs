@@ -20,6 +20,9 @@ use crate::redact::{
 /// The kind of what is found in a reading, for the counts.
 const KIND: &str = "escaped";
 
+/// Reading an escape costs as much as looking through so many bytes.
+const AN_ESCAPE: u64 = 3;
+
 /// A dialect, and those that an island of it is read in once more.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -42,6 +45,7 @@ pub(super) const PLANS: &[Plan] = &[
             plan(Dialect::HexPair, &[]),
             plan(Dialect::Decimal, &[]),
             plan(Dialect::Shell, &[]),
+            plan(Dialect::Styled, &[]),
         ],
     ),
     plan(Dialect::QuotedPrintable, &[plan(Dialect::Common, &[])]),
@@ -49,6 +53,7 @@ pub(super) const PLANS: &[Plan] = &[
     plan(Dialect::HexPair, &[]),
     plan(Dialect::Decimal, &[]),
     plan(Dialect::Shell, &[]),
+    plan(Dialect::Styled, &[]),
 ];
 
 /// Reads one source in one dialect.
@@ -61,9 +66,8 @@ pub(super) struct Decoding {
     island: Option<Box<Island>>,
     /// For the next: making one costs more than looking through a short one.
     spare: Option<Box<Island>>,
-    /// Bytes of islands that are over.
-    #[cfg(test)]
-    decoded: u64,
+    /// What it has cost so far, without those within.
+    cost: u64,
 }
 
 /// What was decoded of the source around escapes that follow each other.
@@ -90,15 +94,7 @@ pub(super) struct Search<'a> {
 
 impl Decoding {
     pub(super) fn new(plan: &'static Plan) -> Self {
-        Self {
-            plan,
-            next: 0,
-            floor: 0,
-            island: None,
-            spare: None,
-            #[cfg(test)]
-            decoded: 0,
-        }
+        Self { plan, next: 0, floor: 0, island: None, spare: None, cost: 0 }
     }
 
     /// Reads what the source has, and looks through it.
@@ -117,6 +113,7 @@ impl Decoding {
             if self.island.is_none() && self.ignores(alphabet, rest) {
                 self.next = at + 2;
                 self.floor = self.next;
+                self.cost += AN_ESCAPE;
                 looked += found + 2;
                 continue;
             }
@@ -165,10 +162,10 @@ impl Decoding {
         self.lookback(wanted)
     }
 
-    /// How many bytes were decoded, in all readings.
-    #[cfg(test)]
-    pub(super) fn decoded(&self) -> u64 {
-        self.decoded + self.island.as_ref().map_or(0, |island| island.decoded())
+    /// What it has cost so far, with those within: bytes of islands, and escapes.
+    pub(super) fn cost(&self) -> u64 {
+        let islands = self.island.iter().chain(&self.spare);
+        self.cost + islands.flat_map(|island| &island.inner).map(Decoding::cost).sum::<u64>()
     }
 
     fn lookback(&self, wanted: &Escaped) -> u64 {
@@ -178,7 +175,7 @@ impl Decoding {
     /// Plain text, up to an offset of the source.
     fn plain(&mut self, search: &mut Search<'_>, upto: u64) {
         if let Some(island) = &mut self.island {
-            island.plain(search.source, self.next, upto.min(island.upto));
+            self.cost += island.plain(search.source, self.next, upto.min(island.upto));
             if upto > island.upto {
                 island.look(search.wanted, Stream::Ended, search.hit);
                 self.close();
@@ -189,10 +186,6 @@ impl Decoding {
 
     fn close(&mut self) {
         if let Some(mut island) = self.island.take() {
-            #[cfg(test)]
-            {
-                self.decoded += island.decoded();
-            }
             island.clear();
             self.spare = Some(island);
         }
@@ -214,7 +207,7 @@ impl Decoding {
             let spare = self.spare.take();
             let mut island = spare.unwrap_or_else(|| Box::new(Island::new(search.wanted, self.plan.inner)));
             island.upto = end;
-            island.plain(search.source, self.lookback(search.wanted), self.next);
+            self.cost += island.plain(search.source, self.lookback(search.wanted), self.next);
             self.island = Some(island);
         }
         if let Some(island) = &mut self.island {
@@ -225,6 +218,7 @@ impl Decoding {
         }
         self.next = end;
         self.floor = end;
+        self.cost += AN_ESCAPE;
     }
 
     fn look(&mut self, search: &mut Search<'_>, stream: Stream) {
@@ -248,16 +242,14 @@ impl Island {
         }
     }
 
-    #[cfg(test)]
-    fn decoded(&self) -> u64 {
-        self.text.end() + self.inner.iter().map(Decoding::decoded).sum::<u64>()
-    }
-
-    fn plain(&mut self, source: &Window, from: u64, upto: u64) {
-        if from < upto {
-            self.runs.plain(self.text.end(), from, upto);
-            self.text.add(source.between(from, upto));
+    /// Takes plain text in, and says how much.
+    fn plain(&mut self, source: &Window, from: u64, upto: u64) -> u64 {
+        if from >= upto {
+            return 0;
         }
+        self.runs.plain(self.text.end(), from, upto);
+        self.text.add(source.between(from, upto));
+        upto - from
     }
 
     fn escape(&mut self, escape: &Escape, at: u64) {

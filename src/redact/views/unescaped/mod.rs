@@ -47,9 +47,8 @@ impl Unescaped {
         self.0.iter().map(|one| one.keeps(wanted)).fold(from, u64::min)
     }
 
-    /// How many bytes were decoded.
-    #[cfg(test)]
-    pub(in crate::redact) fn decoded(&self) -> u64 {
-        self.0.iter().map(Decoding::decoded).sum()
+    /// What it has cost so far, in bytes that are looked through.
+    pub(in crate::redact) fn cost(&self) -> u64 {
+        self.0.iter().map(Decoding::cost).sum()
     }
 }
