@@ -86,7 +86,7 @@ pub mod testing {
 
     /// Needles.
     pub mod redact {
-        pub use crate::redact::{NeedleSet, Needles, bits};
+        pub use crate::redact::{NeedleSet, Needles, bits, taken_apart};
     }
 
     /// A run.

@@ -44,6 +44,11 @@ impl ExposeSecret<[u8]> for SecretValue {
     }
 }
 
+/// What may be thought of a value where no intent is on record: a number, places and lengths, never a byte of it.
+pub trait Judgement {}
+
+impl Judgement for u32 {}
+
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretValue([redacted])")

@@ -10,7 +10,7 @@ use crate::{
     audit::{IntentFacts, OutcomeFacts},
     names::{RunId, SecretName},
     policy::{Decision, Policy, RevealRequest},
-    redact,
+    redact::{self, Masked},
     value::SecretValue,
     vault::{SecretInfo, SecretMeta, VersionInfo},
 };
@@ -59,6 +59,14 @@ impl Admin {
     /// [`Failure`].
     pub(crate) fn get(&self, name: &SecretName) -> Result<SecretInfo, Failure> {
         self.vault()?.secret(name)?.ok_or_else(|| no_secret(name))
+    }
+
+    /// Which parts of a secret's value are masked in output: where they stand and how long they are.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) fn masked(&self, name: &SecretName) -> Result<Masked, Failure> {
+        self.vault()?.judge(name, redact::masked)?.ok_or_else(|| no_secret(name))
     }
 
     /// A value, for the operator's own eyes: decided, recorded, then revealed.

@@ -11,6 +11,7 @@ mod forms;
 mod index;
 mod needle_set;
 mod needles;
+mod parts;
 mod redacted;
 mod scan;
 mod spans;
@@ -24,6 +25,9 @@ mod window;
 pub(crate) use capture::{Capture, Captured};
 pub use needle_set::NeedleSet;
 pub use needles::Needles;
+#[doc(hidden)]
+pub use parts::taken_apart;
+pub(crate) use parts::{Masked, MaskedPart, masked};
 pub(crate) use redacted::{Counts, Redacted};
 pub(crate) use stream::Redactor;
 pub use strength::bits;

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use jiff::civil::Date;
+
 use super::strength;
 
 /// The shortest value that is taken without `--allow-weak`, in bytes.
@@ -118,6 +120,12 @@ pub(super) fn is_found_everywhere(value: &[u8]) -> bool {
     early(value).is_some()
 }
 
+/// Whether a part of a value, of whatever length, is one that output has for other reasons.
+pub(super) fn stands_everywhere(value: &[u8]) -> bool {
+    matches!(early(value), Some(weakness) if weakness != Weakness::Short)
+        || std::str::from_utf8(value).is_ok_and(|text| [is_path, is_link].iter().any(|is| is(text)))
+}
+
 /// What needs no estimate.
 fn early(value: &[u8]) -> Option<Weakness> {
     if value.is_empty() {
@@ -146,9 +154,11 @@ fn early(value: &[u8]) -> Option<Weakness> {
 
 /// Whether a value has the shape of a setting, whatever words it is made of: a locale, a region, a media type, a
 /// version, an address, a host's name, a path.
-fn is_setting(value: &[u8]) -> bool {
+pub(super) fn is_setting(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
-    [is_locale, is_region, is_media_type, is_address, is_host, is_path].iter().any(|is| is(text))
+    [is_locale, is_region, is_media_type, is_address, is_host, is_path, is_link, is_time, is_name]
+        .iter()
+        .any(|is| is(text))
 }
 
 fn all(text: &str, is: fn(char) -> bool) -> bool {
@@ -222,6 +232,120 @@ fn is_host(text: &str) -> bool {
         && labels.iter().all(label)
         && is_word(last)
         && strength::bits(host.as_bytes()) < strength::GUESSABLE_BELOW
+}
+
+/// A URL of which no part is a secret: no user, and words alone behind the host.
+fn is_link(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (host, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let plain = |part: &str| strength::bits(part.as_bytes()) < FEWEST_BITS;
+    is_word(scheme)
+        && !host.contains('@')
+        && (is_host(host) || is_address(host))
+        && behind.split(['/', '?', '#', '&', '=']).all(plain)
+}
+
+/// `2026-11-26T10:00:00Z`, `2026-11-26 10:00:00.123+01:00` (RFC 3339), `Thu, 26 Nov 2026 10:00:00 GMT` (RFC 9110).
+fn is_time(text: &str) -> bool {
+    let iso = text.get(..10).is_some_and(|day| day.parse::<Date>().is_ok())
+        && all(text, |c| c.is_ascii_digit() || "-:.TtZz+ ".contains(c));
+    let parts: Vec<&str> = text.split([' ', ',', ':', '+', '-']).filter(|part| !part.is_empty()).collect();
+    let words = parts.iter().filter(|part| is_word(part));
+    let short =
+        parts.iter().all(|part| part.len() <= 4 && (is_word(part) || all(part, |c| c.is_ascii_digit())));
+    iso || (short && parts.len() >= 6 && words.count() >= 2)
+}
+
+/// Words of which names are made.
+const NAMING: &[&str] = &[
+    "account",
+    "acme",
+    "admin",
+    "api",
+    "app",
+    "application",
+    "backend",
+    "backup",
+    "bucket",
+    "build",
+    "client",
+    "cluster",
+    "company",
+    "config",
+    "corp",
+    "customer",
+    "data",
+    "database",
+    "db",
+    "default",
+    "demo",
+    "deploy",
+    "dev",
+    "development",
+    "env",
+    "environment",
+    "example",
+    "frontend",
+    "group",
+    "host",
+    "inc",
+    "internal",
+    "job",
+    "key",
+    "main",
+    "manager",
+    "my",
+    "name",
+    "node",
+    "org",
+    "organization",
+    "our",
+    "policy",
+    "prod",
+    "production",
+    "project",
+    "queue",
+    "release",
+    "role",
+    "sample",
+    "secret",
+    "server",
+    "service",
+    "settings",
+    "staging",
+    "storage",
+    "svc",
+    "system",
+    "table",
+    "team",
+    "test",
+    "the",
+    "token",
+    "user",
+    "value",
+    "web",
+    "worker",
+    "your",
+];
+/// More words are a passphrase.
+const MOST_WORDS: usize = 4;
+
+/// `My-Company-Name`, `backup_service_account`, `ProductionDatabaseServer`: words, most of them such as names have.
+fn is_name(text: &str) -> bool {
+    let mut words: Vec<String> = Vec::new();
+    for part in text.split(['-', '_', '.', ' ']) {
+        for (at, c) in part.char_indices() {
+            if at == 0
+                || (c.is_ascii_uppercase()
+                    && part[..at].ends_with(|before: char| before.is_ascii_lowercase()))
+            {
+                words.push(String::new());
+            }
+            words.last_mut().expect("one was begun").push(c.to_ascii_lowercase());
+        }
+    }
+    let naming = words.iter().filter(|word| NAMING.contains(&word.as_str())).count();
+    words.len() <= MOST_WORDS && words.iter().all(|word| is_word(word)) && naming * 2 > words.len()
 }
 
 /// An absolute path, or one below HOME, of words.

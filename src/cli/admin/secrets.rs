@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,7 @@ use crate::{
     files,
     names::{EnvName, SecretName},
     operator::{Admin, Failure, FailureKind, WeakValues},
+    redact::{Masked, MaskedPart},
     value::{MAX_VALUE_BYTES, SecretValue},
     vault::{SecretInfo, SecretMeta},
 };
@@ -168,7 +170,7 @@ fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Show what is known of a secret; its value only with --reveal.
+/// Show what is known of a secret, and which parts of its value are masked in output; the value only with --reveal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -193,8 +195,9 @@ pub(super) fn get(args: &Get, globals: &Globals, out: &Output) -> Result<(), Fai
     if args.reveal {
         return reveal(args, globals, out);
     }
-    let info = open::admin(globals)?.get(&args.name)?;
-    out.answer(&info, |info| {
+    let admin = open::admin(globals)?;
+    let known = Known { info: admin.get(&args.name)?, masked: admin.masked(&args.name)? };
+    out.answer(&known, |Known { info, masked }| {
         let mut lines = vec![
             format!("{} (version {})", info.name, info.version),
             format!("variable  ${}", variable(info)),
@@ -204,9 +207,39 @@ pub(super) fn get(args: &Get, globals: &Globals, out: &Output) -> Result<(), Fai
         lines.extend(
             info.meta.description.as_ref().map(|text| format!("for       {}", crate::shown::shown(text))),
         );
+        lines.extend(masked_lines(masked));
         lines
     });
     Ok(())
+}
+
+/// What is known of a secret.
+#[derive(Serialize)]
+struct Known {
+    #[serde(flatten)]
+    info: SecretInfo,
+    #[serde(flatten)]
+    masked: Masked,
+}
+
+/// So many parts are listed for a person; a key has more lines than a screen.
+const PARTS_SHOWN: usize = 24;
+
+fn masked_lines(masked: &Masked) -> Vec<String> {
+    let all = &masked.masked;
+    let of = |part: &MaskedPart| format!("{} ({} bytes)", crate::shown::shown_line(&part.path), part.bytes);
+    let mut lines: Vec<String> = all.iter().take(PARTS_SHOWN).map(of).collect();
+    if all.is_empty() {
+        lines.push("nothing: it is shorter than 4 bytes".to_owned());
+    }
+    if all.len() > PARTS_SHOWN {
+        lines.push(format!("and {} more, which --json lists", all.len() - PARTS_SHOWN));
+    }
+    if masked.in_part {
+        lines.push("its other parts are not looked for by themselves: they are too many".to_owned());
+    }
+    let before = |at: usize| if at == 0 { "masked  " } else { "        " };
+    lines.iter().enumerate().map(|(at, line)| format!("{}  {line}", before(at))).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator asked to see the value")]

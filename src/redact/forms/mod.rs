@@ -8,7 +8,6 @@ mod charsets;
 mod kinds;
 mod numbers;
 mod squeezed;
-mod variants;
 mod written;
 
 use std::{
@@ -20,13 +19,13 @@ use zeroize::Zeroizing;
 
 use super::{
     escapes,
-    strength::{GUESSABLE_BELOW, Profile},
+    parts::{Extent, Part, looks_random, parts},
+    strength::{GUESSABLE_BELOW, Profile, common},
     weak::is_found_everywhere,
 };
 use charsets::charsets;
 use kinds::{BASE64, Keeps, Kind, kind};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
-use variants::{Part, variants};
 
 /// An encoded form shorter than this is no needle: it would be found by chance.
 const MIN_ENCODED: usize = 6;
@@ -37,6 +36,8 @@ const MIN_BITS: usize = 40;
 const MAX_MANY_FORMS: usize = 512;
 /// The length of the pieces of a random text that are looked for by themselves.
 const PIECE: usize = 16;
+/// Of one value there are so many pieces at most: as many as a key of 4096 bits in PEM has in its lines.
+const MOST_PIECES: usize = 2560;
 
 /// One form of a value.
 pub(super) struct Form {
@@ -87,8 +88,8 @@ const DENSE: &[Kind] = &[
 /// All forms of a value: first those that nobody guesses, then the others, no form twice.
 pub(super) fn forms(value: &[u8]) -> Vec<Form> {
     let mut forms = Collected::default();
-    for part in variants(value) {
-        forms.text(&part);
+    for part in parts(value).list {
+        forms.text(if part.extent == Extent::Whole { "raw" } else { "line" }, &part);
         for written in charsets(&part.bytes) {
             forms.in_another_charset(written);
         }
@@ -103,16 +104,20 @@ struct Collected {
     /// The forms of each hash, so that no copy of them is kept.
     known: HashMap<u64, Vec<usize>>,
     hashes: RandomState,
+    pieces: usize,
 }
 
 impl Collected {
-    fn text(&mut self, part: &Part) {
+    fn text(&mut self, kind: &'static str, part: &Part) {
         let text = part.bytes.as_slice();
         let profile = Profile::of(text);
-        self.plain(part.kind, text, &profile);
+        self.plain(kind, text, &profile);
         self.as_read(text);
         for kind in WRITTEN {
             self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
+        }
+        if part.in_pieces {
+            self.pieces(text, &profile);
         }
         if text.len() > MAX_MANY_FORMS {
             return;
@@ -120,12 +125,9 @@ impl Collected {
         for kind in DENSE {
             self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
-        let lines_too = if part.whole { SQUEEZED } else { &[] };
+        let lines_too = if part.extent == Extent::Whole { SQUEEZED } else { &[] };
         for kind in SQUEEZED_LINES.iter().chain(lines_too) {
             self.kind(kind, text, &profile, None);
-        }
-        if part.whole {
-            self.pieces(text, &profile);
         }
     }
 
@@ -156,7 +158,8 @@ impl Collected {
     /// A text in another character set: what is inside of its bytes tells how hard it is to guess no more.
     fn in_another_charset(&mut self, written: Vec<u8>) {
         let from = self.list.len();
-        self.text(&Part { kind: "charset", bytes: Zeroizing::new(written), whole: false });
+        let bytes = Zeroizing::new(written);
+        self.text("charset", &Part { place: String::new(), bytes, extent: Extent::Line, in_pieces: false });
         self.list[from..].iter_mut().for_each(|form| form.guess = Guess::Possible);
     }
 
@@ -184,15 +187,22 @@ impl Collected {
     }
 
     /// Every sixteen symbols in a row of a text that looks random: a value that is cut, or split into
-    /// long pieces, is masked as far as it goes.
+    /// long pieces, is masked as far as it goes. What every key of its kind has in common is no piece of this one.
     fn pieces(&mut self, text: &[u8], profile: &Profile) {
         let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_alphanumeric()).collect();
         if places.len() * 10 < text.len() * 7 {
             return;
         }
+        let common = common(text);
         for piece in places.windows(PIECE) {
             let symbols: Vec<u8> = piece.iter().map(|at| text[*at]).collect();
-            if looks_random(&symbols) {
+            let (first, last) = (piece[0], piece[PIECE - 1]);
+            if self.pieces == MOST_PIECES {
+                return;
+            }
+            if looks_random(&symbols) && !common.iter().any(|range| range.start <= last && first < range.end)
+            {
+                self.pieces += 1;
                 let bits = profile.folded_between(piece[0], piece[PIECE - 1] + 1);
                 self.add("part", symbols, MatchMode::AlnumOnly, guess(bits));
             }
@@ -263,11 +273,4 @@ fn hard_to_guess(symbols: &[u8]) -> bool {
         _ => 51,
     };
     symbols.len() * tenths >= MIN_BITS * 10
-}
-
-/// Whether letters, capitals and digits change places as they do in a key and not in a word or a path.
-fn looks_random(symbols: &[u8]) -> bool {
-    let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
-    symbols.windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count() >= 5
-        && symbols.iter().any(u8::is_ascii_digit)
 }

@@ -14,6 +14,7 @@ mod words;
 
 use costs::{CHUNK, costs};
 pub(crate) use known::PREFIXES;
+pub(super) use known::common;
 
 /// Below so many bits a value can be guessed: a mask that answers a million guesses a second would take longer
 /// than the universe has to find one that is not.

@@ -14,7 +14,7 @@ use crate::{
     audit::Intent,
     names::SecretName,
     policy::{SecretFacts, Terms},
-    value::{MAX_VALUE_BYTES, SecretValue},
+    value::{Judgement, MAX_VALUE_BYTES, SecretValue},
     vault::{
         SecretInfo, SecretMeta, VaultError, VaultKey, VersionInfo,
         index::{Entry, Version},
@@ -154,11 +154,15 @@ impl Vault {
         })
     }
 
-    /// What is thought of a secret's present value, which stays here: no intent is needed for a number.
+    /// What is thought of a secret's present value, which stays here: no intent is needed for what has no byte of it.
     ///
     /// # Errors
     /// As [`Vault::reveal`] has them; nothing where there is no such secret.
-    pub fn judge(&self, name: &SecretName, by: fn(&[u8]) -> u32) -> Result<Option<u32>, VaultError> {
+    pub fn judge<T: Judgement>(
+        &self,
+        name: &SecretName,
+        by: fn(&[u8]) -> T,
+    ) -> Result<Option<T>, VaultError> {
         let Some(entry) = self.entry(SECRET, name.as_str())? else { return Ok(None) };
         let (_, value) = self.record(&entry, None)?;
         Ok(Some(by(&value)))

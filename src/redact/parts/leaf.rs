@@ -1,0 +1,80 @@
+//! What a reader finds in a text: its leaves, each with where it stands and what that place says of it.
+
+use zeroize::Zeroizing;
+
+/// What is known of a leaf by where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sense {
+    /// It is no secret: a name, a host, a public key.
+    Plain,
+    /// Nothing: its look decides.
+    Open,
+    /// It may be a secret: it is one if it would pass as a value itself.
+    Likely,
+    /// It is one, however weak.
+    Secret,
+}
+
+/// What is looked for of a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A secret of its own.
+    Whole,
+    /// One of many lines.
+    Line,
+}
+
+/// A value of a structure.
+pub(super) struct Leaf {
+    /// Where it stands in its text.
+    pub(super) place: String,
+    pub(super) sense: Sense,
+    pub(super) extent: Extent,
+    pub(super) text: Zeroizing<String>,
+}
+
+impl Leaf {
+    pub(super) fn new(place: impl Into<String>, sense: Sense, text: &str) -> Self {
+        let text = Zeroizing::new(text.to_owned());
+        Self { place: place.into(), sense, extent: Extent::Whole, text }
+    }
+
+    pub(super) fn line(place: impl Into<String>, sense: Sense, text: &str) -> Self {
+        Self { extent: Extent::Line, ..Self::new(place, sense, text) }
+    }
+}
+
+/// What a reader makes of a text that is of its format.
+pub(super) enum Read {
+    Leaves(Vec<Leaf>),
+    /// It is public as a whole: a certificate, a public key.
+    Public,
+}
+
+/// Reads a text of which something is known; nothing if it has another format.
+pub(super) type Reader = fn(&str, Sense) -> Option<Read>;
+
+/// A place inside of another; either may be empty.
+pub(super) fn inside(outer: &str, inner: &str) -> String {
+    match (outer.is_empty(), inner.is_empty()) {
+        (_, true) => outer.to_owned(),
+        (true, _) => inner.to_owned(),
+        _ => format!("{outer}, {inner}"),
+    }
+}
+
+/// The longest key that is shown, in characters: a name that people choose is shorter, and what is longer may be a value.
+const LONGEST_KEY: usize = 64;
+
+/// A key as it is shown in a place: no more of it than a name has.
+pub(super) fn shown_key(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if key.chars().count() > LONGEST_KEY || super::look::is_random(key) {
+        "[…]".to_owned()
+    } else if !key.is_empty() && key.chars().all(plain) {
+        key.to_owned()
+    } else {
+        let kept: String = key.chars().map(|c| if c.is_control() || c == '"' { '?' } else { c }).collect();
+        format!("[\"{kept}\"]")
+    }
+}
