@@ -34,6 +34,7 @@ mod leaks;
 mod limits;
 mod log;
 mod nursery;
+mod parts;
 mod promises;
 mod put_back;
 mod revoked;

@@ -1,8 +1,8 @@
 //! Columns: netrc, pgpass, tables with a header, and `user:password`.
 
 use super::{
-    keys,
-    leaf::{Leaf, Read, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Read, Sense},
     tree::MOST_LEAVES,
 };
 
@@ -91,12 +91,24 @@ pub(super) fn pairs(text: &str, sense: Sense) -> Option<Read> {
     for (number, line) in content(text) {
         let columns: Vec<&str> = line.split(':').collect();
         let whole = line.chars().all(|c| c.is_ascii_graphic());
-        if !whole || !(2..=4).contains(&columns.len()) || columns.iter().any(|column| column.is_empty()) {
+        let name = |c: char| c.is_ascii_alphanumeric() || "_-.@\\+".contains(c);
+        if !whole
+            || !columns[0].chars().all(name)
+            || !(2..=4).contains(&columns.len())
+            || columns.iter().any(|column| column.is_empty())
+        {
             return None;
         }
+        let alone = !text.trim().contains('\n');
         for (at, column) in columns.iter().enumerate() {
-            let (what, sense) = if at == 0 { ("first", Sense::Open) } else { ("later", behind) };
-            leaves.push(Leaf::new(format!("{what} column of line {number}"), sense, column));
+            let sense = if at == 0 { Sense::Open } else { behind };
+            let what = match (at, columns.len()) {
+                (0, _) => "user".to_owned(),
+                (_, 2) => "password".to_owned(),
+                _ => format!("column {}", at + 1),
+            };
+            let place = if alone { what } else { format!("{what} in line {number}") };
+            leaves.push(Leaf::new(place, sense, column));
         }
     }
     (!leaves.is_empty()).then_some(Read::Leaves(leaves))

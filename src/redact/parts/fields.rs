@@ -2,8 +2,8 @@
 //! strings and cookies, and parameters of an authentication scheme (`Digest username="…", response="…"`).
 
 use super::{
-    keys,
-    leaf::{Leaf, Read, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Read, Sense},
 };
 
 /// What stands between pairs: the first of them that makes every piece a pair is the one.

@@ -1,7 +1,7 @@
 //! What a key says of its value, by its words: the last decides, for `password_hint` is a hint and `hint_password` a
-//! password.
+//! password. And how a key is shown.
 
-use super::leaf::Sense;
+use super::{leaf::Sense, look};
 
 /// A key is judged by so many of its last words.
 const WORDS: usize = 6;
@@ -293,6 +293,22 @@ fn words(key: &str) -> Vec<String> {
     }
     words.extend(Some(word).filter(|word| !word.is_empty()));
     words.split_off(words.len().saturating_sub(WORDS))
+}
+
+/// The longest key that is shown, in characters: a name that people choose is shorter, and what is longer may be a value.
+const LONGEST_KEY: usize = 64;
+
+/// A key as it is shown in a place: no more of it than a name has.
+pub(super) fn shown_key(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if key.chars().count() > LONGEST_KEY || look::is_random(key) {
+        "[…]".to_owned()
+    } else if !key.is_empty() && key.chars().all(plain) {
+        key.to_owned()
+    } else {
+        let kept: String = key.chars().map(|c| if c.is_control() || c == '"' { '?' } else { c }).collect();
+        format!("[\"{kept}\"]")
+    }
 }
 
 #[cfg(test)]

@@ -62,19 +62,3 @@ pub(super) fn inside(outer: &str, inner: &str) -> String {
         _ => format!("{outer}, {inner}"),
     }
 }
-
-/// The longest key that is shown, in characters: a name that people choose is shorter, and what is longer may be a value.
-const LONGEST_KEY: usize = 64;
-
-/// A key as it is shown in a place: no more of it than a name has.
-pub(super) fn shown_key(key: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    if key.chars().count() > LONGEST_KEY || super::look::is_random(key) {
-        "[…]".to_owned()
-    } else if !key.is_empty() && key.chars().all(plain) {
-        key.to_owned()
-    } else {
-        let kept: String = key.chars().map(|c| if c.is_control() || c == '"' { '?' } else { c }).collect();
-        format!("[\"{kept}\"]")
-    }
-}

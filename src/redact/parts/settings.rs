@@ -3,8 +3,8 @@
 
 use super::{
     fields::unquoted,
-    keys,
-    leaf::{Leaf, Read, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Read, Sense},
     tree::MOST_LEAVES,
 };
 

@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::{
-    keys,
-    leaf::{Leaf, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Sense},
 };
 
 /// The most leaves of one document: what has more is no secret but a data set, of which the first count.

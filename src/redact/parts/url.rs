@@ -2,8 +2,8 @@
 //! without a scheme (`user:password@host`, `user:password@tcp(host)/db`).
 
 use super::{
-    keys,
-    leaf::{Leaf, Read, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Read, Sense},
 };
 
 /// A text that is made of URLs: one, a list, a line each.

@@ -7,8 +7,8 @@ use quick_xml::{
 };
 
 use super::{
-    keys,
-    leaf::{Leaf, Read, Sense, shown_key},
+    keys::{self, shown_key},
+    leaf::{Leaf, Read, Sense},
     tree::{DEEPEST, MOST_LEAVES, is_name, is_value},
 };
 
