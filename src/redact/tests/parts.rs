@@ -3,7 +3,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::set;
+use proptest::prelude::*;
+
+use super::{super::taken_apart, set};
 
 /// A value, what of it is a secret, and what is not.
 struct Case {
@@ -481,5 +483,92 @@ fn lines_and_words_of_a_value_are_no_parts_by_being_lines() {
     }
     for line in ["alpha-line-One1", "omega-line-Two2"] {
         assert_eq!(set.text(line).get(), "[redacted:s0]");
+    }
+}
+
+/// Corpus of the fuzz target, which this test draws from, too.
+fn corpus() -> Vec<Vec<u8>> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/parts");
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// What formats are made of, where a mistake hurts most.
+const SIGNS: [&str; 24] = [
+    "\n",
+    "\"",
+    "'",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ": ",
+    "=",
+    ";",
+    "<",
+    ">",
+    "&",
+    "%",
+    "\\",
+    "- ",
+    "|\n",
+    "@",
+    "://",
+    "\u{e9}",
+    "\t",
+    "<<EOF",
+    "-----BEGIN ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// No value, however broken, is more work than the bounds say, and none stops the reader.
+    #[test]
+    fn broken_values_are_taken_apart_within_bounds(
+        picked in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..24), 1..6),
+        nested in any::<bool>(),
+    ) {
+        let corpus = corpus();
+        let mut value = Vec::new();
+        for (file, at, sign) in picked {
+            let text = &corpus[file.index(corpus.len())];
+            let (before, behind) = text.split_at(at.index(text.len()));
+            value.extend([before, SIGNS[sign].as_bytes(), behind].concat());
+        }
+        if nested {
+            value = format!("key: {}", STANDARD.encode(&value)).into_bytes();
+        }
+        taken_apart(&value);
+    }
+}
+
+#[test]
+fn deep_and_wide_values_cost_what_the_bounds_say() {
+    for piece in [
+        "[",
+        "{\"a\":",
+        "- ",
+        "a: {",
+        "<a>",
+        "\"",
+        "a=b;",
+        "a=b\n",
+        "eyJ.",
+        "://",
+        "a:b@",
+        "a,b\n",
+        "-----BEGIN A-----",
+    ] {
+        taken_apart(piece.repeat(20_000).as_bytes());
+    }
+    let wide: String = (0..3000).map(|n| format!("password_{n}: s3cret-value-{n}\n")).collect();
+    assert!(taken_apart(wide.as_bytes()).len() <= 512);
+    let mut layers = "password=h1dden-deep".to_owned();
+    for _ in 0..30 {
+        layers = STANDARD.encode(&layers);
+        taken_apart(layers.as_bytes());
     }
 }
