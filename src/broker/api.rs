@@ -236,7 +236,7 @@ pub(crate) struct RunResult {
     /// How many times a secret was masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redactions: Option<u64>,
-    /// Compressed data in the output that was too much to look into: it may hold a secret.
+    /// Compressed data and archives in the output that were not looked into: they may hold a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_looked_into: Vec<NotLookedIntoEntry>,
     /// Files that the run wrote and that hold a secret.
@@ -268,7 +268,7 @@ pub(crate) struct RunResult {
 pub(crate) struct NotLookedIntoEntry {
     /// `stdout` or `stderr`.
     pub stream: String,
-    /// How it is compressed: `gzip` or `zlib`.
+    /// How it is compressed or packed, such as `gzip` or `xz`.
     pub kind: String,
     /// How much of it was read until it was given up.
     pub bytes: u64,

@@ -49,7 +49,7 @@ const FILLER: u8 = b'0';
 /// Masks one stream as it comes.
 ///
 /// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes (160 in a
-/// dump), for a symbol may have separators behind it; twelve times as much of one that is written in escapes; of compressed data at most 64 KiB.
+/// dump), for a symbol may have separators behind it; twelve times as much of one that is written in escapes; of compressed data its last 64 KiB.
 pub struct Redactor {
     tables: Arc<Tables>,
     reach: ScanDepth,
@@ -119,7 +119,7 @@ impl Redactor {
         &self.counts
     }
 
-    /// What was given up, being too much to look into: bytes by kind, as far as they were read.
+    /// What was not looked into, being too much, or of a format without a reader: bytes by kind, as far as they were read.
     pub fn not_looked_into(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.not_looked_into.clone();
         for (kind, bytes) in self.compressed.given_up() {

@@ -271,12 +271,12 @@ pub struct RunOutput {
     pub not_looked_into: Vec<NotLookedInto>,
 }
 
-/// A part of a stream that was too much to look into: compressed data that could hold anything.
+/// A part of a stream that was not looked into: compressed data that could hold anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotLookedInto {
     /// `stdout` or `stderr`.
     pub stream: &'static str,
-    /// How it is compressed.
+    /// How it is compressed or packed.
     pub kind: &'static str,
     /// How much of it was read until it was given up.
     pub bytes: u64,

@@ -1,6 +1,7 @@
 //! Tables first, then properties.
 
 mod budget;
+mod containers;
 mod escapes;
 mod guesses;
 mod logs;

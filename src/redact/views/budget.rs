@@ -1,4 +1,10 @@
-//! What looking into compressed data may cost.
+//! What looking into compressed data may cost, and what all layers of a stream share.
+
+use std::collections::BTreeMap;
+
+use miniz_oxide::{DataFormat, inflate::stream::InflateState};
+
+use super::format::Format;
 
 /// What a stream may cost beyond being read, in bytes: inflated ones, and those that are looked through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,5 +40,44 @@ impl Budget {
 
     pub(super) fn is_used_up(&self) -> bool {
         self.cost() >= Self::ONCE + Self::A_BYTE * self.read
+    }
+}
+
+/// So much data without a magic number is hardly chance.
+const LEAST_WITHOUT_MAGIC: u64 = 1024;
+
+/// What all layers of a stream draw from: data within data costs no more than data beside data.
+#[derive(Default)]
+pub(in crate::redact) struct Shared {
+    pub(super) budget: Budget,
+    /// Of tries that are over, for those to come: making one costs more than a short piece does.
+    spare: Vec<Box<InflateState>>,
+    /// Pieces that are unpacked now, in all layers; and those that take megabytes.
+    pub(super) live: usize,
+    pub(super) large: usize,
+    /// Bytes of the pieces that were not looked into, by format.
+    given_up: BTreeMap<&'static str, u64>,
+}
+
+impl Shared {
+    /// The state of nothing.
+    pub(super) fn state(&mut self) -> Box<InflateState> {
+        self.spare.pop().unwrap_or_else(|| InflateState::new_boxed(DataFormat::Raw))
+    }
+
+    pub(super) fn take_back(&mut self, mut state: Box<InflateState>) {
+        state.reset(DataFormat::Raw);
+        self.spare.push(state);
+    }
+
+    /// Counts what is not followed. What has no magic number is nothing before some of it was read.
+    pub(super) fn give_up(&mut self, format: &Format, bytes: u64) {
+        if !format.magic.is_empty() || bytes >= LEAST_WITHOUT_MAGIC {
+            *self.given_up.entry(format.name).or_default() += bytes;
+        }
+    }
+
+    pub(super) fn given_up(&self) -> &BTreeMap<&'static str, u64> {
+        &self.given_up
     }
 }

@@ -1,50 +1,43 @@
 //! One piece of what may be compressed data: what it becomes.
 
-use std::sync::Arc;
-
-use miniz_oxide::{
-    MZError, MZFlush, MZStatus,
-    inflate::stream::{InflateState, inflate},
-};
-
 use super::{
     Hit,
-    budget::Budget,
-    head::{Block, Head},
+    budget::Shared,
+    codec::Codec,
+    format::{Body, Format, Found, Method},
+    head::Head,
+    sink::{Progress, Sink},
     stream::Extent,
     unpacked::Unpacked,
     writing::{Decoder, Read, Writing},
 };
-use crate::redact::tables::Tables;
 
-/// Bytes of the stream that one piece of compressed data may take.
-const LONGEST: u64 = 64 * 1024;
-/// Bytes that it may become.
-const MOST_INFLATED: usize = 1024 * 1024;
-/// Inflated bytes are looked through so many at a time, and so many are taken in at a time.
-const BATCH: usize = 4096;
-/// Of a batch, so many at a time: one full of needles costs a match each, and the first decides.
-const PART: usize = 512;
+/// Of a piece so much is held back, and masked when there is a needle in it: the last of what was read, in which
+/// the needle stands.
+const HELD: u64 = 64 * 1024;
+/// Where a mask begins is counted in so many bytes, so that it is the same however the stream comes in chunks.
+const GRID: u64 = 4096;
 
-/// A piece that is inflated.
+/// A piece that is unpacked.
 pub(super) struct Try {
     pub(super) extent: Extent,
+    pub(super) format: &'static Format,
     decoder: Decoder,
-    format: &'static str,
-    block: Block,
+    body: Body,
     /// Bytes of the header that are yet to come.
     header: usize,
     stage: Stage,
-    state: Box<InflateState>,
-    inflated: usize,
-    batch: Vec<u8>,
+    codec: Codec,
     inner: Unpacked,
+    /// Where the mask begins, if there is a needle.
+    masked_from: Option<u64>,
 }
 
 /// How far into its format the data is.
+#[derive(Clone, Copy)]
 enum Stage {
     Body,
-    /// Bytes of the checksum that are yet to come.
+    /// Bytes behind the data that are yet to come.
     Trailer(usize),
 }
 
@@ -58,56 +51,87 @@ pub(super) enum Data {
 }
 
 impl Try {
-    /// Begins where a head does, with the state of nothing.
-    pub(super) fn new(tables: &Arc<Tables>, head: &Head, state: Box<InflateState>) -> Self {
+    /// Begins where a head does.
+    pub(super) fn new(head: &Head, body: Body, inner: Unpacked, shared: &mut Shared) -> Self {
+        let codec = Codec::new(body.method, shared);
+        shared.live += 1;
+        shared.large += usize::from(codec.is_large());
+        let start = head.extent.start;
         Self {
-            extent: Extent::at(head.extent.start),
-            decoder: Decoder::new(head.writing()),
-            format: head.format(),
-            block: head.block(),
-            header: head.header_length(),
+            extent: Extent { start, upto: head.begins },
+            format: head.format,
+            decoder: head.first,
+            body,
+            header: body.header,
             stage: Stage::Body,
-            state,
-            inflated: 0,
-            batch: Vec::new(),
-            inner: Unpacked::new(Arc::clone(tables)),
+            codec,
+            inner,
+            masked_from: None,
         }
     }
 
-    pub(super) fn format(&self) -> &'static str {
-        self.format
+    pub(super) fn is_an_archive_in_a_writing(&self) -> bool {
+        self.body.method == Method::Stored && self.format.found == Found::Everywhere
+    }
+
+    pub(super) fn is_large(&self) -> bool {
+        self.codec.is_large()
     }
 
     /// The less, the sooner it is given up: what only stores bytes is easily made up; then the oldest.
     pub(super) fn promise(&self) -> impl Ord + use<> {
-        (self.block, self.extent.start)
+        (self.masked_from.is_some(), self.body.promise, self.extent.start)
     }
 
-    pub(super) fn take(&mut self, part: &[u8], budget: &mut Budget) -> Data {
-        let left = usize::try_from(LONGEST - self.extent.length()).unwrap_or(usize::MAX);
-        let within = &part[..part.len().min(left)];
+    /// The offset from which on the stream may still be masked.
+    pub(super) fn earliest(&self) -> u64 {
+        match self.masked_from {
+            // The mask grows from its end on.
+            Some(_) if self.inner.label().is_some() => self.extent.upto.saturating_sub(1),
+            Some(from) => from,
+            None => self.mask_if_found_at(self.extent.upto + 1),
+        }
+    }
+
+    /// Where the mask begins if a needle is found with the byte before an offset.
+    fn mask_if_found_at(&self, upto: u64) -> u64 {
+        let read = (upto - self.extent.start).next_multiple_of(GRID);
+        self.extent.start + read.saturating_sub(HELD)
+    }
+
+    pub(super) fn take(&mut self, part: &[u8], shared: &mut Shared) -> Data {
         let mut at = 0;
-        while at < within.len() {
-            let (bytes, ends, foreign) = self.decode(&within[at..]);
-            let (taken, data) = self.feed(&bytes, budget);
-            let whole = taken == bytes.len() && data == Data::GoesOn;
-            let length = if whole { ends.all } else { ends.behind(taken) };
+        while at < part.len() {
+            let to_the_grid = GRID - self.extent.length() % GRID;
+            let step = usize::try_from(to_the_grid).unwrap_or(usize::MAX).min(part.len() - at);
+            let (length, data) = self.step(&part[at..at + step], shared);
             self.extent.upto += length as u64;
             at += length;
+            if self.masked_from.is_none() && self.inner.has_found() {
+                self.masked_from = Some(self.mask_if_found_at(self.extent.upto));
+            }
             if data != Data::GoesOn {
                 return data;
             }
-            if foreign {
-                return Data::Over;
+            if !self.codec.follows(self.extent.length()) {
+                return Data::GivenUp;
             }
         }
-        if within.len() < part.len() { Data::GivenUp } else { Data::GoesOn }
+        Data::GoesOn
+    }
+
+    /// Takes characters in; says how many belong to the data.
+    fn step(&mut self, part: &[u8], shared: &mut Shared) -> (usize, Data) {
+        let (bytes, ends, foreign) = self.decode(part);
+        let (taken, data) = self.feed(&bytes, shared);
+        let whole = taken == bytes.len() && data == Data::GoesOn;
+        let length = if whole { ends.all } else { ends.behind(taken) };
+        (length, if whole && foreign { Data::Over } else { data })
     }
 
     /// The next characters as bytes, where each byte's last character stands, and whether a character that is
     /// none follows.
     fn decode(&mut self, part: &[u8]) -> (Vec<u8>, Ends, bool) {
-        let part = &part[..part.len().min(BATCH)];
         let mut bytes = Vec::with_capacity(part.len());
         if self.decoder.writing == Writing::Plain {
             bytes.extend_from_slice(part);
@@ -128,77 +152,63 @@ impl Try {
     }
 
     /// Takes bytes in; says how many belong to the data.
-    fn feed(&mut self, bytes: &[u8], budget: &mut Budget) -> (usize, Data) {
+    fn feed(&mut self, bytes: &[u8], shared: &mut Shared) -> (usize, Data) {
         let mut at = self.header.min(bytes.len());
         self.header -= at;
         while at < bytes.len() {
-            let (taken, data) = match &mut self.stage {
-                Stage::Body => self.inflate(&bytes[at..], budget),
+            let (taken, data) = match self.stage {
+                Stage::Body => self.unpack(&bytes[at..], shared),
                 Stage::Trailer(left) => {
-                    let taken = (*left).min(bytes.len() - at);
-                    *left -= taken;
-                    (taken, if *left == 0 { Data::Over } else { Data::GoesOn })
+                    let taken = left.min(bytes.len() - at);
+                    self.stage = Stage::Trailer(left - taken);
+                    (taken, if left == taken { Data::Over } else { Data::GoesOn })
                 }
             };
             at += taken;
             if data != Data::GoesOn {
                 return (at, data);
             }
-            if taken == 0 && matches!(self.stage, Stage::Body) {
-                break;
-            }
         }
-        (bytes.len(), Data::GoesOn)
+        (at, Data::GoesOn)
     }
 
-    fn inflate(&mut self, mut input: &[u8], budget: &mut Budget) -> (usize, Data) {
-        let length = input.len();
-        let mut output = [0; BATCH];
-        loop {
-            let done = inflate(&mut self.state, input, &mut output, MZFlush::None);
-            input = &input[done.bytes_consumed.min(input.len())..];
-            let taken = length - input.len();
-            self.batch.extend_from_slice(&output[..done.bytes_written]);
-            self.inflated += done.bytes_written;
-            budget.spend(done.bytes_written);
-            if self.batch.len() >= BATCH {
-                self.look(budget);
+    fn unpack(&mut self, bytes: &[u8], shared: &mut Shared) -> (usize, Data) {
+        let cost = self.codec.cost();
+        let (taken, progress) = self.codec.feed(bytes, &mut Sink { inner: &mut self.inner, shared, cost });
+        let data = match progress {
+            Progress::More => Data::GoesOn,
+            Progress::End if self.body.trailer == 0 => Data::Over,
+            Progress::End => {
+                self.stage = Stage::Trailer(self.body.trailer);
+                Data::GoesOn
             }
-            if self.inflated > MOST_INFLATED || budget.is_used_up() {
-                return (taken, Data::GivenUp);
-            }
-            match done.status {
-                Ok(MZStatus::StreamEnd) => {
-                    self.stage = Stage::Trailer(if self.format == "zlib" { 4 } else { 8 });
-                    return (taken, Data::GoesOn);
-                }
-                Ok(_) if done.bytes_written == output.len() => {}
-                Ok(_) if !input.is_empty() && done.bytes_consumed + done.bytes_written > 0 => {}
-                Ok(_) | Err(MZError::Buf) => return (taken, Data::GoesOn),
-                Err(_) => return (taken, Data::Over),
-            }
-        }
+            Progress::Bad => Data::Over,
+            Progress::Stopped => Data::GivenUp,
+        };
+        (taken, data)
     }
 
-    /// Looks for needles in what was inflated: the first one decides.
-    fn look(&mut self, budget: &mut Budget) {
-        for part in self.batch.chunks(PART) {
-            if self.inner.first_label().is_some() {
-                break;
-            }
-            budget.spend(self.inner.push(part));
-        }
-        self.batch.clear();
+    /// What of it is masked so far.
+    pub(super) fn mask(&self) -> Option<Hit> {
+        let start = self.masked_from?;
+        let label = self.inner.label()?;
+        Some(Hit { start, end: self.extent.upto, label, kind: Some("compressed") })
     }
 
-    /// Masks everything that was read, if there is a needle in it; leaves the state to the next.
-    pub(super) fn close(mut self, budget: &mut Budget, hit: &mut impl FnMut(Hit)) -> Box<InflateState> {
-        self.look(budget);
-        self.inner.finish();
-        if let Some(label) = self.inner.first_label() {
-            hit(Hit { start: self.extent.start, end: self.extent.upto, label, kind: Some("compressed") });
+    /// Ends it: what was held back is looked through.
+    pub(super) fn close(mut self, shared: &mut Shared, hit: &mut dyn FnMut(Hit)) {
+        let cost = self.codec.cost();
+        self.codec.close(&mut Sink { inner: &mut self.inner, shared, cost });
+        self.inner.finish(shared);
+        if self.inner.label().is_some() && self.masked_from.is_none() {
+            self.masked_from = Some(self.mask_if_found_at(self.extent.upto));
         }
-        self.state
+        if let Some(mask) = self.mask() {
+            hit(mask);
+        }
+        shared.live -= 1;
+        shared.large -= usize::from(self.codec.is_large());
+        self.codec.give_back(shared);
     }
 }
 

@@ -2,19 +2,30 @@
 //! stand, so that what is found in it masks the bytes that it was read from.
 
 mod beginnings;
+mod block;
 mod budget;
+mod codec;
 mod compressed;
+mod containers;
 mod dump;
+mod format;
+mod formats;
 mod head;
+mod header;
 mod inflating;
+mod layer;
 mod reading;
+mod runs;
+mod sink;
 mod squeezed;
 mod stream;
 mod unescaped;
 mod unpacked;
+mod unread;
 mod userinfo;
 mod verbatim;
 mod writing;
+mod zstd;
 
 #[cfg(test)]
 pub(super) use budget::Budget;

@@ -26,11 +26,6 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Nothing of it was read yet.
-    pub(super) fn at(start: u64) -> Self {
-        Self { start, upto: start }
-    }
-
     pub(super) fn length(self) -> u64 {
         self.upto - self.start
     }

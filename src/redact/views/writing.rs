@@ -35,11 +35,26 @@ impl Writing {
 }
 
 /// Characters as the bytes that they stand for.
+#[derive(Clone, Copy)]
 pub(super) struct Decoder {
     pub(super) writing: Writing,
     /// Bits that don't make a byte yet, and their number.
     bits: u32,
     count: u32,
+    between: Between,
+}
+
+/// What may stand between characters of the writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Nothing,
+    /// The line is new: it may be indented, quoted or a comment.
+    NewLine,
+    /// A line's end, or a slash, as JSON writes it.
+    Backslash,
+    /// A plus, a slash, or a line's end, as a URL writes it: its first digit comes, its second does.
+    Percent,
+    PercentThen(u8),
 }
 
 /// What a character is.
@@ -52,14 +67,40 @@ pub(super) enum Read {
 }
 
 impl Decoder {
-    pub(super) fn new(writing: Writing) -> Self {
-        Self { writing, bits: 0, count: 0 }
+    /// Of a byte, so many bits were read: their value.
+    pub(super) fn behind(writing: Writing, bits: u32, count: u32) -> Self {
+        Self { writing, bits, count, between: Between::Nothing }
     }
 
     pub(super) fn read(&mut self, character: u8) -> Read {
-        let Some(digit) = self.writing.digit(character) else {
-            return if matches!(character, b'\r' | b'\n') { Read::Nothing } else { Read::Foreign };
-        };
+        if self.writing == Writing::Plain {
+            return Read::Byte(character);
+        }
+        let between = std::mem::replace(&mut self.between, Between::Nothing);
+        match (between, character) {
+            (Between::Backslash, b'n' | b'r') => Read::Nothing,
+            (Between::Backslash, b'/') => self.digit(b'/'),
+            (Between::Backslash, _) => Read::Foreign,
+            (Between::Percent, _) => self.next(Between::PercentThen(character)),
+            (Between::PercentThen(b'2'), b'B' | b'b') => self.digit(b'+'),
+            (Between::PercentThen(b'2'), b'F' | b'f') => self.digit(b'/'),
+            (Between::PercentThen(b'0'), b'A' | b'a' | b'D' | b'd') => Read::Nothing,
+            (Between::PercentThen(_), _) => Read::Foreign,
+            (Between::NewLine, b' ' | b'\t' | b'>' | b'#' | b'|' | b'*') => self.next(Between::NewLine),
+            (_, b'\r' | b'\n') => self.next(Between::NewLine),
+            (_, b'\\') => self.next(Between::Backslash),
+            (_, b'%') => self.next(Between::Percent),
+            _ => self.digit(character),
+        }
+    }
+
+    fn next(&mut self, between: Between) -> Read {
+        self.between = between;
+        Read::Nothing
+    }
+
+    fn digit(&mut self, character: u8) -> Read {
+        let Some(digit) = self.writing.digit(character) else { return Read::Foreign };
         self.bits = self.bits << self.writing.bits() | digit;
         self.count += self.writing.bits();
         if self.count < 8 {
