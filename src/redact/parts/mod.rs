@@ -45,8 +45,11 @@ const SHORTEST_VALUE: usize = 4;
 const DEEPEST: usize = 12;
 /// Each part has a hundred forms and more; a bundle of settings has some dozens, a key of 16,384 bits 200 lines.
 const MOST_PARTS: usize = 512;
-/// Bytes that are looked at, all levels together: four times the largest value.
+/// Bytes that are looked at, all levels together: four times the largest value, and of a short one no more than every level
+/// of it twice, and a little.
 const MOST_WORK: usize = 4 * crate::value::MAX_VALUE_BYTES;
+const WORK_A_BYTE: usize = 2 * (DEEPEST + 1);
+const WORK_ONCE: usize = 1 << 10;
 
 /// What the value itself is called.
 const WHOLE: &str = "the whole value";
@@ -70,6 +73,7 @@ pub(super) struct Parts {
     known: HashMap<u64, Vec<usize>>,
     hashes: RandomState,
     work: usize,
+    most_work: usize,
 }
 
 /// Formats, in the order in which a text is tried for them: what begins in a way of its own, then what a look at every
@@ -109,7 +113,8 @@ enum Came {
 
 /// Takes a value apart; none of it if it is too short.
 pub(super) fn parts(value: &[u8]) -> Parts {
-    let mut parts = Parts::default();
+    let most_work = MOST_WORK.min(WORK_ONCE + WORK_A_BYTE * value.len());
+    let mut parts = Parts { most_work, ..Parts::default() };
     if value.len() < SHORTEST_VALUE {
         return parts;
     }
@@ -152,26 +157,28 @@ impl Parts {
         if text.len() < look::SHORTEST {
             return Came::Whole;
         }
-        self.work += text.len();
-        if depth > DEEPEST || self.work > MOST_WORK || self.list.len() >= MOST_PARTS {
+        if depth > DEEPEST || self.work + text.len() > self.most_work || self.list.len() >= MOST_PARTS {
             self.cut_short = true;
             return Came::Whole;
         }
+        self.work += text.len();
         match READERS.iter().find_map(|read| read(text, sense)) {
             Some(Read::Public) => Came::Public,
             Some(Read::Leaves(leaves)) => {
                 let before = self.list.len();
-                leaves.into_iter().for_each(|leaf| self.leaf(&leaf, place, depth));
+                leaves.into_iter().for_each(|leaf| self.leaf(&leaf, text, place, depth));
                 if self.list.len() > before { Came::ToParts } else { Came::ToNothing }
             }
             None => self.decode(text, place, sense, depth),
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf, outer: &str, depth: usize) {
+    fn leaf(&mut self, leaf: &Leaf, of: &str, outer: &str, depth: usize) {
         let place = inside(outer, &leaf.place);
-        // A line of a key stands for nothing but itself.
-        let alone = leaf.extent == Extent::Line && leaf.sense == Sense::Secret;
+        // A line of a key stands for nothing but itself; and what is no shorter than what it was read from is the same in
+        // other words, which would be taken for it again at every level.
+        let line = leaf.extent == Extent::Line && leaf.sense == Sense::Secret;
+        let alone = line || leaf.text.trim().len() >= of.len();
         let came = if alone { Came::Whole } else { self.take(&leaf.text, &place, leaf.sense, depth + 1) };
         let text = leaf.text.trim();
         // What has a secret in it is one as a whole, as a URL is; not so a text in which one stands, as `Bearer …`.
