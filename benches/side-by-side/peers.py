@@ -217,8 +217,7 @@ class Doppler(Peer):
         return found[0] if found else f"{self.folder}/python/bin/doppler"
 
     def place(self, folder, secrets):
-        service = ThreadingHTTPServer(("127.0.0.1", 0), answering(secrets))
-        threading.Thread(target=service.serve_forever, daemon=True).start()
+        service = served({f"KEY_{number}": measure.SECRET.format(number) for number in range(secrets)})
         host = ["--api-host", f"http://127.0.0.1:{service.server_port}", "--no-check-version"]
         env = surroundings(folder, DOPPLER_TOKEN="dp.st.dev.stands-in")
         work = lambda *words: Work([self.program, *words], env, folder)
@@ -231,9 +230,8 @@ class Doppler(Peer):
         return place
 
 
-def answering(secrets):
+def served(values):
     """What stands in for a hosted service: the same secrets to everybody, from memory."""
-    values = {f"KEY_{number}": measure.SECRET.format(number) for number in range(secrets)}
     bodies = {True: json.dumps({"names": list(values)}).encode(), False: json.dumps(values).encode()}
 
     class Answers(BaseHTTPRequestHandler):
@@ -250,7 +248,9 @@ def answering(secrets):
         def log_message(self, *_):
             pass
 
-    return Answers
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    return service
 
 
 class Fnox(Crate):
