@@ -6,6 +6,8 @@ pub(super) const OPENING: usize = 10;
 /// The kind of the first block (section 3.2.3): later is more of a sign that it is data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Block {
+    /// Stored, and the last: nothing is compressed.
+    StoredAlone,
     Stored,
     Fixed,
     Dynamic,
@@ -13,7 +15,9 @@ pub(super) enum Block {
 
 /// The kind of a block that begins so, and whether it can be one, as soon as that is known.
 pub(super) fn judge(block: &[u8]) -> Option<(Block, bool)> {
-    match block.first()? >> 1 & 3 {
+    let first = block.first()?;
+    match first >> 1 & 3 {
+        0 if first & 1 == 1 => stored_fits(block).map(|fits| (Block::StoredAlone, fits)),
         0 => stored_fits(block).map(|fits| (Block::Stored, fits)),
         1 => Some((Block::Fixed, true)),
         2 => dynamic_fits(block).map(|fits| (Block::Dynamic, fits)),

@@ -131,6 +131,12 @@ impl Layer {
             let head = &mut self.heads[at];
             match head.take(window.between(head.extent.upto, upto), &mut shared.budget) {
                 Verdict::Waiting => at += 1,
+                // What stands there as it is, every view sees; what it holds is found by itself, and masked alone.
+                Verdict::Plausible(Body { promise: Block::StoredAlone, .. })
+                    if head.writing() == Writing::Plain =>
+                {
+                    self.heads.remove(at);
+                }
                 Verdict::Plausible(body) => ready.push((self.heads.remove(at), body)),
                 Verdict::Unreadable => {
                     let head = self.heads.remove(at);
