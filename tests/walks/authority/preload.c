@@ -2,6 +2,7 @@
  * it ends, the whole of its memory is searched for what is in the file $NEEDLES (by colons); finds go to $FOUND. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,11 @@
 
 static char list[4096], found[4096], *needles[16];
 static int count;
+/* One search at a time: they share the page, and what one thread read of this library's own list would be a find
+ * of another's, which was somewhere else. */
+static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
+
+static void forked(void) { pthread_mutex_init(&alone, NULL); }
 
 static void look(const char *when, const char *page, size_t length, unsigned long from) {
   for (int n = 0; n < count; n++) {
@@ -33,6 +39,7 @@ static void search(const char *when) {
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[4096], mode[5];
   unsigned long from, to;
+  pthread_mutex_lock(&alone);
   while (maps && fgets(line, sizeof line, maps)) {
     if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w') continue;
     for (; from < to; from += SIZE - 256) {
@@ -43,10 +50,12 @@ static void search(const char *when) {
       if (read > 0) look(when, page, read, from);
     }
   }
+  pthread_mutex_unlock(&alone);
   if (maps) fclose(maps);
 }
 
 __attribute__((constructor)) static void begin(void) {
+  pthread_atfork(NULL, NULL, forked);
   int file = open(getenv("NEEDLES") ? getenv("NEEDLES") : "", O_RDONLY);
   if (file >= 0 && read(file, list, sizeof list - 1) > 0)
     for (char *rest, *one = strtok_r(list, ":", &rest); one && count < 16; one = strtok_r(NULL, ":", &rest)) needles[count++] = one;
