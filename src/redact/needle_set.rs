@@ -12,7 +12,7 @@ use super::{
     needles::Needles,
     redacted::{Counts, Redacted},
     stream::{Masking, Redactor, ScanDepth},
-    tables::{Label, Sought, Tables},
+    tables::Tables,
 };
 
 /// The needles of any number of secrets, ready to be looked for. Cheap to clone; wiped when the last is
@@ -20,21 +20,23 @@ use super::{
 #[derive(Clone)]
 pub struct NeedleSet(Arc<Tables>);
 
-static NOTHING: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::from_labelled(std::iter::empty()));
+static NOTHING: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet(Arc::new(Tables::new())));
 
 impl NeedleSet {
     /// Builds the tables. Of two secrets with the same form, the one whose name comes first has it.
     pub fn new<'a>(needles: impl IntoIterator<Item = &'a Needles>) -> Self {
         let mut sorted: Vec<&Needles> = needles.into_iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
-        Self::from_labelled(sorted.into_iter().flat_map(|needles| {
-            needles.forms().iter().map(move |form| Sought {
-                bytes: form.bytes.as_slice(),
-                sight: form.sight,
-                escaped: form.escaped,
-                label: Label { kind: form.kind, mask: Arc::clone(&needles.mask) },
-            })
-        }))
+        let mut tables = Tables::new();
+        tables.reserve(&sorted);
+        sorted.into_iter().for_each(|needles| tables.add(needles));
+        Self(Arc::new(tables))
+    }
+
+    /// Adds the needles of one secret more: at its own cost, whatever is there, unless somebody else holds the set,
+    /// who keeps it as it was. Of two secrets with the same form, the one that was there first has it.
+    pub fn add(&mut self, needles: &Needles) {
+        Arc::make_mut(&mut self.0).add(needles);
     }
 
     /// A set without a secret: only what is masked by its shape.
@@ -73,17 +75,7 @@ impl NeedleSet {
     /// Needles as they are, without any forms, all masked as `mask`.
     #[cfg(test)]
     pub(super) fn exact(needles: &[&[u8]], mask: &str) -> Self {
-        let mask: Arc<[u8]> = mask.as_bytes().into();
-        Self::from_labelled(needles.iter().map(|bytes| Sought {
-            bytes,
-            sight: super::forms::MatchMode::Literal,
-            escaped: false,
-            label: Label { kind: "raw", mask: Arc::clone(&mask) },
-        }))
-    }
-
-    fn from_labelled<'a>(needles: impl Iterator<Item = Sought<'a>>) -> Self {
-        Self(Arc::new(Tables::new(needles)))
+        Self::new([&Needles::exact(needles, mask)])
     }
 
     /// Masks a whole text.

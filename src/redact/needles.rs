@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use secrecy::ExposeSecret;
 
-use super::forms::{Form, Guess, MatchMode, forms};
+use super::forms::{Arena, Form, Forms, Guess, MatchMode, forms};
 use crate::{names::SecretName, value::SecretValue};
 
 /// The byte forms of one version of one secret. Cheap to clone, wiped when the last is dropped.
@@ -13,7 +13,7 @@ pub struct Needles {
     pub(super) name: SecretName,
     pub(super) mask: Arc<[u8]>,
     /// Those that nobody guesses come first.
-    forms: Arc<Vec<Form>>,
+    forms: Arc<Forms>,
     /// How many of them are looked for.
     upto: usize,
 }
@@ -29,14 +29,21 @@ impl Needles {
     #[expect(clippy::disallowed_methods, reason = "a value becomes what is looked for")]
     pub fn of_masked(name: &SecretName, value: &SecretValue, mask: &[u8]) -> Self {
         let forms = forms(value.expose_secret());
-        Self { name: name.clone(), mask: mask.into(), upto: forms.len(), forms: Arc::new(forms) }
+        Self { name: name.clone(), mask: mask.into(), upto: forms.list.len(), forms: Arc::new(forms) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn exact(needles: &[&[u8]], mask: &str) -> Self {
+        let forms = Forms::exact(needles);
+        let name = SecretName::parse("exact/needles").expect("a name");
+        Self { name, mask: mask.as_bytes().into(), upto: forms.list.len(), forms: Arc::new(forms) }
     }
 
     /// Only those forms that nobody guesses: their masks answer no question. None of a value that can be
     /// guessed; of a value that can't, not the parts of it that can.
     #[must_use]
     pub fn beyond_guessing(&self) -> Self {
-        let upto = self.forms.partition_point(|form| form.guess == Guess::Hopeless);
+        let upto = self.forms.list.partition_point(|form| form.guess == Guess::Hopeless);
         Self { upto, ..self.clone() }
     }
 
@@ -46,13 +53,23 @@ impl Needles {
     }
 
     pub(super) fn forms(&self) -> &[Form] {
-        &self.forms[..self.upto]
+        &self.forms.list[..self.upto]
+    }
+
+    /// What is looked for of a form.
+    pub(super) fn bytes(&self, form: &Form) -> &[u8] {
+        self.forms.bytes(form)
+    }
+
+    /// Where their bytes are.
+    pub(super) fn arena(&self) -> &Arc<Arena> {
+        &self.forms.arena
     }
 
     /// The forms that are looked for as they stand: for a benchmark that looks for them in another way.
     #[doc(hidden)]
     pub fn literal(&self) -> impl Iterator<Item = &[u8]> {
-        self.forms().iter().filter(|form| form.sight == MatchMode::Literal).map(|form| form.bytes.as_slice())
+        self.forms().iter().filter(|form| form.sight == MatchMode::Literal).map(|form| self.forms.bytes(form))
     }
 }
 

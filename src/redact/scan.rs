@@ -1,6 +1,6 @@
 //! Finds all needles of an index in a sequence of symbols that comes in pieces.
 
-use super::index::Index;
+use super::index::{Index, Looks};
 
 /// The symbols that are at hand, the first of which has the number `base` in the whole sequence.
 #[derive(Clone, Copy)]
@@ -42,8 +42,7 @@ pub(super) struct Found {
 /// The state of a search.
 #[derive(Default)]
 pub(super) struct Scanner {
-    /// The symbol to look at next.
-    next: u64,
+    looks: Looks,
     /// Needles of which all symbols but those that are yet to come are there.
     live: Vec<Found>,
 }
@@ -54,16 +53,11 @@ impl Scanner {
         for waiting in std::mem::take(&mut self.live) {
             self.compare(index, track, waiting, &mut found);
         }
-        let from = self::index(self.next - track.base);
-        let mut met = Vec::new();
-        let next = index.look(track.symbols, from, |at, spot| met.push((at, *spot)));
-        self.next = track.base + next as u64;
-        for (at, spot) in met {
-            let at = (track.base + at as u64).checked_sub(u64::from(spot.offset));
-            if let Some(at) = at.filter(|at| *at >= track.base) {
-                self.compare(index, track, Found { needle: spot.needle, at }, &mut found);
-            }
-        }
+        let mut looks = self.looks;
+        index.look(track.symbols, track.base, &mut looks, |at, needle| {
+            self.compare(index, track, Found { needle, at }, &mut found);
+        });
+        self.looks = looks;
     }
 
     fn compare(&mut self, index: &Index, track: Track<'_>, one: Found, found: &mut impl FnMut(Found)) {

@@ -71,12 +71,12 @@ pub struct Redactor {
 impl Redactor {
     pub(super) fn new(tables: Arc<Tables>, reach: ScanDepth, masking: Masking) -> Self {
         Self {
-            verbatim: Verbatim::new(&tables),
             tables,
             reach,
             masking,
             window: Window::default(),
             shown: 0,
+            verbatim: Verbatim::default(),
             squeezed: Squeezed::new(),
             unescaped: Unescaped::new(),
             dump: Dump::new(),
@@ -212,7 +212,7 @@ impl Redactor {
                     let length = usize::try_from(span.end - span.start).unwrap_or(usize::MAX);
                     out.resize(out.len() + length, FILLER);
                 }
-                Masking::SameLength | Masking::Named => out.extend_from_slice(&label.mask),
+                Masking::SameLength | Masking::Named => out.extend_from_slice(label.mask),
             }
             *self.counts.0.entry(span.name.kind.unwrap_or(label.kind)).or_default() += 1;
             self.shown = span.end;

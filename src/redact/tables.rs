@@ -1,105 +1,99 @@
 //! The tables in which the needles of many secrets are looked for together.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::{
-    forms::{MatchMode, squeeze},
+    forms::{Form, MatchMode},
     index::Index,
-    views::{Alphabet, Pattern, SqueezedIndex},
+    needles::Needles,
+    views::{Alphabet, SqueezedIndex},
 };
 
-/// Forms of at least so many bytes are in a table of their own: it is faster the longer its shortest is.
-const LONG: usize = 8;
 /// The label of what is masked by its shape, whatever the secret.
 pub(super) const BY_SHAPE: u32 = u32::MAX;
 
 /// The kind of what is masked whatever the secrets are.
 pub(super) const SHAPE_KIND: &str = "url-userinfo";
+const SHAPE_MASK: &[u8] = b"[redacted:url-userinfo]";
 
 /// What a needle is called when it is found.
-#[derive(Debug)]
-pub(super) struct Label {
-    pub kind: &'static str,
-    pub mask: Arc<[u8]>,
+pub(super) struct Label<'a> {
+    pub(super) kind: &'static str,
+    pub(super) mask: &'a [u8],
 }
 
 /// What is looked for in the stream with its escapes undone: the values, their parts, and their base64.
+#[derive(Clone)]
 pub(super) struct Escaped {
     pub(super) tables: Tables,
     pub(super) alphabet: Alphabet,
 }
 
-/// A needle: how it is looked for, whether also where it is written with escapes, and what it is called.
-pub(super) struct Sought<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) sight: MatchMode,
-    pub(super) escaped: bool,
-    pub(super) label: Label,
-}
-
 /// What is looked for, and what it is called.
+#[derive(Clone)]
 pub(super) struct Tables {
-    /// Forms that are looked for as they stand: the short ones and the long ones.
-    written: Vec<Written>,
+    /// The needles of each secret, by the label of the first of them; the others have the next ones.
+    secrets: BTreeMap<u32, Needles>,
+    /// How many labels are given.
+    labels: u32,
+    written: Index,
     squeezed: Option<SqueezedIndex>,
     escaped: Option<Box<Escaped>>,
-    labels: Vec<Label>,
-    by_shape: Label,
 }
-
-/// A table of forms that are looked for as they stand.
-pub(super) struct Written {
-    pub(super) index: Index,
-    /// The label of each needle.
-    pub(super) labels: Vec<u32>,
-}
-
-/// A needle, how it is looked for, and the number of its label.
-type Numbered<'a> = (&'a [u8], MatchMode, u32);
 
 impl Tables {
-    /// Builds the tables of needles.
-    pub(super) fn new<'a>(needles: impl Iterator<Item = Sought<'a>>) -> Self {
-        let mut labels = Vec::new();
-        let (mut all, mut escaped) = (Vec::new(), Vec::new());
-        for (number, needle) in (0u32..).zip(needles.filter(|needle| !needle.bytes.is_empty())) {
-            labels.push(needle.label);
-            all.push((needle.bytes, needle.sight, number));
-            if needle.escaped {
-                escaped.push((needle.bytes, needle.sight, number));
-            }
-        }
-        let literal = |(bytes, sight, _): &Numbered<'a>| (*sight == MatchMode::Literal).then_some(*bytes);
-        let alphabet = Alphabet::new(escaped.iter().filter_map(literal));
-        let escaped = (!escaped.is_empty())
-            .then(|| Box::new(Escaped { tables: Self::of(&escaped, Vec::new(), None), alphabet }));
-        Self::of(&all, labels, escaped)
+    pub(super) fn new() -> Self {
+        Self { secrets: BTreeMap::new(), labels: 0, written: Index::new(), squeezed: None, escaped: None }
     }
 
-    fn of(needles: &[Numbered<'_>], labels: Vec<Label>, escaped: Option<Box<Escaped>>) -> Self {
-        let (mut short, mut long, mut squeezed) = (Vec::new(), Vec::new(), Vec::new());
-        for (bytes, sight, number) in needles.iter().copied() {
-            match sight {
-                MatchMode::Literal if bytes.len() < LONG => short.push((bytes, number)),
-                MatchMode::Literal => long.push((bytes, number)),
-                MatchMode::Ordered => squeezed.push(Pattern::new(number, squeeze(bytes), Some(bytes))),
-                MatchMode::AlnumOnly => squeezed.push(Pattern::new(number, squeeze(bytes), None)),
-            }
-        }
-        let written = [short, long].into_iter().filter(|forms| !forms.is_empty()).map(|forms| Written {
-            index: Index::new(forms.iter().map(|(bytes, _)| *bytes)),
-            labels: forms.iter().map(|(_, number)| *number).collect(),
-        });
-        Self {
-            written: written.collect(),
-            squeezed: SqueezedIndex::new(squeezed),
-            escaped,
-            labels,
-            by_shape: Label { kind: SHAPE_KIND, mask: (*b"[redacted:url-userinfo]").into() },
+    /// Makes room for the needles of so many secrets.
+    pub(super) fn reserve(&mut self, secrets: &[&Needles]) {
+        let forms = || secrets.iter().flat_map(|needles| needles.forms());
+        self.reserve_for(forms);
+        if forms().any(|form| form.escaped) {
+            let escaped = || forms().filter(|form| form.escaped);
+            self.escaped.get_or_insert_default().tables.reserve_for(escaped);
         }
     }
 
-    pub(super) fn literal(&self) -> &[Written] {
+    fn reserve_for<'a, T: Iterator<Item = &'a Form>>(&mut self, forms: impl Fn() -> T) {
+        let of = |squeezed: bool| {
+            let wanted = forms().filter(move |form| (form.sight != MatchMode::Literal) == squeezed);
+            wanted.map(move |form| if squeezed { form.squeezed() } else { form.place() }.1 as usize)
+        };
+        self.written.reserve(of(false));
+        if of(true).next().is_some() {
+            self.squeezed.get_or_insert_default().reserve(of(true));
+        }
+    }
+
+    /// Adds the needles of a secret. Of two secrets with the same form, the one that was added first has it.
+    pub(super) fn add(&mut self, needles: &Needles) {
+        let first = self.labels;
+        self.add_forms(needles, first, |_| true);
+        if needles.forms().iter().any(|form| form.escaped) {
+            let escaped = self.escaped.get_or_insert_default();
+            escaped.tables.add_forms(needles, first, |form| form.escaped);
+            let literal =
+                needles.forms().iter().filter(|form| form.escaped && form.sight == MatchMode::Literal);
+            literal.for_each(|form| escaped.alphabet.add(needles.bytes(form)));
+        }
+        self.labels += u32::try_from(needles.forms().len()).unwrap_or(u32::MAX);
+        self.secrets.insert(first, needles.clone());
+    }
+
+    fn add_forms(&mut self, needles: &Needles, first: u32, wanted: impl Fn(&Form) -> bool) {
+        let all = || (first..).zip(needles.forms()).filter(|(_, form)| wanted(form));
+        let literal = all().filter(|(_, form)| form.sight == MatchMode::Literal);
+        let places = literal.map(|(label, form)| (form.place(), label));
+        self.written.add(needles.arena(), places);
+        if all().any(|(_, form)| form.sight != MatchMode::Literal) {
+            let squeezed = all().filter(|(_, form)| form.sight != MatchMode::Literal);
+            self.squeezed.get_or_insert_default().add(needles.arena(), squeezed);
+        }
+    }
+
+    pub(super) fn literal(&self) -> &Index {
         &self.written
     }
 
@@ -111,17 +105,28 @@ impl Tables {
         self.escaped.as_deref()
     }
 
-    pub(super) fn label(&self, number: u32) -> &Label {
-        if number == BY_SHAPE { &self.by_shape } else { &self.labels[number as usize] }
+    pub(super) fn label(&self, number: u32) -> Label<'_> {
+        let by_shape = Label { kind: SHAPE_KIND, mask: SHAPE_MASK };
+        let secret = self.secrets.range(..=number).next_back().filter(|_| number != BY_SHAPE);
+        secret.map_or(by_shape, |(first, needles)| Label {
+            kind: needles.forms()[(number - first) as usize].kind,
+            mask: &needles.mask,
+        })
     }
 
     /// How many needles there are.
     pub(super) fn len(&self) -> usize {
-        self.labels.len()
+        self.labels as usize
     }
 
     /// Whether there is anything but shapes to look for.
     pub(super) fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.labels == 0
+    }
+}
+
+impl Default for Escaped {
+    fn default() -> Self {
+        Self { tables: Tables::new(), alphabet: Alphabet::new() }
     }
 }

@@ -4,6 +4,7 @@
 //! and digits, case folded, in a stream that is read the same way; there one form stands for every
 //! separator, line width, escape sequence and prefix character between its symbols.
 
+mod arena;
 mod charsets;
 mod kinds;
 mod numbers;
@@ -13,6 +14,7 @@ mod written;
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
+    sync::Arc,
 };
 
 use zeroize::Zeroizing;
@@ -23,6 +25,7 @@ use super::{
     strength::{GUESSABLE_BELOW, Profile, common},
     weak::is_found_everywhere,
 };
+pub(super) use arena::Arena;
 use charsets::charsets;
 use kinds::{BASE64, Keeps, Kind, kind};
 use squeezed::{SQUEEZED, SQUEEZED_LINES};
@@ -40,17 +43,60 @@ const PIECE: usize = 16;
 const MOST_PIECES: usize = 2560;
 
 /// One form of a value.
+#[derive(Clone, Copy)]
 pub(super) struct Form {
     /// What kind of form, for counts.
-    pub kind: &'static str,
-    /// The bytes to look for.
-    pub bytes: Zeroizing<Vec<u8>>,
+    pub(super) kind: &'static str,
+    /// Where the bytes lie that are looked for, and how many they are.
+    at: u32,
+    length: u32,
+    /// How many letters and digits of it lie behind them, case folded, where they are looked for first.
+    squeezed: u32,
     /// How they are looked for.
-    pub sight: MatchMode,
+    pub(super) sight: MatchMode,
     /// Whether they are looked for where they are written with escapes, too.
-    pub escaped: bool,
+    pub(super) escaped: bool,
     /// Whether it can be guessed.
-    pub guess: Guess,
+    pub(super) guess: Guess,
+}
+
+/// The forms of a value: first those that nobody guesses, then the others, no form twice.
+pub(super) struct Forms {
+    pub(super) arena: Arc<Arena>,
+    pub(super) list: Vec<Form>,
+}
+
+impl Forms {
+    #[cfg(test)]
+    pub(super) fn exact(needles: &[&[u8]]) -> Self {
+        let mut all = Collected::default();
+        for bytes in needles.iter().filter(|bytes| !bytes.is_empty()) {
+            let (at, length) = (all.arena.add(bytes), length(bytes));
+            let (sight, guess) = (MatchMode::Literal, Guess::Hopeless);
+            all.list.push(Form { kind: "raw", at, length, squeezed: 0, sight, escaped: false, guess });
+        }
+        Self { arena: Arc::new(all.arena), list: all.list }
+    }
+
+    /// What is looked for.
+    pub(super) fn bytes(&self, form: &Form) -> &[u8] {
+        self.arena.bytes(form.at, form.length)
+    }
+}
+
+impl Form {
+    /// The place and the length of what is looked for.
+    pub(super) fn place(&self) -> (u32, u32) {
+        (self.at, self.length)
+    }
+
+    /// Of what is looked for squeezed, the place and the length of its letters and digits.
+    pub(super) fn squeezed(&self) -> (u32, u32) {
+        match self.sight {
+            MatchMode::Ordered => (self.at + self.length, self.squeezed),
+            MatchMode::Literal | MatchMode::AlnumOnly => self.place(),
+        }
+    }
 }
 
 /// Whether what a form tells of its value can be guessed: whoever does sees by the mask that it was right.
@@ -85,8 +131,8 @@ const DENSE: &[Kind] = &[
     kind("rot", numbers::rot47_forms, 0, Keeps::Share(40)),
 ];
 
-/// All forms of a value: first those that nobody guesses, then the others, no form twice.
-pub(super) fn forms(value: &[u8]) -> Vec<Form> {
+/// All forms of a value.
+pub(super) fn forms(value: &[u8]) -> Forms {
     let mut forms = Collected::default();
     for part in parts(value).list {
         forms.text(if part.extent == Extent::Whole { "raw" } else { "line" }, &part);
@@ -95,14 +141,17 @@ pub(super) fn forms(value: &[u8]) -> Vec<Form> {
         }
     }
     forms.list.sort_by_key(|form| form.guess == Guess::Possible);
-    forms.list
+    forms.list.shrink_to_fit();
+    forms.arena.close();
+    Forms { arena: Arc::new(forms.arena), list: forms.list }
 }
 
 #[derive(Default)]
 struct Collected {
+    arena: Arena,
     list: Vec<Form>,
-    /// The forms of each hash, so that no copy of them is kept.
-    known: HashMap<u64, Vec<usize>>,
+    /// The form of each hash.
+    known: HashMap<u64, usize>,
     hashes: RandomState,
     pieces: usize,
 }
@@ -135,7 +184,7 @@ impl Collected {
     fn plain(&mut self, kind: &'static str, text: &[u8], profile: &Profile) {
         let (whole, letters) = (guess(profile.inside(0)), guess(profile.folded_inside(0)));
         for (sight, guess) in [(MatchMode::Literal, whole), (MatchMode::Ordered, letters)] {
-            if let Some(form) = self.add(kind, text.to_vec(), sight, guess) {
+            if let Some(form) = self.add(kind, text, sight, guess) {
                 form.escaped = true;
             }
         }
@@ -167,20 +216,20 @@ impl Collected {
     fn kind(&mut self, kind: &Kind, text: &[u8], profile: &Profile, other: Option<MatchMode>) {
         let exact = guess(profile.inside(kind.ends));
         let squeezed = kind.squeezed(profile);
-        for encoded in (kind.encode)(text) {
+        for encoded in (kind.encode)(text).into_iter().map(Zeroizing::new) {
             if let Some(sight) = other {
-                self.encoded(kind.name, encoded.clone(), text, exact);
-                if let Some(form) = self.add(kind.name, encoded, sight, squeezed) {
+                self.encoded(kind.name, &encoded, text, exact);
+                if let Some(form) = self.add(kind.name, &encoded, sight, squeezed) {
                     form.escaped |= kind.name == "base64";
                 }
             } else {
-                self.add(kind.name, encoded, MatchMode::AlnumOnly, squeezed);
+                self.add(kind.name, &encoded, MatchMode::AlnumOnly, squeezed);
             }
         }
     }
 
     /// What stands as it is must be long enough, and no text of its own.
-    fn encoded(&mut self, kind: &'static str, bytes: Vec<u8>, text: &[u8], guess: Guess) {
+    fn encoded(&mut self, kind: &'static str, bytes: &[u8], text: &[u8], guess: Guess) {
         if bytes.len() >= MIN_ENCODED && bytes != text {
             self.add(kind, bytes, MatchMode::Literal, guess);
         }
@@ -195,7 +244,7 @@ impl Collected {
         }
         let common = common(text);
         for piece in places.windows(PIECE) {
-            let symbols: Vec<u8> = piece.iter().map(|at| text[*at]).collect();
+            let symbols = Zeroizing::new(piece.iter().map(|at| text[*at]).collect::<Vec<u8>>());
             let (first, last) = (piece[0], piece[PIECE - 1]);
             if self.pieces == MOST_PIECES {
                 return;
@@ -204,41 +253,52 @@ impl Collected {
             {
                 self.pieces += 1;
                 let bits = profile.folded_between(piece[0], piece[PIECE - 1] + 1);
-                self.add("part", symbols, MatchMode::AlnumOnly, guess(bits));
+                self.add("part", &symbols, MatchMode::AlnumOnly, guess(bits));
             }
         }
     }
 
     /// Adds a form, if it is one, and gives what is known of it.
-    fn add(
-        &mut self,
-        kind: &'static str,
-        bytes: Vec<u8>,
-        sight: MatchMode,
-        guess: Guess,
-    ) -> Option<&mut Form> {
-        let bytes = Zeroizing::new(bytes);
-        let bytes = match sight {
-            MatchMode::Literal => bytes,
-            MatchMode::Ordered | MatchMode::AlnumOnly if !hard_to_guess(&squeeze(&bytes)) => return None,
-            MatchMode::Ordered => bytes,
-            MatchMode::AlnumOnly => squeeze(&bytes),
+    fn add(&mut self, kind: &'static str, bytes: &[u8], sight: MatchMode, guess: Guess) -> Option<&mut Form> {
+        let symbols = match sight {
+            MatchMode::Literal => None,
+            MatchMode::Ordered | MatchMode::AlnumOnly => Some(squeeze(bytes)),
+        };
+        if symbols.as_ref().is_some_and(|symbols| !hard_to_guess(symbols)) {
+            return None;
+        }
+        let bytes = match &symbols {
+            Some(symbols) if sight == MatchMode::AlnumOnly => symbols,
+            _ => bytes,
         };
         if bytes.is_empty() {
             return None;
         }
-        let alike = self.known.entry(self.hashes.hash_one((sight, &*bytes))).or_default();
-        let known = |at: &usize| self.list[*at].sight == sight && self.list[*at].bytes == bytes;
-        let at = alike.iter().copied().find(known).unwrap_or(self.list.len());
-        if at == self.list.len() {
-            alike.push(at);
-            self.list.push(Form { kind, bytes, sight, escaped: false, guess });
-        } else if guess == Guess::Hopeless {
-            // What is a part of one text is the whole of another: the harder to guess, the better it is known.
-            self.list[at].guess = guess;
+        let hash = self.hashes.hash_one((sight, bytes));
+        let known = self.known.get(&hash).copied().filter(|at| {
+            let form = &self.list[*at];
+            form.sight == sight && self.arena.bytes(form.at, form.length) == bytes
+        });
+        if let Some(at) = known {
+            let form = &mut self.list[at];
+            if guess == Guess::Hopeless {
+                // What is a part of one text is the whole of another: the harder to guess, the better it is known.
+                form.guess = guess;
+            }
+            return Some(form);
         }
-        self.list.get_mut(at)
+        self.known.insert(hash, self.list.len());
+        let at = self.arena.add(bytes);
+        let behind = symbols.as_ref().filter(|_| sight == MatchMode::Ordered);
+        let squeezed = behind.map_or(0, |symbols| length(symbols));
+        behind.inspect(|symbols| _ = self.arena.add(symbols));
+        self.list.push(Form { kind, at, length: length(bytes), squeezed, sight, escaped: false, guess });
+        self.list.last_mut()
     }
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("no form of a value of a mebibyte has 4 GiB")
 }
 
 impl Kind {

@@ -36,7 +36,7 @@ fn a_value_that_can_be_guessed_is_looked_for_nowhere_by_itself() {
     ] {
         let found = everywhere(&[value]).finds(value.lines().next().unwrap().as_bytes());
         assert_eq!(found.total(), 0, "{value}");
-        for form in forms(value.as_bytes()).iter().filter(|form| form.guess == Guess::Hopeless) {
+        for form in forms(value.as_bytes()).list.iter().filter(|form| form.guess == Guess::Hopeless) {
             assert!(value.contains('\n'), "{} of {value}", form.kind);
         }
         assert!(
@@ -72,15 +72,15 @@ fn a_form_of_a_part_is_as_hard_as_the_part() {
     // Twelve characters are not enough, whatever form they are in; twenty-four are.
     for (value, hard) in [("9fQ2xT7vLm4Z", false), ("9fQ2xT7vLm4ZkW8hN3pR6sYb", true)] {
         assert_eq!(is_guessable(value.as_bytes()), !hard);
-        let any = forms(value.as_bytes()).iter().any(|form| form.guess == Guess::Hopeless);
+        let any = forms(value.as_bytes()).list.iter().any(|form| form.guess == Guess::Hopeless);
         assert_eq!(any, hard, "{value}");
     }
     // Words of eight bytes leave up to seven bytes out at either end: nothing that is beyond guessing is left.
     let words = forms(b"9fQ2xT7vLm4ZkW8hN3pR");
-    assert!(words.iter().filter(|form| form.kind == "words").all(|form| form.guess == Guess::Possible));
+    assert!(words.list.iter().filter(|form| form.kind == "words").all(|form| form.guess == Guess::Possible));
     // The password of a URL decides, whatever stands around it.
     let url = forms(b"postgres://application:Falcon27!x@database.internal.example.com:5432/production");
-    assert!(url.iter().all(|form| form.guess == Guess::Possible));
+    assert!(url.list.iter().all(|form| form.guess == Guess::Possible));
 }
 
 #[test]

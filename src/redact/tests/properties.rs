@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{
     super::forms::{MatchMode, forms, squeeze},
-    run, set,
+    NeedleSet, needles, run, set,
 };
 
 const VALUES: [&[u8]; 4] =
@@ -27,7 +27,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         }),
         2 => (value.clone(), any::<prop::sample::Index>()).prop_map(|(value, at)| {
             let forms = forms(value);
-            forms[at.index(forms.len())].bytes.to_vec()
+            forms.bytes(&forms.list[at.index(forms.list.len())]).to_vec()
         }),
         1 => (value.clone(), 1usize..40).prop_map(|(value, keep)| value[..keep.min(value.len())].to_vec()),
         1 => (value.clone(), 0usize..20).prop_map(|(value, lead)| dump(&[vec![b'.'; lead].as_slice(), value].concat())),
@@ -83,10 +83,13 @@ proptest! {
     fn every_form_that_stands_there_is_covered(text in text()) {
         let masked = set(&VALUES).redactor().masked(&text);
         prop_assert!(masked.windows(2).all(|pair| pair[0].1 <= pair[1].0), "disjoint, in order");
-        for form in VALUES.iter().flat_map(|value| forms(value)).filter(|form| form.sight == MatchMode::Literal) {
-            for at in (0..text.len()).filter(|at| text[*at..].starts_with(&form.bytes)) {
-                let (from, to) = (at as u64, (at + form.bytes.len()) as u64);
-                prop_assert!(masked.iter().any(|span| span.0 <= from && to <= span.1), "{} at {}", form.kind, at);
+        for forms in VALUES.map(forms) {
+            for form in forms.list.iter().filter(|form| form.sight == MatchMode::Literal) {
+                let bytes = forms.bytes(form);
+                for at in (0..text.len()).filter(|at| text[*at..].starts_with(bytes)) {
+                    let (from, to) = (at as u64, (at + bytes.len()) as u64);
+                    prop_assert!(masked.iter().any(|span| span.0 <= from && to <= span.1), "{} at {}", form.kind, at);
+                }
             }
         }
     }
@@ -98,6 +101,16 @@ proptest! {
         for span in fewer {
             prop_assert!(more.iter().any(|wider| wider.0 <= span.0 && span.1 <= wider.1), "{:?} in {:?}", span, more);
         }
+    }
+
+    #[test]
+    fn secrets_that_are_added_one_by_one_are_masked_as_together(text in text(), first in 0usize..VALUES.len()) {
+        let mut values = VALUES;
+        values.rotate_left(first);
+        let mut grown = NeedleSet::empty();
+        needles(&values).iter().for_each(|one| grown.add(one));
+        prop_assert_eq!(grown.redactor().masked(&text), set(&VALUES).redactor().masked(&text));
+        prop_assert!(NeedleSet::empty().is_empty(), "a set that is shared stays as it was");
     }
 
     #[test]

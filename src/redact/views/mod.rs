@@ -32,7 +32,7 @@ pub(super) use budget::Budget;
 pub(super) use compressed::Compressed;
 pub(super) use dump::Dump;
 use reading::Reading;
-pub(super) use reading::{Pattern, SqueezedIndex};
+pub(super) use reading::SqueezedIndex;
 pub(super) use squeezed::Squeezed;
 pub(super) use stream::{Hit, LOOK_BACK, Stream};
 pub(super) use unescaped::{Alphabet, Unescaped};

@@ -1,9 +1,12 @@
 //! Letters and digits, case folded, with their places: what the squeezed views have in common.
 
-use zeroize::{Zeroize, Zeroizing};
+use std::{collections::BTreeMap, sync::Arc};
+
+use zeroize::Zeroize;
 
 use super::{Hit, Stream};
 use crate::redact::{
+    forms::{Arena, Form, MatchMode},
     index::Index,
     scan::{Found, Scanner, Track},
     window::Window,
@@ -32,42 +35,58 @@ const SYMBOLS: [u8; 256] = {
 };
 
 /// What is looked for in squeezed views.
+#[derive(Clone)]
 pub(in crate::redact) struct SqueezedIndex {
     index: Index,
-    needles: Vec<Pattern>,
+    /// Of needles with characters between that count, the forms with them: by number.
+    spelled: BTreeMap<u32, Spelled>,
     /// Characters, not letters or digits, that some spelled form begins with.
     leads: Vec<u8>,
 }
 
-/// A squeezed form.
-pub(in crate::redact) struct Pattern {
-    label: u32,
-    symbols: Zeroizing<Vec<u8>>,
-    /// The form with the characters between, if they count.
-    spelled: Option<Zeroizing<Vec<u8>>>,
-}
-
-impl Pattern {
-    pub(in crate::redact) fn new(label: u32, symbols: Zeroizing<Vec<u8>>, spelled: Option<&[u8]>) -> Self {
-        let spelled = spelled.filter(|text| text.iter().any(|byte| symbol(*byte) == 0));
-        Self { label, symbols, spelled: spelled.map(|text| Zeroizing::new(text.to_vec())) }
-    }
+/// A form with the characters that are no symbols.
+#[derive(Clone)]
+struct Spelled {
+    arena: Arc<Arena>,
+    place: (u32, u32),
 }
 
 impl SqueezedIndex {
-    pub(in crate::redact) fn new(needles: Vec<Pattern>) -> Option<Self> {
-        if needles.is_empty() {
-            return None;
+    /// Makes room for needles of so many symbols.
+    pub(in crate::redact) fn reserve(&mut self, lengths: impl Iterator<Item = usize>) {
+        self.index.reserve(lengths);
+    }
+
+    /// Adds forms that lie in one arena, with their labels.
+    pub(in crate::redact) fn add<'a>(
+        &mut self,
+        arena: &Arc<Arena>,
+        forms: impl Iterator<Item = (u32, &'a Form)> + Clone,
+    ) {
+        let places = forms.clone().map(|(label, form)| (form.squeezed(), label));
+        let first = self.index.add(arena, places);
+        for (number, (_, form)) in (first..).zip(forms) {
+            let (at, length) = form.place();
+            let text = arena.bytes(at, length);
+            if form.sight == MatchMode::Ordered && text.iter().any(|byte| symbol(*byte) == 0) {
+                let lead = text.first().filter(|byte| symbol(**byte) == 0);
+                if let Some(Err(at)) = lead.map(|byte| self.leads.binary_search(byte)) {
+                    self.leads.insert(at, text[0]);
+                }
+                self.spelled.insert(number, Spelled { arena: Arc::clone(arena), place: (at, length) });
+            }
         }
-        let index = Index::new(needles.iter().map(|wanted| wanted.symbols.as_slice()));
-        let mut leads = Vec::new();
-        for wanted in &needles {
-            let first = wanted.spelled.as_ref().and_then(|text| text.first());
-            leads.extend(first.filter(|byte| symbol(**byte) == 0));
-        }
-        leads.sort_unstable();
-        leads.dedup();
-        Some(Self { index, needles, leads })
+    }
+
+    fn spelled(&self, number: u32) -> Option<&[u8]> {
+        let Spelled { arena, place: (at, length) } = self.spelled.get(&number)?;
+        Some(arena.bytes(*at, *length))
+    }
+}
+
+impl Default for SqueezedIndex {
+    fn default() -> Self {
+        Self { index: Index::new(), spelled: BTreeMap::new(), leads: Vec::new() }
     }
 }
 
@@ -151,7 +170,7 @@ impl Reading {
         for one in found {
             match self.settle(wanted, window, stream, &one) {
                 Settled::Yes { start, end } => {
-                    let label = wanted.needles[one.needle as usize].label;
+                    let label = wanted.index.label(one.needle);
                     hit(Hit { start, end, label, kind: None });
                 }
                 Settled::No => {}
@@ -239,11 +258,11 @@ impl Reading {
 
     /// Looks for the characters of a spelled form that are no symbols: each in its gap, in order.
     fn settle(&self, wanted: &SqueezedIndex, window: &Window, stream: Stream, found: &Found) -> Settled {
-        let needle = &wanted.needles[found.needle as usize];
-        let last = found.at + needle.symbols.len() as u64 - 1;
+        let symbols = wanted.index.needle(found.needle).len();
+        let last = found.at + symbols as u64 - 1;
         let (start, end) = (self.place(found.at), self.place(last) + 1);
-        let Some(text) = &needle.spelled else { return Settled::Yes { start, end } };
-        let must = needle.symbols.len() < LONG_ENOUGH_ALONE;
+        let Some(text) = wanted.spelled(found.needle) else { return Settled::Yes { start, end } };
+        let must = symbols < LONG_ENOUGH_ALONE;
         let mut between = text.split(|byte| symbol(*byte) != 0);
         let lead = between.next().unwrap_or_default();
         let tail = between.next_back().unwrap_or_default();

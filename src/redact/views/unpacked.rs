@@ -44,7 +44,7 @@ pub(super) struct Unpacked {
 impl Unpacked {
     pub(super) fn new(tables: Arc<Tables>, within: Box<dyn Within + Send>) -> Self {
         Self {
-            verbatim: Verbatim::new(&tables),
+            verbatim: Verbatim::default(),
             tables,
             window: Window::default(),
             squeezed: Squeezed::new(),

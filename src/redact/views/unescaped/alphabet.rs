@@ -12,6 +12,7 @@ const FARTHEST: usize = 16 * 1024;
 
 /// What the needles are made of. More of them make it larger, and never smaller: so one more needle makes more text
 /// be read, and none less.
+#[derive(Clone)]
 pub(in crate::redact) struct Alphabet {
     bytes: [bool; 256],
     /// Whether any has a quote.
@@ -23,16 +24,18 @@ pub(in crate::redact) struct Alphabet {
 }
 
 impl Alphabet {
-    pub(in crate::redact) fn new<'a>(needles: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut bytes = [false; 256];
-        let mut longest = NEAREST;
-        for needle in needles {
-            needle.iter().for_each(|byte| bytes[usize::from(*byte)] = true);
-            longest = longest.max(needle.len());
+    pub(in crate::redact) fn new() -> Self {
+        Self { bytes: [false; 256], quotes: false, numbers: false, reach: NEAREST }
+    }
+
+    /// Adds a needle.
+    pub(in crate::redact) fn add(&mut self, needle: &[u8]) {
+        for byte in needle {
+            self.bytes[usize::from(*byte)] = true;
+            self.quotes |= QUOTED.contains(byte);
+            self.numbers |= !(b' '..0x7f).contains(byte);
         }
-        let quotes = QUOTED.iter().any(|byte| bytes[usize::from(*byte)]);
-        let numbers = (0..=255u8).any(|byte| bytes[usize::from(byte)] && !(b' '..0x7f).contains(&byte));
-        Self { bytes, quotes, numbers, reach: longest.min(FARTHEST) }
+        self.reach = self.reach.max(needle.len().min(FARTHEST));
     }
 
     pub(super) fn quotes(&self) -> bool {

@@ -147,7 +147,7 @@ impl Decoding {
             Some(island) => island.earliest(wanted, longer_than),
             // What stands before what may become an escape may be the beginning of a needle, with it.
             None if unfinished => {
-                let mut island = Island::new(wanted, &[]);
+                let mut island = Island::new(&[]);
                 island.plain(source, self.lookback(wanted), self.next);
                 island.look(wanted, Stream::GoesOn, &mut |_| ());
                 island.earliest(wanted, longer_than)
@@ -205,7 +205,7 @@ impl Decoding {
         let belongs = alphabet.has(escape, self.plan.dialect, !self.plan.inner.is_empty(), behind);
         if belongs && self.island.is_none() {
             let spare = self.spare.take();
-            let mut island = spare.unwrap_or_else(|| Box::new(Island::new(search.wanted, self.plan.inner)));
+            let mut island = spare.unwrap_or_else(|| Box::new(Island::new(self.plan.inner)));
             island.upto = end;
             self.cost += island.plain(search.source, self.lookback(search.wanted), self.next);
             self.island = Some(island);
@@ -229,14 +229,14 @@ impl Decoding {
 }
 
 impl Island {
-    fn new(wanted: &Escaped, inner: &'static [Plan]) -> Self {
+    fn new(inner: &'static [Plan]) -> Self {
         Self {
             text: Window::default(),
             runs: Runs::default(),
             upto: 0,
             taken: 0,
             undecided: 0,
-            verbatim: Verbatim::new(&wanted.tables),
+            verbatim: Verbatim::default(),
             squeezed: Squeezed::new(),
             inner: inner.iter().map(Decoding::new).collect(),
         }
