@@ -8,10 +8,9 @@ const HALF_SLOTS_PER_ANCHOR: usize = 3;
 const TAG: u32 = 24;
 
 /// A gram's place in a needle.
-#[derive(Clone, Copy)]
-pub(super) struct Anchor {
-    pub(super) needle: u32,
-    pub(super) offset: u8,
+struct Anchor {
+    needle: u32,
+    offset: u8,
 }
 
 /// What is looked for in one stride.
@@ -20,30 +19,40 @@ pub(super) struct Anchors {
     known: Bits,
     /// Empty, or a part of the hash, an offset, and a needle's number and one more; behind the place that the hash names.
     slots: Vec<u64>,
-    count: usize,
+    needles: usize,
+    /// For how many needles there is room.
+    room: usize,
     stride: usize,
 }
 
 impl Anchors {
-    pub(super) fn new(stride: usize) -> Self {
-        Self { known: Bits::for_items(0), slots: Vec::new(), count: 0, stride }
+    /// For so many needles.
+    pub(super) fn new(stride: usize, room: usize) -> Self {
+        let anchors = stride * room;
+        let slots =
+            vec![0; if room == 0 { 0 } else { (anchors * HALF_SLOTS_PER_ANCHOR / 2).next_power_of_two() }];
+        Self { known: Bits::for_items(anchors), slots, needles: 0, room, stride }
     }
 
-    /// Makes room for so many needles more.
-    pub(super) fn reserve(&mut self, needles: usize, gram: impl Fn(Anchor) -> u64) {
-        let wanted = self.count + needles * self.stride;
-        if wanted > self.room() {
-            self.grow(wanted, gram);
-        }
+    pub(super) fn needles(&self) -> usize {
+        self.needles
     }
 
-    pub(super) fn add(&mut self, anchor: Anchor, gram: impl Fn(Anchor) -> u64) {
-        let hash = hash(gram(anchor));
-        if self.count == self.room() {
-            self.grow(2 * self.count.max(32), gram);
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.needles + more <= self.room
+    }
+
+    /// Adds the grams of a needle from a symbol on.
+    pub(super) fn add(&mut self, needle: u32, symbols: &[u8], begin: usize, gram: usize) {
+        for (offset, gram) in (begin..).zip(symbols[begin..].windows(gram).take(self.stride)) {
+            let offset = u8::try_from(offset).unwrap_or(u8::MAX);
+            self.put(hash(pack(gram)), &Anchor { needle, offset });
         }
-        self.put(hash, anchor);
-        self.count += 1;
+        self.needles += 1;
     }
 
     /// Whether a gram may be an anchor.
@@ -51,16 +60,16 @@ impl Anchors {
         self.known.has(hash(gram))
     }
 
-    /// Looks at every `STRIDE`-th symbol of a stream, of which these begin with the number `base`.
+    /// Looks at the gram of every `stride`-th symbol of a stream, of which these begin with the number `base`.
     #[inline]
-    pub(super) fn look<const GRAM: usize, const STRIDE: usize>(
+    pub(super) fn look<const GRAM: usize>(
         &self,
         symbols: &[u8],
         base: u64,
         next: &mut u64,
         found: &mut impl FnMut(u64, u32),
     ) {
-        if self.count == 0 {
+        if self.needles == 0 {
             return;
         }
         let mut at = usize::try_from(*next - base).unwrap_or(usize::MAX);
@@ -74,7 +83,7 @@ impl Anchors {
                     }
                 }
             }
-            at += STRIDE;
+            at += self.stride;
         }
         *next = base + at as u64;
     }
@@ -86,20 +95,7 @@ impl Anchors {
         slots.filter(move |slot| slot >> 40 == tag(hash)).map(anchor)
     }
 
-    fn room(&self) -> usize {
-        (self.slots.len() * 2 / HALF_SLOTS_PER_ANCHOR).min(self.known.room())
-    }
-
-    fn grow(&mut self, count: usize, gram: impl Fn(Anchor) -> u64) {
-        let slots = vec![0; (count * HALF_SLOTS_PER_ANCHOR / 2).next_power_of_two()];
-        let old = std::mem::replace(&mut self.slots, slots);
-        self.known = Bits::for_items(count);
-        for anchor in old.into_iter().filter(|slot| *slot != 0).map(anchor) {
-            self.put(hash(gram(anchor)), anchor);
-        }
-    }
-
-    fn put(&mut self, hash: u64, anchor: Anchor) {
+    fn put(&mut self, hash: u64, anchor: &Anchor) {
         self.known.set(hash);
         let mask = self.slots.len() - 1;
         let mut at = self.place(hash);

@@ -17,7 +17,7 @@ impl Bits {
         Self { words: vec![0; words], shift: 64 - words.trailing_zeros() }
     }
 
-    /// For how many items it is.
+    /// For how many items there is room.
     pub(super) fn room(&self) -> usize {
         self.words.len() * 64 / BITS_PER_ITEM
     }

@@ -13,7 +13,7 @@ mod heads;
 
 use std::sync::Arc;
 
-use anchors::{Anchor, Anchors};
+use anchors::Anchors;
 use heads::Heads;
 
 use super::forms::Arena;
@@ -26,16 +26,27 @@ struct Tier {
     /// No needle is shorter.
     least: usize,
     gram: usize,
-    stride: usize,
 }
 
 /// From the longest needles to the shortest.
-const TIERS: [Tier; 4] = [
-    Tier { least: 11, gram: 8, stride: 4 },
-    Tier { least: 8, gram: 8, stride: 1 },
-    Tier { least: 4, gram: 4, stride: 1 },
-    Tier { least: 1, gram: 1, stride: 1 },
+const TIERS: [Tier; 5] = [
+    Tier { least: 15, gram: 8 },
+    Tier { least: 11, gram: 8 },
+    Tier { least: 8, gram: 8 },
+    Tier { least: 4, gram: 4 },
+    Tier { least: 1, gram: 1 },
 ];
+
+/// Of more needles than this there are fewer anchors each, and more looks.
+const FEW: usize = 1 << 15;
+
+impl Tier {
+    /// How many grams in a row are anchors: as many as every needle has, unless there are too many needles.
+    fn stride(&self, needles: usize) -> usize {
+        let most = self.least + 1 - self.gram;
+        if needles > FEW { most.min(4) } else { most }
+    }
+}
 
 /// Where a search is: the number of the symbol at which each tier looks next.
 #[derive(Clone, Copy, Default)]
@@ -63,13 +74,8 @@ struct Needle {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self {
-            arenas: Vec::new(),
-            needles: Vec::new(),
-            tiers: TIERS.each_ref().map(|tier| Anchors::new(tier.stride)),
-            heads: Heads::default(),
-            unseen: 0,
-        }
+        let tiers = TIERS.each_ref().map(|tier| Anchors::new(tier.stride(0), 0));
+        Self { arenas: Vec::new(), needles: Vec::new(), tiers, heads: Heads::default(), unseen: 0 }
     }
 
     /// Makes room for needles of these lengths, so that adding them moves none.
@@ -77,10 +83,8 @@ impl Index {
         let mut counts = [0; TIERS.len()];
         lengths.for_each(|length| counts[tier(length)] += 1);
         self.needles.reserve(counts.iter().sum());
-        for (tier, count) in (0..).zip(counts) {
-            let (anchors, needles) = (&mut self.tiers[tier], &self.needles);
-            anchors.reserve(count, |anchor| gram_of(&self.arenas, needles, tier, anchor));
-        }
+        // Some more: what is added next shall not be what moves all.
+        (0..).zip(counts).for_each(|(tier, count)| self.make_room(tier, count + count / 4));
     }
 
     /// Adds needles that lie in one arena: their places with their lengths, and their labels. None may be empty. Gives
@@ -93,31 +97,42 @@ impl Index {
         let number = u32::try_from(self.arenas.len()).unwrap_or(u32::MAX);
         self.arenas.push(Arc::clone(arena));
         let first = self.needles.len();
-        for ((at, length), label) in needles {
-            self.anchor(Needle { arena: number, at, length, label });
-        }
+        self.needles.extend(needles.map(|((at, length), label)| Needle { arena: number, at, length, label }));
         let numbers = number_of(first)..number_of(self.needles.len());
-        self.heads.add(numbers, |needle| bytes_of(&self.arenas, &self.needles, needle));
-        number_of(first)
+        for needle in numbers.clone() {
+            let tier = tier(self.needle(needle).len());
+            if !self.tiers[tier].has_room_for(1) {
+                let anchored = self.tiers[tier].needles();
+                self.make_room(tier, anchored.max(64));
+            }
+            self.anchor(tier, needle);
+        }
+        self.heads.add(numbers.clone(), |needle| bytes_of(&self.arenas, &self.needles, needle));
+        numbers.start
     }
 
-    fn anchor(&mut self, needle: Needle) {
-        let number = number_of(self.needles.len());
-        self.needles.push(needle);
-        let symbols = bytes_of(&self.arenas, &self.needles, number);
-        let at = tier(symbols.len());
-        let Tier { gram, stride, .. } = TIERS[at];
-        let begin = rarest_window(symbols, gram, stride, &self.tiers[at]);
-        self.unseen = self.unseen.max(begin + stride + gram);
-        for offset in begin..begin + stride {
-            let anchor = Anchor { needle: number, offset: u8::try_from(offset).unwrap_or(u8::MAX) };
-            let (anchors, needles) = (&mut self.tiers[at], &self.needles);
-            anchors.add(anchor, |anchor| gram_of(&self.arenas, needles, at, anchor));
+    /// Makes room for so many needles more in a tier.
+    fn make_room(&mut self, tier: usize, more: usize) {
+        let anchored = self.tiers[tier].needles();
+        if more == 0 || self.tiers[tier].has_room_for(more) {
+            return;
+        }
+        self.tiers[tier] = Anchors::new(TIERS[tier].stride(anchored + more), anchored + more);
+        let mut needle = 0;
+        while self.tiers[tier].needles() < anchored {
+            if self::tier(self.needle(needle).len()) == tier {
+                self.anchor(tier, needle);
+            }
+            needle += 1;
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.needles.is_empty()
+    fn anchor(&mut self, tier: usize, needle: u32) {
+        let (gram, anchors) = (TIERS[tier].gram, &mut self.tiers[tier]);
+        let symbols = bytes_of(&self.arenas, &self.needles, needle);
+        let begin = rarest_window(symbols, gram, anchors);
+        anchors.add(needle, symbols, begin, gram);
+        self.unseen = self.unseen.max(begin + anchors.stride() + gram);
     }
 
     pub(super) fn needle(&self, number: u32) -> &[u8] {
@@ -135,12 +150,13 @@ impl Index {
     /// Looks at grams of symbols, the first of which has the number `base`, and says for what they may belong to which
     /// needle begins at which symbol.
     pub(super) fn look(&self, symbols: &[u8], base: u64, looks: &mut Looks, mut found: impl FnMut(u64, u32)) {
-        let [long, middle, short, shortest] = &self.tiers;
-        let [first, second, third, fourth] = &mut looks.0;
-        long.look::<8, 4>(symbols, base, first, &mut found);
-        middle.look::<8, 1>(symbols, base, second, &mut found);
-        short.look::<4, 1>(symbols, base, third, &mut found);
-        shortest.look::<1, 1>(symbols, base, fourth, &mut found);
+        let [long, middle, less, short, shortest] = &self.tiers;
+        let [first, second, third, fourth, fifth] = &mut looks.0;
+        long.look::<8>(symbols, base, first, &mut found);
+        middle.look::<8>(symbols, base, second, &mut found);
+        less.look::<8>(symbols, base, third, &mut found);
+        short.look::<4>(symbols, base, fourth, &mut found);
+        shortest.look::<1>(symbols, base, fifth, &mut found);
     }
 
     /// Whether symbols that end the stream so far may be the beginning of a needle, which is longer.
@@ -162,15 +178,11 @@ fn bytes_of<'a>(arenas: &'a [Arc<Arena>], needles: &[Needle], number: u32) -> &'
     arenas[needle.arena as usize].bytes(needle.at, needle.length)
 }
 
-fn gram_of(arenas: &[Arc<Arena>], needles: &[Needle], tier: usize, anchor: Anchor) -> u64 {
-    let at = usize::from(anchor.offset);
-    anchors::pack(&bytes_of(arenas, needles, anchor.needle)[at..at + TIERS[tier].gram])
-}
-
 /// Where the window begins that ordinary text and other needles have least of: grams of letters alone, of digits alone,
 /// or of one symbol over and over, as in `https` and `-----`, are everywhere, and what many keys begin with is the
 /// anchor of many.
-fn rarest_window(symbols: &[u8], gram: usize, stride: usize, others: &Anchors) -> usize {
+fn rarest_window(symbols: &[u8], gram: usize, others: &Anchors) -> usize {
+    let stride = others.stride();
     let last = (symbols.len() + 1 - gram - stride).min(LATEST_WINDOW);
     let mut rarest = (usize::MAX, 0);
     let commonness = |at: usize| commonness(&symbols[at..at + gram], others);

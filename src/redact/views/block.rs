@@ -142,10 +142,11 @@ impl Bits<'_> {
 
 /// Bits of a number from a place on, if they are there.
 fn bits(bytes: &[u8], from: usize, count: usize) -> Option<u32> {
-    (0..count).try_fold(0, |value, bit| {
-        let at = from + bit;
-        Some(value | u32::from(bytes.get(at / 8)? >> (at % 8) & 1) << bit)
-    })
+    let last = (from + count - 1) / 8;
+    let there = bytes.get(from / 8..=last)?;
+    let mut word = [0; 8];
+    word[..there.len()].copy_from_slice(there);
+    u32::try_from(u64::from_le_bytes(word) >> (from % 8) & ((1 << count) - 1)).ok()
 }
 
 /// A length, and the same with every bit turned (section 3.2.4).
