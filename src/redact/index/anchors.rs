@@ -29,9 +29,9 @@ impl Anchors {
     /// For so many needles.
     pub(super) fn new(stride: usize, room: usize) -> Self {
         let anchors = stride * room;
-        let slots =
-            vec![0; if room == 0 { 0 } else { (anchors * HALF_SLOTS_PER_ANCHOR / 2).next_power_of_two() }];
-        Self { known: Bits::for_items(anchors), slots, needles: 0, room, stride }
+        // One is always empty: a search ends there.
+        let slots = if room == 0 { 0 } else { (anchors * HALF_SLOTS_PER_ANCHOR / 2 + 1).next_power_of_two() };
+        Self { known: Bits::for_items(anchors), slots: vec![0; slots], needles: 0, room, stride }
     }
 
     pub(super) fn needles(&self) -> usize {
