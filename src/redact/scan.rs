@@ -43,6 +43,9 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct Scanner {
     looks: Looks,
+    /// The first symbol from which on all that are there may be the beginning of a needle that no look has met yet. What
+    /// is no beginning stays none, whatever comes.
+    begun: u64,
     /// Needles of which all symbols but those that are yet to come are there.
     live: Vec<Found>,
 }
@@ -58,6 +61,10 @@ impl Scanner {
             self.compare(index, track, Found { needle, at }, &mut found);
         });
         self.looks = looks;
+        let end = track.end();
+        let from = end.saturating_sub(index.unseen() as u64).max(track.base).max(self.begun);
+        let begun = (from..end).find(|at| index.may_begin(track.from(*at)) && track.holds_together(*at, end));
+        self.begun = begun.unwrap_or(end);
     }
 
     fn compare(&mut self, index: &Index, track: Track<'_>, one: Found, found: &mut impl FnMut(Found)) {
@@ -70,16 +77,12 @@ impl Scanner {
         if length == needle.len() { found(one) } else { self.live.push(one) }
     }
 
-    /// The first symbol from which on more than `longer_than` symbols, to the end of the track, may be the
-    /// beginning of a needle.
-    pub(super) fn earliest(&self, index: &Index, track: Track<'_>, longer_than: usize) -> Option<u64> {
-        let end = track.end();
-        let last = end.saturating_sub(longer_than as u64);
-        let live = self.live.iter().map(|live| live.at).filter(|at| *at < last).min();
-        let from = end.saturating_sub(index.unseen() as u64).max(track.base);
-        let begun =
-            (from..last).find(|at| index.may_begin(track.from(*at)) && track.holds_together(*at, end));
-        [live, begun].into_iter().flatten().min()
+    /// The first symbol from which on more than `longer_than` symbols, to the end of the track that was looked through,
+    /// may be the beginning of a needle.
+    pub(super) fn earliest(&self, track: Track<'_>, longer_than: usize) -> Option<u64> {
+        let last = track.end().saturating_sub(longer_than as u64);
+        let live = self.live.iter().map(|live| live.at);
+        live.chain([self.begun]).filter(|at| *at < last).min()
     }
 
     /// The first symbol that a later scan needs.

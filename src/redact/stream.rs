@@ -182,24 +182,27 @@ impl Redactor {
 
     /// The first byte that may still be masked by a match of which more than `longer_than` symbols are there.
     fn undecided(&self, longer_than: usize) -> u64 {
-        let end = self.window.end();
-        let verbatim = self.verbatim.earliest(&self.tables, &self.window, longer_than);
+        let by_shape =
+            if longer_than > 0 { self.userinfo.earliest_at_a_pause() } else { self.userinfo.earliest() };
+        let by_needle = if self.tables.is_empty() { None } else { self.undecided_by_needles(longer_than) };
+        by_shape.into_iter().chain(by_needle).fold(self.window.end(), u64::min)
+    }
+
+    fn undecided_by_needles(&self, longer_than: usize) -> Option<u64> {
+        let window = &self.window;
+        let verbatim = self.verbatim.earliest(window, longer_than);
         let squeezed = self.tables.squeezed().into_iter().flat_map(|wanted| {
-            let dump = self.dump.earliest(wanted, &self.window, longer_than);
-            [self.squeezed.earliest(wanted, &self.window, longer_than), dump]
+            let dump = self.dump.earliest(wanted, window, longer_than);
+            [self.squeezed.earliest(wanted, window, longer_than), dump]
         });
         let unescaped = self.tables.escaped();
-        let unescaped =
-            unescaped.and_then(|wanted| self.unescaped.earliest(wanted, &self.window, longer_than));
-        let others = if longer_than > 0 {
-            [self.userinfo.earliest_at_a_pause(), self.compressed.earliest_at_a_pause()]
-        } else if self.tables.is_empty() {
-            [self.userinfo.earliest(), None]
+        let unescaped = unescaped.and_then(|wanted| self.unescaped.earliest(wanted, window, longer_than));
+        let compressed = if longer_than > 0 {
+            self.compressed.earliest_at_a_pause()
         } else {
-            [self.userinfo.earliest(), self.compressed.earliest(&self.window)]
+            self.compressed.earliest(window)
         };
-        let needles = verbatim.into_iter().chain(squeezed.flatten()).chain(unescaped);
-        needles.chain(others.into_iter().flatten()).fold(end, u64::min)
+        verbatim.into_iter().chain(squeezed.flatten()).chain(unescaped).chain(compressed).min()
     }
 
     /// Gives out everything before `upto`, where nothing can change any more.

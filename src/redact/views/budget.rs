@@ -21,7 +21,7 @@ impl Budget {
     /// What each byte that is read adds.
     pub(in crate::redact) const A_BYTE: u64 = 8;
     /// What setting up a try costs.
-    pub(super) const A_TRY: usize = 1 << 10;
+    pub(super) const A_TRY: usize = 1 << 11;
     /// A byte that a head looks at costs so many times less than one that is inflated.
     const CHEAPER: u64 = 8;
 

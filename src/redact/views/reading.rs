@@ -187,7 +187,7 @@ impl Reading {
         longer_than: usize,
     ) -> Option<u64> {
         let scanned = (!self.waits_too_long(window))
-            .then(|| self.scanner.earliest(&wanted.index, self.track(), longer_than))
+            .then(|| self.scanner.earliest(self.track(), longer_than))
             .flatten();
         let symbol = self.unsettled.iter().map(|one| one.at).chain(scanned).min();
         let from = match symbol {

@@ -102,7 +102,7 @@ impl Unpacked {
 
     /// The first byte that may still belong to a needle of which more is to come.
     fn undecided(&self) -> u64 {
-        let verbatim = self.verbatim.earliest(&self.tables, &self.window, 0);
+        let verbatim = self.verbatim.earliest(&self.window, 0);
         let squeezed =
             self.tables.squeezed().and_then(|wanted| self.squeezed.earliest(wanted, &self.window, 0));
         let unescaped =

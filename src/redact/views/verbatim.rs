@@ -26,13 +26,8 @@ impl Verbatim {
     }
 
     /// The offset from which on the stream may still be masked.
-    pub(in crate::redact) fn earliest(
-        &self,
-        tables: &Tables,
-        window: &Window,
-        longer_than: usize,
-    ) -> Option<u64> {
-        self.0.earliest(tables.literal(), track(window), longer_than)
+    pub(in crate::redact) fn earliest(&self, window: &Window, longer_than: usize) -> Option<u64> {
+        self.0.earliest(track(window), longer_than)
     }
 
     /// The first offset of the stream that a later search needs, at most `from`.

@@ -310,7 +310,7 @@ impl Island {
     /// The first byte of the text that may belong to a needle of which more is to come.
     fn first(&self, wanted: &Escaped, longer_than: usize) -> u64 {
         let text = &self.text;
-        let verbatim = self.verbatim.earliest(&wanted.tables, text, longer_than);
+        let verbatim = self.verbatim.earliest(text, longer_than);
         let symbols = wanted.tables.squeezed();
         let squeezed = symbols.and_then(|symbols| self.squeezed.earliest(symbols, text, longer_than));
         let inner = self.inner.iter().filter_map(|one| one.earliest(wanted, text, longer_than));
