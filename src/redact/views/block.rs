@@ -162,7 +162,10 @@ fn dynamic_fits(block: &[u8]) -> Option<bool> {
     if literals > 29 || distances > 29 {
         return Some(false);
     }
-    let used = (0..lengths as usize + 4).try_fold(0, |used, code| {
+    // All of them at once, when they are there: a head asks with each byte.
+    let counts = lengths as usize + 4;
+    bits(17 + 3 * (counts - 1), 3)?;
+    let used = (0..counts).try_fold(0, |used, code| {
         let length = bits(17 + 3 * code, 3)?;
         Some(used + if length == 0 { 0 } else { 128 >> length })
     });
