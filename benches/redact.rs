@@ -241,7 +241,7 @@ fn hostile(count: usize) {
         all[0].0,
         HOSTILE_TEXT >> 10,
         all[0].1,
-        HOSTILE_TEXT * REPEATED >> 20,
+        (HOSTILE_TEXT * REPEATED) >> 20,
         HOSTILE_TEXT >> 10,
     );
 }
