@@ -30,13 +30,16 @@ impl NeedleSet {
         let mut tables = Tables::new();
         tables.reserve(&sorted);
         sorted.into_iter().for_each(|needles| tables.add(needles));
+        tables.settle();
         Self(Arc::new(tables))
     }
 
     /// Adds the needles of one secret more: at its own cost, whatever is there, unless somebody else holds the set,
     /// who keeps it as it was. Of two secrets with the same form, the one that was there first has it.
     pub fn add(&mut self, needles: &Needles) {
-        Arc::make_mut(&mut self.0).add(needles);
+        let tables = Arc::make_mut(&mut self.0);
+        tables.add(needles);
+        tables.settle();
     }
 
     /// A set without a secret: only what is masked by its shape.

@@ -82,6 +82,13 @@ impl Tables {
         self.secrets.insert(first, needles.clone());
     }
 
+    /// Ends adding for now: what was added is found from here on.
+    pub(super) fn settle(&mut self) {
+        self.written.settle();
+        self.squeezed.iter_mut().for_each(SqueezedIndex::settle);
+        self.escaped.iter_mut().for_each(|escaped| escaped.tables.settle());
+    }
+
     fn add_forms(&mut self, needles: &Needles, first: u32, wanted: impl Fn(&Form) -> bool) {
         let all = || (first..).zip(needles.forms()).filter(|(_, form)| wanted(form));
         let literal = all().filter(|(_, form)| form.sight == MatchMode::Literal);

@@ -16,6 +16,8 @@ pub(super) struct Heads {
     /// Beginnings of up to [`SHORT`] symbols.
     known: Bits,
     count: usize,
+    /// Not in order yet.
+    new: Vec<Head>,
     /// Sorted; each is more than twice as long as the next, so that adding one needle seldom sorts many.
     runs: Vec<Vec<Head>>,
 }
@@ -30,17 +32,26 @@ struct Head {
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { known: Bits::for_items(0), count: 0, runs: Vec::new() }
+        Self { known: Bits::for_items(0), count: 0, new: Vec::new(), runs: Vec::new() }
     }
 }
 
 impl Heads {
     pub(super) fn add<'a>(&mut self, needles: Range<u32>, bytes: impl Fn(u32) -> &'a [u8]) {
-        let new: Vec<Head> = needles.map(|needle| Head { first: first(bytes(needle)), needle }).collect();
+        self.new.extend(needles.map(|needle| Head { first: first(bytes(needle)), needle }));
+    }
+
+    /// Puts in order what was added, so that it is found.
+    pub(super) fn settle<'a>(&mut self, bytes: impl Fn(u32) -> &'a [u8]) {
+        if self.new.is_empty() {
+            return;
+        }
+        let mut new = std::mem::take(&mut self.new);
+        new.sort_unstable_by(|a, b| order(a, b, &bytes));
         self.count += new.len();
         self.runs.push(new);
         self.know(&bytes);
-        self.sort(&bytes);
+        self.merge(&bytes);
     }
 
     /// Whether symbols are the beginning of a longer needle.
@@ -74,23 +85,21 @@ impl Heads {
         }
     }
 
-    fn sort<'a>(&mut self, bytes: &impl Fn(u32) -> &'a [u8]) {
-        let order = |a: &Head, b: &Head| -> Ordering {
-            a.first.cmp(&b.first).then_with(|| bytes(a.needle).cmp(bytes(b.needle)))
-        };
-        if let Some(last) = self.runs.last_mut() {
-            last.sort_by(order);
-        }
+    fn merge<'a>(&mut self, bytes: &impl Fn(u32) -> &'a [u8]) {
         while let [.., before, last] = self.runs.as_mut_slice() {
             if before.len() > 2 * last.len() {
                 break;
             }
             before.append(last);
             // Both are in order: a stable sort merges them.
-            before.sort_by(order);
+            before.sort_by(|a, b| order(a, b, bytes));
             self.runs.pop();
         }
     }
+}
+
+fn order<'a>(a: &Head, b: &Head, bytes: &impl Fn(u32) -> &'a [u8]) -> Ordering {
+    a.first.cmp(&b.first).then_with(|| bytes(a.needle).cmp(bytes(b.needle)))
 }
 
 fn first(symbols: &[u8]) -> u64 {

@@ -111,6 +111,11 @@ impl Index {
         numbers.start
     }
 
+    /// Ends adding for now: what was added is found from here on.
+    pub(super) fn settle(&mut self) {
+        self.heads.settle(|needle| bytes_of(&self.arenas, &self.needles, needle));
+    }
+
     /// Makes room for so many needles more in a tier.
     fn make_room(&mut self, tier: usize, more: usize) {
         let anchored = self.tiers[tier].needles();

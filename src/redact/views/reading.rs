@@ -78,6 +78,11 @@ impl SqueezedIndex {
         }
     }
 
+    /// Ends adding for now.
+    pub(in crate::redact) fn settle(&mut self) {
+        self.index.settle();
+    }
+
     fn spelled(&self, number: u32) -> Option<&[u8]> {
         let Spelled { arena, place: (at, length) } = self.spelled.get(&number)?;
         Some(arena.bytes(*at, *length))
