@@ -36,7 +36,7 @@ pub(crate) struct ScopeNeedles {
 #[derive(Default)]
 struct Known {
     scopes: HashMap<ScopeName, Scope>,
-    /// For callers whose scope isn't known, until one grows.
+    /// For callers whose scope isn't known, once one has asked.
     anyone: Option<NeedleSet>,
     /// For the audit, which no agent reads, likewise.
     everything: Option<NeedleSet>,
@@ -175,8 +175,10 @@ impl Known {
             written: Vec::new(),
         });
         place.by_value.insert(key, number);
-        place.sets.clear();
-        (self.anyone, self.everything) = (None, None);
+        let entry = &place.entries[number];
+        // Of a value that nobody was given yet, a run looks for what can't be guessed.
+        place.sets.values_mut().chain(&mut self.anyone).for_each(|set| set.add(&entry.beyond_guessing));
+        self.everything.iter_mut().for_each(|set| set.add(&entry.all));
         number
     }
 }
