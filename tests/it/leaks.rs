@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Server, Stage};
 
+mod kinds;
 mod transforms;
 
 use transforms::{CHANNELS, Transform, transforms};
@@ -86,14 +87,16 @@ fn the_matrix() {
     let scripts: Vec<&Transform> =
         rows.iter().zip(&there).filter(|(_, there)| **there).map(|(row, _)| row).collect();
     assert!(tool_is_there("python3") && scripts.len() >= 60, "only {} of the tools are here", scripts.len());
-    show_that_decoders_work(&scripts);
+    for (row, finds) in scripts.iter().zip(decoders_find(VALUE, "V=$SECRET", &scripts)) {
+        assert!(finds, "{}: its decoder doesn't find the value in what its tool wrote", row.name);
+    }
     let stage = Stage::new();
     stage.set("a/key", VALUE.as_bytes());
     policies(&stage);
     let mut cells: BTreeMap<&str, Vec<Cell>> =
         rows.iter().map(|row| (row.name.as_str(), Vec::new())).collect();
     for column in COLUMNS {
-        let measured = measure(&stage, column, &scripts);
+        let measured = measure(&stage, column, VALUE, &scripts);
         for row in &rows {
             let at = scripts.iter().position(|script| script.name == row.name);
             cells.get_mut(row.name.as_str()).unwrap().push(at.map_or(Cell::Unknown, |at| measured[at]));
@@ -102,35 +105,28 @@ fn the_matrix() {
     let caught = cells.values().filter(|row| row[0] == Cell::Caught).count();
     println!("{caught} of {} transforms are caught in redacted mode", scripts.len());
     assert!(caught >= 45, "the net catches {caught}");
-    claims_go_no_further(&document(&rows, &cells));
-    held(&document(&rows, &cells));
+    let text = document(&rows, &cells) + &kinds::table(&rows, &scripts) + &channels();
+    claims_go_no_further(&text);
+    held(&text);
 }
 
 fn tool_is_there(tool: &str) -> bool {
     ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(tool).exists())
 }
 
-/// Every decoder finds the value in what its tool wrote.
-fn show_that_decoders_work(scripts: &[&Transform]) {
+/// Whether each decoder finds the value in what its tool wrote, without any redaction.
+fn decoders_find(value: &str, prelude: &str, scripts: &[&Transform]) -> Vec<bool> {
     let outputs = scripts.iter().map(|row| {
         let done = Command::new("sh")
-            .args(["-c", &row.script])
+            .args(["-c", &format!("{prelude}; export V; unset SECRET\n{}", row.script)])
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("V", VALUE)
+            .env("SECRET", value)
             .output()
             .unwrap();
-        (row, String::from_utf8_lossy(&done.stdout).into_owned())
+        (row.decoder.as_str(), String::from_utf8_lossy(&done.stdout).into_owned())
     });
-    let outputs: Vec<_> = outputs.collect();
-    let decoded = decode(outputs.iter().map(|(row, text)| (row.decoder.as_str(), text.clone())).collect());
-    for ((row, text), decoded) in outputs.iter().zip(decoded) {
-        assert!(
-            leaks(&decoded) > 0,
-            "{}: its decoder doesn't find the value in {text:?}: {decoded:?}",
-            row.name
-        );
-    }
+    decode(outputs.collect()).iter().map(|decoded| leaks(value, decoded)).collect()
 }
 
 /// What is said once the caller may call again: a refused call counts as 25, and so many are more than a second takes.
@@ -144,7 +140,7 @@ fn once_it_may(server: &mut Server, column: &Column, row: &Transform, mut told: 
 }
 
 /// Runs every script under a column's rule, and says what came back of the value.
-fn measure(stage: &Stage, column: &Column, scripts: &[&Transform]) -> Vec<Cell> {
+fn measure(stage: &Stage, column: &Column, value: &str, scripts: &[&Transform]) -> Vec<Cell> {
     let mut server = stage.serve(column.scope);
     let mut answers: Vec<Value> = Vec::new();
     for some in scripts.chunks(AT_ONCE) {
@@ -158,7 +154,7 @@ fn measure(stage: &Stage, column: &Column, scripts: &[&Transform]) -> Vec<Cell> 
         scripts.iter().zip(&answers).map(|(row, answer)| (row.decoder.as_str(), text(answer))).collect(),
     );
     let judged = scripts.iter().zip(&answers).zip(decoded).map(|((row, answer), decoded)| {
-        let came_back = leaks(&decoded) > 0 || leaks(&text(answer)) > 0;
+        let came_back = leaks(value, &decoded) || leaks(value, &text(answer));
         match answer["code"].as_str() {
             Some("command_not_allowed") => return Cell::Contained,
             Some(code) => panic!("{}: {code}", row.name),
@@ -181,12 +177,14 @@ fn ask(server: &mut Server, column: &Column, row: &Transform) -> u64 {
     server.send("tools/call", json!({"name": "run_with_secrets", "arguments": arguments}))
 }
 
-/// How many pieces of the value a text has that are leaks.
-fn leaks(text: &str) -> usize {
+/// Whether a text has a piece of the value that is a leak: of a PEM, of a line of its body.
+fn leaks(value: &str, text: &str) -> bool {
     let text = text.to_lowercase();
-    let value = VALUE.to_lowercase();
-    let pieces = (0..=value.len() - LEAK).filter(|at| text.contains(&value[*at..*at + LEAK]));
-    pieces.count()
+    let lines = value.lines().filter(|line| !line.starts_with("-----"));
+    lines.map(str::to_lowercase).any(|line| {
+        let bytes = line.as_bytes();
+        bytes.windows(LEAK).any(|piece| text.as_bytes().windows(LEAK).any(|there| there == piece))
+    })
 }
 
 fn decode(cases: Vec<(&str, String)>) -> Vec<String> {
@@ -221,12 +219,11 @@ fn document(rows: &[Transform], cells: &BTreeMap<&str, Vec<Cell>>) -> String {
     let titles: Vec<&str> = COLUMNS.iter().map(|column| column.title).collect();
     format!(
         "{INTRODUCTION}\nOf {} transforms, {} are caught in `redacted` mode and {open} are open.\n\n\
-         | transform | {} | |\n|{}\n{table}{}",
+         | transform | {} | |\n|{}\n{table}",
         rows.len(),
         rows.len() - open,
         titles.join(" | "),
         "---|".repeat(titles.len() + 2),
-        channels(),
     )
 }
 
