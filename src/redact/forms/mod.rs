@@ -318,16 +318,28 @@ fn guess(bits: f64) -> Guess {
 
 /// Letters and digits, case folded: what the squeezed view of a stream consists of.
 pub(super) fn squeeze(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut symbols = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    symbols.extend(bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase));
+    let mut symbols = Zeroizing::new(vec![0; bytes.len()]);
+    let mut count = 0;
+    for byte in bytes {
+        symbols[count] = byte.to_ascii_lowercase();
+        count += usize::from(byte.is_ascii_alphanumeric());
+    }
+    symbols.truncate(count);
     symbols
 }
 
+/// Tenths of a bit of a digit: no symbol has fewer.
+const DIGIT_TENTHS: usize = 33;
+
 /// Whether a squeezed form is too long to be hit by chance: by the alphabet that it is drawn from.
 fn hard_to_guess(symbols: &[u8]) -> bool {
+    // As most are.
+    if symbols.len() * DIGIT_TENTHS >= MIN_BITS * 10 {
+        return true;
+    }
     let digits = symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
     let tenths = match symbols.len() - digits {
-        0 => 33,
+        0 => DIGIT_TENTHS,
         _ if symbols.iter().all(u8::is_ascii_hexdigit) => 40,
         _ if digits == 0 => 40,
         _ => 51,
