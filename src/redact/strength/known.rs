@@ -128,7 +128,8 @@ fn boundaries(text: &[u8]) -> Vec<Range<usize>> {
     starts.map(|at| at..memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |length| at + length)).collect()
 }
 
-/// In `scheme://user:password@host/path?query` the password; else the user; else what stands behind the host.
+/// In `scheme://user:password@host/path?query` the password; else the user or what the query sets, whichever is harder
+/// to guess (`postgresql://app@/shop?password=…`); else what stands behind the host.
 fn in_url(text: &[u8]) -> Option<Range<usize>> {
     let start = memmem::find(text, b"://")?;
     let scheme = &text[..start];
@@ -142,7 +143,20 @@ fn in_url(text: &[u8]) -> Option<Range<usize>> {
         return Some(end..text.len());
     };
     let colon = memchr::memchr(b':', &text[start..at]).map_or(start, |colon| start + colon + 1);
-    Some(if colon < at { colon..at } else { start..at })
+    if start < colon && colon < at {
+        return Some(colon..at);
+    }
+    hardest(text, std::iter::once(start..at).chain(set_by_query(text, end)).collect())
+}
+
+/// What stands behind the signs of equality in the query and fragment of a URL.
+fn set_by_query(text: &[u8], from: usize) -> impl Iterator<Item = Range<usize>> {
+    let query = memchr::memchr2(b'?', b'#', &text[from..]).map_or(text.len(), |at| from + at);
+    let equals = memchr::memchr_iter(b'=', &text[query..]).map(move |at| query + at + 1);
+    equals.map(|value| {
+        let ends = text[value..].iter().position(|byte| b"&;#".contains(byte));
+        value..ends.map_or(text.len(), |length| value + length)
+    })
 }
 
 /// In a JSON document, the string that is hardest to guess.

@@ -302,6 +302,11 @@ fn weak_values() {
         ("/9fQ2xT7vLm4ZkW8+hN3p==", None),
         ("sk-9fQ2xT7v", None),
         ("tr0ub4dor&3", None),
+        ("postgresql://app@/shop?host=/var/run/postgresql&password=9fQ2xT7vLm", None),
+        ("postgresql://app@db.internal/shop?password=tr0ub4dor%263;sslmode=require", None),
+        ("https://me@example.com/#access_token=9fQ2xT7vLm4Z", None),
+        ("postgresql://app@/shop?host=/var/run&sslmode=require", Some(Weakness::Common)),
+        ("ssh://git@github.com/example/project.git", Some(Weakness::Common)),
     ];
     let others = judged.iter().filter(|(value, expected)| weakness(value.as_bytes()) != *expected);
     assert_eq!(others.collect::<Vec<_>>(), Vec::<&(&str, Option<Weakness>)>::new());
