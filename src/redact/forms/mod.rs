@@ -8,6 +8,7 @@ mod arena;
 mod charsets;
 mod kinds;
 mod numbers;
+mod pieces;
 mod squeezed;
 mod written;
 
@@ -21,14 +22,15 @@ use zeroize::Zeroizing;
 
 use super::{
     escapes,
-    parts::{Extent, Part, looks_random, parts},
-    strength::{GUESSABLE_BELOW, Profile, common},
+    parts::{Extent, Part, parts},
+    strength::{GUESSABLE_BELOW, Profile},
     weak::is_found_everywhere,
 };
 pub(super) use arena::Arena;
 use charsets::charsets;
 use kinds::{BASE64, Keeps, Kind, kind};
-use squeezed::{SQUEEZED, SQUEEZED_LINES};
+use pieces::{MOST_NUMBER_PIECES, MOST_PIECES, Of};
+use squeezed::{INTEGERS, SQUEEZED, SQUEEZED_LINES};
 
 /// An encoded form shorter than this is no needle: it would be found by chance.
 const MIN_ENCODED: usize = 6;
@@ -37,10 +39,10 @@ const MIN_BITS: usize = 40;
 /// A text longer than this has the plain forms only: its many others would be a burden, and a dump of it
 /// is found by its lines.
 const MAX_MANY_FORMS: usize = 512;
-/// The length of the pieces of a random text that are looked for by themselves.
-const PIECE: usize = 16;
-/// Of one value there are so many pieces at most: as many as a key of 4096 bits in PEM has in its lines.
-const MOST_PIECES: usize = 2560;
+/// The private number of an elliptic curve has no more bytes: people write it in alphabets of their own.
+const LONGEST_SCALAR: usize = 66;
+/// Kinds that turn letters, of which a number has none.
+const OF_TEXT: [&str; 4] = ["reversed", "rot", "utf-16", "spread"];
 
 /// One form of a value.
 #[derive(Clone, Copy)]
@@ -134,7 +136,14 @@ const DENSE: &[Kind] = &[
 /// All forms of a value.
 pub(super) fn forms(value: &[u8]) -> Forms {
     let mut forms = Collected::default();
-    for part in parts(value).list {
+    let parts = parts(value).list;
+    let numbers = parts.iter().filter(|part| part.extent == Extent::Number);
+    let step = numbers.map(|part| part.bytes.len()).sum::<usize>().div_ceil(MOST_NUMBER_PIECES).max(1);
+    for part in parts {
+        if part.extent == Extent::Number {
+            forms.number(&part.bytes, step);
+            continue;
+        }
         forms.text(if part.extent == Extent::Whole { "raw" } else { "line" }, &part);
         for written in charsets(&part.bytes) {
             forms.in_another_charset(written);
@@ -166,7 +175,7 @@ impl Collected {
             self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
         if part.in_pieces {
-            self.pieces(text, &profile);
+            self.pieces(text, if part.extent == Extent::Body { Of::Key } else { Of::AnyText });
         }
         if text.len() > MAX_MANY_FORMS {
             return;
@@ -174,9 +183,35 @@ impl Collected {
         for kind in DENSE {
             self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
-        let lines_too = if part.extent == Extent::Whole { SQUEEZED } else { &[] };
-        for kind in SQUEEZED_LINES.iter().chain(lines_too) {
+        let whole = part.extent == Extent::Whole;
+        let (integers, more) = if whole { (INTEGERS, SQUEEZED) } else { (&[][..], &[][..]) };
+        for kind in SQUEEZED_LINES.iter().chain(integers).chain(more) {
             self.kind(kind, text, &profile, None);
+        }
+    }
+
+    /// A number of a key: as bytes, in what tools write numbers and bytes as, and in pieces of these.
+    fn number(&mut self, number: &[u8], step: usize) {
+        let profile = Profile::of(number);
+        self.add("number", number, MatchMode::Literal, guess(profile.all()));
+        let (dense, lists, alphabets): (&[Kind], &[Kind], &[Kind]) = match number.len() {
+            short if short <= LONGEST_SCALAR => (DENSE, SQUEEZED_LINES, SQUEEZED),
+            long if long <= MAX_MANY_FORMS => (&[], SQUEEZED_LINES, &[]),
+            _ => (&[], &[], &[]),
+        };
+        let is_of_numbers = |kind: &&Kind| !OF_TEXT.contains(&kind.name);
+        for kind in WRITTEN.iter().chain(dense).filter(is_of_numbers) {
+            self.kind(kind, number, &profile, Some(MatchMode::AlnumOnly));
+        }
+        for kind in INTEGERS.iter().chain(lists).chain(alphabets).filter(is_of_numbers) {
+            self.kind(kind, number, &profile, None);
+        }
+        for (bytes, squeezed) in pieces::of_number(number, step) {
+            let bits = guess(Profile::of(bytes).all());
+            self.add("part", bytes, MatchMode::Literal, bits);
+            for symbols in squeezed {
+                self.add("part", &symbols, MatchMode::AlnumOnly, bits);
+            }
         }
     }
 
@@ -235,26 +270,11 @@ impl Collected {
         }
     }
 
-    /// Every sixteen symbols in a row of a text that looks random: a value that is cut, or split into
-    /// long pieces, is masked as far as it goes. What every key of its kind has in common is no piece of this one.
-    fn pieces(&mut self, text: &[u8], profile: &Profile) {
-        let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_alphanumeric()).collect();
-        if places.len() * 10 < text.len() * 7 {
-            return;
-        }
-        let common = common(text);
-        for piece in places.windows(PIECE) {
-            let symbols = Zeroizing::new(piece.iter().map(|at| text[*at]).collect::<Vec<u8>>());
-            let (first, last) = (piece[0], piece[PIECE - 1]);
-            if self.pieces == MOST_PIECES {
-                return;
-            }
-            if looks_random(&symbols) && !common.iter().any(|range| range.start <= last && first < range.end)
-            {
-                self.pieces += 1;
-                let bits = profile.folded_between(piece[0], piece[PIECE - 1] + 1);
-                self.add("part", &symbols, MatchMode::AlnumOnly, guess(bits));
-            }
+    fn pieces(&mut self, text: &[u8], of: Of) {
+        let pieces = pieces::of_text(text, of, MOST_PIECES - self.pieces);
+        self.pieces += pieces.len();
+        for piece in pieces {
+            self.add("part", &piece.symbols, MatchMode::AlnumOnly, guess(piece.bits));
         }
     }
 

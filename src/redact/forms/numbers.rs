@@ -54,6 +54,44 @@ pub(super) fn word_forms(text: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
+/// The whole as one number, in either order of its bytes: in decimal digits, and in hex digits without zeros before
+/// them, as languages print integers.
+pub(super) fn integer_forms(text: &[u8]) -> Vec<Vec<u8>> {
+    /// Of RSA with 16,384 bits; its digits cost the square of its length.
+    const LONGEST: usize = 2048;
+    if text.len() > LONGEST {
+        return Vec::new();
+    }
+    let turned: Vec<u8> = text.iter().rev().copied().collect();
+    let hex = |bytes: &[u8]| {
+        let digits = joined(bytes, "", HEX);
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        digits[zeros..].to_vec()
+    };
+    vec![decimal(text), decimal(&turned), hex(text), hex(&turned)]
+}
+
+fn decimal(number: &[u8]) -> Vec<u8> {
+    /// Nine digits at a time: with eight bits more they fit into a word.
+    const LIMB: u64 = 1_000_000_000;
+    let mut limbs: Vec<u64> = Vec::new();
+    for byte in number {
+        let mut carry = u64::from(*byte);
+        for limb in &mut limbs {
+            carry += *limb << 8;
+            *limb = carry % LIMB;
+            carry /= LIMB;
+        }
+        if carry > 0 {
+            limbs.push(carry);
+        }
+    }
+    let mut limbs = limbs.iter().rev();
+    let mut out = limbs.next().map(u64::to_string).unwrap_or_default();
+    limbs.for_each(|limb| put(&mut out, format_args!("{limb:09}")));
+    out.into_bytes()
+}
+
 /// Base32 (RFC 4648, sections 6 and 7): at each of the five alignments, what the text alone decides.
 pub(super) fn base32_forms(text: &[u8]) -> Vec<Vec<u8>> {
     const ALPHABETS: [&[u8; 32]; 3] = [

@@ -7,8 +7,8 @@
 use super::{
     kinds::{BASE64, Keeps, Kind, base64_at, kind},
     numbers::{
-        BITS, DECIMAL, DECIMAL_PADDED, HEX, OCTAL, OCTAL_PLAIN, base32_forms, base58_forms, joined,
-        word_forms,
+        BITS, DECIMAL, DECIMAL_PADDED, HEX, OCTAL, OCTAL_PLAIN, base32_forms, base58_forms, integer_forms,
+        joined, word_forms,
     },
 };
 
@@ -22,6 +22,9 @@ pub(super) const SQUEEZED_LINES: &[Kind] = &[
     // Words of eight bytes, from every byte on that one may begin at.
     kind("words", word_forms, 7, Keeps::All),
 ];
+
+/// Applied to values, and to numbers of any length.
+pub(super) const INTEGERS: &[Kind] = &[kind("integer", integer_forms, 0, Keeps::All)];
 
 /// Applied to values only.
 pub(super) const SQUEEZED: &[Kind] = &[

@@ -1,10 +1,8 @@
 //! What a text stands for: each encoding that tools undo by themselves, once; what comes of it is taken apart again.
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use zeroize::Zeroizing;
+
+use super::{body::Writing, private::bech32};
 
 /// What an encoding decodes to.
 pub(super) enum Decoded {
@@ -22,6 +20,7 @@ pub(super) struct Decoder {
 pub(super) const DECODERS: &[Decoder] = &[
     Decoder { name: "base64", decode: base64 },
     Decoder { name: "hex", decode: hex },
+    Decoder { name: "bech32", decode: |text| bech32::secret(text).map(Decoded::Bytes) },
     Decoder { name: "percent-decoded", decode: percent },
     Decoder { name: "unescaped", decode: escapes },
     Decoder { name: "unescaped", decode: entities },
@@ -34,17 +33,13 @@ const SHORTEST_HEX: usize = 12;
 const KEY: std::ops::RangeInclusive<usize> = 16..=8192;
 
 fn base64(text: &str) -> Option<Decoded> {
-    const ANY: GeneralPurposeConfig = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
     let symbols = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
     let url_safe = symbols.contains(['-', '_']);
     let marked = |c: char| c.is_ascii_alphanumeric() || "+/=-_".contains(c);
     if symbols.len() < SHORTEST_BASE64 || symbols.len() % 4 == 1 || !symbols.chars().all(marked) {
         return None;
     }
-    let alphabet = if url_safe { alphabet::URL_SAFE } else { alphabet::STANDARD };
-    let bytes = Zeroizing::new(GeneralPurpose::new(&alphabet, ANY).decode(symbols.as_bytes()).ok()?);
+    let bytes = Writing::Base64.decode(&symbols)?;
     // Any letters and digits decode to bytes of a key: only what shows that it is base64 counts as one.
     let shown = !url_safe && symbols.contains(['+', '/', '=']) && symbols.len().is_multiple_of(4);
     text_or_key(bytes, shown)
@@ -55,7 +50,7 @@ fn hex(text: &str) -> Option<Decoded> {
     if symbols.len() < SHORTEST_HEX {
         return None;
     }
-    text_or_key(Zeroizing::new(hex::decode(symbols).ok()?), true)
+    text_or_key(Writing::Hex.decode(symbols)?, true)
 }
 
 fn text_or_key(bytes: Zeroizing<Vec<u8>>, may_be_key: bool) -> Option<Decoded> {

@@ -15,13 +15,19 @@ pub(super) enum Sense {
     Secret,
 }
 
-/// What is looked for of a leaf.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is looked for of a leaf: the later, the more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Extent {
-    /// A secret of its own.
-    Whole,
+    /// One line of a key, of which the body has the pieces.
+    KeyLine,
     /// One of many lines.
     Line,
+    /// What of a key is private, in the writing that it was kept in, whatever lines it is printed in.
+    Body,
+    /// A private number of a key: in all that a tool writes it as, also pieces of it.
+    Number,
+    /// A secret of its own.
+    Whole,
 }
 
 /// A value of a structure.
@@ -30,17 +36,38 @@ pub(super) struct Leaf {
     pub(super) place: String,
     pub(super) sense: Sense,
     pub(super) extent: Extent,
-    pub(super) text: Zeroizing<String>,
+    pub(super) content: Content,
+}
+
+/// What a value of a structure is.
+pub(super) enum Content {
+    /// It may be taken apart again.
+    Text(Zeroizing<String>),
+    /// Bytes that stand for nothing else: a number.
+    Bytes(Zeroizing<Vec<u8>>),
 }
 
 impl Leaf {
     pub(super) fn new(place: impl Into<String>, sense: Sense, text: &str) -> Self {
-        let text = Zeroizing::new(text.to_owned());
-        Self { place: place.into(), sense, extent: Extent::Whole, text }
+        let content = Content::Text(Zeroizing::new(text.to_owned()));
+        Self { place: place.into(), sense, extent: Extent::Whole, content }
     }
 
     pub(super) fn line(place: impl Into<String>, sense: Sense, text: &str) -> Self {
         Self { extent: Extent::Line, ..Self::new(place, sense, text) }
+    }
+
+    pub(super) fn key_line(place: impl Into<String>, text: &str) -> Self {
+        Self { extent: Extent::KeyLine, ..Self::new(place, Sense::Secret, text) }
+    }
+
+    pub(super) fn body(place: impl Into<String>, text: &str) -> Self {
+        Self { extent: Extent::Body, ..Self::new(place, Sense::Secret, text) }
+    }
+
+    pub(super) fn number(place: impl Into<String>, bytes: Zeroizing<Vec<u8>>) -> Self {
+        let content = Content::Bytes(bytes);
+        Self { place: place.into(), sense: Sense::Secret, extent: Extent::Number, content }
     }
 }
 

@@ -20,7 +20,8 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 /// Whether a leaf is a part.
 pub(super) fn is_part(sense: Sense, extent: Extent, text: &str) -> bool {
     let text = text.trim();
-    let shortest = if (sense, extent) == (Sense::Secret, Extent::Line) { SHORTEST_LINE } else { SHORTEST };
+    let one_of_many = matches!((sense, extent), (Sense::Secret, Extent::Line | Extent::KeyLine));
+    let shortest = if one_of_many { SHORTEST_LINE } else { SHORTEST };
     if text.len() < shortest || is_reference(text) {
         return false;
     }

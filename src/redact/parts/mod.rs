@@ -6,6 +6,7 @@
 //! a boundary of PEM is none. Pure, and bounded in depth, parts and bytes.
 
 mod armour;
+mod body;
 mod columns;
 mod decode;
 mod documents;
@@ -15,6 +16,7 @@ mod keys;
 mod leaf;
 mod look;
 mod masked;
+mod private;
 mod prose;
 mod settings;
 mod tokens;
@@ -29,13 +31,15 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use super::strength::is_guessable;
 use decode::{DECODERS, Decoded};
 #[doc(hidden)]
 pub use fuzzing::taken_apart;
 pub(super) use leaf::Extent;
-use leaf::{Leaf, Read, Reader, Sense, inside};
+use leaf::{Content, Leaf, Read, Reader, Sense, inside};
 pub(super) use look::looks_random;
 pub(crate) use masked::{Masked, MaskedPart, masked};
+use private::Container;
 
 /// A value shorter than this is no needle: masking it would mask everything. The vault takes one only
 /// with `--allow-weak`, and says so.
@@ -129,6 +133,10 @@ pub(super) fn parts(value: &[u8]) -> Parts {
         parts.add(place, text, Extent::Whole, Came::ToNothing);
     }
     let own = parts.list.len();
+    if let Some(Container::Private(numbers)) = private::read(value) {
+        numbers.into_iter().for_each(|number| parts.leaf(&body::of("key", number), "", "", 0));
+        return parts;
+    }
     let Ok(text) = std::str::from_utf8(inside) else { return parts };
     if parts.take(text, "", Sense::Likely, 0) == Came::Whole {
         parts.list[..own].iter_mut().for_each(|part| part.in_pieces = true);
@@ -175,12 +183,16 @@ impl Parts {
 
     fn leaf(&mut self, leaf: &Leaf, of: &str, outer: &str, depth: usize) {
         let place = inside(outer, &leaf.place);
+        let written = match &leaf.content {
+            Content::Text(text) => text,
+            Content::Bytes(bytes) => return self.number(&place, bytes),
+        };
         // A line of a key stands for nothing but itself; and what is no shorter than what it was read from is the same in
         // other words, which would be taken for it again at every level.
-        let line = leaf.extent == Extent::Line && leaf.sense == Sense::Secret;
-        let alone = line || leaf.text.trim().len() >= of.len();
-        let came = if alone { Came::Whole } else { self.take(&leaf.text, &place, leaf.sense, depth + 1) };
-        let text = leaf.text.trim();
+        let line = leaf.extent != Extent::Whole && leaf.sense == Sense::Secret;
+        let alone = line || written.trim().len() >= of.len();
+        let came = if alone { Came::Whole } else { self.take(written, &place, leaf.sense, depth + 1) };
+        let text = written.trim();
         // What has a secret in it is one as a whole, as a URL is; not so a text in which one stands, as `Bearer …`.
         let holds = came == Came::ToParts && leaf.extent == Extent::Whole;
         let is_part = match holds {
@@ -190,6 +202,13 @@ impl Parts {
         };
         if came != Came::Public && is_part {
             self.add(&place, text.as_bytes(), leaf.extent, came);
+        }
+    }
+
+    /// A number of a key; one that is easily guessed is of a key for tests.
+    fn number(&mut self, place: &str, bytes: &[u8]) {
+        if bytes.len() >= private::SHORTEST && !is_guessable(bytes) {
+            self.add(place, bytes, Extent::Number, Came::ToNothing);
         }
     }
 
@@ -217,14 +236,12 @@ impl Parts {
 
     /// Notes a part, unless it is known.
     fn add(&mut self, place: &str, bytes: &[u8], extent: Extent, came: Came) {
-        let in_pieces = came == Came::Whole;
+        let in_pieces = came == Came::Whole && extent != Extent::KeyLine;
         let alike = self.known.entry(self.hashes.hash_one(bytes)).or_default();
         if let Some(at) = alike.iter().copied().find(|at| *self.list[*at].bytes == bytes) {
             let part = &mut self.list[at];
             part.in_pieces |= in_pieces;
-            if extent == Extent::Whole {
-                part.extent = extent;
-            }
+            part.extent = part.extent.max(extent);
         } else if self.list.len() < MOST_PARTS {
             alike.push(self.list.len());
             let bytes = Zeroizing::new(bytes.to_vec());

@@ -3,8 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::{
+    body::Writing,
     keys::{self, shown_key},
-    leaf::{Leaf, Sense},
+    leaf::{Leaf, Sense, inside},
 };
 
 /// The most leaves of one document: what has more is no secret but a data set, of which the first count.
@@ -59,7 +60,11 @@ fn walk(leaves: &mut Vec<Leaf>, node: &Node, place: &str, sense: Sense, depth: u
                     Some(_) if is_name(key) => Sense::Plain,
                     _ => under(key, sense),
                 };
-                walk(leaves, field, &joined(place, &shown), sense, depth + 1);
+                let place = joined(place, &shown);
+                walk(leaves, field, &place, sense, depth + 1);
+                if web_key && sense == Sense::Secret {
+                    leaves.extend(number(&place, field));
+                }
             }
         }
     }
@@ -71,6 +76,14 @@ fn of_web_key(member: &str) -> Sense {
         "d" | "p" | "q" | "dp" | "dq" | "qi" | "k" => Sense::Secret,
         _ => Sense::Plain,
     }
+}
+
+/// A private member stands for a number (RFC 7518, section 6).
+fn number(place: &str, field: &Node) -> Option<Leaf> {
+    let Node::Text(text) = field else { return None };
+    let bytes = Writing::Base64.decode(text)?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    Some(Leaf::number(inside(place, "base64"), Zeroizing::new(bytes[zeros..].to_vec())))
 }
 
 fn or_document(place: &str) -> &str {

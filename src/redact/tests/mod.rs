@@ -4,6 +4,7 @@ mod budget;
 mod containers;
 mod escapes;
 mod guesses;
+mod keys;
 mod logs;
 mod parts;
 mod properties;

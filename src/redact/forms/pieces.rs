@@ -1,0 +1,94 @@
+//! Pieces: what is left of a random value, or of a key, that a program cuts.
+
+use zeroize::Zeroizing;
+
+use super::{
+    super::{
+        parts::looks_random,
+        strength::{Profile, common},
+    },
+    kinds::base64_at,
+    numbers::{HEX, joined},
+};
+
+/// The length of the pieces of a random text that are looked for by themselves.
+const PIECE: usize = 16;
+/// Of the symbols of a piece of a key so many are different; nearly all random pieces have more.
+const VARIED: usize = 8;
+/// Of one value there are so many pieces at most: as many as a key of 4096 bits in PEM has in its lines.
+pub(super) const MOST_PIECES: usize = 2560;
+/// How hard a piece is to guess is told by so many symbols around it: of a long text the estimate stops early.
+const STRETCH: usize = 256;
+
+/// The length of the pieces of a number, in bytes: at each alignment of base64 it decides sixteen symbols.
+const NUMBER_PIECE: usize = 13;
+/// All numbers of a value have so many pieces, each in five writings.
+pub(super) const MOST_NUMBER_PIECES: usize = 128;
+
+/// Symbols of a text that are looked for by themselves, and the bits of a guess that hits them.
+pub(super) struct Piece {
+    pub(super) symbols: Zeroizing<Vec<u8>>,
+    pub(super) bits: f64,
+}
+
+/// Which pieces of a text tell something.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    /// Those that look random.
+    AnyText,
+    /// Nearly all: it is known to be private.
+    Key,
+}
+
+/// Every sixteen symbols in a row, so that a value that is cut, or split into long pieces, is masked as far as it goes;
+/// of a text that has more of them than there is room for, as many as there are, evenly. What every key of its kind has
+/// in common is no piece of this one.
+pub(super) fn of_text(text: &[u8], of: Of, room: usize) -> Vec<Piece> {
+    let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_alphanumeric()).collect();
+    if places.len() * 10 < text.len() * 7 || places.len() < PIECE || room == 0 {
+        return Vec::new();
+    }
+    let common = common(text);
+    let step = (places.len() - PIECE + 1).div_ceil(room);
+    let mut pieces = Vec::new();
+    for from in (0..=places.len() - PIECE).step_by(STRETCH) {
+        let stretch = &places[from..places.len().min(from + STRETCH + PIECE - 1)];
+        let first = stretch[0];
+        let profile = Profile::of(&text[first..=stretch[stretch.len() - 1]]);
+        for piece in stretch.windows(PIECE).step_by(step) {
+            let (start, end) = (piece[0], piece[PIECE - 1] + 1);
+            let symbols = Zeroizing::new(piece.iter().map(|at| text[*at]).collect::<Vec<u8>>());
+            let known = common.iter().any(|range| range.start < end && start < range.end);
+            if of.tells(&symbols) && !known {
+                pieces.push(Piece { symbols, bits: profile.folded_between(start - first, end - first) });
+            }
+        }
+    }
+    pieces.truncate(room);
+    pieces
+}
+
+impl Of {
+    fn tells(self, symbols: &[u8]) -> bool {
+        match self {
+            Self::AnyText => looks_random(symbols),
+            Self::Key => {
+                let folded = |at: usize| symbols[at].to_ascii_lowercase();
+                let new =
+                    (0..symbols.len()).filter(|at| (0..*at).all(|before| folded(before) != folded(*at)));
+                new.count() >= VARIED
+            }
+        }
+    }
+}
+
+/// Pieces of a number, `step` bytes from each other: its bytes, and what is looked for by letters and digits.
+pub(super) fn of_number(
+    number: &[u8],
+    step: usize,
+) -> impl Iterator<Item = (&[u8], [Zeroizing<Vec<u8>>; 4])> {
+    number.windows(NUMBER_PIECE).step_by(step).map(|piece| {
+        let [one, two, three] = [0, 1, 2].map(|before| base64_at(piece, before));
+        (piece, [one, two, three, joined(piece, "", HEX)].map(Zeroizing::new))
+    })
+}
