@@ -43,6 +43,11 @@ fn walk(leaves: &mut Vec<Leaf>, node: &Node, place: &str, sense: Sense, depth: u
     match node {
         Node::Text(text) => leaves.push(Leaf::new(place, sense, text)),
         Node::List(items) => {
+            if sense >= Sense::Likely {
+                leaves.extend(
+                    list_of_bytes(items).map(|bytes| Leaf::number(inside(place, "its bytes"), bytes)),
+                );
+            }
             for (at, item) in items.iter().enumerate() {
                 walk(leaves, item, &format!("{place}[{at}]"), sense, depth + 1);
             }
@@ -84,6 +89,15 @@ fn number(place: &str, field: &Node) -> Option<Leaf> {
     let bytes = Writing::Base64.decode(text)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     Some(Leaf::number(inside(place, "base64"), Zeroizing::new(bytes[zeros..].to_vec())))
+}
+
+/// A key as some wallets and languages write it: `[12, 255, …]`.
+fn list_of_bytes(items: &[Node]) -> Option<Zeroizing<Vec<u8>>> {
+    let byte = |item: &Node| match item {
+        Node::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    Some(Zeroizing::new(items.iter().map(byte).collect::<Option<Vec<u8>>>()?))
 }
 
 fn or_document(place: &str) -> &str {

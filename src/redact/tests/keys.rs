@@ -390,6 +390,11 @@ fn raw_keys_in_other_alphabets() {
         }
         assert_eq!(set.text(&list).get(), "[[redacted:s0]]");
     }
+    let wallet = file("ed25519.wallet.json");
+    let bytes: Vec<u8> = serde_json::from_slice(&wallet).unwrap();
+    for written in [text("ed25519.base58").trim(), &STANDARD.encode(&bytes), &hex::encode(&bytes[..32])] {
+        assert_eq!(set(&[&wallet]).text(written).get(), "[redacted:s0]");
+    }
     let set = set(&[&file("age.txt")]);
     let identity = text("age.txt");
     let (comments, key) = identity.trim().rsplit_once('\n').unwrap();
