@@ -50,12 +50,24 @@ fn words(line: &str) -> Vec<(&str, Sense)> {
             found.push((word, Sense::Likely));
         } else if says >= Sense::Likely && word.len() >= look::SHORTEST && !SCHEMES.contains(&word) {
             found.push((bare, says));
+        } else if let Some(value) = attached(word).filter(|_| !before.is_empty()) {
+            found.push((value, Sense::Likely));
         } else if word.len() >= look::RANDOM || word.contains("://") || word.contains('=') {
             found.push((bare, Sense::Open));
         }
         before = if SCHEMES.contains(&word) { before } else { word };
     }
     found
+}
+
+/// What stands right behind an option of one letter, as `mysql -p…` and `curl -u…` take it: no path, no setting and no
+/// word.
+fn attached(word: &str) -> Option<&str> {
+    let option = word.strip_prefix('-')?;
+    let letter = option.chars().next().filter(char::is_ascii_alphabetic)?;
+    let value = &option[letter.len_utf8()..];
+    let mixed = value.contains(|c: char| c.is_ascii_digit()) && value.contains(char::is_alphabetic);
+    (mixed && !value.contains(['/', '='])).then_some(value)
 }
 
 /// Words between a key and its credential.

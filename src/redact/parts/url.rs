@@ -1,10 +1,16 @@
 //! URLs (RFC 3986) and what looks like one: user, password, path, query and fragment of each; JDBC, and forms
 //! without a scheme (`user:password@host`, `user:password@tcp(host)/db`).
 
+use zeroize::Zeroizing;
+
 use super::{
+    body::Writing,
     keys::{self, shown_key},
     leaf::{Leaf, Read, Sense},
 };
+
+/// A host's name is seldom as long as a login in base64.
+const SHORTEST_ENCODED: usize = 16;
 
 /// A text that is made of URLs: one, a list, a line each.
 pub(super) fn urls(text: &str, sense: Sense) -> Option<Read> {
@@ -42,6 +48,8 @@ fn url(text: &str, sense: Sense) -> Option<Vec<Leaf>> {
         && !is_digest(host)
     {
         of_userinfo(&mut leaves, userinfo);
+    } else if authority.len() >= SHORTEST_ENCODED && encoded(authority).is_some() {
+        leaves.push(Leaf::new("authority of the URL", Sense::Open, authority));
     }
     // `jdbc:sqlserver://host;user=sa;password=…`
     let settings = authority.split_once(';').map(|(_, settings)| settings);
@@ -85,8 +93,22 @@ fn of_userinfo(leaves: &mut Vec<Leaf>, userinfo: &str) {
             leaves.push(Leaf::new("password of the URL", Sense::Secret, password));
             leaves.push(Leaf::new("user of the URL", Sense::Open, user));
         }
-        None => leaves.push(Leaf::new("user of the URL", Sense::Open, userinfo)),
+        None => match encoded(userinfo).filter(|text| text.contains(':')) {
+            Some(credentials) => {
+                leaves.push(Leaf::new("user and password of the URL", Sense::Secret, userinfo));
+                of_userinfo(leaves, &credentials);
+            }
+            None => leaves.push(Leaf::new("user of the URL", Sense::Open, userinfo)),
+        },
     }
+}
+
+/// What proxies have in base64 where others have it as it is: `ss://BASE64@host` (SIP002), `ss://BASE64`, `vmess://BASE64`.
+fn encoded(text: &str) -> Option<Zeroizing<String>> {
+    let bytes = Writing::Base64.decode(text)?;
+    let decoded = std::str::from_utf8(&bytes).ok()?;
+    let printable = |c: char| !c.is_control() || c.is_whitespace();
+    decoded.chars().all(printable).then(|| Zeroizing::new(decoded.to_owned()))
 }
 
 fn of_pairs(leaves: &mut Vec<Leaf>, what: &str, pairs: &str, sense: Sense) {

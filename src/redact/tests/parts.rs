@@ -300,6 +300,30 @@ fn connections() {
             &["github.com", "gitlab.example.com", "wendy"],
         ),
         case(
+            "Shadowsocks",
+            "ss://YWVzLTI1Ni1nY206c2g0ZG93LVBhc3M@203.0.113.7:8388#home",
+            &["sh4dow-Pass", "YWVzLTI1Ni1nY206c2g0ZG93LVBhc3M"],
+            &["203.0.113.7:8388", "aes-256-gcm"],
+        ),
+        case(
+            "Shadowsocks, all of it encoded",
+            "ss://Y2hhY2hhMjAtaWV0Zi1wb2x5MTMwNTpzaDRkb3ctUGFzc0AyMDMuMC4xMTMuNzo4Mzg4#home",
+            &["sh4dow-Pass"],
+            &["203.0.113.7:8388", "chacha20-ietf-poly1305"],
+        ),
+        case(
+            "a password in the query",
+            "postgresql://app@/shop?host=/var/run/postgresql&password=Qu3ry-Pass",
+            &["Qu3ry-Pass"],
+            &["app", "/shop", "host=/var/run/postgresql"],
+        ),
+        case(
+            "a password right behind its option",
+            "mysqldump -h db.internal -P3306 -uapp -pB3hind-9fQ2x shop",
+            &["B3hind-9fQ2x"],
+            &["db.internal", "-P3306 -uapp", "mysqldump", "shop"],
+        ),
+        case(
             "otpauth",
             "otpauth://totp/Example:alice@example.com?secret=JBSWY3DPEHPK3PXP&issuer=Example&digits=6",
             &["JBSWY3DPEHPK3PXP"],
