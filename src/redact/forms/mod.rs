@@ -140,8 +140,11 @@ pub(super) fn forms(value: &[u8]) -> Forms {
     let numbers = parts.iter().filter(|part| part.extent == Extent::Number);
     let step = numbers.map(|part| part.bytes.len()).sum::<usize>().div_ceil(MOST_NUMBER_PIECES).max(1);
     for part in parts {
-        if part.extent == Extent::Number {
-            forms.number(&part.bytes, step);
+        if matches!(part.extent, Extent::Number | Extent::Bytes) {
+            forms.bytes(&part.bytes);
+            if part.extent == Extent::Number {
+                forms.pieces_of_number(&part.bytes, step);
+            }
             continue;
         }
         forms.text(if part.extent == Extent::Whole { "raw" } else { "line" }, &part);
@@ -190,8 +193,8 @@ impl Collected {
         }
     }
 
-    /// A number of a key: as bytes, in what tools write numbers and bytes as, and in pieces of these.
-    fn number(&mut self, number: &[u8], step: usize) {
+    /// Bytes of a key: as they are, and in what tools write bytes and numbers as.
+    fn bytes(&mut self, number: &[u8]) {
         let profile = Profile::of(number);
         self.add("number", number, MatchMode::Literal, guess(profile.all()));
         let (dense, lists, alphabets): (&[Kind], &[Kind], &[Kind]) = match number.len() {
@@ -206,6 +209,10 @@ impl Collected {
         for kind in INTEGERS.iter().chain(lists).chain(alphabets).filter(is_of_numbers) {
             self.kind(kind, number, &profile, None);
         }
+    }
+
+    /// Pieces of a number, so many bytes from each other.
+    fn pieces_of_number(&mut self, number: &[u8], step: usize) {
         for (bytes, squeezed) in pieces::of_number(number, step) {
             let bits = guess(Profile::of(bytes).all());
             self.add("part", bytes, MatchMode::Literal, bits);

@@ -83,7 +83,8 @@ pub(super) fn read(leaves: &mut Vec<Leaf>, label: &str, lines: &[&str], writing:
 
 /// The leaf of a number.
 pub(super) fn of(label: &str, number: Number) -> Leaf {
-    Leaf::number(leaf::inside(label, number.name), number.bytes)
+    let leaf = if number.with_public { Leaf::bytes } else { Leaf::number };
+    leaf(leaf::inside(label, number.name), number.bytes)
 }
 
 /// Where private bytes stand, those of neighbouring numbers together.

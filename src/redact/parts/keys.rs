@@ -192,6 +192,7 @@ const PLAIN: &[&str] = &[
     "method",
     "min",
     "mode",
+    "modulus",
     "name",
     "names",
     "namespace",
@@ -337,7 +338,7 @@ mod tests {
                  token_uri username user userName client_id tenant_id password_hint secretName password_file key_length \
                  certificate-authority-data client-certificate-data ca.crt secret_version region host port email \
                  authorized_keys max_tokens token_ttl auth_mode session_timeout cookie_name api_key_header pass_count \
-                 client_x509_cert_url key_type keyid",
+                 client_x509_cert_url key_type keyid Modulus",
             ),
             (
                 Sense::Open,

@@ -24,6 +24,8 @@ pub(crate) enum Extent {
     Line,
     /// What of a key is private, in the writing that it was kept in, whatever lines it is printed in.
     Body,
+    /// Bytes with public ones in them: in all that a tool writes bytes as.
+    Bytes,
     /// A private number of a key: in all that a tool writes it as, also pieces of it.
     Number,
     /// A secret of its own.
@@ -68,6 +70,10 @@ impl Leaf {
     pub(super) fn number(place: impl Into<String>, bytes: Zeroizing<Vec<u8>>) -> Self {
         let content = Content::Bytes(bytes);
         Self { place: place.into(), sense: Sense::Secret, extent: Extent::Number, content }
+    }
+
+    pub(super) fn bytes(place: impl Into<String>, bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self { extent: Extent::Bytes, ..Self::number(place, bytes) }
     }
 }
 

@@ -185,7 +185,7 @@ impl Parts {
         let place = inside(outer, &leaf.place);
         let written = match &leaf.content {
             Content::Text(text) => text,
-            Content::Bytes(bytes) => return self.number(&place, bytes),
+            Content::Bytes(bytes) => return self.bytes(&place, bytes, leaf.extent),
         };
         // A line of a key stands for nothing but itself; and what is no shorter than what it was read from is the same in
         // other words, which would be taken for it again at every level.
@@ -205,10 +205,10 @@ impl Parts {
         }
     }
 
-    /// A number of a key; one that is easily guessed is of a key for tests.
-    fn number(&mut self, place: &str, bytes: &[u8]) {
+    /// Bytes of a key; what is easily guessed is a key for tests.
+    fn bytes(&mut self, place: &str, bytes: &[u8], extent: Extent) {
         if bytes.len() >= private::SHORTEST && !is_guessable(bytes) {
-            self.add(place, bytes, Extent::Number, Came::ToNothing);
+            self.add(place, bytes, extent, Came::ToNothing);
         }
     }
 

@@ -3,9 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::{
-    body::Writing,
+    body::{self, Writing},
     keys::{self, shown_key},
     leaf::{Leaf, Sense, inside},
+    private::{self, Container},
 };
 
 /// The most leaves of one document: what has more is no secret but a data set, of which the first count.
@@ -24,6 +25,21 @@ impl Node {
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(Zeroizing::new(text.into()))
     }
+
+    fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a list has the lines of a key.
+fn is_armour(items: &[Node]) -> bool {
+    let begins = |item: &Node| {
+        item.as_text().is_some_and(|line| line.starts_with("-----BEGIN ") && !line.contains("-----END "))
+    };
+    items.first().is_some_and(begins)
 }
 
 /// The leaves of a document, each with the sense of the key that it stands under. What has no key, in a list, is as
@@ -42,11 +58,13 @@ fn walk(leaves: &mut Vec<Leaf>, node: &Node, place: &str, sense: Sense, depth: u
     }
     match node {
         Node::Text(text) => leaves.push(Leaf::new(place, sense, text)),
+        Node::List(items) if is_armour(items) => {
+            let lines: Vec<&str> = items.iter().filter_map(Node::as_text).collect();
+            leaves.push(Leaf::new(place, Sense::Secret, &lines.join("\n")));
+        }
         Node::List(items) => {
-            if sense >= Sense::Likely {
-                leaves.extend(
-                    list_of_bytes(items).map(|bytes| Leaf::number(inside(place, "its bytes"), bytes)),
-                );
+            if let Some(bytes) = list_of_bytes(items) {
+                of_bytes(leaves, &inside(place, "its bytes"), bytes, sense);
             }
             for (at, item) in items.iter().enumerate() {
                 walk(leaves, item, &format!("{place}[{at}]"), sense, depth + 1);
@@ -85,19 +103,26 @@ fn of_web_key(member: &str) -> Sense {
 
 /// A private member stands for a number (RFC 7518, section 6).
 fn number(place: &str, field: &Node) -> Option<Leaf> {
-    let Node::Text(text) = field else { return None };
-    let bytes = Writing::Base64.decode(text)?;
+    let bytes = Writing::Base64.decode(field.as_text()?)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     Some(Leaf::number(inside(place, "base64"), Zeroizing::new(bytes[zeros..].to_vec())))
 }
 
 /// A key as some wallets and languages write it: `[12, 255, …]`.
 fn list_of_bytes(items: &[Node]) -> Option<Zeroizing<Vec<u8>>> {
-    let byte = |item: &Node| match item {
-        Node::Text(text) => text.parse().ok(),
-        _ => None,
-    };
+    let byte = |item: &Node| item.as_text()?.parse().ok();
     Some(Zeroizing::new(items.iter().map(byte).collect::<Option<Vec<u8>>>()?))
+}
+
+/// Bytes by themselves: a key of a known form, or one if their place says so.
+fn of_bytes(leaves: &mut Vec<Leaf>, place: &str, bytes: Zeroizing<Vec<u8>>, sense: Sense) {
+    match private::read(&bytes) {
+        Some(Container::Private(numbers)) => {
+            leaves.extend(numbers.into_iter().map(|number| body::of(place, number)));
+        }
+        None if sense >= Sense::Likely => leaves.push(Leaf::number(place, bytes)),
+        _ => {}
+    }
 }
 
 fn or_document(place: &str) -> &str {

@@ -390,16 +390,75 @@ fn raw_keys_in_other_alphabets() {
         }
         assert_eq!(set.text(&list).get(), "[[redacted:s0]]");
     }
-    let wallet = file("ed25519.wallet.json");
-    let bytes: Vec<u8> = serde_json::from_slice(&wallet).unwrap();
-    for written in [text("ed25519.base58").trim(), &STANDARD.encode(&bytes), &hex::encode(&bytes[..32])] {
-        assert_eq!(set(&[&wallet]).text(written).get(), "[redacted:s0]");
-    }
     let set = set(&[&file("age.txt")]);
     let identity = text("age.txt");
     let (comments, key) = identity.trim().rsplit_once('\n').unwrap();
     assert_eq!(set.text(comments).get(), comments);
     assert_eq!(set.text(&key.to_lowercase()).get(), "[redacted:s0]");
+}
+
+/// Seed and public key in one: what is private is the first half.
+#[test]
+fn pairs_of_a_seed_and_its_public_key() {
+    let wallet = text("ed25519.wallet.json");
+    let bytes: Vec<u8> = serde_json::from_str(&wallet).unwrap();
+    let values = [
+        wallet.clone(),
+        format!("{{\"keys\": {{\"type\": \"Buffer\", \"data\": {wallet}}}}}"),
+        STANDARD.encode(&bytes),
+        hex::encode(&bytes),
+        format!("cache.example.com-1:{}", STANDARD.encode(&bytes)),
+    ];
+    for value in values {
+        let set = set(&[value.as_bytes()]);
+        for written in
+            [text("ed25519.base58").trim(), &STANDARD.encode(&bytes[..32]), &hex::encode(&bytes[..32])]
+        {
+            assert_eq!(set.text(written).get(), "[redacted:s0]", "{value}");
+        }
+        assert_eq!(leaks(&run(&set, &[&file("ed25519.ssh")]), &numbers("ed25519"), EDGE), 0, "{value}");
+        for public in [text("ed25519.pub.pem"), text("ed25519.ssh.pub"), hex::encode(&bytes[32..])] {
+            assert_eq!(set.text(&public).get(), &public, "{value}");
+        }
+    }
+}
+
+/// The numbers of a key under names, and a key in a list of its lines.
+#[test]
+fn numbers_under_names_and_lists_of_lines() {
+    let web: Value = serde_json::from_slice(&file("rsa.jwk")).unwrap();
+    let member = |name: &str| STANDARD.encode(URL_SAFE_NO_PAD.decode(web[name].as_str().unwrap()).unwrap());
+    const NAMES: [(&str, &str, &str); 7] = [
+        ("n", "Modulus", "Modulus"),
+        ("d", "D", "PrivateExponent"),
+        ("p", "P", "Prime1"),
+        ("q", "Q", "Prime2"),
+        ("dp", "DP", "Exponent1"),
+        ("dq", "DQ", "Exponent2"),
+        ("qi", "InverseQ", "Coefficient"),
+    ];
+    let xml: String =
+        NAMES.iter().map(|(own, name, _)| format!("<{name}>{}</{name}>", member(own))).collect();
+    let lines: String = NAMES.iter().map(|(own, _, name)| format!("{name}: {}\n", member(own))).collect();
+    let list: Vec<String> = text("rsa.pkcs8.pem").lines().map(str::to_owned).collect();
+    let values = [
+        format!("<RSAKeyValue>{xml}<Exponent>AQAB</Exponent></RSAKeyValue>"),
+        format!("Private-key-format: v1.3\nAlgorithm: 8 (RSASHA256)\n{lines}"),
+        serde_json::to_string(&list).unwrap(),
+    ];
+    for value in values {
+        let set = set(&[value.as_bytes()]);
+        for printed in ["rsa.pkcs1.pem", "rsa.jwk", "rsa.text"] {
+            assert_eq!(
+                leaks(&run(&set, &[&file(printed)]), &numbers("rsa"), EDGE),
+                0,
+                "{printed} beside {value}"
+            );
+        }
+        for public in ["rsa.pub.pem", "rsa.ssh.pub", "rsa.pub.jwk", "rsa.cert.pem"] {
+            assert_eq!(set.text(&text(public)).get(), &text(public), "{public} beside {value}");
+        }
+    }
 }
 
 /// What hides a key from its readers: escapes, indentation, carriage returns, another document around it.

@@ -10,6 +10,7 @@ mod cursor;
 mod jks;
 mod number;
 mod openssh;
+mod pair;
 mod pgp;
 mod pkcs12;
 mod remainder;
@@ -25,9 +26,9 @@ pub(super) enum Container {
     Public,
 }
 
-/// Containers, each read by a function that gives what is private in it. All begin in a way of their own.
+/// Containers, each read by a function that gives what is private in it.
 const CONTAINERS: &[fn(&[u8]) -> Option<Vec<Number>>] =
-    &[asn1::private, openssh::private, pkcs12::private, jks::private, pgp::private];
+    &[asn1::private, openssh::private, pkcs12::private, jks::private, pgp::private, pair::private];
 
 /// Reads a container.
 pub(super) fn read(bytes: &[u8]) -> Option<Container> {

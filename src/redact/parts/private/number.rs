@@ -16,6 +16,8 @@ pub(in crate::redact::parts) struct Number {
     pub(in crate::redact::parts) bytes: Zeroizing<Vec<u8>>,
     /// Where in the container it stands; nowhere if it was worked out.
     pub(in crate::redact::parts) at: Range<usize>,
+    /// Whether it has public bytes in it: then no piece of it is a secret.
+    pub(in crate::redact::parts) with_public: bool,
 }
 
 impl Number {
@@ -28,7 +30,13 @@ impl Number {
             name,
             bytes: Zeroizing::new(bytes.to_vec()),
             at: at.start + zeros..at.end,
+            with_public: false,
         })
+    }
+
+    /// A private number with the public one, as some formats have them together.
+    pub(super) fn pair(name: &'static str, bytes: &[u8]) -> Self {
+        Self { name, bytes: Zeroizing::new(bytes.to_vec()), at: 0..0, with_public: true }
     }
 
     /// A number that follows from others.
@@ -40,6 +48,6 @@ impl Number {
     /// The same number as a format writes it whose bytes come in the other order.
     pub(super) fn turned(&self) -> Self {
         let bytes = Zeroizing::new(self.bytes.iter().rev().copied().collect());
-        Self { name: self.name, bytes, at: self.at.clone() }
+        Self { bytes, at: self.at.clone(), ..*self }
     }
 }
