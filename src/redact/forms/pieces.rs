@@ -82,12 +82,14 @@ impl Of {
     }
 }
 
-/// Pieces of a number, `step` bytes from each other: its bytes, and what is looked for by letters and digits.
+/// Pieces of a number, `step` bytes from each other: its bytes, and what is looked for by letters and digits. A key that
+/// is a text (a passphrase in a JWK, a password in a store) has none: a piece of it may be words.
 pub(super) fn of_number(
     number: &[u8],
     step: usize,
 ) -> impl Iterator<Item = (&[u8], [Zeroizing<Vec<u8>>; 4])> {
-    number.windows(NUMBER_PIECE).step_by(step).map(|piece| {
+    let is_text = |piece: &&[u8]| std::str::from_utf8(piece).is_ok();
+    number.windows(NUMBER_PIECE).step_by(step).filter(move |piece| !is_text(piece)).map(|piece| {
         let [one, two, three] = [0, 1, 2].map(|before| base64_at(piece, before));
         (piece, [one, two, three, joined(piece, "", HEX)].map(Zeroizing::new))
     })
