@@ -195,7 +195,8 @@ impl Collected {
 
     /// Bytes of a key: as they are, and in what tools write bytes and numbers as.
     fn bytes(&mut self, number: &[u8]) {
-        let profile = Profile::of(number);
+        // What stands behind these only makes it harder to guess.
+        let profile = Profile::of(&number[..number.len().min(LONGEST_SCALAR)]);
         self.add("number", number, MatchMode::Literal, guess(profile.all()));
         let (dense, lists, alphabets): (&[Kind], &[Kind], &[Kind]) = match number.len() {
             short if short <= LONGEST_SCALAR => (DENSE, SQUEEZED_LINES, SQUEEZED),
