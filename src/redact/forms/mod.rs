@@ -29,7 +29,7 @@ use super::{
 pub(super) use arena::Arena;
 use charsets::charsets;
 use kinds::{BASE64, Keeps, Kind, kind};
-use pieces::{MOST_NUMBER_PIECES, MOST_PIECES, Of};
+use pieces::{MOST_PIECES, Piece, Steps};
 use squeezed::{INTEGERS, SQUEEZED, SQUEEZED_LINES};
 
 /// An encoded form shorter than this is no needle: it would be found by chance.
@@ -135,15 +135,13 @@ const DENSE: &[Kind] = &[
 
 /// All forms of a value.
 pub(super) fn forms(value: &[u8]) -> Forms {
-    let mut forms = Collected::default();
     let parts = parts(value).list;
-    let numbers = parts.iter().filter(|part| part.extent == Extent::Number);
-    let step = numbers.map(|part| part.bytes.len()).sum::<usize>().div_ceil(MOST_NUMBER_PIECES).max(1);
+    let mut forms = Collected { steps: Steps::of(&parts), ..Collected::default() };
     for part in parts {
         if matches!(part.extent, Extent::Number | Extent::Bytes) {
             forms.bytes(&part.bytes);
             if part.extent == Extent::Number {
-                forms.pieces_of_number(&part.bytes, step);
+                forms.pieces_of_number(&part.bytes);
             }
             continue;
         }
@@ -166,6 +164,7 @@ struct Collected {
     known: HashMap<u64, usize>,
     hashes: RandomState,
     pieces: usize,
+    steps: Steps,
 }
 
 impl Collected {
@@ -177,8 +176,12 @@ impl Collected {
         for kind in WRITTEN {
             self.kind(kind, text, &profile, Some(MatchMode::AlnumOnly));
         }
-        if part.in_pieces {
-            self.pieces(text, if part.extent == Extent::Body { Of::Key } else { Of::AnyText });
+        if part.extent == Extent::Body {
+            self.add_pieces(&pieces::of_body(text, self.steps.body));
+        } else if part.in_pieces {
+            let pieces = pieces::of_random(text, MOST_PIECES - self.pieces);
+            self.pieces += pieces.len();
+            self.add_pieces(&pieces);
         }
         if text.len() > MAX_MANY_FORMS {
             return;
@@ -212,9 +215,8 @@ impl Collected {
         }
     }
 
-    /// Pieces of a number, so many bytes from each other.
-    fn pieces_of_number(&mut self, number: &[u8], step: usize) {
-        for (bytes, squeezed) in pieces::of_number(number, step) {
+    fn pieces_of_number(&mut self, number: &[u8]) {
+        for (bytes, squeezed) in pieces::of_number(number, self.steps.number) {
             let bits = guess(Profile::of(bytes).all());
             self.add("part", bytes, MatchMode::Literal, bits);
             for symbols in squeezed {
@@ -278,9 +280,7 @@ impl Collected {
         }
     }
 
-    fn pieces(&mut self, text: &[u8], of: Of) {
-        let pieces = pieces::of_text(text, of, MOST_PIECES - self.pieces);
-        self.pieces += pieces.len();
+    fn add_pieces(&mut self, pieces: &[Piece]) {
         for piece in pieces {
             self.add("part", &piece.symbols, MatchMode::AlnumOnly, guess(piece.bits));
         }

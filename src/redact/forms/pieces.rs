@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        parts::looks_random,
+        parts::{Extent, Part, looks_random},
         strength::{Profile, common},
     },
     kinds::base64_at,
@@ -23,7 +23,7 @@ const STRETCH: usize = 256;
 /// The length of the pieces of a number, in bytes: at each alignment of base64 it decides sixteen symbols.
 const NUMBER_PIECE: usize = 13;
 /// All numbers of a value have so many pieces, each in five writings.
-pub(super) const MOST_NUMBER_PIECES: usize = 128;
+const MOST_NUMBER_PIECES: usize = 128;
 
 /// Symbols of a text that are looked for by themselves, and the bits of a guess that hits them.
 pub(super) struct Piece {
@@ -33,23 +33,54 @@ pub(super) struct Piece {
 
 /// Which pieces of a text tell something.
 #[derive(Clone, Copy)]
-pub(super) enum Of {
+enum Of {
     /// Those that look random.
     AnyText,
     /// Nearly all: it is known to be private.
     Key,
 }
 
+/// How far from each other the pieces of all keys of a value stand: what has many keys has as many pieces of each.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// In symbols of their bodies.
+    pub(super) body: usize,
+    /// In bytes of their numbers.
+    pub(super) number: usize,
+}
+
+impl Steps {
+    pub(super) fn of(parts: &[Part]) -> Self {
+        let step = |extent: Extent, most: usize| {
+            let of_kind = parts.iter().filter(|part| part.extent == extent);
+            of_kind.map(|part| part.bytes.len()).sum::<usize>().div_ceil(most).max(1)
+        };
+        Self { body: step(Extent::Body, MOST_PIECES), number: step(Extent::Number, MOST_NUMBER_PIECES) }
+    }
+}
+
+/// Pieces of a text that look random: as many as there is room for, evenly.
+pub(super) fn of_random(text: &[u8], room: usize) -> Vec<Piece> {
+    let windows = (text.len() + 1).saturating_sub(PIECE);
+    let mut pieces = if room == 0 { Vec::new() } else { of_text(text, Of::AnyText, windows.div_ceil(room)) };
+    pieces.truncate(room);
+    pieces
+}
+
+/// Pieces of the body of a key.
+pub(super) fn of_body(text: &[u8], step: usize) -> Vec<Piece> {
+    of_text(text, Of::Key, step)
+}
+
 /// Every sixteen symbols in a row, so that a value that is cut, or split into long pieces, is masked as far as it goes;
-/// of a text that has more of them than there is room for, as many as there are, evenly. What every key of its kind has
-/// in common is no piece of this one.
-pub(super) fn of_text(text: &[u8], of: Of, room: usize) -> Vec<Piece> {
+/// of a long text those that stand so many symbols from each other. What every key of its kind has in common is no piece
+/// of this one.
+fn of_text(text: &[u8], of: Of, step: usize) -> Vec<Piece> {
     let places: Vec<usize> = (0..text.len()).filter(|at| text[*at].is_ascii_alphanumeric()).collect();
-    if places.len() * 10 < text.len() * 7 || places.len() < PIECE || room == 0 {
+    if places.len() * 10 < text.len() * 7 || places.len() < PIECE {
         return Vec::new();
     }
     let common = common(text);
-    let step = (places.len() - PIECE + 1).div_ceil(room);
     let mut pieces = Vec::new();
     for from in (0..=places.len() - PIECE).step_by(STRETCH) {
         let stretch = &places[from..places.len().min(from + STRETCH + PIECE - 1)];
@@ -64,7 +95,6 @@ pub(super) fn of_text(text: &[u8], of: Of, room: usize) -> Vec<Piece> {
             }
         }
     }
-    pieces.truncate(room);
     pieces
 }
 

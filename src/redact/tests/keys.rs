@@ -531,13 +531,32 @@ fn a_passphrase_in_a_web_key_has_no_pieces() {
     }
 }
 
+/// Of bodies, and of numbers in five writings.
+const MOST_PIECES: usize = 2560 + 5 * 128;
+
 /// How many needles a key makes: its pieces are bounded, whatever its length.
 #[test]
 fn pieces_are_bounded() {
     for (_, name) in ARMOURED {
         let forms = forms(&file(name));
         let pieces = forms.list.iter().filter(|form| form.kind == "part").count();
-        assert!((100..=2560 + 5 * 128).contains(&pieces), "{name}: {pieces}");
+        assert!((100..=MOST_PIECES).contains(&pieces), "{name}: {pieces}");
+    }
+}
+
+#[test]
+fn many_keys_share_the_pieces() {
+    const RSA: [&str; 5] =
+        ["rsa.pkcs8.pem", "rsa.ssh", "rsa.pkcs1.pem", "rsa.proc-type.pem", "ed25519.encrypted.ssh"];
+    let many: String = RSA.iter().map(|name| text(name)).collect();
+    let pieces = forms(many.as_bytes()).list.iter().filter(|form| form.kind == "part").count();
+    assert!((2000..=MOST_PIECES).contains(&pieces), "{pieces}");
+    // Each has its own: of the last one no fewer than of the first.
+    let set = set(&[many.as_bytes()]);
+    for name in RSA {
+        let all = body(&text(name)).concat();
+        let cut = &all[all.len() - 120..all.len() - 60];
+        assert!(set.text(cut).get().len() < 30, "{name}: {cut}");
     }
 }
 
