@@ -12,8 +12,8 @@ fuzz_target!(|value: &[u8]| {
     assert_eq!(parts.len(), taken_apart(value).len());
     // Where nothing can be an escape or an encoding, a part is read off the value; the numbers of a key never are.
     const DECODED: [&str; 5] = ["base64", "hex", "bech32", "percent-decoded", "unescaped"];
-    const OF_KEYS: [&str; 8] =
-        ["exponent", "prime", "coefficient", "number", "encrypted key", "contents", "handle", "its bytes"];
+    const OF_KEYS: [&str; 9] =
+        ["by itself", "exponent", "prime", "coefficient", "number", "encrypted key", "contents", "handle", "its bytes"];
     let plain = |place: &str| !DECODED.iter().chain(&OF_KEYS).any(|way| place.contains(way));
     if value.iter().any(|byte| b"\\&%*!".contains(byte)) {
         return;

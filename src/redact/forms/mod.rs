@@ -138,6 +138,10 @@ pub(super) fn forms(value: &[u8]) -> Forms {
     let parts = parts(value).list;
     let mut forms = Collected { steps: Steps::of(&parts), ..Collected::default() };
     for part in parts {
+        if part.extent == Extent::PublicLine {
+            forms.public_line(&part.bytes);
+            continue;
+        }
         if matches!(part.extent, Extent::Number | Extent::Bytes) {
             forms.bytes(&part.bytes);
             if part.extent == Extent::Number {
@@ -212,6 +216,13 @@ impl Collected {
         }
         for kind in INTEGERS.iter().chain(lists).chain(alphabets).filter(is_of_numbers) {
             self.kind(kind, number, &profile, None);
+        }
+    }
+
+    /// As it stands alone: without the end of the line it is in a public key.
+    fn public_line(&mut self, line: &[u8]) {
+        if let Some(form) = self.add("line", line, MatchMode::Literal, guess(Profile::of(line).all())) {
+            form.escaped = true;
         }
     }
 

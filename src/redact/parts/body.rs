@@ -18,6 +18,10 @@ use super::{
 const SHORTEST_LINE: usize = 8;
 /// Of what a line has beside public bytes, so much makes all of it a part: no public key has that.
 const TELLING: usize = 16;
+/// A line of public bytes is one of this key where it stands as one; a shorter one may end a public key, too.
+const FULL_LINE: usize = 48;
+/// What the label of a key has whose public key has the same lines (RFC 9580, section 5.5.1).
+const SAME_LINES: &str = "pgp";
 /// Between two private numbers stand no more bytes than a length and a tag.
 const BETWEEN: usize = 8;
 
@@ -120,6 +124,8 @@ fn parts(leaves: &mut Vec<Leaf>, label: &str, lines: &[&str], stretches: &[Range
         if private.len() >= SHORTEST_LINE {
             let told = if private.len() >= TELLING { *line } else { &line[private] };
             leaves.push(Leaf::key_line(format!("{label}, line {number}"), told));
+        } else if line.len() >= FULL_LINE && !label.starts_with(SAME_LINES) {
+            leaves.push(Leaf::public_line(format!("{label}, line {number} by itself"), line));
         }
     }
     let bodies =

@@ -18,6 +18,9 @@ pub(super) enum Sense {
 /// What is looked for of a leaf: the later, the more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Extent {
+    /// One line of a key that holds public bytes alone, with the end of the line: by itself it is no secret, and nobody
+    /// who sees it come back unmasked believes that; within a longer row of symbols it is the public key.
+    PublicLine,
     /// One line of a key, of which the body has the pieces.
     KeyLine,
     /// One of many lines.
@@ -61,6 +64,11 @@ impl Leaf {
 
     pub(super) fn key_line(place: impl Into<String>, text: &str) -> Self {
         Self { extent: Extent::KeyLine, ..Self::new(place, Sense::Secret, text) }
+    }
+
+    pub(super) fn public_line(place: impl Into<String>, text: &str) -> Self {
+        let bytes = Zeroizing::new(format!("{text}\n").into_bytes());
+        Self { extent: Extent::PublicLine, ..Self::number(place, bytes) }
     }
 
     pub(super) fn body(place: impl Into<String>, text: &str) -> Self {

@@ -228,6 +228,26 @@ fn a_body_is_found_in_other_lines_and_cut() {
     }
 }
 
+/// Whatever a full line holds, but for what every key of the kind has.
+#[test]
+fn every_line_of_a_body_is_masked_where_it_stands_as_one() {
+    for (_, name) in ARMOURED {
+        let (set, text) = (set(&[&file(name)]), text(name));
+        for line in
+            body(&text).iter().filter(|line| line.len() >= 48 && crate::redact::bits(line.as_bytes()) >= 80)
+        {
+            for printed in [
+                format!("{line}\n"),
+                format!("before\n  {line}\nbehind\n"),
+                format!("{{\"line\": \"{line}\\n\"}}"),
+            ] {
+                let out = set.text(&printed).into_inner();
+                assert!(!out.contains(line) && out.contains("[redacted:s0]"), "{name}: {printed} as {out}");
+            }
+        }
+    }
+}
+
 /// A key that was written anew and cut: of half a line and more no long piece is left.
 #[test]
 fn lines_of_another_container_are_found() {
