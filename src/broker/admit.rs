@@ -17,6 +17,7 @@ use super::{
     ground, limits,
     live::{self, Live},
     needles::RunNeedles,
+    outcome::outcome_facts,
     prepare::{self, Prepared},
     refusal::{Code, Refusal},
     session::Session,
@@ -24,11 +25,12 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    audit::{AuditLog, Intent, IntentFacts, OutcomeFacts, Unsettled},
+    audit::{AuditLog, Intent, IntentFacts, Unsettled},
     delivery::Services,
     names::{RunId, SecretName},
     policy::{Allowed, Asker, OperatorProof, Promise, Request, RunTerms},
-    run::Launch,
+    redact::NeedleSet,
+    run::{Launch, RunOutcome},
     supervise::Process,
     vault::{SealedSecret, Stamp},
 };
@@ -210,7 +212,9 @@ impl Broker {
         match prepared {
             Ok(prepared) => Ok(Revealed { intent, prepared, watched, place }),
             Err(refusal) => {
-                audit.record_outcome(intent, OutcomeFacts::failed_to_start())?;
+                let (refusal, ledger) = self.told_of_failure(refusal, &NeedleSet::empty());
+                let facts = outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &ledger);
+                audit.record_outcome(intent, facts)?;
                 Err(refusal)
             }
         }

@@ -266,18 +266,12 @@ pub(crate) struct RunResult {
 /// A part of a stream that was not looked into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct NotLookedIntoEntry {
-    /// `stdout` or `stderr`.
+    /// `stdout` or `stderr`; `result` where it is a name or a note.
     pub stream: String,
     /// How it is compressed or packed, such as `gzip` or `xz`.
     pub kind: String,
     /// How much of it was read until it was given up.
     pub bytes: u64,
-}
-
-impl NotLookedIntoEntry {
-    pub(crate) fn of(part: &crate::run::NotLookedInto) -> Self {
-        Self { stream: part.stream.to_owned(), kind: part.kind.to_owned(), bytes: part.bytes }
-    }
 }
 
 /// A file that a run wrote and that holds a secret.

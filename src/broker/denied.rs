@@ -3,7 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{Broker, api::RunParams, blocking, refusal::Refusal};
-use crate::{audit::Note, names::SecretName, redact::NeedleSet};
+use crate::{
+    audit::Note,
+    names::SecretName,
+    redact::{LedgerPage, MaskLedger, NeedleSet},
+};
 
 /// The longest command, in bytes of all its arguments, that is looked at for values at all: the audit
 /// keeps less.
@@ -42,7 +46,10 @@ fn argv(needles: &NeedleSet, argv: &[String]) -> (Vec<String>, bool) {
         left = left.saturating_sub(argument.len() + 1);
         fits
     });
-    let redacted: Vec<String> = fit.map(|argument| needles.text(argument).into_inner()).collect();
+    // What is refused is no run.
+    let mut ledger = MaskLedger::of_no_run();
+    let redact = |text: &String| needles.mask(text, LedgerPage::Rest, &mut ledger).into_inner();
+    let redacted: Vec<String> = fit.map(redact).collect();
     let cut = redacted.len() < argv.len();
     (redacted, cut)
 }

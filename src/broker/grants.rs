@@ -21,6 +21,7 @@ use crate::{
     audit::Note,
     names::{GrantId, SecretName},
     policy::Policy,
+    redact::{LedgerPage, MaskLedger},
     token::{self, Class},
 };
 
@@ -75,7 +76,9 @@ impl Broker {
             Purpose::NarrowMe => narrow_session(&mut open, &session, &wish, credential, now)?,
             Purpose::Subagent => subagent(&mut open, &session, &wish, &self.settings.home, now)?,
             Purpose::More => {
-                more(&mut open, &session, &wish, self.needles.everything().text(&params.reason).get())?
+                let everything = self.needles.everything();
+                let reason = everything.mask(&params.reason, LedgerPage::Rest, &mut MaskLedger::of_no_run());
+                more(&mut open, &session, &wish, reason.get())?
             }
         };
         Ok(Answer { body, needles: self.needles.anyone() })

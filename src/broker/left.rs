@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::api::{FileHitEntry, WrittenEntry};
 use crate::{
-    redact::NeedleSet,
+    redact::{LedgerPage, MaskLedger, NeedleSet},
     run::{Fate, FileHit, LeftBehind, WrittenFate, WrittenFile, WrittenKind},
 };
 
@@ -39,7 +39,10 @@ pub(super) fn file_hit_lines(hits: &[FileHit], needles: &NeedleSet) -> Vec<Strin
                 Fate::Removed => "removed",
                 Fate::Left => "left",
             };
-            format!("{fate} {}", needles.text(&hit.path.display().to_string()).into_inner())
+            let path = hit.path.display().to_string();
+            // What of it the run's result masks is in the run's ledger; nobody is told what else is masked here.
+            let path = needles.mask(&path, LedgerPage::Rest, &mut MaskLedger::of_no_run());
+            format!("{fate} {}", path.into_inner())
         })
         .collect()
 }

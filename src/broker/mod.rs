@@ -31,6 +31,7 @@ pub(crate) mod lineage;
 mod listing;
 mod live;
 mod logins;
+mod masked;
 mod needles;
 mod opened;
 mod outcome;

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{api, api::RunResult, left};
+use super::{api, api::RunResult, guessable, left, masked};
 use crate::{
     audit::OutcomeFacts,
     names::RunId,
-    policy::{ExitCodes, Limit, OutputMode, RunTerms},
-    redact::{Counts, NeedleSet},
+    policy::{ExitCodes, Limit, OutputMode, Promise, RunTerms},
+    redact::{LedgerPage, MaskLedger, NeedleSet},
     run::{Ended, RunOutcome, RunOutput},
     supervise,
 };
@@ -18,7 +18,16 @@ const STATUS_TICK_MS: u64 = 1000;
 /// What is told of a signal where only success or failure is: a program chooses which one ends it.
 const REDUCED_SIGNAL: &str = "SIGKILL";
 
-pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Counts) -> OutcomeFacts {
+/// What is known of a run before it starts, and told when it has ended.
+pub(crate) struct About {
+    pub(super) run_id: RunId,
+    pub(super) terms: RunTerms,
+    /// What may be promised of it, which may be less than what its terms have.
+    pub(super) promise: Promise,
+    pub(super) sandbox: String,
+}
+
+pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, ledger: &MaskLedger) -> OutcomeFacts {
     let (outcome, _, _) = ending_parts(ending);
     OutcomeFacts {
         outcome: outcome.as_str().to_owned(),
@@ -30,7 +39,7 @@ pub(super) fn outcome_facts(ending: RunOutcome, duration: Duration, counts: &Cou
         duration_ms: millis(duration),
         file_hits: Vec::new(),
         written: BTreeMap::new(),
-        redactions: counts.0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+        redactions: ledger.masked().0.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
     }
 }
 
@@ -39,7 +48,7 @@ pub(super) fn ended_facts(ended: &Ended, needles: &NeedleSet) -> OutcomeFacts {
     OutcomeFacts {
         file_hits: left::file_hit_lines(&ended.left.hits, needles),
         written: left::counts(&ended.left),
-        ..outcome_facts(ended.ending, ended.duration, &ended.counts)
+        ..outcome_facts(ended.ending, ended.duration, &ended.ledger)
     }
 }
 
@@ -78,54 +87,72 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What of a run's output is returned, as its output mode has it.
-pub(super) fn result(output: RunOutput, terms: &RunTerms, run_id: &RunId, sandbox: String) -> RunResult {
-    let (outcome, exit_code, signal) = ending_parts(output.ended.ending);
-    let masked = output.ended.counts.total();
+/// What is returned of a run, as its output mode has it, masked; and the run, with a ledger that has all of it.
+pub(super) fn result(output: RunOutput, about: &About, needles: &NeedleSet) -> (RunResult, Ended) {
+    let RunOutput { mut ended, stdout, stderr } = output;
+    let (outcome, exit_code, signal) = ending_parts(ended.ending);
+    let weakened = about.promise != about.terms.promise;
     let mut result = RunResult {
         outcome,
-        // A program chooses which: where only success or failure is told, that is told.
-        limit: limit_of(output.ended.ending).filter(|_| terms.output != OutputMode::Status),
+        limit: limit_of(ended.ending),
         exit_code,
         signal,
-        stdout: String::new(),
-        stderr: String::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
+        stdout: stdout.text.into_inner(),
+        stderr: stderr.text.into_inner(),
+        stdout_truncated: stdout.truncated,
+        stderr_truncated: stderr.truncated,
         withheld: false,
         redactions: None,
-        not_looked_into: output.not_looked_into.iter().map(api::NotLookedIntoEntry::of).collect(),
-        file_hits: left::file_hits(&output.ended.left.hits),
-        written: left::written(&output.ended.left),
-        notes: left::notes(&output.ended.left).into_iter().chain(gone_without(&output.ended)).collect(),
-        promise: terms.promise,
-        promise_why: terms.promise_why.clone(),
-        run_id: run_id.to_string(),
-        duration_ms: millis(output.ended.duration),
-        timeout_seconds: terms.timeout.as_secs().max(1),
-        sandbox,
+        not_looked_into: Vec::new(),
+        file_hits: left::file_hits(&ended.left.hits),
+        written: left::written(&ended.left),
+        notes: left::notes(&ended.left).into_iter().chain(gone_without(&ended)).collect(),
+        promise: about.promise,
+        promise_why: if weakened { Some(guessable::WHY.to_owned()) } else { about.terms.promise_why.clone() },
+        run_id: about.run_id.to_string(),
+        duration_ms: millis(ended.duration),
+        timeout_seconds: about.terms.timeout.as_secs().max(1),
+        sandbox: about.sandbox.clone(),
     };
+    masked::mask_result(&mut result, needles, &mut ended.ledger);
+    count(&mut result, &ended.ledger);
+    reduce(&mut result, &about.terms, &ended);
+    (result, ended)
+}
+
+fn count(result: &mut RunResult, ledger: &MaskLedger) {
+    result.redactions = Some(ledger.masked().total()).filter(|count| *count > 0);
+    result.not_looked_into = ledger.not_looked_into().map(not_looked_into).collect();
+}
+
+fn not_looked_into((page, kind, bytes): (LedgerPage, &'static str, u64)) -> api::NotLookedIntoEntry {
+    api::NotLookedIntoEntry { stream: page.as_str().to_owned(), kind: kind.to_owned(), bytes }
+}
+
+/// Leaves out what its output mode does not tell.
+fn reduce(result: &mut RunResult, terms: &RunTerms, ended: &Ended) {
     if terms.exit_code == ExitCodes::Reduced || terms.output == OutputMode::Status {
         result.exit_code = result.exit_code.map(|code| i32::from(code != 0));
-        result.signal = result.signal.map(|_| REDUCED_SIGNAL.to_owned());
+        result.signal = result.signal.take().map(|_| REDUCED_SIGNAL.to_owned());
     }
     match terms.output {
-        // How long it took, to the tick, says more than success or failure.
-        OutputMode::Status => result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS),
+        OutputMode::Redacted => return,
         // What was not looked into may hold anything.
-        OutputMode::Withhold if masked > 0 || !result.not_looked_into.is_empty() => result.withheld = true,
-        OutputMode::Redacted | OutputMode::Withhold => {
-            result.stdout = output.stdout.text.into_inner();
-            result.stderr = output.stderr.text.into_inner();
-            result.stdout_truncated = output.stdout.truncated;
-            result.stderr_truncated = output.stderr.truncated;
-            result.redactions = Some(masked).filter(|count| *count > 0);
+        OutputMode::Withhold if ended.ledger.is_clean() => return,
+        OutputMode::Withhold => result.withheld = true,
+        OutputMode::Status => {
+            // A program chooses which: where only success or failure is told, that is told.
+            result.limit = None;
+            // How long it took, to the tick, says more than success or failure.
+            result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS);
         }
     }
-    if result.withheld || terms.output == OutputMode::Status {
-        // A program chooses the names of what it writes.
-        result.written.clear();
-        result.notes = left::note_without_names(&output.ended.left).into_iter().collect();
-    }
-    result
+    result.stdout.clear();
+    result.stderr.clear();
+    (result.stdout_truncated, result.stderr_truncated) = (false, false);
+    // A program chooses how often it shows what, how much of it nobody looks into, and the names of what it writes.
+    result.redactions = None;
+    result.not_looked_into.clear();
+    result.written.clear();
+    result.notes = left::note_without_names(&ended.left).into_iter().collect();
 }

@@ -11,9 +11,9 @@ use super::{
     admit::Admitted,
     api::{RunParams, RunResult},
     asked::{Asked, Streams},
-    blocking, guessable, left,
+    blocking, masked,
     needles::RunNeedles,
-    outcome::{ended_facts, gone_without, outcome_facts, result},
+    outcome::{About, ended_facts, outcome_facts},
     prepare::{sealed, values_before},
     recount::Done,
     refusal::Refusal,
@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, Intent, OutcomeFacts},
-    names::{EnvName, RunId, SecretName},
-    policy::{OutputMode, Promise, RunTerms},
-    redact::{Counts, Redacted},
-    run::{Piece, RunError, RunOutcome},
+    names::{EnvName, SecretName},
+    policy::{OutputMode, RunTerms},
+    redact::{MaskLedger, NeedleSet, Redacted},
+    run::{Ended, Piece, RunError, RunOutcome},
     value::SecretValue,
     vault::Vault,
 };
@@ -38,12 +38,11 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const SHORT: usize = 2048;
 
 /// A run that has ended, its outcome on record.
-pub(super) struct Driven<D> {
-    pub(super) done: D,
-    run_id: RunId,
-    terms: RunTerms,
-    promise: Promise,
-    needles: RunNeedles,
+pub(super) struct Driven<D: Done> {
+    /// What is told of it, masked.
+    pub(super) told: D::Told,
+    pub(super) ended: Ended,
+    needles: NeedleSet,
 }
 
 /// What came of a run on the caller's own streams.
@@ -125,10 +124,7 @@ impl Broker {
             admitted.launch.agent_session(name, socket.into());
         }
         let driven = self.drive(admitted, |ready| runner.attached(ready, signals)).await?;
-        let notes = left::lines(&driven.done.left).into_iter().chain(gone_without(&driven.done));
-        let notes: Vec<String> = notes.collect();
-        let notes = notes.iter().map(|note| driven.needles.set.text(note)).collect();
-        Ok(Attached { ending: driven.done.ending, notes })
+        Ok(Attached { ending: driven.ended.ending, notes: driven.told })
     }
 
     async fn run(
@@ -142,20 +138,14 @@ impl Broker {
         let asked = Asked { caller, params, streams: Streams::Captured, default_cwd: None };
         let admitted = self.admitting(entered, asked, cancel.clone()).await;
         let admitted = admitted.inspect_err(|_| self.sum_denials_soon())?;
-        let sandbox = admitted.launch.contained_by().to_string();
         let progress = progress.filter(|_| admitted.intent.terms().output == OutputMode::Redacted);
         let closing = self.closing.clone();
         let start = |ready: Ready| {
             let over = either(either(cancel, closing), ready.over);
             self.around.runner.captured(Ready { over, ..ready }, progress)
         };
-        let Driven { done, run_id, terms, promise, needles } = self.drive(admitted, start).await?;
-        let mut body = result(done, &terms, &run_id, sandbox);
-        if promise != body.promise {
-            body.promise = promise;
-            body.promise_why = Some(guessable::WHY.to_owned());
-        }
-        Ok(Answer { body, needles: needles.set })
+        let Driven { told, needles, .. } = self.drive(admitted, start).await?;
+        Ok(Answer { body: told, needles })
     }
 
     /// What every run is once it may start, wherever its streams go: its proxy beside it, what is looked for once
@@ -168,6 +158,8 @@ impl Broker {
         let Admitted { intent, launch, needles, promise, services, audit, mut trace, watched, _place } =
             admitted;
         self.keep_watching();
+        let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
+        let about = About { run_id, terms, promise, sandbox: launch.contained_by().to_string() };
         let (listening, served) = self.serve_run(services, &intent, &audit, &watched.live);
         let (needles_now, over) = (needles.set.clone(), watched.live.over());
         let running = start(Ready { launch, needles: needles_now, listening, over });
@@ -178,23 +170,29 @@ impl Broker {
         }
         let recorded = served.end().await;
         let took = done.as_ref().map_or(Duration::ZERO, |done| done.ended().duration);
-        let (intent, needles) = self.needles_behind(intent, needles, took).await;
-        let set = needles.set.clone();
-        let done = match done {
-            // Less than another thread would cost.
-            Ok(done) if done.length() <= SHORT => Ok(done.masked_again(&set)),
-            done => blocking(move || done.map(|done| done.masked_again(&set))).await,
+        let (intent, RunNeedles { set: needles, .. }) = self.needles_behind(intent, needles, took).await;
+        let told = match done {
+            Ok(done) => Ok(told(done, about, &needles).await),
+            Err(error) => Err(self.told_of_failure(Refusal::from(error), &needles)),
         };
-        let facts = match &done {
-            Ok(done) => ended_facts(done.ended(), &self.needles.everything()),
-            Err(_) => outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, &Counts::default()),
+        let facts = match &told {
+            Ok((_, ended)) => ended_facts(ended, &self.needles.everything()),
+            Err((_, ledger)) => outcome_facts(RunOutcome::FailedToStart, Duration::ZERO, ledger),
         };
-        trace.ran(&facts.outcome, done.as_ref().ok().map(|done| done.ended().setup), took);
-        let (run_id, terms) = (intent.run_id().clone(), intent.terms().clone());
+        trace.ran(&facts.outcome, told.as_ref().ok().map(|(_, ended)| ended.setup), took);
         let concluded = self.conclude(audit, intent, facts, trace).await;
         concluded.and(recorded).map_err(|refusal| self.refused(refusal))?;
-        let done = done.map_err(|error| self.refused(Refusal::from(error)))?;
-        Ok(Driven { done, run_id, terms, promise, needles })
+        let (told, ended) = told.map_err(|(refusal, _)| self.refused(refusal))?;
+        Ok(Driven { told, ended, needles })
+    }
+
+    /// What is told of a run that is on record and could not be started, masked, and what was masked in it.
+    pub(super) fn told_of_failure(&self, mut refusal: Refusal, needles: &NeedleSet) -> (Refusal, MaskLedger) {
+        let mut ledger = MaskLedger::default();
+        for needles in [needles, &self.needles_for_anyone()] {
+            masked::mask_refusal(&mut refusal, needles, &mut ledger);
+        }
+        (refusal, ledger)
     }
 
     /// Puts the outcome on record; nothing of the run is returned where that fails.
@@ -245,6 +243,15 @@ impl Broker {
         })
         .await
     }
+}
+
+/// What is told of a run. What is short is masked at once: that is less than what another thread would cost.
+async fn told<D: Done>(done: D, about: About, needles: &NeedleSet) -> (D::Told, Ended) {
+    if done.length() <= SHORT {
+        return done.told(&about, needles);
+    }
+    let needles = needles.clone();
+    blocking(move || done.told(&about, &needles)).await
 }
 
 /// A run that was ended when its right was gone was ended by that; one that ended by itself did so.

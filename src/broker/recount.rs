@@ -1,33 +1,41 @@
-//! What a run's result says of secrets, counted over everything that is done before it is returned.
+//! What is told of a run, masked as a whole before its outcome is on record.
 //!
 //! The streams are redacted as they come; then they are cut and made valid UTF-8, and meanwhile a secret may have
-//! been rotated. So they are looked through once more as they will be returned, and what that masks counts like
-//! the rest: a result never says that nothing was masked where something is, and `withhold` withholds.
+//! been rotated. So they are looked through once more as they will be returned, and so is everything else that a
+//! program, a caller or a policy has a say in. What that masks is in the run's ledger like the rest: a result never says
+//! that nothing was masked where something is, `withhold` withholds, and the audit says the same.
 
-use std::path::Path;
-
-use super::left;
+use super::{
+    api::RunResult,
+    left,
+    outcome::{About, gone_without, result},
+};
 use crate::{
-    redact::{Counts, NeedleSet},
-    run::{Ended, RunOutput, Stream},
+    redact::{LedgerPage, NeedleSet, Redacted},
+    run::{Ended, RunOutput},
 };
 
 /// What came of a run, wherever its streams went.
 pub(crate) trait Done: Send + 'static {
+    /// What is told of it to whoever asked for it.
+    type Told: Send + 'static;
+
     /// What every run comes to.
     fn ended(&self) -> &Ended;
 
     /// The same, to be corrected.
     fn ended_mut(&mut self) -> &mut Ended;
 
-    /// How many bytes [`Done::masked_again`] looks through.
+    /// How many bytes [`Done::told`] looks through.
     fn length(&self) -> usize;
 
-    /// Masked as it is returned.
-    fn masked_again(self, needles: &NeedleSet) -> Self;
+    /// What is told, masked, and the run with a ledger that has all of it.
+    fn told(self, about: &About, needles: &NeedleSet) -> (Self::Told, Ended);
 }
 
 impl Done for RunOutput {
+    type Told = RunResult;
+
     fn ended(&self) -> &Ended {
         &self.ended
     }
@@ -37,26 +45,19 @@ impl Done for RunOutput {
     }
 
     fn length(&self) -> usize {
-        let paths = paths_of(&self.ended).map(|path| path.as_os_str().len());
-        self.stdout.text.get().len() + self.stderr.text.get().len() + paths.sum::<usize>()
+        self.stdout.text.get().len() + self.stderr.text.get().len() + length_of_paths(&self.ended)
     }
 
-    fn masked_again(self, needles: &NeedleSet) -> Self {
-        let mut ended = self.ended;
-        let mut again = |stream: Stream| {
-            let (text, more) = needles.counted(stream.text.get());
-            ended.counts.add(&more);
-            Stream { text, ..stream }
-        };
-        let (stdout, stderr) = (again(self.stdout), again(self.stderr));
-        let in_paths: Vec<Counts> = paths_of(&ended).map(|path| in_path(path, needles)).collect();
-        in_paths.iter().for_each(|counts| ended.counts.add(counts));
-        Self { ended, stdout, stderr, ..self }
+    fn told(self, about: &About, needles: &NeedleSet) -> (RunResult, Ended) {
+        result(self, about, needles)
     }
 }
 
-/// On the caller's own streams it was masked as it was written, and nothing is returned.
+/// On the caller's own streams it was masked as it was written.
 impl Done for Ended {
+    /// What became of control files that it wrote, a line each.
+    type Told = Vec<Redacted<String>>;
+
     fn ended(&self) -> &Ended {
         self
     }
@@ -66,20 +67,17 @@ impl Done for Ended {
     }
 
     fn length(&self) -> usize {
-        0
+        length_of_paths(self)
     }
 
-    fn masked_again(self, _: &NeedleSet) -> Self {
-        self
+    fn told(mut self, _: &About, needles: &NeedleSet) -> (Self::Told, Ended) {
+        let notes: Vec<String> = left::lines(&self.left).into_iter().chain(gone_without(&self)).collect();
+        let mask = |note: &String| needles.mask(note, LedgerPage::Rest, &mut self.ledger);
+        (notes.iter().map(mask).collect(), self)
     }
 }
 
-/// Paths that the result names, as far as it does.
-fn paths_of(ended: &Ended) -> impl Iterator<Item = &Path> {
-    let written = ended.left.written.iter().take(left::MOST_NAMED).map(|file| file.path.as_path());
-    ended.left.hits.iter().map(|hit| hit.path.as_path()).chain(written)
-}
-
-fn in_path(path: &Path, needles: &NeedleSet) -> Counts {
-    needles.counted(&path.display().to_string()).1
+fn length_of_paths(ended: &Ended) -> usize {
+    let written = ended.left.written.iter().take(left::MOST_NAMED).map(|file| &file.path);
+    ended.left.hits.iter().map(|hit| &hit.path).chain(written).map(|path| path.as_os_str().len()).sum()
 }

@@ -17,7 +17,7 @@ use super::{
     documents::{self, NarrowedUnder, StoredPolicy, StoredToken, TokenInfo},
     keys::VaultKeys,
     pinned,
-    refusal::Code,
+    refusal::{Code, Refusal},
     resolve,
     surroundings::{Ready, Runner, Running},
 };
@@ -26,7 +26,7 @@ use crate::{
     clock::testing::SetClock,
     names::{EnvName, ScopeName, SecretName, TokenId},
     policy::{Document, Resolved},
-    redact::{Counts, NeedleSet},
+    redact::{MaskLedger, Redacted},
     run::{Ended, Launch, LeftBehind, Piece, RunOutcome, RunOutput, Signals, Spares, Stream},
     token::{self, Class},
     value::SecretValue,
@@ -134,19 +134,18 @@ impl Runner for Recorder {
 
 /// A run that wrote nothing.
 pub(crate) fn ended(ending: RunOutcome) -> RunOutput {
-    let nothing = || Stream { text: NeedleSet::empty().text(""), truncated: false };
+    let nothing = || Stream { text: Redacted::nothing(), truncated: false };
     RunOutput {
         ended: Ended {
             ending,
             without: None,
-            counts: Counts::default(),
+            ledger: MaskLedger::default(),
             left: LeftBehind::default(),
             duration: Duration::ZERO,
             setup: Duration::ZERO,
         },
         stdout: nothing(),
         stderr: nothing(),
-        not_looked_into: Vec::new(),
     }
 }
 
@@ -292,9 +291,18 @@ impl Bench {
 
     /// Asks for a run, as a tool call does.
     pub(crate) async fn run(&self, credential: &Credential, params: RunParams) -> Result<RunResult, Code> {
+        self.answered(credential, params).await.map_err(|refusal| refusal.code)
+    }
+
+    /// The same, with the words of a refusal.
+    pub(crate) async fn answered(
+        &self,
+        credential: &Credential,
+        params: RunParams,
+    ) -> Result<RunResult, Refusal> {
         let cancel = CancellationToken::new();
         let done = self.broker.run_with_secrets(&caller(credential), params, None, cancel).await;
-        done.map(|answer| answer.body).map_err(|refused| refused.body.code)
+        done.map(|answer| answer.body).map_err(|refused| refused.body)
     }
 
     /// Asks for a run on this process's streams, as `authy-mcp run` does.

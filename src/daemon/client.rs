@@ -25,7 +25,7 @@ use crate::{
         gate::{Bounds, Gates, Pass},
         refusal::{Code, Refusal},
     },
-    redact::NeedleSet,
+    redact::{LedgerPage, MaskLedger, NeedleSet},
     run::Piece,
 };
 
@@ -327,8 +327,9 @@ impl Client {
             };
             match next.map_err(|error| refusal(&error))? {
                 Some(Answered::Piece { fd, text }) => {
-                    // Masked by the daemon, which knows what to mask.
-                    let text = NeedleSet::empty().text(&text);
+                    // Masked and entered by the daemon, which knows what to mask.
+                    let page = LedgerPage::of(fd);
+                    let text = NeedleSet::empty().mask(&text, page, &mut MaskLedger::of_no_run());
                     if let Some(progress) = progress {
                         let _ = progress.try_send(Piece { fd, text });
                     }

@@ -43,6 +43,7 @@ use crate::{
     },
     listen::{Bounds, Guest},
     names::GrantId,
+    redact::{MaskLedger, NeedleSet},
     run::Piece,
     supervise::Process,
 };
@@ -375,12 +376,13 @@ impl ServerState {
         match done {
             Ok(answer) => {
                 let body = serde_json::to_value(&answer.body).expect("answers have string keys only");
-                Answered::Answer(answer.needles.json(body).into_inner())
+                // A run's is masked, and in its ledger.
+                Answered::Answer(answer.needles.mask_json(body, &mut MaskLedger::of_no_run()).into_inner())
             }
             Err(refused) => {
                 self.stats.denied(refused.body.code);
                 let body = serde_json::to_value(&refused.body).expect("refusals have string keys only");
-                let masked = refused.needles.json(body).into_inner();
+                let masked = refused.needles.mask_json(body, &mut MaskLedger::of_no_run()).into_inner();
                 Answered::Refused(serde_json::from_value(masked).unwrap_or_else(|_| unreadable()))
             }
         }
@@ -448,7 +450,7 @@ impl ServerState {
 }
 
 fn refused(refusal: Refusal) -> Refused {
-    Box::new(Answer { body: refusal, needles: crate::redact::NeedleSet::empty() })
+    Box::new(Answer { body: refusal, needles: NeedleSet::empty() })
 }
 
 /// What is said to whoever names a scope and proves nothing.

@@ -32,6 +32,7 @@ use crate::{
         refusal::{Code, Refusal},
     },
     listen::Guest,
+    redact::MaskLedger,
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -251,7 +252,7 @@ fn refused(no: &Refused) -> Response {
     if status(body.code) == StatusCode::UNAUTHORIZED {
         return unauthorized(Some(body.code));
     }
-    said(body, needles.json(json_of(body)).into_inner())
+    said(body, needles.mask_json(json_of(body), &mut MaskLedger::of_no_run()).into_inner())
 }
 
 fn json_of(refusal: &Refusal) -> Value {

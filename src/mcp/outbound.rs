@@ -11,7 +11,7 @@ use crate::{
         Answer,
         refusal::{Code, Refusal},
     },
-    redact::{NeedleSet, Redacted},
+    redact::{LedgerPage, MaskLedger, NeedleSet, Redacted},
 };
 
 /// The longest progress message, in bytes: a client wants a sign of life, the result has the output.
@@ -19,16 +19,20 @@ const PROGRESS_BYTES: usize = 4096;
 
 /// A tool's answer: text and structure, each complete, each masked.
 pub(super) fn answer<T: Serialize>(answer: &Answer<T>, text: &str) -> CallToolResult {
-    let text = answer.needles.text(text);
-    let structure = answer.needles.json(to_json(&answer.body));
-    result(text, structure, Kind::Answer)
+    masked(answer, text, Kind::Answer)
 }
 
 /// A refusal: an error of the tool, which a model can read and act on.
 pub(super) fn refusal(refused: &Answer<Refusal>) -> CallToolResult {
-    let text = refused.needles.text(&super::render::refusal(&refused.body));
-    let structure = refused.needles.json(to_json(&refused.body));
-    result(text, structure, Kind::Refusal)
+    masked(refused, &super::render::refusal(&refused.body), Kind::Refusal)
+}
+
+/// The last look: what is told of a run is masked already, and in the run's ledger.
+fn masked<T: Serialize>(answer: &Answer<T>, text: &str, kind: Kind) -> CallToolResult {
+    let mut ledger = MaskLedger::of_no_run();
+    let text = answer.needles.mask(text, LedgerPage::Rest, &mut ledger);
+    let structure = answer.needles.mask_json(to_json(&answer.body), &mut ledger);
+    result(text, structure, kind)
 }
 
 /// An error of the protocol, in fixed words.

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     names::SecretName,
     policy::BaseUrl,
-    redact::{NeedleSet, Needles},
+    redact::{LedgerPage, MaskLedger, NeedleSet, Needles},
     value::SecretValue,
 };
 
@@ -162,7 +162,9 @@ impl Run {
 
     /// A path as the audit has it: without values, bounded, a placeholder as what it stands for.
     pub(super) fn shown(&self, path: &str) -> String {
-        let mut text = self.masks.needles.text(path).into_inner();
+        // The audit's record of a request: nobody is told of it.
+        let mut ledger = MaskLedger::of_no_run();
+        let mut text = self.masks.needles.mask(path, LedgerPage::Rest, &mut ledger).into_inner();
         for held in &self.rules.held {
             text = text.replace(&held.placeholder, &format!("{{{{{}}}}}", held.name));
         }

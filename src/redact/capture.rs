@@ -4,17 +4,19 @@
 //! replacement character only ever stands for bytes that were not valid, so it can't put a value
 //! together that wasn't there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{
+    ledger::{LedgerPage, MaskLedger},
     needle_set::NeedleSet,
-    redacted::{Counts, Redacted},
+    redacted::Redacted,
     stream::Redactor,
 };
 
 /// Collects one stream of a run.
 #[derive(Debug)]
 pub(crate) struct Capture {
+    page: LedgerPage,
     redactor: Redactor,
     head: Vec<u8>,
     tail: VecDeque<u8>,
@@ -34,16 +36,22 @@ pub(crate) struct Captured {
     pub text: Redacted<String>,
     /// Whether something was left out in the middle.
     pub truncated: bool,
-    /// What was masked.
-    pub counts: Counts,
-    /// What was not looked into: bytes by kind.
-    pub not_looked_into: BTreeMap<&'static str, u64>,
+    /// What was masked in all of it, also where it was told on the way, and what was not looked into.
+    pub ledger: MaskLedger,
+}
+
+impl Captured {
+    /// A stream of which nothing is kept, although there was something.
+    pub(crate) fn nothing() -> Self {
+        Self { text: Redacted::nothing(), truncated: true, ledger: MaskLedger::default() }
+    }
 }
 
 impl Capture {
     /// Keeps at most `limit` bytes: half from the beginning, half from the end.
-    pub(crate) fn new(needles: &NeedleSet, limit: usize) -> Self {
+    pub(crate) fn new(page: LedgerPage, needles: &NeedleSet, limit: usize) -> Self {
         Self {
+            page,
             redactor: needles.redactor(),
             head: Vec::new(),
             tail: VecDeque::new(),
@@ -81,12 +89,9 @@ impl Capture {
         }
         let (front, back) = self.tail.as_slices();
         text.push_str(&lossy_tail(&[front, back].concat(), left_out > 0));
-        Captured {
-            text: Redacted(text),
-            truncated: left_out > 0 || self.cut_short,
-            counts: self.redactor.counts().clone(),
-            not_looked_into: self.redactor.not_looked_into(),
-        }
+        let mut ledger = MaskLedger::default();
+        ledger.enter(self.page, &self.redactor);
+        Captured { text: Redacted(text), truncated: left_out > 0 || self.cut_short, ledger }
     }
 
     /// Gives what is kept of a stream that goes on.

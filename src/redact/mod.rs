@@ -9,6 +9,7 @@ mod escapes;
 mod find;
 mod forms;
 mod index;
+mod ledger;
 mod needle_set;
 mod needles;
 mod parts;
@@ -23,12 +24,13 @@ mod weak;
 mod window;
 
 pub(crate) use capture::{Capture, Captured};
+pub(crate) use ledger::{LedgerPage, MaskLedger};
 pub use needle_set::NeedleSet;
 pub use needles::Needles;
 #[doc(hidden)]
 pub use parts::taken_apart;
 pub(crate) use parts::{Masked, MaskedPart, masked};
-pub(crate) use redacted::{Counts, Redacted};
+pub(crate) use redacted::Redacted;
 pub(crate) use stream::Redactor;
 pub use strength::bits;
 pub(crate) use strength::{GUESSABLE_BELOW, PREFIXES, is_guessable};

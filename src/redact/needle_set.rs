@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     find::Finder,
+    ledger::{LedgerPage, MaskLedger},
     needles::Needles,
     redacted::{Counts, Redacted},
     stream::{Masking, Redactor, ScanDepth},
@@ -81,44 +82,34 @@ impl NeedleSet {
         Self::new([&Needles::exact(needles, mask)])
     }
 
-    /// Masks a whole text.
-    pub fn text(&self, text: &str) -> Redacted<String> {
-        Redacted(self.mask(text))
-    }
-
-    /// Masks a whole text, and says what was masked.
-    pub fn counted(&self, text: &str) -> (Redacted<String>, Counts) {
-        let (masked, counts) = self.masked(text);
-        (Redacted(masked), counts)
+    /// Masks a whole text, and enters what it masked.
+    pub(crate) fn mask(&self, text: &str, page: LedgerPage, ledger: &mut MaskLedger) -> Redacted<String> {
+        Redacted(self.masked(text, page, ledger))
     }
 
     /// Masks every key and every string of a JSON document, and every number that is a secret.
-    pub fn json(&self, json: Value) -> Redacted<Value> {
-        Redacted(self.mask_json(json))
+    pub(crate) fn mask_json(&self, json: Value, ledger: &mut MaskLedger) -> Redacted<Value> {
+        Redacted(self.masked_json(json, ledger))
     }
 
-    fn mask(&self, text: &str) -> String {
-        self.masked(text).0
-    }
-
-    fn masked(&self, text: &str) -> (String, Counts) {
+    fn masked(&self, text: &str, page: LedgerPage, ledger: &mut MaskLedger) -> String {
         let mut out = Vec::with_capacity(text.len());
         let mut redactor = self.redactor();
         redactor.push(text.as_bytes(), &mut out);
         redactor.finish(&mut out);
-        let masked = String::from_utf8(out)
-            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
-        (masked, redactor.counts().clone())
+        ledger.enter(page, &redactor);
+        String::from_utf8(out)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
     }
 
-    fn mask_json(&self, json: Value) -> Value {
+    fn masked_json(&self, json: Value, ledger: &mut MaskLedger) -> Value {
         match json {
-            Value::String(text) => Value::String(self.mask(&text)),
-            Value::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),
-            Value::Object(fields) => Value::Object(self.mask_fields(fields)),
+            Value::String(text) => Value::String(self.masked(&text, LedgerPage::Rest, ledger)),
+            Value::Array(items) => items.into_iter().map(|item| self.masked_json(item, ledger)).collect(),
+            Value::Object(fields) => Value::Object(self.masked_fields(fields, ledger)),
             Value::Number(number) => {
                 let text = number.to_string();
-                let masked = self.mask(&text);
+                let masked = self.masked(&text, LedgerPage::Rest, ledger);
                 if masked == text { Value::Number(number) } else { Value::String(masked) }
             }
             plain @ (Value::Null | Value::Bool(_)) => plain,
@@ -126,17 +117,17 @@ impl NeedleSet {
     }
 
     /// Two keys may become one by masking: the later gets a number, so that nothing is lost.
-    fn mask_fields(&self, fields: Map<String, Value>) -> Map<String, Value> {
+    fn masked_fields(&self, fields: Map<String, Value>, ledger: &mut MaskLedger) -> Map<String, Value> {
         let mut masked = Map::new();
         for (key, value) in fields {
-            let key = self.mask(&key);
+            let key = self.masked(&key, LedgerPage::Rest, ledger);
             let mut free = key.clone();
             let mut number = 2;
             while masked.contains_key(&free) {
                 free = format!("{key}#{number}");
                 number += 1;
             }
-            masked.insert(free, self.mask_json(value));
+            masked.insert(free, self.masked_json(value, ledger));
         }
         masked
     }

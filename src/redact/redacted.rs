@@ -18,6 +18,13 @@ impl<T> Redacted<T> {
     }
 }
 
+impl Redacted<String> {
+    /// No text.
+    pub(crate) fn nothing() -> Self {
+        Self(String::new())
+    }
+}
+
 /// What was masked: how often, by kind of form (`raw`, `line`, `base64`, `hex`, …).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts(pub BTreeMap<&'static str, u64>);

@@ -24,7 +24,7 @@ use super::{
     stage::RunDir,
 };
 use crate::{
-    redact::{Counts, NeedleSet},
+    redact::{LedgerPage, MaskLedger, NeedleSet},
     supervise::wire::{Order, Report, TtyMode},
 };
 
@@ -61,8 +61,8 @@ pub(crate) async fn pass_through(
     if let Some(number) = signals.ended_by() {
         return Ok(Ended::before_it_began(RunOutcome::Signaled(number.into()), started));
     }
-    let mask_out = Masker::start(needles.redactor()).map_err(setup)?;
-    let mask_err = Masker::start(needles.redactor()).map_err(setup)?;
+    let mask_out = Masker::start(LedgerPage::Stdout, needles.redactor()).map_err(setup)?;
+    let mask_err = Masker::start(LedgerPage::Stderr, needles.redactor()).map_err(setup)?;
     let streams = [stdin, stdout, stderr];
     // As the person has it, before the program can change it.
     let screens = Screens::of_this_process(&needles);
@@ -72,10 +72,10 @@ pub(crate) async fn pass_through(
     let err = tokio::spawn(copy(err, screens.stderr(tokio::io::stderr()), mask_err));
     let (report, forced) = until_over(&mut supervised, &mut signals, &revoked, launch.start.grace).await;
     let (report, forced) = supervised.reap(report, forced).await;
-    let mut counts = Counts::default();
+    let mut ledger = MaskLedger::default();
     for stream in [out, err] {
         if let Ok(Ok(masked)) = timeout(DRAIN, stream).await {
-            counts.add(&masked);
+            ledger.add(masked);
         }
     }
     screens.put_back();
@@ -84,7 +84,7 @@ pub(crate) async fn pass_through(
     Ok(Ended {
         ending: ending(report, forced),
         without: without(report),
-        counts,
+        ledger,
         left,
         duration: started.elapsed(),
         setup,
@@ -115,7 +115,7 @@ async fn copy(
     mut from: pipe::Receiver,
     mut to: Shown<impl AsyncWrite + AsFd + Unpin>,
     masker: Masker,
-) -> Counts {
+) -> MaskLedger {
     let mut chunk = vec![0; CHUNK];
     let mut safe = Vec::new();
     loop {
@@ -131,7 +131,7 @@ async fn copy(
             safe.extend(masker.ask(Next::Pause).await);
         }
         if to.write(&mut safe).await.is_err() {
-            return masker.counts().await;
+            return masker.ledger().await;
         }
         if read && !wait_for_more(&from).await {
             break;
@@ -140,7 +140,7 @@ async fn copy(
     safe.extend(masker.ask(Next::End).await);
     // Nobody is left to tell where this fails.
     let _ = to.write(&mut safe).await;
-    masker.counts().await
+    masker.ledger().await
 }
 
 async fn read_some(from: &mut (impl AsyncRead + Unpin), chunk: &mut [u8]) -> io::Result<usize> {

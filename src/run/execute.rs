@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
 use super::{
-    Ended, Launch, LeftBehind, Listening, NotLookedInto, OnListening, Piece, RunError, RunOutcome, RunOutput,
-    Stream,
+    Ended, Launch, LeftBehind, Listening, OnListening, Piece, RunError, RunOutcome, RunOutput, Stream,
     reader::{Reader, Redaction},
     scan,
     stage::RunDir,
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     policy::Limit,
-    redact::{Capture, Captured, Counts, NeedleSet},
+    redact::{Capture, Captured, LedgerPage, MaskLedger, NeedleSet, Redacted},
     sandbox::{CHANGED, Step},
     supervise::{
         Role,
@@ -59,18 +58,18 @@ pub async fn execute(
     let (stderr, err) = output().map_err(setup)?;
     let supervisor = Supervised::obtain(&launch, &stage)?;
     if cancel.is_cancelled() {
-        return Ok(never_ran(&needles, started));
+        return Ok(never_ran(started));
     }
-    let capture = || Capture::new(&needles, launch.start.output_limit);
-    let redact_out = Redaction::start(1, capture(), progress.clone()).map_err(setup)?;
-    let redact_err = Redaction::start(2, capture(), progress).map_err(setup)?;
+    let capture = |page| Capture::new(page, &needles, launch.start.output_limit);
+    let redact_out = Redaction::start(1, capture(LedgerPage::Stdout), progress.clone()).map_err(setup)?;
+    let redact_err = Redaction::start(2, capture(LedgerPage::Stderr), progress).map_err(setup)?;
     let streams = [stdin, stdout, stderr];
     let mut supervised = Supervised::start(supervisor, &launch, &stage, streams, listening).await?;
     let setup = started.elapsed();
     let feeding = feeder.map(|(pipe, bytes)| tokio::spawn(feed(pipe, bytes)));
     let (out, err) = (redact_out.read(out), redact_err.read(err));
     let (report, forced) = supervised.finish(launch.start.timeout, launch.start.grace, cancel).await;
-    let (out, mut err) = (captured(out, &needles).await, captured(err, &needles).await);
+    let (out, mut err) = (captured(out).await, captured(err).await);
     if let Some(feeding) = feeding {
         feeding.abort();
     }
@@ -78,28 +77,26 @@ pub async fn execute(
     let ending = ending(report, forced);
     if let Some(Report::Failed(errno)) = report {
         let why = io::Error::from_raw_os_error(errno);
-        err.text = needles.text(&format!("the program could not be started: {why}"));
+        let words = format!("the program could not be started: {why}");
+        err.text = needles.mask(&words, LedgerPage::Stderr, &mut err.ledger);
     }
-    let not_looked_into = [("stdout", &out), ("stderr", &err)].into_iter().flat_map(left_out).collect();
-    let mut counts = out.counts;
-    counts.add(&err.counts);
+    let mut ledger = out.ledger;
+    ledger.add(err.ledger);
     let left = look_at_files(&stage, &launch, needles).await;
     Ok(RunOutput {
-        ended: Ended { ending, without: without(report), counts, left, setup, duration: started.elapsed() },
+        ended: Ended { ending, without: without(report), ledger, left, setup, duration: started.elapsed() },
         stdout: Stream { text: out.text, truncated: out.truncated },
         stderr: Stream { text: err.text, truncated: err.truncated },
-        not_looked_into,
     })
 }
 
 /// What came of a run that was cancelled before anybody was told to start it.
-fn never_ran(needles: &NeedleSet, started: Instant) -> RunOutput {
-    let nothing = || Stream { text: needles.text(""), truncated: false };
+fn never_ran(started: Instant) -> RunOutput {
+    let nothing = || Stream { text: Redacted::nothing(), truncated: false };
     RunOutput {
         ended: Ended::before_it_began(RunOutcome::Cancelled, started),
         stdout: nothing(),
         stderr: nothing(),
-        not_looked_into: Vec::new(),
     }
 }
 
@@ -109,7 +106,7 @@ impl Ended {
         Self {
             ending,
             without: None,
-            counts: Counts::default(),
+            ledger: MaskLedger::default(),
             left: LeftBehind::default(),
             duration: since.elapsed(),
             setup: Duration::ZERO,
@@ -117,14 +114,9 @@ impl Ended {
     }
 }
 
-async fn captured(reader: Reader, needles: &NeedleSet) -> Captured {
+async fn captured(reader: Reader) -> Captured {
     // A thread that broke has nothing that may be shown.
-    reader.finish().await.unwrap_or_else(|| Capture::new(needles, 0).cut_short())
-}
-
-fn left_out((stream, captured): (&'static str, &Captured)) -> Vec<NotLookedInto> {
-    let all = captured.not_looked_into.iter();
-    all.map(|(kind, bytes)| NotLookedInto { stream, kind, bytes: *bytes }).collect()
+    reader.finish().await.unwrap_or_else(Captured::nothing)
 }
 
 /// Searches what the run wrote, off the tasks that serve.

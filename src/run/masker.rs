@@ -6,7 +6,7 @@ use std::io;
 use tokio::sync::{mpsc, oneshot};
 
 use super::background::in_the_background;
-use crate::redact::{Counts, Redactor};
+use crate::redact::{LedgerPage, MaskLedger, Redactor};
 
 /// What is done next with the stream.
 pub(super) enum Next {
@@ -26,15 +26,15 @@ struct Job {
 /// The thread, as its stream sees it.
 pub(super) struct Masker {
     jobs: mpsc::Sender<Job>,
-    counts: oneshot::Receiver<Counts>,
+    ledger: oneshot::Receiver<MaskLedger>,
 }
 
 impl Masker {
     /// # Errors
     /// There can be no more threads.
-    pub(super) fn start(mut redactor: Redactor) -> io::Result<Self> {
+    pub(super) fn start(page: LedgerPage, mut redactor: Redactor) -> io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
-        let (end, counts) = oneshot::channel();
+        let (end, ledger) = oneshot::channel();
         in_the_background(move || {
             while let Some(Job { next, reply }) = waiting.blocking_recv() {
                 let mut safe = Vec::new();
@@ -46,9 +46,11 @@ impl Masker {
                 // Whoever asked may be gone.
                 let _ = reply.send(safe);
             }
-            let _ = end.send(redactor.counts().clone());
+            let mut ledger = MaskLedger::default();
+            ledger.enter(page, &redactor);
+            let _ = end.send(ledger);
         })?;
-        Ok(Self { jobs, counts })
+        Ok(Self { jobs, ledger })
     }
 
     /// What of the stream has become safe to show.
@@ -59,10 +61,10 @@ impl Masker {
         answer.await.unwrap_or_default()
     }
 
-    /// What was masked.
-    pub(super) async fn counts(self) -> Counts {
-        let Self { jobs, counts } = self;
+    /// What was masked, and what was not looked into.
+    pub(super) async fn ledger(self) -> MaskLedger {
+        let Self { jobs, ledger } = self;
         drop(jobs);
-        counts.await.unwrap_or_default()
+        ledger.await.unwrap_or_default()
     }
 }

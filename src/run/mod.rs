@@ -31,7 +31,7 @@ use std::{
 use crate::{
     names::{EnvName, RunId, SecretName},
     policy::{CwdTerm, HomeMode, Limit, SandboxTerms},
-    redact::{Counts, Redacted},
+    redact::{MaskLedger, Redacted},
     sandbox::{Endpoint, SandboxPlan, ViewError},
     value::SecretValue,
 };
@@ -248,8 +248,8 @@ pub struct Ended {
     pub ending: RunOutcome,
     /// What it exited without: something that it wanted beyond this limit.
     pub without: Option<Limit>,
-    /// What was masked.
-    pub counts: Counts,
+    /// What was masked in what is told of it, and what was not looked into.
+    pub(crate) ledger: MaskLedger,
     /// What it left behind where it may write.
     pub left: LeftBehind,
     /// How long it took.
@@ -267,19 +267,6 @@ pub struct RunOutput {
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
-    /// What was not looked into.
-    pub not_looked_into: Vec<NotLookedInto>,
-}
-
-/// A part of a stream that was not looked into: compressed data that could hold anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotLookedInto {
-    /// `stdout` or `stderr`.
-    pub stream: &'static str,
-    /// How it is compressed or packed.
-    pub kind: &'static str,
-    /// How much of it was read until it was given up.
-    pub bytes: u64,
 }
 
 /// A piece of output as it comes.

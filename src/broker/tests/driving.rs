@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     broker::{
+        api::RunResult,
         refusal::Code,
         surroundings::{Ready, Running},
     },
@@ -20,15 +21,16 @@ use crate::{
 /// The value that a secret is rotated to.
 const ROTATED: &str = "Jd8w-Zk3mQ-7Rt2x-Vn5Lc";
 
-/// Drives a run by this runner: what is returned of it, and the outcome that is on record.
+/// Drives a run by this runner: what is told of it, how it ended, and the outcome that is on record.
 async fn driven(
     bench: &Bench,
     runner: impl FnOnce(Ready) -> Running<RunOutput>,
-) -> (Result<RunOutput, Code>, String) {
+) -> (Result<(RunResult, RunOutcome), Code>, String) {
     let credential = bench.of("ann", "dev", |_| ());
     let admitted = bench.ask(&credential, check()).await.ok().expect("it may start");
     let driven = bench.broker.drive(admitted, runner).await;
-    let done = driven.map(|driven| driven.done).map_err(|refused| refused.body.code);
+    let done = driven.map(|driven| (driven.told, driven.ended.ending));
+    let done = done.map_err(|refused| refused.body.code);
     (done, bench.on_record().pop().expect("it is on record"))
 }
 
@@ -65,7 +67,7 @@ async fn whatever_becomes_of_a_run_is_on_record() {
             Box::pin(async move { becomes.map(|ending| output(ending, 0)) })
         })
         .await;
-        assert_eq!(done.map(|done| done.ended.ending), told);
+        assert_eq!(done.map(|(_, ending)| ending), told);
         assert_eq!(record, format!("outcome dev {on_record}"));
     }
 }
@@ -82,7 +84,7 @@ async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
         })
     })
     .await;
-    assert_eq!((done.unwrap().ended.ending, &*record), (RunOutcome::Revoked, "outcome dev revoked"));
+    assert_eq!((done.unwrap().1, &*record), (RunOutcome::Revoked, "outcome dev revoked"));
     // One that ended by itself meanwhile did so.
     let broker = Arc::clone(&bench.broker);
     let (done, record) = driven(&bench, |_| {
@@ -90,7 +92,7 @@ async fn a_run_that_lost_its_right_is_told_apart_from_one_that_was_cancelled() {
         Box::pin(async { Ok(output(RunOutcome::Exited(0), 0)) })
     })
     .await;
-    assert_eq!((done.unwrap().ended.ending, &*record), (RunOutcome::Exited(0), "outcome dev exited"));
+    assert_eq!((done.unwrap().1, &*record), (RunOutcome::Exited(0), "outcome dev exited"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -98,9 +100,9 @@ async fn what_is_returned_is_masked_once_more_and_counted() {
     let bench = bench();
     let (done, _) =
         driven(&bench, |_| Box::pin(async { Ok(wrote(&format!("<{VALUE}>"), Duration::ZERO)) })).await;
-    let done = done.unwrap();
-    assert_eq!(done.stdout.text.get(), "<[redacted:app/key]>");
-    assert_eq!(done.ended.counts.total(), 1);
+    let (told, _) = done.unwrap();
+    assert_eq!(told.stdout, "<[redacted:app/key]>");
+    assert_eq!(told.redactions, Some(1));
 }
 
 /// A program may have the new value from elsewhere.
@@ -112,7 +114,7 @@ async fn a_secret_that_is_rotated_while_a_run_goes_on_is_masked_in_what_it_wrote
         Box::pin(async { Ok(wrote(&format!("{VALUE} {ROTATED}"), Duration::from_secs(2))) })
     })
     .await;
-    let done = done.unwrap();
-    assert_eq!(done.stdout.text.get(), "[redacted:app/key] [redacted:app/key]");
-    assert_eq!(done.ended.counts.total(), 2);
+    let (told, _) = done.unwrap();
+    assert_eq!(told.stdout, "[redacted:app/key] [redacted:app/key]");
+    assert_eq!(told.redactions, Some(2));
 }

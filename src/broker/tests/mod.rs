@@ -4,6 +4,7 @@
 mod admission;
 mod attached;
 mod driving;
+mod ledger;
 mod limits;
 mod outcomes;
 mod sessions;

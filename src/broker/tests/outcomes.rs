@@ -1,12 +1,12 @@
 //! What is returned of a run: a row is what the policy says of the output, what was masked, how it ended.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::{
     broker::{
-        outcome::{outcome_facts, result},
+        outcome::{About, outcome_facts, result},
         resolve::{self, ResolveContext},
     },
     names::{RunId, SecretName},
@@ -17,8 +17,8 @@ use crate::{
         OutputMode::{Redacted, Status, Withhold},
         Policy, Request, RunTerms, SecretFacts,
     },
-    redact::{Counts, NeedleSet},
-    run::{Ended, LeftBehind, NotLookedInto, RunOutcome, RunOutput, Stream},
+    redact::{LedgerPage, MaskLedger, NeedleSet, testing},
+    run::{Ended, LeftBehind, RunOutcome, RunOutput, Stream},
 };
 
 /// The terms of a run that is allowed.
@@ -40,28 +40,32 @@ pub(super) fn terms() -> RunTerms {
 
 pub(super) fn output(ending: RunOutcome, masked: u64) -> RunOutput {
     let stream = |text: &str| Stream { text: NeedleSet::empty().text(text), truncated: true };
-    let counts = BTreeMap::from([("raw", masked)]);
+    let mut ledger = MaskLedger::default();
+    for _ in 0..masked {
+        testing::needles("a/key", "Zk9-vQ2xT7mLr4").mask("Zk9-vQ2xT7mLr4", LedgerPage::Stdout, &mut ledger);
+    }
     RunOutput {
         ended: Ended {
             ending,
             without: None,
-            counts: Counts(counts),
+            ledger,
             left: LeftBehind::default(),
             duration: Duration::from_millis(1234),
             setup: Duration::ZERO,
         },
         stdout: stream("out"),
         stderr: stream("err"),
-        not_looked_into: Vec::new(),
     }
 }
 
 /// What of a result depends on the row.
 fn told(output: RunOutput, mode: OutputMode, exit_code: ExitCodes) -> Value {
     let terms = RunTerms { output: mode, exit_code, ..terms() };
-    let result = result(output, &terms, &RunId::random(), "off".to_owned());
+    let (promise, sandbox) = (terms.promise, "off".to_owned());
+    let about = About { run_id: RunId::random(), terms, promise, sandbox };
+    let (result, _) = result(output, &about, &NeedleSet::empty());
     let mut json = serde_json::to_value(result).unwrap();
-    for same in ["promise", "promise_why", "run_id", "timeout_seconds", "sandbox", "not_looked_into"] {
+    for same in ["promise", "promise_why", "run_id", "timeout_seconds", "sandbox"] {
         json.as_object_mut().unwrap().remove(same);
     }
     json
@@ -128,7 +132,7 @@ fn how_it_ended_is_told_as_far_as_the_policy_lets_it() {
             "{ending:?} {exit:?}"
         );
         // The audit, which no agent reads, has it as it was.
-        let facts = outcome_facts(ending, Duration::ZERO, &Counts::default());
+        let facts = outcome_facts(ending, Duration::ZERO, &MaskLedger::default());
         assert_eq!(facts.outcome, wanted[0], "{ending:?}");
         assert_eq!(facts.exit_code, if let RunOutcome::Exited(code) = ending { Some(code) } else { None });
     }
@@ -144,7 +148,7 @@ fn what_a_run_came_to_the_end_of_is_named_but_where_only_success_or_failure_is()
         // A program chooses which one it comes to.
         assert!(told(output(ending, 0), Status, Exact).get("limit").is_none());
         assert_eq!(
-            outcome_facts(ending, Duration::ZERO, &Counts::default()).limit.as_deref(),
+            outcome_facts(ending, Duration::ZERO, &MaskLedger::default()).limit.as_deref(),
             Some(limit.as_str())
         );
     }
@@ -153,13 +157,19 @@ fn what_a_run_came_to_the_end_of_is_named_but_where_only_success_or_failure_is()
 
 #[test]
 fn what_nobody_looked_into_is_withheld_as_if_it_held_a_secret() {
-    let unseen = || RunOutput {
-        not_looked_into: vec![NotLookedInto { stream: "stdout", kind: "gzip", bytes: 9 }],
-        ..output(RunOutcome::Exited(0), 0)
+    let unseen = || {
+        let mut output = output(RunOutcome::Exited(0), 0);
+        let xz = "see /Td6WFoAAATm1rRGBMDg here";
+        testing::needles("a/key", "Zk9-vQ2xT7mLr4").mask(xz, LedgerPage::Stdout, &mut output.ended.ledger);
+        output
     };
     let told_of = |mode| told(unseen(), mode, Exact);
     assert_eq!(told_of(Withhold)["withheld"], true);
     assert!(told_of(Withhold).get("stdout").is_none());
+    // How much there is of it is the program's to choose.
+    assert!([Withhold, Status].iter().all(|mode| told_of(*mode).get("not_looked_into").is_none()));
     assert_eq!(told_of(Redacted)["stdout"], "out");
     assert!(told_of(Redacted).get("withheld").is_none());
+    let said = json!([{"stream": "stdout", "kind": "xz", "bytes": 20}]);
+    assert_eq!(told_of(Redacted)["not_looked_into"], said);
 }

@@ -13,7 +13,7 @@ mod transforms;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Capture, NeedleSet, Needles, Redacted, forms::forms, weak::Weakness, weakness};
+use super::{Capture, LedgerPage, NeedleSet, Needles, Redacted, forms::forms, weak::Weakness, weakness};
 use crate::{names::SecretName, value::SecretValue};
 
 const CORPUS: &str = include_str!("../../../tests/corpora/redaction.json");
@@ -166,7 +166,7 @@ fn a_pause_shows_prompts_and_keeps_beginnings() {
 fn a_secret_that_straddles_the_limit_is_masked_before_the_cut() {
     let set = set(&[b"0123456789-secret-value"]);
     for lead in 0..64 {
-        let mut capture = Capture::new(&set, 40);
+        let mut capture = Capture::new(LedgerPage::Stdout, &set, 40);
         let mut text = vec![b'x'; lead];
         text.extend_from_slice(b"0123456789-secret-value");
         text.extend_from_slice(&[b'y'; 300]);
@@ -186,7 +186,7 @@ fn a_secret_that_straddles_the_limit_is_masked_before_the_cut() {
 
 #[test]
 fn a_capture_is_whole_characters_and_bounded() {
-    let mut capture = Capture::new(&NeedleSet::empty(), 1000);
+    let mut capture = Capture::new(LedgerPage::Stdout, &NeedleSet::empty(), 1000);
     let mut shown = String::new();
     for _ in 0..10_000 {
         for byte in "ä€𝄞".as_bytes() {
@@ -199,7 +199,7 @@ fn a_capture_is_whole_characters_and_bounded() {
     assert!(!shown.contains('\u{fffd}'));
     let captured = capture.finish();
     assert!(captured.text.get().len() <= 1100 && !captured.text.get().contains('\u{fffd}'));
-    let mut capture = Capture::new(&NeedleSet::empty(), 1000);
+    let mut capture = Capture::new(LedgerPage::Stdout, &NeedleSet::empty(), 1000);
     capture.push(b"\xff\xfe ok \xc3");
     assert_eq!(capture.finish().text.get(), "\u{fffd}\u{fffd} ok \u{fffd}");
 }
@@ -423,11 +423,11 @@ proptest! {
 fn what_had_to_wait_for_the_end_is_shown_with_it() {
     let needles =
         Needles::of(&SecretName::parse("a").unwrap(), &SecretValue::new(b"tok_9fQ2xT7vLm4Z".to_vec()));
-    let mut capture = Capture::new(&NeedleSet::new([&needles]), 1000);
+    let mut capture = Capture::new(LedgerPage::Stdout, &NeedleSet::new([&needles]), 1000);
     let mut shown = capture.push(b"tok_9fQ2xT7vLm4Z\n").map(Redacted::into_inner).unwrap_or_default();
     shown += &capture.end().map(Redacted::into_inner).unwrap_or_default();
     assert_eq!(shown, "[redacted:a]\n");
     assert_eq!(capture.end(), None);
     let captured = capture.finish();
-    assert_eq!((captured.text.get().as_str(), captured.counts.total()), ("[redacted:a]\n", 1));
+    assert_eq!((captured.text.get().as_str(), captured.ledger.masked().total()), ("[redacted:a]\n", 1));
 }
