@@ -10,10 +10,10 @@ use super::{super::Redactor, set};
 
 const VALUE: &[u8] = b"sk-live/9fQ2xT7vLm4Z+kW8";
 
-type Container = fn(&[u8]) -> Vec<u8>;
+pub(super) type Container = fn(&[u8]) -> Vec<u8>;
 
 /// What holds data.
-const CONTAINERS: [(&str, Container); 6] = [
+pub(super) const CONTAINERS: [(&str, Container); 6] = [
     ("gzip", gzip),
     ("zlib", |data| compress_to_vec_zlib(data, 6)),
     ("zlib stored", |data| compress_to_vec_zlib(data, 0)),
@@ -66,7 +66,7 @@ fn wrapped(data: &[u8], before: &str) -> Vec<u8> {
 }
 
 /// How data is written.
-const WRITINGS: [(&str, Container); 9] = [
+pub(super) const WRITINGS: [(&str, Container); 9] = [
     ("as it stands", |data| data.to_vec()),
     ("base64", base64),
     ("base64 in lines", |data| wrapped(data, "")),

@@ -1,5 +1,6 @@
 //! Tables first, then properties.
 
+mod anything;
 mod budget;
 mod containers;
 mod escapes;

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::{
     super::forms::{MatchMode, forms, squeeze},
-    NeedleSet, needles, run, set,
+    NeedleSet,
+    anything::anything,
+    needles, run, set,
 };
 
 const VALUES: [&[u8]; 4] =
@@ -52,6 +54,22 @@ fn dump(bytes: &[u8]) -> Vec<u8> {
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// Values in everything that a view looks at, among what only looks like it.
+fn disguised() -> impl Strategy<Value = Vec<u8>> {
+    anything(prop::sample::select(VALUES.as_slice()).prop_map(<[u8]>::to_vec))
+}
+
+/// The same of what is no value.
+fn innocent() -> impl Strategy<Value = Vec<u8>> {
+    let others = ["an ordinary line", "{\"status\": 200}", "Lorem ipsum dolor", "3fa85f64-5717-4562"];
+    anything(prop::sample::select(others.map(str::as_bytes).to_vec()).prop_map(<[u8]>::to_vec))
+}
+
+/// Sizes of chunks: most of them small, and some larger than what is looked through at a time.
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![8 => 1..30usize, 2 => 30..900usize, 1 => 900..20_000usize], 0..60)
 }
 
 fn cut(text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
@@ -132,6 +150,30 @@ proptest! {
     #[test]
     fn clean_text_stays_as_it_is(text in "([a-z]{1,9}[ \n.,:=-]|[0-9a-f]{1,16} |[A-Z][a-z]{2,8} ){0,60}") {
         prop_assert_eq!(run(&set(&VALUES), &[text.as_bytes()]), text.as_bytes());
+    }
+
+    #[test]
+    fn chunks_make_no_difference_to_anything(text in disguised(), cuts in cuts()) {
+        let set = set(&VALUES);
+        let chunks = cut(&text, &cuts);
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let (whole, pieces) = (run(&set, &[&text]), run(&set, &chunks));
+        prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+
+    #[test]
+    fn one_more_secret_unmasks_nothing_of_anything(text in disguised(), known in 0..VALUES.len()) {
+        let fewer = set(&VALUES[known..=known]).redactor().masked(&text);
+        let more = set(&VALUES).redactor().masked(&text);
+        for span in fewer {
+            prop_assert!(more.iter().any(|wider| wider.0 <= span.0 && span.1 <= wider.1), "{:?} in {:?}", span, more);
+        }
+    }
+
+    #[test]
+    fn anything_without_a_value_stays_as_it_is(text in innocent()) {
+        let out = run(&set(&VALUES), &[&text]);
+        prop_assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&text));
     }
 
     #[test]

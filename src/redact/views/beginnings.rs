@@ -99,10 +99,11 @@ impl Pattern {
     }
 }
 
-/// Where data may begin in a text, and how it is written: all places, in order, also those within each other.
+/// Where data may begin in a text, and how it is written: all places, also those within each other, in the order in which
+/// they are there to be seen, however the text came in chunks.
 pub(super) fn places(text: &[u8]) -> Vec<(usize, usize, Beginning)> {
     let mut all: Vec<_> = FINDERS.iter().flat_map(|finder| finder.places(text)).collect();
-    all.sort_by_key(|(start, end, _)| (*start, *end));
+    all.sort_by_key(|(start, end, _)| (*end, *start));
     all
 }
 

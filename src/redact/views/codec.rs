@@ -123,24 +123,41 @@ fn deflated(state: &mut InflateState, mut input: &[u8], sink: &mut Sink<'_>) -> 
     }
 }
 
-fn bzipped(state: &mut Decompress, mut input: &[u8], sink: &mut Sink<'_>) -> (usize, Progress) {
-    let length = input.len();
+/// Byte by byte: how far the decoder has read when it finds that data is broken depends on how much was there to be read,
+/// and what is masked may not depend on chunks.
+fn bzipped(state: &mut Decompress, input: &[u8], sink: &mut Sink<'_>) -> (usize, Progress) {
     let mut output = [0; BATCH];
+    for (at, byte) in input.chunks(1).enumerate() {
+        let progress = bzipped_byte(state, byte, &mut output, sink);
+        if progress != Progress::More {
+            return (at + 1, progress);
+        }
+    }
+    (input.len(), Progress::More)
+}
+
+fn bzipped_byte(
+    state: &mut Decompress,
+    mut input: &[u8],
+    output: &mut [u8; BATCH],
+    sink: &mut Sink<'_>,
+) -> Progress {
     loop {
         let before = (state.total_in(), state.total_out());
-        let done = state.decompress(input, &mut output);
-        let read = usize::try_from(state.total_in() - before.0).unwrap_or(usize::MAX).min(input.len());
+        let done = state.decompress(input, output);
         let written = usize::try_from(state.total_out() - before.1).unwrap_or(usize::MAX).min(BATCH);
-        input = &input[read..];
+        if state.total_in() > before.0 {
+            input = &[];
+        }
         if !sink.push(&output[..written]) {
-            return (length - input.len(), Progress::Stopped);
+            return Progress::Stopped;
         }
         match done {
-            Ok(Status::StreamEnd) => return (length - input.len(), Progress::End),
-            Ok(Status::MemNeeded) => return (length - input.len(), Progress::Stopped),
-            Ok(_) if written == 0 && (read == 0 || input.is_empty()) => return (length, Progress::More),
+            Ok(Status::StreamEnd) => return Progress::End,
+            Ok(Status::MemNeeded) => return Progress::Stopped,
+            Ok(_) if written == 0 => return Progress::More,
             Ok(_) => {}
-            Err(_) => return (length - input.len(), Progress::Bad),
+            Err(_) => return Progress::Bad,
         }
     }
 }

@@ -51,8 +51,15 @@ impl Within for Layer {
         let mut ready = self.runs(window, offset);
         for (start, end, beginning) in places(text) {
             let (start, end) = (from + start as u64, from + end as u64);
-            if end <= offset || beginning.is_in_a_writing() && self.undoes_a_writing() {
+            if end <= offset {
                 continue;
+            }
+            if beginning.is_in_a_writing() && self.may_undo_a_writing(&ready) {
+                // What ends before it has to have ended, however the stream came in pieces.
+                self.catch_up(tables, window, end, &mut ready, shared, hit);
+                if self.undoes_a_writing() {
+                    continue;
+                }
             }
             // Only where the place is needed: a look at all heads for each beginning costs more than they do.
             if self.heads.len() >= MOST_HEADS {
@@ -64,14 +71,7 @@ impl Within for Layer {
             }
             self.heads.push(Head::new(start, beginning));
         }
-        self.look_at_heads(window, window.end(), &mut ready, shared);
-        // What ends before a try begins leaves its place to it, however the stream came in pieces.
-        ready.sort_by_key(|(head, _)| head.extent.upto);
-        for (head, body) in ready {
-            self.advance(window, head.extent.upto, shared, hit);
-            self.begin(tables, &head, body, shared, hit);
-        }
-        self.advance(window, window.end(), shared, hit);
+        self.catch_up(tables, window, window.end(), &mut ready, shared, hit);
     }
 
     fn earliest(&self, window: &Window) -> Option<u64> {
@@ -147,6 +147,27 @@ impl Layer {
         }
     }
 
+    /// Begins and follows everything up to an offset, in the order of the stream.
+    fn catch_up(
+        &mut self,
+        tables: &Arc<Tables>,
+        window: &Window,
+        upto: u64,
+        ready: &mut Vec<(Head, Body)>,
+        shared: &mut Shared,
+        hit: &mut dyn FnMut(Hit),
+    ) {
+        self.look_at_heads(window, upto, ready, shared);
+        ready.sort_by_key(|(head, _)| head.extent.upto);
+        let count = ready.partition_point(|(head, _)| head.extent.upto <= upto);
+        for (head, body) in ready.drain(..count) {
+            // What ends before a try begins leaves its place to it, however the stream came in pieces.
+            self.advance(window, head.extent.upto, shared, hit);
+            self.begin(tables, &head, body, shared, hit);
+        }
+        self.advance(window, upto, shared, hit);
+    }
+
     /// Unpacks from a beginning on. Where there is no place, the least promising piece is given up; where the
     /// budget is used up, this one is.
     fn begin(
@@ -182,6 +203,12 @@ impl Layer {
         let within = Box::new(Self { depth: self.depth + 1, ..Self::default() });
         let inner = Unpacked::new(Arc::clone(tables), within);
         self.tries.push(Try::new(head, body, inner, shared));
+    }
+
+    /// Whether an archive in a writing is followed, or may be soon.
+    fn may_undo_a_writing(&self, ready: &[(Head, Body)]) -> bool {
+        let mut heads = self.heads.iter().chain(ready.iter().map(|(head, _)| head));
+        self.undoes_a_writing() || heads.any(Head::is_an_archive_in_a_writing)
     }
 
     /// Whether an archive in a writing is followed: what is in it is found there.
