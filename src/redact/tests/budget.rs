@@ -71,6 +71,17 @@ fn a_stream_of_beginnings_costs_what_any_stream_does() {
     }
 }
 
+/// What takes megabytes that have to be cleared is set up for one in so many bytes, whatever a program writes.
+#[test]
+fn a_stream_of_beginnings_clears_little_memory() {
+    for piece in [b"BZh91AY&SY ".as_slice(), b"BZh11AY&SY", b"\x28\xb5\x2f\xfd\x04\x00\x01\0\0"] {
+        let (_, redactor) = through(over_and_over(piece, 1 << 20));
+        let budget = redactor.budget();
+        assert!(budget.tries <= 128 + budget.read / 4096 + 1, "{budget:?}");
+        assert!(!redactor.not_looked_into().is_empty(), "{piece:?}");
+    }
+}
+
 /// A header whose name, comment or extra field doesn't end, behind decoys that are as long.
 #[test]
 fn each_head_looks_at_each_byte_once() {

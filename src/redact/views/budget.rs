@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use miniz_oxide::{DataFormat, inflate::stream::InflateState};
 
-use super::format::Format;
+use super::format::{Format, Method};
 
 /// What a stream may cost beyond being read, in bytes: inflated ones, and those that are looked through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::redact) struct Budget {
     pub(in crate::redact) read: u64,
     pub(in crate::redact) spent: u64,
+    /// Tries that were set up.
+    pub(in crate::redact) tries: u64,
     /// Bytes that heads were made of, each as often as there were heads to look at it.
     pub(in crate::redact) judged: u64,
 }
@@ -21,12 +23,19 @@ impl Budget {
     /// What each byte that is read adds.
     pub(in crate::redact) const A_BYTE: u64 = 8;
     /// What setting up a try costs.
-    pub(super) const A_TRY: usize = 1 << 11;
+    const A_TRY: usize = 1 << 11;
+    /// The same of one that takes megabytes: they are cleared first, which takes as long as looking through so much.
+    const A_LARGE_TRY: usize = 32 << 10;
     /// A byte that a head looks at costs so many times less than one that is inflated.
     const CHEAPER: u64 = 8;
 
     pub(super) fn spend(&mut self, bytes: usize) {
         self.spent += bytes as u64;
+    }
+
+    pub(super) fn set_up(&mut self, method: Method) {
+        self.tries += 1;
+        self.spend(if method.is_large() { Self::A_LARGE_TRY } else { Self::A_TRY });
     }
 
     pub(super) fn judge(&mut self, bytes: u64) {

@@ -6,7 +6,7 @@ use super::{
     Hit,
     beginnings::{LONGEST_BEGINNING, may_follow, places},
     block::Block,
-    budget::{Budget, Shared},
+    budget::Shared,
     format::{Body, Method},
     head::{Head, Verdict},
     inflating::{Data, Try},
@@ -190,7 +190,7 @@ impl Layer {
             }
             return;
         }
-        shared.budget.spend(Budget::A_TRY);
+        shared.budget.set_up(body.method);
         if self.tries.len() >= MOST_TRIES || shared.live >= MOST_LIVE {
             self.give_up_the_least(shared, hit, |_| true);
         }
