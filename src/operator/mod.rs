@@ -39,7 +39,7 @@ pub(crate) struct Admin {
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use log::Close;
 pub(crate) use policies::{PolicyPlan, RulePromise};
-pub(crate) use secrets::WeakValues;
+pub(crate) use secrets::{WeakValues, masked_parts};
 pub(crate) use tokens::{NarrowingEntry, TokenDetail, TokenEntry, TokenOrder, TokenState};
 
 pub(crate) use crate::audit::{

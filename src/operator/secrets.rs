@@ -150,6 +150,12 @@ impl Admin {
     }
 }
 
+/// Which parts of a value will be masked in output, before it is set.
+#[expect(clippy::disallowed_methods, reason = "a value is judged before it is taken")]
+pub(crate) fn masked_parts(value: &SecretValue) -> Masked {
+    redact::masked(value.expose_secret())
+}
+
 #[expect(clippy::disallowed_methods, reason = "a value is judged before it is taken")]
 fn refuse_weak(name: &SecretName, value: &SecretValue) -> Result<(), Failure> {
     let Some(weakness) = redact::weakness(value.expose_secret()) else { return Ok(()) };

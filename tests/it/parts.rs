@@ -157,3 +157,19 @@ fn the_operator_is_shown_which_parts_are_masked_and_no_byte_of_them() {
     let shown = stage.ok(&["admin", "get", "tokens/users"]);
     assert!(shown.contains("[\u{2026}].password (9 bytes)") && !shown.contains("9fQ2xT7v"), "{shown}");
 }
+
+/// A wide value, and a deep one.
+#[test]
+fn an_operator_is_told_of_a_value_that_is_not_taken_apart_further() {
+    const SAID: &str = "not taken apart further";
+    let stage = Stage::new();
+    let wide: String = (0..3000).map(|n| format!("password_{n}: s3cret-value-{n}\n")).collect();
+    let deep = (0..14).fold("hunter2-xq9".to_owned(), |inner, _| format!("{{\"password\":{inner:?}}}"));
+    for (name, value) in [("too/wide", wide), ("too/deep", deep)] {
+        let set = stage.set_with(name, value.as_bytes(), &[]);
+        assert!(String::from_utf8_lossy(&set.stderr).contains(SAID), "{name}: {set:?}");
+        assert!(stage.ok(&["admin", "get", name]).contains(SAID), "{name}");
+    }
+    let set = stage.set_with("app/key", b"tok_9fQ2xT7vLm4ZkW8hN3pR6sYb1", &[]);
+    assert!(set.status.success() && set.stderr.is_empty(), "{set:?}");
+}

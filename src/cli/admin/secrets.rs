@@ -21,7 +21,7 @@ use super::super::{
 use crate::{
     files,
     names::{EnvName, SecretName},
-    operator::{Admin, Failure, FailureKind, WeakValues},
+    operator::{Admin, Failure, FailureKind, WeakValues, masked_parts},
     redact::{Masked, MaskedPart},
     value::{MAX_VALUE_BYTES, SecretValue},
     vault::{SecretInfo, SecretMeta},
@@ -80,7 +80,14 @@ pub(super) fn set(args: &Set, globals: &Globals, out: &Output) -> Result<(), Fai
     if args.allow_weak && value.len() < 4 {
         out.note("note: a value of fewer than 4 bytes is not masked in output at all");
     }
+    let masked = masked_parts(&value);
     let set = admin.set(vec![(args.name.clone(), value, meta)], weak)?;
+    if masked.in_part {
+        out.note(&format!(
+            "note: the value is {NOT_FURTHER}: authy-mcp admin get {} lists those that are",
+            args.name
+        ));
+    }
     out.answer(&set, |set| {
         set.iter()
             .map(|info| format!("set {} (version {}, ${})", info.name, info.version, variable(info)))
@@ -222,6 +229,10 @@ struct Known {
     masked: Masked,
 }
 
+/// What is said of a value that has more parts, or parts deeper within each other, than are looked for.
+const NOT_FURTHER: &str =
+    "not taken apart further: it has more parts, or deeper ones, than are looked for by themselves";
+
 /// So many parts are listed for a person; a key has more lines than a screen.
 const PARTS_SHOWN: usize = 24;
 
@@ -236,7 +247,7 @@ fn masked_lines(masked: &Masked) -> Vec<String> {
         lines.push(format!("and {} more, which --json lists", all.len() - PARTS_SHOWN));
     }
     if masked.in_part {
-        lines.push("its other parts are not looked for by themselves: they are too many".to_owned());
+        lines.push(format!("it is {NOT_FURTHER}"));
     }
     let before = |at: usize| if at == 0 { "masked  " } else { "        " };
     lines.iter().enumerate().map(|(at, line)| format!("{}  {line}", before(at))).collect()

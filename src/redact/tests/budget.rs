@@ -149,6 +149,55 @@ fn what_inflates_without_end_is_given_up_and_said() {
     assert!(redactor.not_looked_into()["zlib"] > 0, "more than 1 MiB is not inflated");
 }
 
+/// Whatever a program puts before data, or around it, so that it is not followed is said.
+#[test]
+fn what_is_not_followed_is_said() {
+    let long = |length: usize| [vec![b'n'; length], vec![0]].concat();
+    let header = |flags: u8| vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3];
+    let body = [compress_to_vec(&document(), 6), vec![0; 8]].concat();
+    let zip = |method: u8, name: usize| {
+        let lengths = [(name as u16).to_le_bytes(), [0, 0]].concat();
+        let fixed = [b"PK\x03\x04\x14\0\0\0".as_slice(), &[method, 0], &[0; 16], &lengths].concat();
+        [fixed, vec![b'n'; name], compress_to_vec(&document(), 6)].concat()
+    };
+    let within = |data: Vec<u8>, layers: usize| (0..layers).fold(data, |data, _| gzip(&data));
+    let tiny = within([compress_to_vec_zlib(VALUE, 1), vec![b'\n'; 40]].concat(), 6);
+    for (kind, data) in [
+        ("gzip", [header(0x08), long(1100), body.clone()].concat()),
+        ("gzip", [header(0x10), long(70_000), body.clone()].concat()),
+        ("gzip", [header(0x18), long(3), long(1100), body].concat()),
+        ("zip", zip(8, 5000)),
+        ("zip", zip(7, 3)),
+        ("zip", zip(97, 3)),
+        ("zlib", tiny),
+    ] {
+        for text in [data.clone(), STANDARD.encode(&data).into_bytes(), hex::encode(&data).into_bytes()] {
+            for size in [7, 1 << 20] {
+                let (_, redactor) = through(text.chunks(size).map(<[u8]>::to_vec));
+                let said = redactor.not_looked_into();
+                assert!(redactor.counts().total() > 0 || said.contains_key(kind), "{kind}: {said:?}");
+            }
+        }
+    }
+    let nameless = zip(8, 0);
+    let (_, redactor) = through(std::iter::once(nameless));
+    assert_eq!((redactor.counts().total(), redactor.not_looked_into().len()), (1, 0));
+}
+
+/// Pieces that are over make place for others: each kind is said, and all of its bytes.
+#[test]
+fn however_many_pieces_are_not_looked_into_each_kind_is_said() {
+    let xz = STANDARD.encode(b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46 and so on, and on.");
+    let seven = STANDARD.encode(b"7z\xbc\xaf\x27\x1c\0\x04 and so o");
+    let text = format!("{}{seven}\n", format!("{xz}\n").repeat(9));
+    for size in [7, 1 << 20] {
+        let (_, redactor) = through(text.as_bytes().chunks(size).map(<[u8]>::to_vec));
+        let said = redactor.not_looked_into();
+        let bytes = xz.trim_end_matches('=').len() as u64;
+        assert_eq!((said["xz"], said["7z"]), (9 * bytes, seven.trim_end_matches('=').len() as u64));
+    }
+}
+
 #[test]
 fn what_is_looked_into_is_not_said() {
     let variants = [

@@ -20,8 +20,11 @@ pub(super) fn zip(bytes: &[u8]) -> Opening {
     let Some(header) = bytes.get(..30) else { return Opening::Waiting };
     let field = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
     let (version, flags, method, name, extra) = (header[4], field(6), field(8), field(26), field(28));
-    if version > 63 || name == 0 || name > 4096 || extra > 16_384 {
+    if version > 63 {
         return Opening::No;
+    }
+    if name > 4096 || extra > 16_384 {
+        return Opening::Unreadable;
     }
     let body = 30 + name + extra;
     match method {
@@ -30,7 +33,7 @@ pub(super) fn zip(bytes: &[u8]) -> Opening {
         8 => data(Method::Deflate, body),
         12 => data(Method::Bzip2, body),
         93 => data(Method::Zstd, body),
-        1..=6 | 9 | 10 | 14 | 16 | 18..=20 | 94..=99 => Opening::Unreadable,
+        1..=99 => Opening::Unreadable,
         _ => Opening::No,
     }
 }

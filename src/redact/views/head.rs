@@ -8,7 +8,7 @@ use super::{
     block::{OPENING, judge},
     budget::Budget,
     format::{Body, Check, Format, LONGEST_OPENING, Method, Opening},
-    header::Header,
+    header::{Header, Whole},
     stream::Extent,
     writing::{Decoder, Read, Writing},
 };
@@ -126,10 +126,14 @@ fn deflated(
     match header.is_whole() {
         None => {
             header.take(byte);
-            return if header.is_whole() == Some(false) { Verdict::No } else { Verdict::Waiting };
+            return match header.is_whole() {
+                Some(Whole::No) => Verdict::No,
+                Some(Whole::TooLong) => Verdict::Unreadable,
+                Some(Whole::Yes) | None => Verdict::Waiting,
+            };
         }
-        Some(false) => return Verdict::No,
-        Some(true) => {}
+        Some(Whole::No | Whole::TooLong) => return Verdict::No,
+        Some(Whole::Yes) => {}
     }
     let Some(place) = opening.get_mut(*opened) else { return Verdict::No };
     *place = byte;

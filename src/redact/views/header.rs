@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-/// A longer name, or comment, is none.
+/// A longer name, or comment, is not read: what stands behind it is not looked into, and said.
 const LONGEST_NAME: usize = 1024;
 
 /// A header, as far as it was read (RFC 1950, section 2.2; RFC 1952, section 2.3).
@@ -28,8 +28,19 @@ enum Part {
     /// The header's checksum.
     Check(usize),
     Behind,
+    /// It has a name that is too long.
+    TooLong,
     /// It isn't a header.
     None,
+}
+
+/// What a header is, once that is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Yes,
+    No,
+    /// It is one, with more in it than is read.
+    TooLong,
 }
 
 impl Header {
@@ -38,10 +49,11 @@ impl Header {
     }
 
     /// Whether all of it was read, or that it is none.
-    pub(super) fn is_whole(&self) -> Option<bool> {
+    pub(super) fn is_whole(&self) -> Option<Whole> {
         match self.part {
-            Part::Behind => Some(true),
-            Part::None => Some(false),
+            Part::Behind => Some(Whole::Yes),
+            Part::None => Some(Whole::No),
+            Part::TooLong => Some(Whole::TooLong),
             _ => None,
         }
     }
@@ -56,12 +68,14 @@ impl Header {
             Part::Extra(left) => self.extra(left - 1),
             Part::Name(_) if byte == 0 => self.comment(),
             Part::Comment(_) if byte == 0 => self.check(),
+            // Of the flags that are reserved none is set in a header (section 2.3.1).
+            Part::Name(0) | Part::Comment(0) if self.flags & 0xe0 == 0 => Part::TooLong,
             Part::Name(0) | Part::Comment(0) => Part::None,
             Part::Name(left) => Part::Name(left - 1),
             Part::Comment(left) => Part::Comment(left - 1),
             Part::Check(1) => Part::Behind,
             Part::Check(left) => Part::Check(left - 1),
-            Part::Behind | Part::None => Part::None,
+            Part::Behind | Part::TooLong | Part::None => Part::None,
         };
     }
 

@@ -140,6 +140,7 @@ impl Layer {
                 Verdict::Plausible(body) => ready.push((self.heads.remove(at), body)),
                 Verdict::Unreadable => {
                     let head = self.heads.remove(at);
+                    self.follow_unread(window, head.extent.upto, shared);
                     Unread::note(&mut self.unread, &head);
                 }
                 Verdict::No => drop(self.heads.remove(at)),
@@ -184,11 +185,7 @@ impl Layer {
             body
         };
         if shared.budget.is_used_up() || self.depth >= DEEPEST {
-            // So deep there is much that only looks like data.
-            if self.depth < DEEPEST || body.promise == Block::Dynamic || !head.format.begins_a_writing {
-                shared.give_up(head.format, head.extent.length());
-            }
-            return;
+            return shared.give_up(head.format, head.extent.length());
         }
         shared.budget.set_up(body.method);
         if self.tries.len() >= MOST_TRIES || shared.live >= MOST_LIVE {
@@ -244,7 +241,13 @@ impl Layer {
             }
             one.close(shared, hit);
         }
+        self.follow_unread(window, upto, shared);
+    }
+
+    /// Those that are over by an offset leave their place to others.
+    fn follow_unread(&mut self, window: &Window, upto: u64, shared: &mut Shared) {
         self.unread.iter_mut().for_each(|one| one.take(window, upto));
+        self.unread.extract_if(.., |one| one.is_over()).for_each(|one| one.close(shared));
     }
 }
 

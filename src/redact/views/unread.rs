@@ -24,10 +24,14 @@ impl Unread {
     /// Notes data that begins with a head. What stands as it is goes on to the stream's end: what comes within is a
     /// part of it.
     pub(super) fn note(all: &mut Vec<Self>, head: &Head) {
-        if all.len() < MOST && all.iter().all(|one| one.is_over || one.decoder.writing != Writing::Plain) {
+        if all.len() < MOST && all.iter().all(|one| one.decoder.writing != Writing::Plain) {
             let extent = Extent { start: head.extent.start, upto: head.begins };
             all.push(Self { format: head.format, extent, decoder: head.first, is_over: false });
         }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub(super) fn take(&mut self, window: &Window, upto: u64) {
@@ -35,8 +39,7 @@ impl Unread {
             self.extent.upto = self.extent.upto.max(upto);
             return;
         }
-        let part = if self.is_over { &[] } else { window.between(self.extent.upto, upto) };
-        for character in part {
+        for character in window.between(self.extent.upto, upto.max(self.extent.upto)) {
             if matches!(self.decoder.read(*character), Read::Foreign) {
                 self.is_over = true;
                 return;
