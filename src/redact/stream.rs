@@ -128,6 +128,13 @@ impl Redactor {
         all
     }
 
+    /// What looking into the stream has cost so far, and the most that it may have: for a fuzz target.
+    #[doc(hidden)]
+    pub fn cost(&self) -> (u64, u64) {
+        let budget = self.compressed.budget();
+        (budget.cost(), budget.most())
+    }
+
     /// What looking into the stream has cost so far.
     #[cfg(test)]
     pub(super) fn budget(&self) -> super::views::Budget {

@@ -19,7 +19,7 @@ fn through(stream: impl Iterator<Item = Vec<u8>>) -> (Vec<u8>, Redactor) {
         let spent = redactor.budget();
         // What is under way when the budget ends is finished: a batch of each try.
         let most = Budget::ONCE + Budget::A_BYTE * spent.read + (64 << 10);
-        assert!(spent.cost() <= most, "{spent:?}");
+        assert!(spent.cost() <= most && most == spent.most(), "{spent:?}");
         // Eight heads at a time look at each byte once, and one that takes the place of another at its own beginning:
         // at each byte that is read, and at each that was unpacked and is looked through.
         assert!(spent.judged <= 9 * (spent.read + spent.spent), "{spent:?}");

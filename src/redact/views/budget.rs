@@ -47,6 +47,11 @@ impl Budget {
         self.spent + self.judged / Self::CHEAPER
     }
 
+    /// The most that the stream may have cost: what is under way when the budget ends is finished, a batch of each try.
+    pub(in crate::redact) fn most(&self) -> u64 {
+        Self::ONCE + Self::A_BYTE * self.read + (64 << 10)
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
         self.cost() >= Self::ONCE + Self::A_BYTE * self.read
     }

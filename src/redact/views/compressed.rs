@@ -10,9 +10,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-#[cfg(test)]
-use super::budget::Budget;
-use super::{Hit, Stream, budget::Shared, layer::Layer, unpacked::Within as _};
+use super::{
+    Hit, Stream,
+    budget::{Budget, Shared},
+    layer::Layer,
+    unpacked::Within as _,
+};
 use crate::redact::{tables::Tables, window::Window};
 
 /// Follows compressed data of a stream.
@@ -62,7 +65,6 @@ impl Compressed {
     }
 
     /// What the stream has cost.
-    #[cfg(test)]
     pub(in crate::redact) fn budget(&self) -> Budget {
         self.shared.budget
     }
