@@ -12,7 +12,7 @@ use super::{
     ledger::{LedgerPage, MaskLedger},
     needles::Needles,
     redacted::{Counts, Redacted},
-    stream::{Masking, Redactor, ScanDepth},
+    stream::{Masking, Redactor},
     tables::Tables,
 };
 
@@ -43,7 +43,7 @@ impl NeedleSet {
         tables.settle();
     }
 
-    /// A set without a secret: only what is masked by its shape.
+    /// A set without a secret, which masks nothing.
     pub fn empty() -> Self {
         NOTHING.clone()
     }
@@ -55,13 +55,13 @@ impl NeedleSet {
 
     /// A redactor for one stream.
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(Arc::clone(&self.0), ScanDepth::All, Masking::Named)
+        Redactor::new(Arc::clone(&self.0), Masking::Named)
     }
 
-    /// A redactor for what was made by somebody else and has to arrive as it was made: it takes out the needles alone,
-    /// nothing for its shape, and what it gives out is as long as what it took in.
+    /// A redactor for what was made by somebody else and has to arrive as it was made: what it gives out is as long as what
+    /// it took in.
     pub(crate) fn scrubber(&self) -> Redactor {
-        Redactor::new(Arc::clone(&self.0), ScanDepth::Needles, Masking::SameLength)
+        Redactor::new(Arc::clone(&self.0), Masking::SameLength)
     }
 
     /// Which needles a whole text holds, in any form: how often, by kind.
@@ -73,7 +73,7 @@ impl NeedleSet {
 
     /// The same for a stream: a file that needn't fit into memory.
     pub fn finder(&self) -> Finder {
-        Finder::new(Redactor::new(Arc::clone(&self.0), ScanDepth::Needles, Masking::Named))
+        Finder::new(self.redactor())
     }
 
     /// Needles as they are, without any forms, all masked as `mask`.

@@ -3,8 +3,6 @@
 
 use std::collections::VecDeque;
 
-use super::tables::BY_SHAPE;
-
 /// Bytes of the stream that one mask stands for, and which match says what the mask is.
 pub(super) struct Span {
     pub(super) start: u64,
@@ -12,11 +10,10 @@ pub(super) struct Span {
     pub(super) name: Name,
 }
 
-/// The match that a mask is called after. The smallest wins: secrets before what is masked by its shape, then
-/// the leftmost, the longest, the first of the table.
+/// The match that a mask is called after. The smallest wins: the leftmost, then the longest, then the
+/// first of the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name {
-    by_shape: bool,
     start: u64,
     shorter: u64,
     /// The label's number.
@@ -28,8 +25,7 @@ pub(super) struct Name {
 impl Span {
     /// A match of the table.
     pub(super) fn of_label(start: u64, end: u64, label: u32, kind: Option<&'static str>) -> Self {
-        let name =
-            Name { by_shape: label == BY_SHAPE, start, shorter: u64::MAX - (end - start), label, kind };
+        let name = Name { start, shorter: u64::MAX - (end - start), label, kind };
         Self { start, end, name }
     }
 

@@ -13,7 +13,7 @@ use super::{
     redacted::Counts,
     spans::{Span, Spans},
     tables::Tables,
-    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Unescaped, Userinfo, Verbatim},
+    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Unescaped, Verbatim},
     window::Window,
 };
 
@@ -22,15 +22,6 @@ use super::{
 const SHOWN_AT_A_PAUSE: usize = 3;
 /// Bytes after which what is decided is given out, within a chunk.
 const STRIDE: usize = 16 * 1024;
-
-/// What a redactor looks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScanDepth {
-    /// Everything.
-    All,
-    /// The needles, in any form.
-    Needles,
-}
 
 /// What stands in a value's place.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +43,6 @@ const FILLER: u8 = b'0';
 /// dump), for a symbol may have separators behind it; twelve times as much of one that is written in escapes; of compressed data its last 64 KiB.
 pub struct Redactor {
     tables: Arc<Tables>,
-    reach: ScanDepth,
     masking: Masking,
     window: Window,
     /// Everything before this offset was given out, or is masked.
@@ -61,7 +51,6 @@ pub struct Redactor {
     squeezed: Squeezed,
     unescaped: Unescaped,
     dump: Dump,
-    userinfo: Userinfo,
     compressed: Compressed,
     spans: Spans,
     counts: Counts,
@@ -69,10 +58,9 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(tables: Arc<Tables>, reach: ScanDepth, masking: Masking) -> Self {
+    pub(super) fn new(tables: Arc<Tables>, masking: Masking) -> Self {
         Self {
             tables,
-            reach,
             masking,
             window: Window::default(),
             shown: 0,
@@ -80,7 +68,6 @@ impl Redactor {
             squeezed: Squeezed::new(),
             unescaped: Unescaped::new(),
             dump: Dump::new(),
-            userinfo: Userinfo::default(),
             compressed: Compressed::default(),
             spans: Spans::default(),
             counts: Counts::default(),
@@ -110,7 +97,7 @@ impl Redactor {
         self.emit(self.window.end(), out);
         let not_looked_into = self.not_looked_into();
         let counts = std::mem::take(&mut self.counts);
-        let fresh = Self::new(Arc::clone(&self.tables), self.reach, self.masking);
+        let fresh = Self::new(Arc::clone(&self.tables), self.masking);
         *self = Self { counts, not_looked_into, ..fresh };
     }
 
@@ -158,10 +145,6 @@ impl Redactor {
     fn take(&mut self, part: &[u8]) {
         let at = self.window.end();
         self.window.add(part);
-        if self.reach == ScanDepth::All {
-            let spans = &mut self.spans;
-            self.userinfo.take(part, at, &mut |hit| add(spans, self.shown, hit));
-        }
         if self.tables.is_empty() {
             return;
         }
@@ -175,7 +158,6 @@ impl Redactor {
     fn search(&mut self, stream: Stream) {
         let Self { tables, window, spans, shown, .. } = self;
         let mut hit = |hit: Hit| add(spans, *shown, hit);
-        self.userinfo.end(stream, &mut hit);
         self.verbatim.search(tables, window, &mut hit);
         if let Some(wanted) = tables.squeezed() {
             self.squeezed.search(wanted, window, stream, &mut hit);
@@ -189,10 +171,8 @@ impl Redactor {
 
     /// The first byte that may still be masked by a match of which more than `longer_than` symbols are there.
     fn undecided(&self, longer_than: usize) -> u64 {
-        let by_shape =
-            if longer_than > 0 { self.userinfo.earliest_at_a_pause() } else { self.userinfo.earliest() };
         let by_needle = if self.tables.is_empty() { None } else { self.undecided_by_needles(longer_than) };
-        by_shape.into_iter().chain(by_needle).fold(self.window.end(), u64::min)
+        by_needle.into_iter().fold(self.window.end(), u64::min)
     }
 
     fn undecided_by_needles(&self, longer_than: usize) -> Option<u64> {

@@ -9,13 +9,6 @@ use super::{
     views::{Alphabet, SqueezedIndex},
 };
 
-/// The label of what is masked by its shape, whatever the secret.
-pub(super) const BY_SHAPE: u32 = u32::MAX;
-
-/// The kind of what is masked whatever the secrets are.
-pub(super) const SHAPE_KIND: &str = "url-userinfo";
-const SHAPE_MASK: &[u8] = b"[redacted:url-userinfo]";
-
 /// What a needle is called when it is found.
 pub(super) struct Label<'a> {
     pub(super) kind: &'static str,
@@ -113,12 +106,9 @@ impl Tables {
     }
 
     pub(super) fn label(&self, number: u32) -> Label<'_> {
-        let by_shape = Label { kind: SHAPE_KIND, mask: SHAPE_MASK };
-        let secret = self.secrets.range(..=number).next_back().filter(|_| number != BY_SHAPE);
-        secret.map_or(by_shape, |(first, needles)| Label {
-            kind: needles.forms()[(number - first) as usize].kind,
-            mask: &needles.mask,
-        })
+        let secret = self.secrets.range(..=number).next_back();
+        let (first, needles) = secret.expect("labels are given with their secrets");
+        Label { kind: needles.forms()[(number - first) as usize].kind, mask: &needles.mask }
     }
 
     /// How many needles there are.
@@ -126,7 +116,7 @@ impl Tables {
         self.labels as usize
     }
 
-    /// Whether there is anything but shapes to look for.
+    /// Whether there is nothing to look for.
     pub(super) fn is_empty(&self) -> bool {
         self.labels == 0
     }

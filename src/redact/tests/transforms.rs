@@ -173,26 +173,31 @@ fn a_bomb_is_let_go() {
     assert_eq!(run(&set, &[&text]), text);
 }
 
+/// What is no secret of this vault is never masked, whatever it looks like.
 #[test]
-fn userinfo_is_masked_whatever_the_secret() {
-    for set in [super::NeedleSet::empty(), set(&[VALUE.as_bytes()])] {
-        for (text, expected) in [
-            ("postgres://app:pa55@db/x", "postgres://[redacted:url-userinfo]@db/x"),
-            ("to https://u:p@ss:w@h:8080, and", "to https://[redacted:url-userinfo]@h:8080, and"),
-            ("http://localhost:8080/a@b", "http://localhost:8080/a@b"),
-            ("ssh://git@host/x http://h:80 a://b: @c", "ssh://git@host/x http://h:80 a://b: @c"),
-            ("x://[redacted:a/b]@h", "x://[redacted:a/b]@h"),
-            ("x://:p@h", "x://[redacted:url-userinfo]@h"),
-        ] {
-            assert_eq!(set.text(text).get(), expected);
+fn a_login_in_a_url_is_masked_if_it_is_a_secret() {
+    let password = set(&[b"hunter2/hunter2"]);
+    let url = set(&[b"postgres://app:Zx81%2Bvw-Lq7@db:5432/app"]);
+    for (text, with_password, with_url) in [
+        ("postgres://app:pa55@db/x", "postgres://app:pa55@db/x", "postgres://app:pa55@db/x"),
+        (
+            "to https://u:p@ss:w@h:8080, and",
+            "to https://u:p@ss:w@h:8080, and",
+            "to https://u:p@ss:w@h:8080, and",
+        ),
+        ("a://u:hunter2/hunter2@h", "a://u:[redacted:s0]@h", "a://u:hunter2/hunter2@h"),
+        ("a://u:hunter2%2Fhunter2@h", "a://u:[redacted:s0]@h", "a://u:hunter2%2Fhunter2@h"),
+        ("a://u:Zx81%2Bvw-Lq7@h", "a://u:Zx81%2Bvw-Lq7@h", "a://u:[redacted:s0]@h"),
+        ("a://u:Zx81+vw-Lq7@h", "a://u:Zx81+vw-Lq7@h", "a://u:[redacted:s0]@h"),
+    ] {
+        assert_eq!(super::NeedleSet::empty().text(text).get(), text);
+        for (set, expected) in [(&password, with_password), (&url, with_url)] {
             for cut in 0..text.len() {
                 let (one, two) = text.as_bytes().split_at(cut);
-                assert_eq!(run(&set, &[one, two]), expected.as_bytes(), "{cut}");
+                assert_eq!(String::from_utf8_lossy(&run(set, &[one, two])), expected, "{cut}");
             }
         }
     }
-    assert_eq!(set(&[b"hunter2-hunter2"]).text("a://u:hunter2-hunter2@h").get(), "a://[redacted:s0]@h");
-    assert_eq!(super::NeedleSet::empty().finds(b"a://u:pw@h").total(), 0);
 }
 
 #[test]
