@@ -145,6 +145,7 @@ fn reduce(result: &mut RunResult, terms: &RunTerms, ended: &Ended) {
             result.limit = None;
             // How long it took, to the tick, says more than success or failure.
             result.duration_ms = result.duration_ms.next_multiple_of(STATUS_TICK_MS);
+            result.not_looked_into.clear();
         }
     }
     result.stdout.clear();
@@ -152,7 +153,8 @@ fn reduce(result: &mut RunResult, terms: &RunTerms, ended: &Ended) {
     (result.stdout_truncated, result.stderr_truncated) = (false, false);
     // A program chooses how often it shows what, how much of it nobody looks into, and the names of what it writes.
     result.redactions = None;
-    result.not_looked_into.clear();
+    let roughly = |part: &mut api::NotLookedIntoEntry| part.bytes = part.bytes.next_power_of_two();
+    result.not_looked_into.iter_mut().for_each(roughly);
     result.written.clear();
     result.notes = left::note_without_names(&ended.left).into_iter().collect();
 }

@@ -60,7 +60,7 @@ fn written(path: &str, fate: WrittenFate) -> RunOutput {
 fn on_record(bench: &Bench) -> u64 {
     let log = std::fs::read_to_string(bench.broker.home().join("audit/log.jsonl")).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let outcome = events.filter(|event| event["event"] == "outcome").next_back().expect("it is on record");
+    let outcome = events.rfind(|event| event["event"] == "outcome").expect("it is on record");
     let counts = outcome["redactions"].as_object().into_iter().flatten();
     counts.map(|(_, count)| count.as_u64().unwrap()).sum()
 }
