@@ -59,7 +59,7 @@ fn written(path: &str, fate: WrittenFate) -> RunOutput {
 /// How often something was masked in the last run, as the audit has it.
 fn on_record(bench: &Bench) -> u64 {
     let log = std::fs::read_to_string(bench.broker.home().join("audit/log.jsonl")).unwrap();
-    let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let outcome = events.rfind(|event| event["event"] == "outcome").expect("it is on record");
     let counts = outcome["redactions"].as_object().into_iter().flatten();
     counts.map(|(_, count)| count.as_u64().unwrap()).sum()
