@@ -254,10 +254,16 @@ mod tests {
 
     #[test]
     fn a_value_inside_of_compressed_data_ends_an_answer_of_any_type() {
-        let mut coded = gzip_of(format!("{{\"key\": \"{VALUE}\"}}").as_bytes());
-        coded.extend_from_slice(b"\n");
-        let passed = PROXY.passed("text/plain", &[&coded]);
+        let answer = |document: &str| [gzip_of(document.as_bytes()).as_slice(), b"\n"].concat();
+        let long = answer(&format!("{{\"key\": \"{VALUE}\", \"list\": [{}0]}}", "1, ".repeat(100)));
+        let passed = PROXY.passed("text/plain", &[&long]);
         assert_eq!((passed.ended, passed.found), (Ended::Broken, 1));
+        // What is too short to be compressed stands there as it is, and is taken out like any other text.
+        let short = answer(&format!("{{\"key\": \"{VALUE}\"}}"));
+        let passed = PROXY.passed("text/plain", &[&short]);
+        assert_eq!((passed.ended, passed.found, passed.bytes.len()), (Ended::Whole, 1, short.len()));
+        assert!(memchr::memmem::find(&passed.bytes, VALUE.as_bytes()).is_none());
+        assert_eq!(PROXY.passed("application/gzip", &[&short]).ended, Ended::Broken);
     }
 
     fn gzip_of(text: &[u8]) -> Vec<u8> {

@@ -88,6 +88,8 @@ impl Redactor {
     /// Gives out what is held back at a pause: all but a match that has begun and is longer than its
     /// first three bytes.
     pub fn flush_idle(&mut self, out: &mut Vec<u8>) {
+        let Self { compressed, window, spans, shown, .. } = self;
+        compressed.settle(window, &mut |hit| add(spans, *shown, hit));
         self.emit(self.undecided(SHOWN_AT_A_PAUSE), out);
     }
 
@@ -166,7 +168,7 @@ impl Redactor {
         if let Some(wanted) = tables.escaped() {
             self.unescaped.search(wanted, window, stream, &mut hit);
         }
-        self.compressed.end(stream, &mut hit);
+        self.compressed.end(window, stream, &mut hit);
     }
 
     /// The first byte that may still be masked by a match of which more than `longer_than` symbols are there.

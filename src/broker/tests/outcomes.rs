@@ -167,7 +167,10 @@ fn what_nobody_looked_into_is_withheld_as_if_it_held_a_secret() {
     assert_eq!(told_of(Withhold)["withheld"], true);
     assert!(told_of(Withhold).get("stdout").is_none());
     // How much there is of it is the program's to choose.
-    assert_eq!(told_of(Withhold)["not_looked_into"], json!([{"stream": "stdout", "kind": "xz", "bytes": 32}]));
+    assert_eq!(
+        told_of(Withhold)["not_looked_into"],
+        json!([{"stream": "stdout", "kind": "xz", "bytes": 32}])
+    );
     assert!(told_of(Status).get("not_looked_into").is_none());
     assert_eq!(told_of(Redacted)["stdout"], "out");
     assert!(told_of(Redacted).get("withheld").is_none());

@@ -48,9 +48,15 @@ impl Compressed {
         self.layer.earliest_at_a_pause()
     }
 
+    /// Follows what the window has to its end.
+    pub(in crate::redact) fn settle(&mut self, window: &Window, hit: &mut impl FnMut(Hit)) {
+        self.layer.settle(window, &mut self.shared, hit);
+    }
+
     /// Ends the stream.
-    pub(in crate::redact) fn end(&mut self, stream: Stream, hit: &mut impl FnMut(Hit)) {
+    pub(in crate::redact) fn end(&mut self, window: &Window, stream: Stream, hit: &mut impl FnMut(Hit)) {
         if stream == Stream::Ended {
+            self.layer.settle(window, &mut self.shared, hit);
             self.layer.end(&mut self.shared, hit);
         }
     }

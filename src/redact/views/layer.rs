@@ -17,6 +17,8 @@ use super::{
 };
 use crate::redact::{tables::Tables, window::Window};
 
+/// What is followed goes on together, in steps of so many bytes.
+const STEP: u64 = 1024;
 /// How many beginnings are looked at, and how many pieces are unpacked, at a time.
 const MOST_HEADS: usize = 8;
 const MOST_TRIES: usize = 8;
@@ -71,7 +73,12 @@ impl Within for Layer {
             }
             self.heads.push(Head::new(start, beginning));
         }
-        self.catch_up(tables, window, window.end(), &mut ready, shared, hit);
+        let end = window.end();
+        self.begin_ready(tables, window, end, &mut ready, shared, hit);
+        // Where a chunk ends is no place in the stream: in it nothing ends before another begins.
+        self.advance(window, if self.depth == 0 { end - end % STEP } else { end }, shared, hit);
+        // Nothing of it is held back.
+        self.follow_unread(window, end, shared);
     }
 
     fn earliest(&self, window: &Window) -> Option<u64> {
@@ -148,8 +155,27 @@ impl Layer {
         }
     }
 
+    /// Follows everything up to where a chunk ends: at a pause, and before the end.
+    pub(super) fn settle(&mut self, window: &Window, shared: &mut Shared, hit: &mut dyn FnMut(Hit)) {
+        self.advance(window, window.end(), shared, hit);
+    }
+
     /// Begins and follows everything up to an offset, in the order of the stream.
     fn catch_up(
+        &mut self,
+        tables: &Arc<Tables>,
+        window: &Window,
+        upto: u64,
+        ready: &mut Vec<(Head, Body)>,
+        shared: &mut Shared,
+        hit: &mut dyn FnMut(Hit),
+    ) {
+        self.begin_ready(tables, window, upto, ready, shared, hit);
+        self.advance(window, upto, shared, hit);
+    }
+
+    /// Begins what is data up to an offset, and follows everything to the last of it.
+    fn begin_ready(
         &mut self,
         tables: &Arc<Tables>,
         window: &Window,
@@ -166,7 +192,6 @@ impl Layer {
             self.advance(window, head.extent.upto, shared, hit);
             self.begin(tables, &head, body, shared, hit);
         }
-        self.advance(window, upto, shared, hit);
     }
 
     /// Unpacks from a beginning on. Where there is no place, the least promising piece is given up; where the
@@ -226,7 +251,19 @@ impl Layer {
         least.close(shared, hit);
     }
 
+    /// Follows everything up to an offset, one step of the stream after the other: what is within one piece takes its place
+    /// where what is within another had it.
     fn advance(&mut self, window: &Window, upto: u64, shared: &mut Shared, hit: &mut dyn FnMut(Hit)) {
+        while let Some(first) =
+            self.tries.iter().map(|one| one.extent.upto).min().filter(|first| *first < upto)
+        {
+            let next = (first + 1).next_multiple_of(STEP).min(upto);
+            self.step(window, next, shared, hit);
+        }
+        self.follow_unread(window, upto, shared);
+    }
+
+    fn step(&mut self, window: &Window, upto: u64, shared: &mut Shared, hit: &mut dyn FnMut(Hit)) {
         let mut at = 0;
         while let Some(one) = self.tries.get_mut(at) {
             let data = one.take(window.between(one.extent.upto, upto), shared);
@@ -241,7 +278,6 @@ impl Layer {
             }
             one.close(shared, hit);
         }
-        self.follow_unread(window, upto, shared);
     }
 
     /// Those that are over by an offset leave their place to others.
