@@ -13,7 +13,7 @@ use super::{
     redacted::Counts,
     spans::{Span, Spans},
     tables::Tables,
-    views::{Compressed, Dump, Hit, LOOK_BACK, Squeezed, Stream, Unescaped, Verbatim},
+    views::{Compressed, Hit, LOOK_BACK, Lines, Squeezed, Stream, Unescaped, Verbatim},
     window::Window,
 };
 
@@ -39,8 +39,8 @@ const FILLER: u8 = b'0';
 
 /// Masks one stream as it comes.
 ///
-/// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes (160 in a
-/// dump), for a symbol may have separators behind it; twelve times as much of one that is written in escapes; of compressed data its last 64 KiB.
+/// It holds back what may still become a match: of a needle of *n* symbols at most *n* × 66 bytes, for a symbol may
+/// have separators behind it; the lines that a needle may go over; twelve times as much of one that is written in escapes; of compressed data its last 64 KiB.
 pub struct Redactor {
     tables: Arc<Tables>,
     masking: Masking,
@@ -50,7 +50,7 @@ pub struct Redactor {
     verbatim: Verbatim,
     squeezed: Squeezed,
     unescaped: Unescaped,
-    dump: Dump,
+    lines: Lines,
     compressed: Compressed,
     spans: Spans,
     counts: Counts,
@@ -67,7 +67,7 @@ impl Redactor {
             verbatim: Verbatim::default(),
             squeezed: Squeezed::new(),
             unescaped: Unescaped::new(),
-            dump: Dump::new(),
+            lines: Lines::default(),
             compressed: Compressed::default(),
             spans: Spans::default(),
             counts: Counts::default(),
@@ -136,6 +136,18 @@ impl Redactor {
         self.unescaped.cost()
     }
 
+    /// What reading dumps has cost so far.
+    #[cfg(test)]
+    pub(super) fn dump_reading(&self) -> u64 {
+        self.lines.dump_cost()
+    }
+
+    /// What reading on from line to line has cost so far.
+    #[cfg(test)]
+    pub(super) fn line_reading(&self) -> u64 {
+        self.lines.frame_cost()
+    }
+
     /// Which bytes of a whole text are masked.
     #[cfg(test)]
     pub(super) fn masked(mut self, text: &[u8]) -> Vec<(u64, u64)> {
@@ -151,7 +163,6 @@ impl Redactor {
             return;
         }
         self.squeezed.take(part, at);
-        self.dump.take(part, at);
         let spans = &mut self.spans;
         self.compressed.take(&self.tables, &self.window, at, &mut |hit| add(spans, self.shown, hit));
         self.search(Stream::GoesOn);
@@ -163,7 +174,9 @@ impl Redactor {
         self.verbatim.search(tables, window, &mut hit);
         if let Some(wanted) = tables.squeezed() {
             self.squeezed.search(wanted, window, stream, &mut hit);
-            self.dump.search(wanted, window, stream, &mut hit);
+        }
+        if !tables.is_empty() {
+            self.lines.search(tables, window, stream, &mut hit);
         }
         if let Some(wanted) = tables.escaped() {
             self.unescaped.search(wanted, window, stream, &mut hit);
@@ -180,10 +193,8 @@ impl Redactor {
     fn undecided_by_needles(&self, longer_than: usize) -> Option<u64> {
         let window = &self.window;
         let verbatim = self.verbatim.earliest(window, longer_than);
-        let squeezed = self.tables.squeezed().into_iter().flat_map(|wanted| {
-            let dump = self.dump.earliest(wanted, window, longer_than);
-            [self.squeezed.earliest(wanted, window, longer_than), dump]
-        });
+        let squeezed = self.tables.squeezed();
+        let squeezed = squeezed.and_then(|wanted| self.squeezed.earliest(wanted, window, longer_than));
         let unescaped = self.tables.escaped();
         let unescaped = unescaped.and_then(|wanted| self.unescaped.earliest(wanted, window, longer_than));
         let compressed = if longer_than > 0 {
@@ -191,7 +202,8 @@ impl Redactor {
         } else {
             self.compressed.earliest(window)
         };
-        verbatim.into_iter().chain(squeezed.flatten()).chain(unescaped).chain(compressed).min()
+        let lines = self.lines.earliest(&self.tables, window, longer_than);
+        verbatim.into_iter().chain(squeezed).chain(unescaped).chain(compressed).chain(lines).min()
     }
 
     /// Gives out everything before `upto`, where nothing can change any more.
@@ -219,12 +231,14 @@ impl Redactor {
     fn forget(&mut self, undecided: u64) {
         if let Some(wanted) = self.tables.squeezed() {
             self.squeezed.forget(wanted);
-            self.dump.forget(wanted);
         }
         let from = self.shown.min(undecided.saturating_sub(LOOK_BACK));
         let mut first = self.verbatim.keeps(&self.tables, &self.window, from);
         if let Some(wanted) = self.tables.escaped() {
             first = self.unescaped.keeps(wanted, first);
+        }
+        if !self.tables.is_empty() {
+            first = self.lines.keeps(&self.window, first);
         }
         self.window.forget_before(first);
     }

@@ -1,8 +1,10 @@
 //! Tables first, then properties.
 
+mod aligned;
 mod anything;
 mod budget;
 mod containers;
+mod dumps;
 mod escapes;
 mod guesses;
 mod keys;

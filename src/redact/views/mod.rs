@@ -1,12 +1,14 @@
 //! Views of a stream: other ways to read the same bytes, each of which keeps where in the stream its symbols
 //! stand, so that what is found in it masks the bytes that it was read from.
 
+mod aligned;
 mod beginnings;
 mod block;
 mod budget;
 mod codec;
 mod compressed;
 mod containers;
+mod derived;
 mod dump;
 mod format;
 mod formats;
@@ -14,6 +16,8 @@ mod head;
 mod header;
 mod inflating;
 mod layer;
+mod line;
+mod lines;
 mod reading;
 mod runs;
 mod sink;
@@ -29,7 +33,7 @@ mod zstd;
 #[cfg(test)]
 pub(super) use budget::Budget;
 pub(super) use compressed::Compressed;
-pub(super) use dump::Dump;
+pub(super) use lines::Lines;
 use reading::Reading;
 pub(super) use reading::SqueezedIndex;
 pub(super) use squeezed::Squeezed;

@@ -1,6 +1,9 @@
 //! Which escapes may belong to a needle.
 
-use crate::redact::escapes::{Dialect, Escape, Rank};
+use crate::redact::{
+    escapes::{Dialect, Escape, Rank},
+    views::aligned::Cuts,
+};
 
 /// Characters that are written doubled, or escaped by what is no introducer.
 const QUOTED: &[u8] = b"'\"`$";
@@ -21,11 +24,13 @@ pub(in crate::redact) struct Alphabet {
     numbers: bool,
     /// Plain text of this length beside an escape may belong to a needle with it.
     reach: usize,
+    /// Where a needle may be cut.
+    cuts: Cuts,
 }
 
 impl Alphabet {
     pub(in crate::redact) fn new() -> Self {
-        Self { bytes: [false; 256], quotes: false, numbers: false, reach: NEAREST }
+        Self { bytes: [false; 256], quotes: false, numbers: false, reach: NEAREST, cuts: Cuts::new() }
     }
 
     /// Adds a needle.
@@ -35,6 +40,7 @@ impl Alphabet {
             self.quotes |= QUOTED.contains(byte);
             self.numbers |= !(b' '..0x7f).contains(byte);
         }
+        self.cuts.add(needle);
         self.reach = self.reach.max(needle.len().min(FARTHEST));
     }
 
@@ -42,7 +48,11 @@ impl Alphabet {
         self.quotes
     }
 
-    pub(super) fn reach(&self) -> u64 {
+    pub(in crate::redact::views) fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    pub(in crate::redact::views) fn reach(&self) -> u64 {
         self.reach as u64
     }
 

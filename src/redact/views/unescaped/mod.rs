@@ -10,6 +10,7 @@ use crate::redact::{tables::Escaped, window::Window};
 
 pub(in crate::redact) use alphabet::Alphabet;
 use decoding::{Decoding, PLANS, Search};
+pub(super) use runs::Runs;
 
 /// All readings of a stream.
 pub(in crate::redact) struct Unescaped(Vec<Decoding>);

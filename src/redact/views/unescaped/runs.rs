@@ -15,36 +15,36 @@ struct Run {
 
 /// The runs of a reading, in order.
 #[derive(Default)]
-pub(super) struct Runs(VecDeque<Run>);
+pub(in crate::redact::views) struct Runs(VecDeque<Run>);
 
 impl Runs {
-    pub(super) fn plain(&mut self, at: u64, start: u64, end: u64) {
+    pub(in crate::redact::views) fn plain(&mut self, at: u64, start: u64, end: u64) {
         self.0.push_back(Run { at, start, end, plain: true });
     }
 
-    pub(super) fn escape(&mut self, at: u64, start: u64, end: u64) {
+    pub(in crate::redact::views) fn escape(&mut self, at: u64, start: u64, end: u64) {
         self.0.push_back(Run { at, start, end, plain: false });
     }
 
     /// Where in the source a byte begins; `None` behind the last run.
-    pub(super) fn start(&self, at: u64) -> Option<u64> {
+    pub(in crate::redact::views) fn start(&self, at: u64) -> Option<u64> {
         let run = self.of(at)?;
         Some(if run.plain { run.start + (at - run.at) } else { run.start })
     }
 
     /// Where in the source a byte ends.
-    pub(super) fn end(&self, at: u64) -> Option<u64> {
+    pub(in crate::redact::views) fn end(&self, at: u64) -> Option<u64> {
         let run = self.of(at)?;
         Some(if run.plain { run.start + (at - run.at) + 1 } else { run.end })
     }
 
     /// Forgets runs of which all bytes lie before one.
-    pub(super) fn forget_before(&mut self, at: u64) {
+    pub(in crate::redact::views) fn forget_before(&mut self, at: u64) {
         let gone = self.0.partition_point(|run| run.at <= at).saturating_sub(1);
         self.0.drain(..gone);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::redact::views) fn clear(&mut self) {
         self.0.clear();
     }
 
