@@ -12,9 +12,10 @@ pub(super) const OVERLAP: u64 = GRAM as u64 - 1;
 const FARTHEST: usize = 48;
 /// What a needle begins with, before its first symbol, is no farther from it.
 const FRINGE: usize = 64;
-/// Bits of the set of grams: as many whatever the needles are, so that what is taken for a gram with fewer of them is one
-/// with more, too.
-const BITS: u32 = 1 << 20;
+/// Bits of the set of grams, and of that of first bytes: as many whatever the needles are, so that what is taken for one
+/// with fewer of them is one with more, too.
+const BITS: u32 = 1 << 22;
+const FIRST_BITS: u32 = 1 << 20;
 
 /// A place within a needle.
 #[derive(Clone, Copy)]
@@ -24,7 +25,7 @@ enum Place {
     End,
 }
 
-/// More are not looked for at once: with them, a needle may begin in every line.
+/// More are not looked for by vectors, but one by one in the set of grams.
 const MOST_BEGINNINGS: usize = 64;
 
 /// Where needles may be cut.
@@ -32,7 +33,9 @@ const MOST_BEGINNINGS: usize = 64;
 pub(in crate::redact::views) struct Cuts {
     /// All grams of the needles, and all that are shorter, by their place.
     grams: Bits,
-    /// The first bytes of needles, as they stand; of one more than are looked for, if there are so many.
+    /// The first bytes of all needles, as they stand.
+    first: Bits,
+    /// The same of some needles; of one more than are looked for, if there are so many.
     beginnings: BTreeSet<[u8; GRAM]>,
     /// Finds them.
     searcher: OnceLock<Option<Searcher>>,
@@ -48,7 +51,12 @@ struct Side {
 
 impl Cuts {
     pub(in crate::redact::views) fn new() -> Self {
-        Self { grams: Bits::new(), beginnings: BTreeSet::new(), searcher: OnceLock::new() }
+        Self {
+            grams: Bits::new(BITS),
+            first: Bits::new(FIRST_BITS),
+            beginnings: BTreeSet::new(),
+            searcher: OnceLock::new(),
+        }
     }
 
     /// Adds a needle.
@@ -60,17 +68,19 @@ impl Cuts {
             self.grams.set(item(&symbols[symbols.len() - length..], Place::End));
         }
         let first = needle.first_chunk::<GRAM>().filter(|bytes| !bytes.contains(&b'\n'));
-        if self.beginnings.len() <= MOST_BEGINNINGS
-            && first.is_some_and(|bytes| self.beginnings.insert(*bytes))
-        {
+        let Some(first) = first else { return };
+        self.first.set(item(first, Place::Beginning));
+        if self.beginnings.len() <= MOST_BEGINNINGS && self.beginnings.insert(*first) {
             self.searcher = OnceLock::new();
         }
     }
 
-    /// Where in a text a needle begins first, as it stands; `None` if there are too many needles to look for.
-    pub(super) fn find_beginning(&self, text: &[u8]) -> Option<Option<usize>> {
-        let searcher = self.searcher.get_or_init(|| searcher(&self.beginnings)).as_ref();
-        searcher.map(|searcher| searcher.find(text).map(|found| found.start()))
+    /// Where in a text a needle begins first, as it stands.
+    pub(super) fn find_beginning(&self, text: &[u8]) -> Option<usize> {
+        match self.searcher.get_or_init(|| searcher(&self.beginnings)) {
+            Some(searcher) => searcher.find(text).map(|found| found.start()),
+            None => text.windows(GRAM).position(|four| self.first.has(item(four, Place::Beginning))),
+        }
     }
 
     /// Whether a text ends with a word of fewer symbols that a needle may begin with.
@@ -216,7 +226,7 @@ fn with_fringe(text: &[u8], at: usize) -> usize {
 
 fn item(symbols: &[u8], place: Place) -> u64 {
     let packed = symbols.iter().fold(symbols.len() as u64, |packed, symbol| packed << 8 | u64::from(*symbol));
-    (packed << 2 | place as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    (packed << 2 | place as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
 }
 
 /// A set of hashes, a bit each.
@@ -224,22 +234,22 @@ fn item(symbols: &[u8], place: Place) -> u64 {
 struct Bits(Vec<u64>);
 
 impl Bits {
-    fn new() -> Self {
-        Self(vec![0; BITS as usize / 64])
+    fn new(bits: u32) -> Self {
+        Self(vec![0; bits as usize / 64])
     }
 
     fn set(&mut self, item: u64) {
-        let (word, bit) = place(item);
+        let (word, bit) = self.place(item);
         self.0[word] |= bit;
     }
 
     fn has(&self, item: u64) -> bool {
-        let (word, bit) = place(item);
+        let (word, bit) = self.place(item);
         self.0[word] & bit != 0
     }
-}
 
-fn place(item: u64) -> (usize, u64) {
-    let at = item >> (64 - BITS.trailing_zeros());
-    (at as usize / 64, 1 << (at % 64))
+    fn place(&self, item: u64) -> (usize, u64) {
+        let words = self.0.len();
+        ((item >> 6) as usize & (words - 1), 1 << (item & 63))
+    }
 }

@@ -130,8 +130,7 @@ impl Aligned {
         while self.searched < line.end && self.beginning.is_none_or(|at| at < line.start) {
             let from = line.start.max(self.searched.saturating_sub(cuts::OVERLAP));
             let rest = search.window.between(from, search.window.end());
-            let Some(found) = search.cuts.find_beginning(rest) else { return true };
-            self.beginning = found.map(|at| from + at as u64);
+            self.beginning = search.cuts.find_beginning(rest).map(|at| from + at as u64);
             self.searched = self.beginning.map_or(search.window.end(), |at| at + 1);
         }
         self.beginning.is_some_and(|at| line.contains(&at))
