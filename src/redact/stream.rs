@@ -124,6 +124,12 @@ impl Redactor {
         (budget.cost(), budget.most())
     }
 
+    /// Bytes that are not given out yet, and bytes that are at hand.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (u64, usize) {
+        (self.window.end() - self.shown, self.window.bytes().len())
+    }
+
     /// What looking into the stream has cost so far.
     #[cfg(test)]
     pub(super) fn budget(&self) -> super::views::Budget {

@@ -213,7 +213,8 @@ fn a_run_on_a_person_s_terminal_ends_with_its_right() {
     let mut run: Command = stage.command();
     run.args(["run", "--scope", "s", "--secret", "a/key", "--", "sleep", "771.5"]);
     let run = run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    eventually("the run has begun", || !processes("sleep 771.5").is_empty());
+    // What starts it has the command in its own line.
+    eventually("the run has begun", || processes("sleep 771.5").len() > 1);
     stage.policy(&policy("[[\"true\"]]", ""));
     let done = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);

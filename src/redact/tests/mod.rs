@@ -149,6 +149,34 @@ fn an_endless_mask_holds_nothing() {
     assert_eq!(out, b"R");
 }
 
+/// Whatever the line before was, a line without an end is given out as it comes.
+#[test]
+fn a_line_without_an_end_holds_nothing() {
+    let secrets: Vec<Vec<u8>> =
+        (0..20u64).map(|n| format!("tok_{}", n.pow(9) * 7_919 + 3).into_bytes()).collect();
+    let secrets: Vec<&[u8]> = secrets.iter().map(Vec::as_slice).collect();
+    let set = set(&secrets);
+    let cut = [b"token ".as_slice(), &secrets[7][..9]].concat();
+    for before in [
+        &b"no line\n"[..],
+        b"00000010: 746f 6b5f 33  tok_3\n",
+        b"| tok_ |\n",
+        &cut,
+        b"ends with t\n",
+        b"eJx\n",
+    ] {
+        let mut redactor = set.redactor();
+        let mut out = Vec::new();
+        redactor.push(before, &mut out);
+        redactor.push(b"\n> ", &mut out);
+        for _ in 0..32 {
+            redactor.push(&b"no end of this line, ".repeat(3000), &mut out);
+            let held = redactor.held();
+            assert!(held.0 <= 256 && held.1 <= 8 * 1024, "{held:?} behind {before:?}");
+        }
+    }
+}
+
 #[test]
 fn a_pause_shows_prompts_and_keeps_beginnings() {
     let set = set(&[b"Password-of-mine"]);

@@ -17,6 +17,8 @@ pub(in crate::redact) struct Lines {
     open: u64,
     /// Everything before was looked at for the line's end.
     looked: u64,
+    /// Whether that line is known to be none of a dump's or a frame's.
+    passed: bool,
     dump: Dump,
     aligned: Aligned,
 }
@@ -34,6 +36,9 @@ impl Lines {
             self.take(tables, window, self.looked + at as u64, hit);
         }
         self.looked = window.end();
+        if self.is_too_long(window.end()) {
+            self.pass(tables, window, hit);
+        }
         if stream == Stream::Ended {
             self.take(tables, window, window.end(), hit);
         }
@@ -74,14 +79,22 @@ impl Lines {
     /// Takes the line in that ends at an offset.
     fn take(&mut self, tables: &Tables, window: &Window, end: u64, hit: &mut dyn FnMut(Hit)) {
         if self.is_too_long(end) {
-            self.dump.pass(tables, hit);
-            self.aligned.pass(tables, window, hit);
+            self.pass(tables, window, hit);
         } else {
             let line = self.line(window, end);
             self.dump.take(tables, line, hit);
             self.aligned.take(tables, window, line, hit);
         }
         self.open = end + 1;
+        self.passed = false;
+    }
+
+    /// Passes over a line as soon as it is too long: until it ends, nothing is held back for what came before.
+    fn pass(&mut self, tables: &Tables, window: &Window, hit: &mut dyn FnMut(Hit)) {
+        if !std::mem::replace(&mut self.passed, true) {
+            self.dump.pass(tables, hit);
+            self.aligned.pass(tables, window, hit);
+        }
     }
 
     fn line<'a>(&self, window: &'a Window, end: u64) -> Line<'a> {

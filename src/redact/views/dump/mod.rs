@@ -45,9 +45,9 @@ impl Dump {
         }
     }
 
-    /// Passes over what is no line of a dump.
+    /// Passes over what is no line of a dump: none goes on behind it.
     pub(super) fn pass(&mut self, tables: &Tables, hit: &mut dyn FnMut(Hit)) {
-        self.leave_behind(tables, hit, |_| false);
+        self.look(tables, Stream::Ended, hit);
     }
 
     /// Looks through what is new.
