@@ -154,7 +154,7 @@ fn measure(stage: &Stage, column: &Column, value: &str, scripts: &[&Transform]) 
         scripts.iter().zip(&answers).map(|(row, answer)| (row.decoder.as_str(), text(answer))).collect(),
     );
     let judged = scripts.iter().zip(&answers).zip(decoded).map(|((row, answer), decoded)| {
-        let came_back = leaks(value, &decoded) || leaks(value, &text(answer));
+        let came_back = leaks(value, &decoded) || leaks(value, text(answer).as_bytes());
         match answer["code"].as_str() {
             Some("command_not_allowed") => return Cell::Contained,
             Some(code) => panic!("{}: {code}", row.name),
@@ -178,16 +178,20 @@ fn ask(server: &mut Server, column: &Column, row: &Transform) -> u64 {
 }
 
 /// Whether a text has a piece of the value that is a leak: of a PEM, of a line of its body.
-fn leaks(value: &str, text: &str) -> bool {
-    let text = text.to_lowercase();
+fn leaks(value: &str, text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
     let lines = value.lines().filter(|line| !line.starts_with("-----"));
-    lines.map(str::to_lowercase).any(|line| {
-        let bytes = line.as_bytes();
-        bytes.windows(LEAK).any(|piece| text.as_bytes().windows(LEAK).any(|there| there == piece))
-    })
+    lines
+        .map(|line| line.to_ascii_lowercase().into_bytes())
+        .any(|line| line.windows(LEAK).any(|piece| text.windows(LEAK).any(|there| there == piece)))
 }
 
-fn decode(cases: Vec<(&str, String)>) -> Vec<String> {
+/// What the decoders make of texts: some read characters, some bytes, as the characters of the same numbers. All write
+/// bytes so.
+fn decode(cases: Vec<(&str, String)>) -> Vec<Vec<u8>> {
+    let as_bytes = |text: &str| text.bytes().map(char::from).collect::<String>();
+    let cases: Vec<(&str, String)> =
+        cases.into_iter().flat_map(|(decoder, text)| [(decoder, as_bytes(&text)), (decoder, text)]).collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/leaks/decode.py");
     let mut child = Command::new("/usr/bin/env")
         .args(["PATH=/usr/local/bin:/usr/bin:/bin", "python3"])
@@ -199,7 +203,9 @@ fn decode(cases: Vec<(&str, String)>) -> Vec<String> {
     child.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
     assert!(done.status.success(), "the decoders ran");
-    serde_json::from_slice(&done.stdout).unwrap()
+    let decoded: Vec<String> = serde_json::from_slice(&done.stdout).unwrap();
+    let bytes = |text: &String| text.chars().map(|byte| u8::try_from(byte).unwrap()).collect::<Vec<u8>>();
+    decoded.chunks(2).map(|both| [bytes(&both[0]), bytes(&both[1])].join(&b'\n')).collect()
 }
 
 fn document(rows: &[Transform], cells: &BTreeMap<&str, Vec<Cell>>) -> String {
