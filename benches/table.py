@@ -235,7 +235,7 @@ def redaction():
         hostile = re.search(rf"^ *{secrets} secrets: the worst of .* goes at ([\d.]+) MB", text, re.M)
         found.append(Line(f"redaction, ordinary logs, {words}", f"{logs} MB/s", logs, float(ordinary[1]), "MB/s", True))
         found.append(Line(f"redaction, worst found input, {words}", f"{worst} MB/s", worst, float(hostile[1]), "MB/s", True))
-    ready = re.search(r"needles of 1000 secrets ready in ([\d.]+) ms, ([\d.]+) MB; one more in ([\d.]+) ms", text)
+    ready = re.search(r"needles of 1000 secrets ready in ([\d.]+) ms \(.*?\), ([\d.]+) MB; one more in ([\d.]+) ms", text)
     for what, limit, unit, figure in zip(
         ("needles of 1,000 secrets ready", "their memory", "one more"), (100, 64, 1), ("ms", "MB", "ms"), ready.groups()
     ):
