@@ -241,3 +241,22 @@ fn a_prompt_is_not_held_up_by_any_view() {
         assert_eq!(String::from_utf8_lossy(&out), prompt);
     }
 }
+
+/// A terminal shows nothing of it; a model reads it.
+#[test]
+fn the_text_of_an_escape_sequence_is_looked_through() {
+    let set = set(&[VALUE.as_bytes()]);
+    let spread: String = VALUE.chars().map(|c| format!("{c} ")).collect();
+    let encoded =
+        hex::encode(VALUE).as_bytes().chunks(2).map(String::from_utf8_lossy).collect::<Vec<_>>().join(":");
+    for hidden in [VALUE, &spread, &encoded] {
+        for (begin, end) in
+            [("\x1bP", "\x1b\\"), ("\x1b]8;;https://h/", "\x07"), ("\x1b_", ""), ("\x1b]0;", "\x1b\\")]
+        {
+            let text = format!("before {begin}{hidden}{end} behind");
+            let out = set.text(&text).into_inner();
+            assert!(out.contains("[redacted:s0]") && out.starts_with("before"), "{text:?} as {out:?}");
+            assert!(!out.contains(hidden) && (end.is_empty() || out.ends_with(" behind")), "{out:?}");
+        }
+    }
+}

@@ -12,6 +12,8 @@ const ESCAPE: u8 = 0x1b;
 /// Letters and digits of the stream, case folded.
 pub(in crate::redact) struct Squeezed {
     reading: Reading,
+    /// What stands in the texts of escape sequences: a terminal hides it, and who reads the stream does not.
+    hidden: Reading,
     state: Escape,
 }
 
@@ -31,12 +33,13 @@ enum Escape {
 
 impl Squeezed {
     pub(in crate::redact) fn new() -> Self {
-        Self { reading: Reading::new(APART), state: Escape::Outside }
+        Self { reading: Reading::new(APART), hidden: Reading::new(APART), state: Escape::Outside }
     }
 
     /// Begins again, in another text.
     pub(super) fn restart(&mut self) {
         self.reading.restart(0);
+        self.hidden.restart(0);
         self.state = Escape::Outside;
     }
 
@@ -54,6 +57,9 @@ impl Squeezed {
                 (length + 1).min(rest.len())
             } else {
                 self.state = self.state.behind(rest[0]);
+                if self.state == Escape::Text {
+                    self.hidden.take(&rest[..1], at);
+                }
                 1
             };
             rest = &rest[length..];
@@ -69,6 +75,9 @@ impl Squeezed {
         hit: &mut impl FnMut(Hit),
     ) {
         self.reading.search(wanted, window, stream, hit);
+        if self.hides() {
+            self.hidden.search(wanted, window, stream, hit);
+        }
     }
 
     pub(in crate::redact) fn earliest(
@@ -77,11 +86,20 @@ impl Squeezed {
         window: &Window,
         longer_than: usize,
     ) -> Option<u64> {
-        self.reading.earliest(wanted, window, longer_than)
+        let hidden = self.hides().then(|| self.hidden.earliest(wanted, window, longer_than)).flatten();
+        self.reading.earliest(wanted, window, longer_than).into_iter().chain(hidden).min()
     }
 
     pub(in crate::redact) fn forget(&mut self, wanted: &SqueezedIndex) {
         self.reading.forget(wanted);
+        if self.hides() {
+            self.hidden.forget(wanted);
+        }
+    }
+
+    /// Whether there was such a text: few streams have any.
+    fn hides(&self) -> bool {
+        self.hidden.last_place().is_some()
     }
 }
 
