@@ -95,7 +95,8 @@ impl Default for SqueezedIndex {
     }
 }
 
-fn symbol(byte: u8) -> u8 {
+/// Which symbol a byte is; zero for none.
+pub(super) fn symbol(byte: u8) -> u8 {
     SYMBOLS[usize::from(byte)]
 }
 

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, sync::OnceLock};
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 
+use crate::redact::views::reading::symbol as symbol_of;
+
 /// Symbols in a gram.
 const GRAM: usize = 4;
 /// A beginning that is looked for may begin so many bytes before the end of what was searched.
@@ -89,7 +91,7 @@ impl Cuts {
         let mut word = [0; GRAM];
         let mut symbols = 0;
         for byte in text.iter().rev().take(GRAM) {
-            let symbol = SYMBOLS[usize::from(*byte)];
+            let symbol = symbol_of(*byte);
             if symbol == 0 {
                 break;
             }
@@ -157,7 +159,7 @@ impl Side {
     fn first(piece: &[u8]) -> Self {
         let mut side = Self { symbols: [0; GRAM], count: 0, whole: piece.len() <= FARTHEST };
         for byte in &piece[..piece.len().min(FARTHEST)] {
-            let symbol = SYMBOLS[usize::from(*byte)];
+            let symbol = symbol_of(*byte);
             if symbol == 0 {
                 continue;
             }
@@ -174,7 +176,7 @@ impl Side {
     fn last(piece: &[u8]) -> Self {
         let mut side = Self { symbols: [0; GRAM], count: 0, whole: piece.len() <= FARTHEST };
         for byte in piece[piece.len().saturating_sub(FARTHEST)..].iter().rev() {
-            let symbol = SYMBOLS[usize::from(*byte)];
+            let symbol = symbol_of(*byte);
             if symbol == 0 {
                 continue;
             }
@@ -202,21 +204,8 @@ fn searcher(beginnings: &BTreeSet<[u8; GRAM]>) -> Option<Searcher> {
     config.builder().extend(beginnings).build()
 }
 
-/// The symbol of a byte; zero for none.
-const SYMBOLS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0u8;
-    while byte < 128 {
-        if byte.is_ascii_alphanumeric() {
-            table[byte as usize] = byte.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    table
-};
-
 fn symbol(byte: &u8) -> Option<u8> {
-    Some(SYMBOLS[usize::from(*byte)]).filter(|symbol| *symbol != 0)
+    Some(symbol_of(*byte)).filter(|symbol| *symbol != 0)
 }
 
 /// An index, or that of what may belong to it before.
