@@ -58,7 +58,8 @@ impl Within for Layer {
             }
             if beginning.is_in_a_writing() && self.may_undo_a_writing(&ready) {
                 // What ends before it has to have ended, however the stream came in pieces.
-                self.catch_up(tables, window, end, &mut ready, shared, hit);
+                self.begin_ready(tables, window, end, &mut ready, shared, hit);
+                self.advance(window, end, shared, hit);
                 if self.undoes_a_writing() {
                     continue;
                 }
@@ -158,20 +159,6 @@ impl Layer {
     /// Follows everything up to where a chunk ends: at a pause, and before the end.
     pub(super) fn settle(&mut self, window: &Window, shared: &mut Shared, hit: &mut dyn FnMut(Hit)) {
         self.advance(window, window.end(), shared, hit);
-    }
-
-    /// Begins and follows everything up to an offset, in the order of the stream.
-    fn catch_up(
-        &mut self,
-        tables: &Arc<Tables>,
-        window: &Window,
-        upto: u64,
-        ready: &mut Vec<(Head, Body)>,
-        shared: &mut Shared,
-        hit: &mut dyn FnMut(Hit),
-    ) {
-        self.begin_ready(tables, window, upto, ready, shared, hit);
-        self.advance(window, upto, shared, hit);
     }
 
     /// Begins what is data up to an offset, and follows everything to the last of it.
